@@ -1,0 +1,45 @@
+# semlink: every target sets up its own virtual environment first. `make help` lists them.
+PYTHON ?= python3.11
+VENV   := .venv
+PY     := $(VENV)/bin/python
+STAMP  := $(VENV)/.semlink-installed
+
+.PHONY: help install demo test lint types check statistics bench evaluate clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(STAMP)  ## make .venv and install everything into it; mends a half-made one
+
+# The stamp is written last, so an interrupted install is done again. A venv whose Python does not start is made anew.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PY) -c '' 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV); }
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install  ## the main job: three processes, real images, one table and one figure
+	@$(PY) -m training.demo
+
+test: install  ## unit, statistical, integration, packaging and import tests
+	@$(PY) -m pytest -q
+
+lint: install  ## ruff
+	@$(VENV)/bin/ruff check .
+
+types: install  ## mypy, strict on common, sctx and scrx
+	@$(VENV)/bin/mypy
+
+check: lint types test  ## all that continuous integration runs
+
+statistics: install  ## the full statistical tests of the channel (minutes)
+	@$(PY) -m pytest -q -m full tests/channel
+
+bench: install  ## measured tables: channel speed, link latency
+	@$(PY) -m pytest -q -s -m bench tests/bench
+
+evaluate: install  ## accuracy against SNR for the shipped digits pair
+	@$(PY) -m training.evaluate --pair digits --dataset digits --json build/evaluate/digits.json
+
+clean:  ## remove what was built, not the virtual environment
+	rm -rf build dist *.egg-info

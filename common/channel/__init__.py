@@ -1,0 +1,1 @@
+"""The channel: models, fading, noise, and the `channel-emu` process. No torch."""

@@ -1,0 +1,66 @@
+"""The exception tree. Knows nothing about sockets, torch or files.
+
+    SemlinkError            anything we raise on purpose        exit 1
+      ConfigError           wrong use: flag, name, path         exit 2
+      DataError             an image or data set we cannot use  exit 2
+      ProtocolError         bytes that are not our protocol     exit 1
+      ModelError            a weight file or manifest is wrong  exit 1
+        ModelMismatch       the halves do not belong together   exit 3
+      PeerRejected          the receiver refused us             exit 3
+      LinkDown              no answer within `--give-up`        exit 4
+      StoreError            the knowledge store cannot be used  exit 1
+
+A message says what was wrong, where, and what to do.
+"""
+
+
+class SemlinkError(Exception):
+    """Base of every error raised on purpose; the command line prints it as one line."""
+
+    exit_code = 1
+
+
+class ConfigError(SemlinkError):
+    """Wrong use: a flag, a name, a path."""
+
+    exit_code = 2
+
+
+class DataError(SemlinkError):
+    """An image or a data set that cannot be used as it is."""
+
+    exit_code = 2
+
+
+class ProtocolError(SemlinkError):
+    """Bytes that do not follow the protocol. `reason` is one of a closed set of short codes, fit for a counter."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class ModelError(SemlinkError):
+    """A manifest or a weight file is missing, damaged or not ours."""
+
+
+class ModelMismatch(ModelError):
+    """Two halves that do not belong together."""
+
+    exit_code = 3
+
+
+class PeerRejected(SemlinkError):
+    """The receiver answered HELLO with REJECT."""
+
+    exit_code = 3
+
+
+class LinkDown(SemlinkError):
+    """Nothing was heard from the receiver for longer than `--give-up`."""
+
+    exit_code = 4
+
+
+class StoreError(SemlinkError):
+    """The knowledge store is incomplete, damaged or made for something else."""

@@ -1,0 +1,1 @@
+"""Constellations, symbol layout, pilots and decibels. numpy only."""

@@ -1,0 +1,67 @@
+"""How a frame's symbols are laid out: pilots first, then the increments it carries. Knows nothing about their content.
+
+    frame of round 0 at rate 2:   [ P pilots | increment 0 | increment 1 | increment 2 ]
+    round 1 up to rate 3:         [ P pilots | increment 3 ]
+
+A *rate* k is the prefix of increments 0..k. Each increment has unit mean power by itself, and so have the pilots, so a
+symbol on the air is never rescaled and rounds can be concatenated.
+"""
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Symbols per increment, pilots per frame, and the air slot that a frame occupies (all in symbols)."""
+
+    increments: tuple[int, ...]
+    pilots: int = 8
+    slot: int = 128
+
+    def __post_init__(self) -> None:
+        if not self.increments or any(n < 1 for n in self.increments):
+            raise ValueError(f"increments must be positive: {self.increments}")
+        if self.pilots < 2:
+            raise ValueError(f"at least 2 pilots are needed to estimate noise, not {self.pilots}")
+        if self.pilots + sum(self.increments) > self.slot:
+            raise ValueError(
+                f"{self.pilots} pilots + {sum(self.increments)} symbols do not fit the air slot of {self.slot} symbols"
+            )
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """Payload symbols of each rate: the running sum of the increments."""
+        return tuple(accumulate(self.increments))
+
+    @property
+    def max_symbols(self) -> int:
+        """Payload symbols of the full ladder."""
+        return sum(self.increments)
+
+    def span(self, start: int, rate: int) -> slice:
+        """Where increments start..rate (inclusive) lie in the full payload."""
+        if not 0 <= start <= rate < len(self.increments):
+            raise ValueError(f"increments {start}..{rate} are outside 0..{len(self.increments) - 1}")
+        return slice(self.rates[start] - self.increments[start], self.rates[rate])
+
+    def frame_symbols(self, start: int, rate: int) -> int:
+        """Symbols on the air, pilots included, of a frame that carries increments start..rate."""
+        span = self.span(start, rate)
+        return int(self.pilots + span.stop - span.start)
+
+    def air_start(self, seq: int, round_: int) -> int:
+        """First air sample of (frame, round): seq * slot + round * slot, whatever was sent before."""
+        return (seq + round_) * self.slot
+
+
+def pilot_sequence(count: int) -> NDArray[np.complex64]:
+    """Known pilots: complex64 [count], |p| = 1 each.
+
+    Zadoff-Chu-like quadratic phase, so that no constant offset looks like a pilot (3GPP TS 36.211, 5.5.1).
+    """
+    n = np.arange(count)
+    return np.exp(-1j * np.pi * n * (n + 1) / max(count, 1)).astype(np.complex64)

@@ -1,0 +1,1 @@
+"""The wire: frames and messages. `README.md` beside this file is the specification."""

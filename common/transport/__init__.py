@@ -1,0 +1,1 @@
+"""Sockets, endpoints and time: what every process needs to speak ZeroMQ. No torch, no protocol."""

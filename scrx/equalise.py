@@ -1,0 +1,19 @@
+"""MMSE equaliser: received symbols -> estimates of what was sent, with the SNR that the decoder may believe.
+
+Knows nothing about pilots or models. Works on numpy arrays and torch tensors alike (see `estimate.py`).
+"""
+
+from scrx.estimate import Array
+
+
+def equalise(symbols: Array, gain: Array, noise: Array) -> Array:
+    """x^ = h^* y / (|h^|^2 + N0), the linear MMSE estimate for unit-power symbols.
+
+    symbols: complex [..., S]; gain: complex [...]; noise: N0 > 0, float [...]. Returns complex [..., S].
+    """
+    return symbols * (gain.conj() / (abs(gain) ** 2 + noise))[..., None]
+
+
+def effective_snr(gain: Array, noise: Array, pilots: int) -> Array:
+    """gamma = |h^|^2 / (N0 + N0/P): the linear SNR after equalising with an h^ from P pilots, float [...]."""
+    return abs(gain) ** 2 / (noise * (1.0 + 1.0 / pilots))

@@ -1,0 +1,8 @@
+"""TRANSMITTER: image in, symbols out, answers and channel reports back."""
+
+import common
+
+if getattr(common, "DISTRIBUTION", None) != "semlink":
+    raise ImportError(
+        f"another package named 'common' hides semlink's: {common.__file__}; install semlink into a virtual environment of its own"
+    )
