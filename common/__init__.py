@@ -4,6 +4,6 @@ Imports nothing of ours from outside `common`.
 """
 
 DISTRIBUTION = "semlink"
-"""Marker. Another distribution's top-level `common` would overwrite ours in silence, so sctx, scrx and training check this."""
+"""Marker that sctx, scrx and training check: another distribution's top-level `common` would hide ours in silence."""
 
 __version__ = "0.1.0"

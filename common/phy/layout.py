@@ -64,4 +64,5 @@ def pilot_sequence(count: int) -> NDArray[np.complex64]:
     Zadoff-Chu-like quadratic phase, so that no constant offset looks like a pilot (3GPP TS 36.211, 5.5.1).
     """
     n = np.arange(count)
-    return np.exp(-1j * np.pi * n * (n + 1) / max(count, 1)).astype(np.complex64)
+    pilots: NDArray[np.complex64] = np.exp(-1j * np.pi * n * (n + 1) / max(count, 1)).astype(np.complex64)
+    return pilots

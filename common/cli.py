@@ -1,0 +1,102 @@
+"""What every command line of the project shares: flags > environment > TOML, --version, one-line errors, exit codes.
+
+Knows nothing about what the commands do.
+"""
+
+import sys
+import tomllib
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from common import __version__, log
+from common.errors import ConfigError, SemlinkError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def shared_options(command: F) -> F:
+    """Add --config, --print-config, --log-level, --debug and --version to a click command."""
+    for option in (
+        click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+                     help="Show version, protocol and libraries, and exit."),
+        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+        click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning",
+                     help="Lowest level of the log lines on standard error."),
+        click.option("--print-config", is_flag=True, is_eager=True, expose_value=False, callback=_note_print_config,
+                     help="Show every setting and where it comes from, and exit."),
+        click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False, metavar="FILE",
+                     callback=_load_config, help="TOML file whose keys are the flag names; flags and environment win."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def invoke(command: click.Command, prefix: str, arguments: list[str] | None = None) -> NoReturn:
+    """Run a click command with environment names PREFIX_FLAG; turn errors into one line and an exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = command.main(words, prog_name=prefix.lower().replace("_", "-"), standalone_mode=False,
+                            auto_envvar_prefix=prefix, obj={})  # fmt: skip
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except SemlinkError as error:
+        _tell(error, "--debug" in words)
+        code = error.exit_code
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def begin(context: click.Context, log_level: str) -> None:
+    """First line of every command: print the settings and leave if asked to, then set up the log."""
+    if context.obj.get("print_config"):
+        for name in sorted(context.params):
+            source = context.get_parameter_source(name)
+            where = source.name.lower().replace("default_map", "config file") if source else "default"
+            click.echo(f"{name.replace('_', '-')} = {context.params[name]!r}  # {where}")
+        context.exit(0)
+    log.set_up(log_level)
+
+
+def _tell(error: SemlinkError, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    click.echo(f"error: {' '.join(str(error).split())}", err=True)
+
+
+def _print_version(context: click.Context, _: click.Parameter, on: bool) -> None:
+    if not on or context.resilient_parsing:
+        return
+    import zmq
+
+    from common.protocol.messages import VERSION
+
+    libraries = f"pyzmq {zmq.pyzmq_version()}, libzmq {zmq.zmq_version()}, curve {'yes' if zmq.has('curve') else 'no'}"
+    click.echo(f"semlink {__version__}, protocol {VERSION}, {libraries}")
+    context.exit(0)
+
+
+def _note_print_config(context: click.Context, _: click.Parameter, on: bool) -> None:
+    context.obj["print_config"] = on
+
+
+def _load_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        values = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"--config {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path}: not TOML: {error}") from None
+    known = {parameter.name for parameter in context.command.params}
+    values = {key.replace("-", "_"): value for key, value in values.items()}
+    if unknown := sorted(set(values) - known):
+        names = ", ".join(sorted(str(name).replace("_", "-") for name in known))
+        raise ConfigError(f"--config {path}: unknown key {unknown[0]!r}; the keys are the flag names: {names}")
+    context.default_map = {**(context.default_map or {}), **values}

@@ -1,0 +1,45 @@
+"""Blocks that both networks use: residual convolution, residual MLP, SNR as a network input.
+
+Knows nothing about images, symbols or where a block is used.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as fn
+
+
+class ConvBlock(nn.Module):
+    """Residual block of two 3x3 convolutions (He et al. 2015, fig. 2): float [B, C_in, H, W] -> [B, C_out, H/s, W/s]."""
+
+    def __init__(self, wide_in: int, wide_out: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(wide_in, wide_out, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(wide_out)
+        self.conv2 = nn.Conv2d(wide_out, wide_out, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(wide_out)
+        same = stride == 1 and wide_in == wide_out
+        self.skip = nn.Identity() if same else nn.Conv2d(wide_in, wide_out, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = fn.relu(self.norm1(self.conv1(x)))
+        return fn.relu(self.norm2(self.conv2(y)) + self.skip(x))
+
+
+class MlpBlock(nn.Module):
+    """Pre-normalised residual MLP: float [B, D] -> [B, D]. LayerNorm, so each row is computed alone."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 2 * width)
+        self.down = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.down(fn.gelu(self.up(self.norm(x))))
+
+
+def snr_features(snr_db: Tensor) -> Tensor:
+    """SNR in dB, float [B], NaN where unknown -> float [B, 2]: (about -1..1 over -6..22 dB, 1 where known); unknown is (0, 0)."""
+    known = ~torch.isnan(snr_db)
+    scaled = (torch.nan_to_num(snr_db).clamp(-20.0, 40.0) - 8.0) / 14.0
+    return torch.stack((scaled * known, known.to(scaled.dtype)), -1)

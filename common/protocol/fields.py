@@ -1,0 +1,96 @@
+"""Checks for one header field each: type and range, nothing else. Knows nothing about messages.
+
+A check takes the unpacked value, returns it in the type that the message holds, and raises `ProtocolError` otherwise.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from common.errors import ProtocolError
+
+Check = Callable[[Any], Any]
+
+
+def _refuse(expected: str, value: Any) -> ProtocolError:
+    return ProtocolError("bad_field", f"expected {expected}, got {repr(value)[:40]}")
+
+
+def unsigned(bits: int) -> Check:
+    """Integer 0 .. 2**bits - 1 (a bool is not an integer here)."""
+    top = 1 << bits
+
+    def check(value: Any) -> int:
+        if type(value) is not int or not 0 <= value < top:
+            raise _refuse(f"u{bits}", value)
+        return value
+
+    return check
+
+
+u8, u16, u32, u64 = unsigned(8), unsigned(16), unsigned(32), unsigned(64)
+
+
+def octets(length: int) -> Check:
+    """Exactly `length` bytes."""
+
+    def check(value: Any) -> bytes:
+        if type(value) is not bytes or len(value) != length:
+            raise _refuse(f"{length} bytes", value)
+        return value
+
+    return check
+
+
+def text(limit: int) -> Check:
+    """A string of at most `limit` characters."""
+
+    def check(value: Any) -> str:
+        if type(value) is not str or len(value) > limit:
+            raise _refuse(f"text of at most {limit} characters", value)
+        return value
+
+    return check
+
+
+def number(low: float, high: float) -> Check:
+    """A finite float in [low, high]."""
+
+    def check(value: Any) -> float:
+        if type(value) is not float or not math.isfinite(value) or not low <= value <= high:
+            raise _refuse(f"float in [{low:g}, {high:g}]", value)
+        return value
+
+    return check
+
+
+def optional(inner: Check) -> Check:
+    """nil, or what `inner` takes: nil means "not known"."""
+
+    def check(value: Any) -> Any:
+        return None if value is None else inner(value)
+
+    return check
+
+
+def sequence(inner: Check, limit: int) -> Check:
+    """An array of at most `limit` values that `inner` takes."""
+
+    def check(value: Any) -> tuple[Any, ...]:
+        if type(value) is not tuple or len(value) > limit:
+            raise _refuse(f"array of at most {limit}", value)
+        return tuple(inner(item) for item in value)
+
+    return check
+
+
+def one_of(values: type) -> Check:
+    """A member of an IntEnum, by its number."""
+
+    def check(value: Any) -> Any:
+        try:
+            return values(u8(value))
+        except ValueError:
+            raise _refuse(values.__name__, value) from None
+
+    return check

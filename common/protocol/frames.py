@@ -1,0 +1,156 @@
+"""Messages <-> the three body frames of the wire. Knows nothing about sockets, sessions or channels.
+
+    [prefix 4 B: b"SC" | version u8 | kind u8] [header: msgpack array <= 1024 B] [payload: raw bytes, may be empty]
+
+`decode` returns a message or raises `ProtocolError(reason)`, never anything else, whatever the bytes.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from common.errors import ProtocolError
+from common.protocol.fields import u8, u32, u64
+from common.protocol.messages import (
+    VERSION,
+    Accept,
+    Bye,
+    Data,
+    Hello,
+    Kind,
+    Message,
+    Nak,
+    Ping,
+    Pong,
+    Reject,
+    Result,
+    session_id,
+)
+
+MAGIC = b"SC"
+BODY_FRAMES = 3
+MAX_ENVELOPE = 4
+MAX_HEADER_BYTES = 1024
+MAX_OUTPUT_BYTES = 64 * 1024
+MAX_AMPLITUDE = 1e3
+
+_CLASSES: dict[Kind, type[Message]] = {
+    cls.KIND: cls for cls in (Hello, Accept, Reject, Data, Result, Ping, Pong, Nak, Bye)
+}
+_HEADER_FIELDS = {kind: tuple(cls.__dataclass_fields__)[: len(cls.CHECKS)] for kind, cls in _CLASSES.items()}
+
+
+def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """A received multipart message -> (ROUTER envelope, three body frames); ProtocolError on a bad part count."""
+    envelope = len(parts) - BODY_FRAMES
+    if not 0 <= envelope <= MAX_ENVELOPE:
+        raise ProtocolError("part_count", f"{len(parts)} parts")
+    return list(parts[:envelope]), list(parts[envelope:])
+
+
+def encode(message: Message) -> list[bytes]:
+    """Message -> [prefix, header, payload]. Raises ProtocolError where a field breaks its own check."""
+    kind = message.KIND
+    fields = [check(getattr(message, name)) for name, check in zip(_HEADER_FIELDS[kind], message.CHECKS, strict=True)]
+    payload = b""
+    if isinstance(message, Data):
+        payload = message.payload
+    elif isinstance(message, Result):
+        payload = msgpack.packb(message.outputs)
+        if len(payload) > MAX_OUTPUT_BYTES:
+            raise ProtocolError("payload_size", f"outputs of {len(payload)} bytes; at most {MAX_OUTPUT_BYTES}")
+    return [MAGIC + bytes((VERSION, kind)), msgpack.packb(fields), payload]
+
+
+def read_kind(prefix: bytes) -> Kind:
+    """The kind that a prefix names. Raises ProtocolError on foreign bytes, another version or an unknown kind."""
+    if len(prefix) != 4 or prefix[:2] != MAGIC:
+        raise ProtocolError("bad_prefix", repr(prefix[:8]))
+    if prefix[2] != VERSION:
+        raise ProtocolError("version", f"version {prefix[2]}, this side speaks {VERSION}")
+    try:
+        return Kind(prefix[3])
+    except ValueError:
+        raise ProtocolError("unknown_kind", str(prefix[3])) from None
+
+
+def decode(body: Sequence[bytes], allowed: Collection[Kind] = tuple(Kind)) -> Message:
+    """Three body frames -> message. `allowed`: the kinds that make sense in the caller's state."""
+    if len(body) != BODY_FRAMES:
+        raise ProtocolError("part_count", f"{len(body)} body frames")
+    prefix, header, payload = body
+    kind = read_kind(prefix)
+    if kind not in allowed:
+        raise ProtocolError("unexpected_kind", kind.name)
+    cls = _CLASSES[kind]
+    fields = _check_fields(_unpack(header), cls.CHECKS)
+    if cls is Data:
+        message = Data(*fields, payload)  # type: ignore[call-arg]  # mypy sees no arity in a starred list
+        _check_symbols(message)
+        return message
+    if cls is Result:
+        return Result(*fields, _unpack_outputs(payload))  # type: ignore[call-arg]
+    if payload:
+        raise ProtocolError("payload_size", f"{kind.name} carries no payload, got {len(payload)} bytes")
+    return cls(*fields)
+
+
+@dataclass(frozen=True, slots=True)
+class DataHead:
+    """The fields of DATA that a channel needs: which stream, where on the air clock, which round."""
+
+    session: bytes
+    seq: int
+    stream: int
+    air_start: int
+    round: int
+
+
+_HEAD_CHECKS = (session_id, u32, u32, u64, u8)
+
+
+def peek_data(header: bytes) -> DataHead:
+    """The first five fields of a DATA header; the rest is not looked at."""
+    return DataHead(*_check_fields(_unpack(header), _HEAD_CHECKS))
+
+
+def _unpack(header: bytes) -> tuple[Any, ...]:
+    if len(header) > MAX_HEADER_BYTES:
+        raise ProtocolError("header_size", f"{len(header)} bytes; at most {MAX_HEADER_BYTES}")
+    try:
+        fields = msgpack.unpackb(header, use_list=False, max_ext_len=0)
+    except Exception as error:  # msgpack raises six unrelated classes on bad input
+        raise ProtocolError("bad_msgpack", type(error).__name__) from None
+    if type(fields) is not tuple:
+        raise ProtocolError("bad_msgpack", "the header is not an array")
+    return fields
+
+
+def _check_fields(fields: tuple[Any, ...], checks: tuple[Any, ...]) -> list[Any]:
+    if len(fields) < len(checks):
+        raise ProtocolError("arity", f"{len(fields)} fields, at least {len(checks)} expected")
+    return [check(value) for check, value in zip(checks, fields, strict=False)]  # later versions may add fields
+
+
+def _check_symbols(data: Data) -> None:
+    if len(data.payload) != 8 * data.n_symbols:
+        raise ProtocolError("payload_size", f"{len(data.payload)} bytes for {data.n_symbols} symbols of 8 bytes")
+    parts = np.frombuffer(data.payload, dtype="<f4")
+    # NaN fails every comparison, so one test finds NaN, infinity and absurd amplitudes.
+    if parts.size and not bool((np.abs(parts) < MAX_AMPLITUDE).all()):
+        raise ProtocolError("bad_symbols", f"a symbol is not finite or its amplitude is not below {MAX_AMPLITUDE:g}")
+
+
+def _unpack_outputs(payload: bytes) -> dict[str, Any]:
+    if len(payload) > MAX_OUTPUT_BYTES:
+        raise ProtocolError("payload_size", f"{len(payload)} bytes of outputs; at most {MAX_OUTPUT_BYTES}")
+    try:
+        outputs = msgpack.unpackb(payload, use_list=False, max_ext_len=0, strict_map_key=True)
+    except Exception as error:  # as above
+        raise ProtocolError("bad_msgpack", type(error).__name__) from None
+    if type(outputs) is not dict or not all(type(key) is str for key in outputs):
+        raise ProtocolError("bad_msgpack", "outputs are not a map of task names")
+    return outputs

@@ -1,0 +1,33 @@
+"""Offset between two hosts' monotonic clocks from four-timestamp pings. Knows nothing about sockets.
+
+Offset = ((t2 - t1) + (t3 - t4)) / 2 as in NTP (RFC 5905, section 8); of the last eight pings the one with the shortest
+round trip is believed, and half its round trip bounds the error.
+"""
+
+from collections import deque
+
+
+class ClockOffset:
+    """Peer clock minus own clock, in nanoseconds, from the best of the last eight round trips."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[int, int]] = deque(maxlen=8)
+
+    def update(self, t1: int, t2: int, t3: int, t4: int) -> None:
+        """t1, t4: own send and receive time; t2, t3: peer's receive and send time (ns)."""
+        self._samples.append(((t4 - t1) - (t3 - t2), ((t2 - t1) + (t3 - t4)) // 2))
+
+    @property
+    def round_trip_ns(self) -> int:
+        """Shortest recent round trip without the peer's own time; 0 before the first ping."""
+        return max(0, min(self._samples)[0]) if self._samples else 0
+
+    @property
+    def offset_ns(self) -> int | None:
+        """Peer clock minus own clock; None before the first ping."""
+        return min(self._samples)[1] if self._samples else None
+
+    @property
+    def error_ns(self) -> int | None:
+        """Bound of the offset's error: half the round trip it came from."""
+        return self.round_trip_ns // 2 if self._samples else None

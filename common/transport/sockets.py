@@ -1,0 +1,92 @@
+"""Sockets with every option set, and the addresses that people type. Knows nothing about messages.
+
+One factory for the whole project: what is not set here keeps libzmq's default. Reasons for the less obvious ones:
+IMMEDIATE keeps frames from queueing for a peer that is away; small buffers and high-water marks bound what can hide on
+the way (the credit window bounds age, these are the back-stop); ROUTER_MANDATORY turns a silent drop into an error.
+"""
+
+import ipaddress
+from typing import Literal
+
+import zmq
+
+from common.errors import ConfigError
+
+Role = Literal["tx", "emu", "rx"]
+HIGH_WATER: dict[str, int] = {"tx": 4, "emu": 16, "rx": 64}
+MAX_FRAME_BYTES = 1 << 20
+
+
+def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, role: Role) -> "zmq.Socket[bytes]":
+    """A socket of `kind` with the project's options; bind or connect it afterwards."""
+    socket = context.socket(kind)
+    socket.linger = 0
+    socket.sndhwm = socket.rcvhwm = HIGH_WATER[role]
+    for option, value in (
+        (zmq.SNDBUF, 65536),
+        (zmq.RCVBUF, 65536),
+        (zmq.MAXMSGSIZE, MAX_FRAME_BYTES),
+        (zmq.IMMEDIATE, 1),
+        (zmq.RECONNECT_IVL, 50),
+        (zmq.RECONNECT_IVL_MAX, 250),
+        (zmq.HEARTBEAT_IVL, 1000),
+        (zmq.HEARTBEAT_TIMEOUT, 3000),
+        (zmq.HANDSHAKE_IVL, 2000),
+        (zmq.TCP_KEEPALIVE, 1),
+        (zmq.IPV6, 1),
+    ):
+        socket.setsockopt(option, value)
+    if kind == zmq.ROUTER:
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    return socket
+
+
+def parse_peer(text: str, flag: str = "--peer") -> str:
+    """`HOST:PORT` -> `tcp://HOST:PORT`; `tcp://` and `ipc://` addresses pass. Raises ConfigError."""
+    if text.startswith("ipc://"):
+        return text
+    host, port = _split(text, flag)
+    if not host:
+        raise ConfigError(f"{flag} {text}: no host; write HOST:PORT, such as 127.0.0.1:{port}")
+    return f"tcp://{host}:{port}"
+
+
+def parse_listen(text: str, insecure: bool, flag: str = "--listen") -> str:
+    """`PORT` or `ADDRESS:PORT` -> an address to bind. Raises ConfigError.
+
+    A bare port is loopback only, or every interface with `insecure`. Without encryption an address that other hosts can
+    reach is refused unless `insecure` says that this is meant.
+    """
+    if text.startswith("ipc://"):
+        return text
+    host, port = _split(text, flag)
+    host = host or ("*" if insecure else "127.0.0.1")
+    if not insecure and not is_loopback(host):
+        raise ConfigError(f"{flag} {text}: other hosts could reach it without encryption; add --insecure to allow that")
+    return f"tcp://{'127.0.0.1' if host == 'localhost' else host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """True for localhost and the loopback addresses of IPv4 and IPv6."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "--listen") -> str:
+    """Bind and return the address in full (port 0 takes a free one). Raises ConfigError where that is not possible."""
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as error:
+        raise ConfigError(f"{flag}: cannot listen on {address}: {error.strerror}; choose another") from None
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def _split(text: str, flag: str) -> tuple[str, int]:
+    host, _, port = text.removeprefix("tcp://").rpartition(":")
+    if not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ConfigError(f"{flag} {text}: {port!r} is not a port (0 to 65535); write PORT or HOST:PORT")
+    return host, int(port)
