@@ -43,11 +43,15 @@ def octets(length: int) -> Check:
 
 
 def text(limit: int) -> Check:
-    """A string of at most `limit` characters."""
+    """A string of at most `limit` bytes of UTF-8, so that the bound of the header holds in every alphabet."""
 
-    def check(value: Any) -> str:
-        if type(value) is not str or len(value) > limit:
-            raise _refuse(f"text of at most {limit} characters", value)
+    def check(value: Any) -> Any:
+        try:
+            fits = type(value) is str and len(value.encode()) <= limit
+        except UnicodeEncodeError:  # half of a surrogate pair
+            fits = False
+        if not fits:
+            raise _refuse(f"text of at most {limit} bytes", value)
         return value
 
     return check
@@ -89,7 +93,7 @@ def one_of(values: type) -> Check:
 
     def check(value: Any) -> Any:
         try:
-            return values(u8(value))
+            return values(value if type(value) is values else u8(value))
         except ValueError:
             raise _refuse(values.__name__, value) from None
 
