@@ -5,6 +5,7 @@
 `decode` returns a message or raises `ProtocolError(reason)`, never anything else, whatever the bytes.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,8 @@ BODY_FRAMES = 3
 MAX_ENVELOPE = 4
 MAX_HEADER_BYTES = 1024
 MAX_OUTPUT_BYTES = 64 * 1024
+MAX_OUTPUT_DEPTH = 8
+MAX_OUTPUT_ITEMS = 4096
 MAX_AMPLITUDE = 1e3
 
 _CLASSES: dict[Kind, type[Message]] = {
@@ -59,7 +62,7 @@ def encode(message: Message) -> list[bytes]:
     if isinstance(message, Data):
         payload = message.payload
     elif isinstance(message, Result):
-        payload = msgpack.packb(message.outputs)
+        payload = msgpack.packb(_check_outputs(message.outputs))
         if len(payload) > MAX_OUTPUT_BYTES:
             raise ProtocolError("payload_size", f"outputs of {len(payload)} bytes; at most {MAX_OUTPUT_BYTES}")
     return [MAGIC + bytes((VERSION, kind)), msgpack.packb(fields), payload]
@@ -141,16 +144,36 @@ def _check_symbols(data: Data) -> None:
     parts = np.frombuffer(data.payload, dtype="<f4")
     # NaN fails every comparison, so one test finds NaN, infinity and absurd amplitudes.
     if parts.size and not bool((np.abs(parts) < MAX_AMPLITUDE).all()):
-        raise ProtocolError("bad_symbols", f"a symbol is not finite or its amplitude is not below {MAX_AMPLITUDE:g}")
+        raise ProtocolError("bad_symbols", f"a symbol has a part that is not finite or not below {MAX_AMPLITUDE:g}")
 
 
 def _unpack_outputs(payload: bytes) -> dict[str, Any]:
     if len(payload) > MAX_OUTPUT_BYTES:
         raise ProtocolError("payload_size", f"{len(payload)} bytes of outputs; at most {MAX_OUTPUT_BYTES}")
-    try:
-        outputs = msgpack.unpackb(payload, use_list=False, max_ext_len=0, strict_map_key=True)
+    try:  # without the bound, 64 KiB of nested arrays cost 82 MB
+        outputs = msgpack.unpackb(payload, use_list=False, max_ext_len=0, max_array_len=MAX_OUTPUT_ITEMS)
     except Exception as error:  # as above
         raise ProtocolError("bad_msgpack", type(error).__name__) from None
-    if type(outputs) is not dict or not all(type(key) is str for key in outputs):
-        raise ProtocolError("bad_msgpack", "outputs are not a map of task names")
+    return _check_outputs(outputs)
+
+
+def _check_outputs(outputs: Any) -> dict[str, Any]:
+    if not isinstance(outputs, dict):
+        raise ProtocolError("bad_outputs", "outputs are not a map of task names")
+    _check_plain(outputs, MAX_OUTPUT_DEPTH)
     return outputs
+
+
+def _check_plain(value: Any, depth: int) -> None:
+    # Only what JSON can say, and not so deep that printing it fails.
+    if isinstance(value, (dict, list, tuple)):
+        if depth == 0:
+            raise ProtocolError("bad_outputs", f"nested deeper than {MAX_OUTPUT_DEPTH}")
+        if len(value) > MAX_OUTPUT_ITEMS:
+            raise ProtocolError("bad_outputs", f"{len(value)} items; at most {MAX_OUTPUT_ITEMS}")
+        if isinstance(value, dict) and not all(type(key) is str for key in value):
+            raise ProtocolError("bad_outputs", "a key is not text")
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_plain(item, depth - 1)
+    elif not (value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))):
+        raise ProtocolError("bad_outputs", f"{type(value).__name__} {repr(value)[:40]}")
