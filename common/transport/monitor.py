@@ -35,5 +35,7 @@ class Monitor:
             logger.log(level, name, extra={"endpoint": event["endpoint"].decode(errors="replace")})
 
     def close(self) -> None:
-        """Stop watching."""
-        self._watched.disable_monitor()
+        """Stop watching, before or after the watched socket is closed."""
+        if not self._watched.closed:
+            self._watched.disable_monitor()
+        self.socket.close(0)  # pyzmq leaves it open, and the context would wait for it

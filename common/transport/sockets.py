@@ -6,6 +6,8 @@ the way (the credit window bounds age, these are the back-stop); ROUTER_MANDATOR
 """
 
 import ipaddress
+import os
+import re
 from typing import Literal
 
 import zmq
@@ -48,7 +50,7 @@ def parse_peer(text: str, flag: str = "--peer") -> str:
     host, port = _split(text, flag)
     if not host:
         raise ConfigError(f"{flag} {text}: no host; write HOST:PORT, such as 127.0.0.1:{port}")
-    return f"tcp://{host}:{port}"
+    return f"tcp://{_numeric(host)}:{port}"
 
 
 def parse_listen(text: str, insecure: bool, flag: str = "--listen") -> str:
@@ -63,7 +65,7 @@ def parse_listen(text: str, insecure: bool, flag: str = "--listen") -> str:
     host = host or ("*" if insecure else "127.0.0.1")
     if not insecure and not is_loopback(host):
         raise ConfigError(f"{flag} {text}: other hosts could reach it without encryption; add --insecure to allow that")
-    return f"tcp://{'127.0.0.1' if host == 'localhost' else host}:{port}"
+    return f"tcp://{_numeric(host)}:{port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -81,12 +83,30 @@ def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "--listen") -> s
     try:
         socket.bind(address)
     except zmq.ZMQError as error:
-        raise ConfigError(f"{flag}: cannot listen on {address}: {error.strerror}; choose another") from None
-    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        raise ConfigError(f"{flag}: cannot listen on {address}: {_reason(error)}; choose another") from None
+    # A socket with IPV6 set reports 127.0.0.1 as [::ffff:127.0.0.1].
+    return re.sub(r"\[::ffff:([\d.]+)\]", r"\1", socket.getsockopt_string(zmq.LAST_ENDPOINT))
+
+
+def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "--peer") -> None:
+    """Connect; the peer need not be there yet. Raises ConfigError where no address of this form can ever be reached."""
+    try:
+        socket.connect(address)
+    except zmq.ZMQError as error:
+        raise ConfigError(f"{flag}: cannot connect to {address}: {_reason(error)}; write HOST:PORT") from None
+
+
+def _reason(error: zmq.ZMQError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def _numeric(host: str) -> str:
+    """localhost is ::1 first on many hosts, where nothing of ours listens."""
+    return "127.0.0.1" if host == "localhost" else host
 
 
 def _split(text: str, flag: str) -> tuple[str, int]:
     host, _, port = text.removeprefix("tcp://").rpartition(":")
-    if not port.isdigit() or not 0 <= int(port) <= 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
         raise ConfigError(f"{flag} {text}: {port!r} is not a port (0 to 65535); write PORT or HOST:PORT")
     return host, int(port)
