@@ -44,9 +44,9 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3) or min(self.height, self.width) < 1:
-            raise ModelError(f"an image of {self.height} x {self.width} x {self.channels} cannot be; channels are 1 or 3")
+            raise ModelError(f"no image is {self.height} x {self.width} x {self.channels}; channels are 1 or 3")
         if not len(self.mean) == len(self.std) == self.channels:
-            raise ModelError(f"mean and std need {self.channels} numbers each, not {len(self.mean)} and {len(self.std)}")
+            raise ModelError(f"mean and std need {self.channels} numbers each: {self.mean}, {self.std}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class DecoderShape:
 class Accuracy:
     """Validation accuracy of rate k at instantaneous SNR g, with pilots and estimated CSI.
 
-    snr_db: dB, ascending [G]; acc: 0..1 [K][G], made monotone in SNR by isotonic regression; clean: without noise, full ladder.
+    snr_db: dB, ascending [G]; acc: 0..1 [K][G], made monotone in SNR (running maximum of a 3-point mean);
+    clean: 0..1, without noise, full ladder.
     """
 
     snr_db: tuple[float, ...]
@@ -109,7 +110,8 @@ class Manifest:
         if self.order not in ORDERS:
             raise ModelError(f"QAM order {self.order} is not one of {ORDERS}")
         if len(self.accuracy.acc) != len(self.layout.increments):
-            raise ModelError(f"the accuracy table has {len(self.accuracy.acc)} rates, not {len(self.layout.increments)}")
+            have, need = len(self.accuracy.acc), len(self.layout.increments)
+            raise ModelError(f"the accuracy table has {have} rates, not {need}")
         if set(self.sha256) != {"encoder", "decoder"}:
             raise ModelError("the manifest must hold the SHA-256 of encoder and decoder")
 
@@ -131,7 +133,7 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
         if folder is not None and (folder / MANIFEST).is_file():
             return read_manifest(folder)
     known = ", ".join(shipped_pairs()) or "none"
-    raise ConfigError(f"no model pair '{text}': give a directory with a {MANIFEST}, or one of the shipped names ({known})")
+    raise ConfigError(f"no model pair '{text}': give a directory with a {MANIFEST}, or a shipped name ({known})")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -147,7 +149,8 @@ def read_manifest(folder: Path) -> Manifest:
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(f"{path} is damaged ({type(error).__name__}: {error}); restore or train the pair again") from error
+        detail = f"{type(error).__name__}: {error}"
+        raise ModelError(f"{path} is damaged ({detail}); restore or train the pair again") from error
 
 
 def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
@@ -158,7 +161,7 @@ def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
     if hashlib.sha256(raw).hexdigest() != manifest.sha256[half]:
-        raise ModelError(f"{path} is not the file its manifest names (SHA-256 differs); restore or train the pair again")
+        raise ModelError(f"{path} is not the file its manifest names (SHA-256 differs); restore or train it again")
     from safetensors.torch import load
 
     tensors: dict[str, torch.Tensor] = load(raw)

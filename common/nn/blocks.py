@@ -9,7 +9,7 @@ from torch.nn import functional as fn
 
 
 class ConvBlock(nn.Module):
-    """Residual block of two 3x3 convolutions (He et al. 2015, fig. 2): float [B, C_in, H, W] -> [B, C_out, H/s, W/s]."""
+    """Two 3x3 convolutions and a skip (He et al. 2015, fig. 2): float [B, C_in, H, W] -> [B, C_out, H/s, W/s]."""
 
     def __init__(self, wide_in: int, wide_out: int, stride: int) -> None:
         super().__init__()
@@ -35,11 +35,12 @@ class MlpBlock(nn.Module):
         self.down = nn.Linear(2 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.down(fn.gelu(self.up(self.norm(x))))
+        change: Tensor = self.down(fn.gelu(self.up(self.norm(x))))
+        return x + change
 
 
 def snr_features(snr_db: Tensor) -> Tensor:
-    """SNR in dB, float [B], NaN where unknown -> float [B, 2]: (about -1..1 over -6..22 dB, 1 where known); unknown is (0, 0)."""
+    """SNR in dB, float [B], NaN where unknown -> float [B, 2]: (-1..1 over -6..22 dB, 1); unknown is (0, 0)."""
     known = ~torch.isnan(snr_db)
     scaled = (torch.nan_to_num(snr_db).clamp(-20.0, 40.0) - 8.0) / 14.0
     return torch.stack((scaled * known, known.to(scaled.dtype)), -1)

@@ -1,0 +1,215 @@
+"""Labelled images by name (digits, a local folder, a Hugging Face Hub id), and photographs made to fit a model.
+
+Knows nothing about models, views or training.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import ConfigError, DataError
+from common.manifest import Preprocess
+
+SPLITS = ("train", "validation", "test")
+HELD_OUT = 0.1
+"""Fraction of train that becomes the validation split where a data set brings none."""
+SHUFFLE_KEY = 0x5EED
+IMAGE_COLUMNS = ("img", "image")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """images: uint8 [N, H, W, C], C 1 or 3; labels: int64 [N], indices into classes."""
+
+    name: str
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[np.int64]) -> "ImageSet":
+        """The samples at `index`, in that order."""
+        return ImageSet(self.name, self.images[index], self.labels[index], self.classes)
+
+
+def load_images(spec: str, split: str, fit: Preprocess | None = None) -> ImageSet:
+    """One split of a data set.
+
+    spec: `digits`; or a folder that holds `SPLIT-*.parquet` (columns `img` or `image`, and `label`) or
+    `SPLIT/CLASS/*.jpg`; or a Hub id such as `uoft-cs/cifar10`. split: train, validation or test; where there is no
+    validation split, a fixed tenth of train is held out. fit: resize each image to this; without it, images of unequal size are refused.
+    """
+    if split not in SPLITS:
+        raise ConfigError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
+    if spec == "digits":
+        return _digits(split, fit)
+    folder = Path(spec).expanduser()
+    if folder.is_dir():
+        return _from_folder(spec, split, fit)
+    if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
+        return _from_hub(spec, split, fit)
+    raise ConfigError(f"unknown data set '{spec}': 'digits', a folder (it does not exist here) or a Hub id OWNER/NAME")
+
+
+def permutation(count: int) -> NDArray[np.int64]:
+    """A fixed shuffle of 0..count-1: stable argsort of raw Philox words, the same in every version of numpy."""
+    return np.argsort(np.random.Philox(key=SHUFFLE_KEY).random_raw(count), kind="stable")
+
+
+def decode_image(source: bytes | Path) -> NDArray[np.uint8]:
+    """An encoded photograph (bytes or path; any mode: palette, grey, CMYK, with alpha) -> uint8 [H, W, 3].
+
+    The camera's orientation is applied; transparent pixels are laid over black.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    name = source if isinstance(source, Path) else "image"
+    try:
+        with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I;16"):
+                image = image.point(lambda value: value / 256).convert("L")
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+            return np.array(image.convert("RGB"), np.uint8)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot read {name}: {_one_line(error)}; give a JPEG, PNG, BMP or WebP file") from error
+
+
+def fit_image(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
+    """uint8 [H, W], [H, W, 1] or [H, W, 3] of any size -> uint8 [height, width, channels] as the manifest says.
+
+    Centre crop to the aspect ratio, bicubic resize, grey <-> RGB (ITU-R 601-2 luma). An image that fits is not changed.
+    """
+    from PIL import Image, ImageOps
+
+    flat = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
+    colour = flat.ndim == 3 and flat.shape[-1] == 3
+    if image.dtype != np.uint8 or not (flat.ndim == 2 or colour) or 0 in image.shape:
+        raise DataError(f"an image must be uint8 [H, W] or [H, W, 3], not {image.dtype} {list(image.shape)}")
+    wanted = (preprocess.height, preprocess.width, preprocess.channels)
+    if flat.shape[:2] != wanted[:2] or colour != (wanted[2] == 3):
+        resized = Image.fromarray(np.ascontiguousarray(flat)).convert("RGB" if wanted[2] == 3 else "L")
+        if flat.shape[:2] != wanted[:2]:
+            resized = ImageOps.fit(resized, (wanted[1], wanted[0]), Image.Resampling.BICUBIC)
+        flat = np.asarray(resized)
+    return np.ascontiguousarray(flat).reshape(wanted)
+
+
+def _digits(split: str, fit: Preprocess | None) -> ImageSet:
+    """1,797 handwritten digits of 8 x 8 pixels, 0..16 scaled to 0..255 as (255 v + 8) // 16.
+
+    `permutation` orders them; the first 360 are test, the next 300 validation, the other 1,137 train.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ConfigError("the digits come with scikit-learn: install semlink[train]") from error
+    bunch = load_digits()
+    order = permutation(len(bunch.target))
+    part = {"test": order[:360], "validation": order[360:660], "train": order[660:]}[split]
+    scaled = (bunch.images[part].astype(np.int64) * 255 + 8) // 16
+    classes = tuple(str(name) for name in bunch.target_names)
+    return _stack("digits", scaled.astype(np.uint8)[..., None], bunch.target[part], classes, fit)
+
+
+def _own_split(spec: str, split: str, available: Sequence[str], read: Callable[[str], ImageSet]) -> ImageSet:
+    """`read(split)`; without a validation split, `permutation` of train gives its last tenth, and train the rest."""
+    source = "train" if split == "validation" and split not in available else split
+    if source not in available:
+        raise DataError(f"'{spec}' has no {source} split: expected {source}-*.parquet or {source}/CLASS/*.jpg")
+    whole = read(source)
+    if split == "test" or "validation" in available:
+        return whole
+    order = permutation(len(whole))
+    cut = len(whole) - int(HELD_OUT * len(whole))
+    return whole.take(order[:cut] if split == "train" else order[cut:])
+
+
+def _from_folder(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
+    folder = Path(spec).expanduser()
+    tables = {name: sorted(folder.glob(f"{name}-*.parquet")) for name in SPLITS}
+    available = [name for name in SPLITS if tables[name] or (folder / name).is_dir()]
+
+    def read(name: str) -> ImageSet:
+        if tables[name]:
+            files = {name: [str(path) for path in tables[name]]}
+            return _from_rows(spec, _open("parquet", name, files), fit)
+        return _from_classes(spec, folder / name, fit)
+
+    return _own_split(spec, split, available, read)
+
+
+def _from_hub(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
+    try:
+        from datasets import get_dataset_split_names
+
+        available = get_dataset_split_names(spec)
+    except ImportError as error:
+        raise ConfigError("data sets from the Hub need the `datasets` library: install semlink[train]") from error
+    except Exception as error:  # the library raises its own, httpx's and fsspec's errors
+        raise ConfigError(
+            f"cannot reach data set '{spec}' on the Hub ({_one_line(error)}); without a network, give a local folder"
+        ) from error
+    return _own_split(spec, split, available, lambda name: _from_rows(spec, _open(spec, name), fit))
+
+
+def _open(path: str, split: str, data_files: dict[str, list[str]] | None = None) -> Any:
+    """The rows of one split as Arrow tables, images still encoded; nothing is written to a cache."""
+    try:
+        from datasets import Image, load_dataset
+    except ImportError as error:
+        raise ConfigError("parquet data sets need the `datasets` library: install semlink[train]") from error
+    try:
+        rows = load_dataset(path, data_files=data_files, split=split, streaming=True)
+        rows = rows if rows.features is not None else rows._resolve_features()
+        column = next((name for name in IMAGE_COLUMNS if name in rows.features), "")
+        return rows.cast_column(column, Image(decode=False)) if column else rows
+    except Exception as error:  # datasets, pyarrow and fsspec each raise their own
+        raise DataError(f"cannot read the {split} split of '{path}': {_one_line(error)}") from error
+
+
+def _from_rows(spec: str, rows: Any, fit: Preprocess | None) -> ImageSet:
+    columns = list(rows.features)
+    column = next((name for name in IMAGE_COLUMNS if name in columns), None)
+    if column is None or "label" not in columns:
+        raise DataError(f"'{spec}' needs a column `img` or `image` and a column `label`; it has {', '.join(columns)}")
+    images: list[NDArray[np.uint8]] = []
+    labels: list[int] = []
+    for table in rows.select_columns([column, "label"]).with_format("arrow").iter(batch_size=2048):
+        labels.extend(table["label"].to_pylist())
+        images.extend(decode_image(row["bytes"] or Path(row["path"])) for row in table[column].to_pylist())
+    classes = getattr(rows.features["label"], "names", None) or [str(k) for k in range(max(labels, default=-1) + 1)]
+    return _stack(spec, images, labels, tuple(classes), fit)
+
+
+def _from_classes(spec: str, folder: Path, fit: Preprocess | None) -> ImageSet:
+    classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    files = [(path, k) for k, name in enumerate(classes) for path in sorted((folder / name).rglob("*"))]
+    files = [(path, k) for path, k in files if path.suffix.lower() in SUFFIXES]
+    images = (decode_image(path) for path, _ in files)
+    return _stack(spec, images, [k for _, k in files], tuple(classes), fit)
+
+
+def _stack(
+    name: str, images: Iterable[NDArray[np.uint8]], labels: Any, classes: tuple[str, ...], fit: Preprocess | None
+) -> ImageSet:
+    listed = [fit_image(image, fit) if fit else image for image in images]
+    if not listed:
+        raise DataError(f"'{name}' holds no images")
+    if len({image.shape for image in listed}) > 1:
+        raise DataError(f"the images of '{name}' differ in size, and no size was given to fit them to")
+    return ImageSet(name, np.stack(listed), np.asarray(labels, np.int64), classes)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,84 @@
+"""Semantic decoder: equalised soft symbols + per-symbol SNR -> embedding and answers.
+
+Knows nothing about sockets, pilots or images.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+from common.manifest import DecoderShape, Manifest, load_half
+from common.nn.blocks import MlpBlock
+
+CLASSIFY, EMBEDDING = "classify", "embedding"
+
+
+class Decoder(nn.Module):
+    """p = R_mu(Y^, gamma): a residual MLP over soft symbols, no hard demodulation.
+
+    The log-likelihood of a codeword c is linear in gamma x^ (2 Re<y, h c>/N0), so each symbol enters as x^, as
+    x^ scaled by log(1 + gamma), and with log(1 + gamma) itself, which is 0 exactly where nothing was received.
+    """
+
+    def __init__(self, shape: DecoderShape, symbols: int, classes: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(5 * symbols, shape.hidden)
+        self.blocks = nn.Sequential(*(MlpBlock(shape.hidden) for _ in range(shape.blocks)))
+        self.norm = nn.LayerNorm(shape.hidden)
+        self.embed = nn.Linear(shape.hidden, shape.embedding)
+        self.heads = nn.ModuleDict({CLASSIFY: nn.Linear(shape.embedding, classes)})
+
+    def forward(self, symbols: Tensor, gamma: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """symbols: complex64 [B, S], gamma: float [B, S], linear; both 0 where not received.
+
+        Returns the embedding, float [B, E], and logits per head, {"classify": float [B, C]}.
+        """
+        belief = torch.log1p(gamma.clamp(max=1e4)) / 3.0
+        x = torch.cat((symbols.real, symbols.imag, symbols.real * belief, symbols.imag * belief, belief), -1)
+        embedding = self.embed(self.norm(self.blocks(self.inner(x))))
+        return embedding, {name: head(embedding.relu()) for name, head in self.heads.items()}
+
+
+def load_decoder(manifest: Manifest, device: str = "cpu") -> Decoder:
+    """The pair's receiver half, ready to answer (evaluation mode)."""
+    decoder = Decoder(manifest.decoder, manifest.layout.max_symbols, len(manifest.labels))
+    decoder.load_state_dict(load_half(manifest, "decoder"))
+    return decoder.to(device).eval()
+
+
+@torch.inference_mode()
+def decode(
+    decoder: Decoder, symbols: Tensor, gamma: Tensor, labels: Sequence[str], tasks: Sequence[str], top: int = 1
+) -> list[dict[str, Mapping[str, Any]]]:
+    """Answer every task for a batch: one {task: answer} per row.
+
+    symbols: complex64 [B, S]; gamma: float32 [B, S], linear. `classify` gives {"index", "label", "confidence"} (softmax
+    probability) and, for top > 1, "top": [[index, probability], ...]; `embedding` gives {"vector": [E floats]}.
+    """
+    embedding, logits = decoder(symbols, gamma)
+    answers: list[dict[str, Mapping[str, Any]]] = [{} for _ in range(len(embedding))]
+    for task in tasks:
+        if task == CLASSIFY:
+            rows = classify(logits[CLASSIFY], labels, top)
+        elif task == EMBEDDING:
+            rows = [{"vector": row} for row in embedding.tolist()]
+        else:
+            raise ConfigError(f"unknown task '{task}': this receiver answers {CLASSIFY} and {EMBEDDING}")
+        for answer, row in zip(answers, rows, strict=True):
+            answer[task] = row
+    return answers
+
+
+def classify(logits: Tensor, labels: Sequence[str], top: int = 1) -> list[Mapping[str, Any]]:
+    """logits: float [B, C] -> per row the most probable class, its label and its softmax probability."""
+    probability, index = logits.softmax(-1).topk(min(top, logits.shape[-1]), -1)
+    rows: list[Mapping[str, Any]] = []
+    for ps, ks in zip(probability.tolist(), index.tolist(), strict=True):
+        row: dict[str, Any] = {"index": ks[0], "label": labels[ks[0]], "confidence": ps[0]}
+        if top > 1:
+            row["top"] = [[k, p] for k, p in zip(ks, ps, strict=True)]
+        rows.append(row)
+    return rows

@@ -1,0 +1,92 @@
+"""The transmitter's chain, image to frame; this diagram is the whole system, in order, one file per noun.
+
+    TRANSMITTER                                                     RECEIVER
+    sctx/source.py    image + capture time                          scrx/link.py      ROUTER I/O, the only socket
+         | uint8 [B, H, W, C]                                            | complex64 [P + n]
+    sctx/encoder.py   X0 = R_alpha(image)                           scrx/session.py   which transmitter, which frame
+         | float [B, 2 S]                                                |
+    sctx/adapt.py     X = Phi_theta(X0, snr) * X0  <-- snr_db --+   scrx/estimate.py  pilots -> h^, N0, SNR
+         | float [B, 2 S]                                       |        |
+    sctx/modulate.py  QAM, unit power per increment             |   scrx/equalise.py  MMSE -> x^, gamma per symbol
+         | complex64 [B, S]                                     |        | complex64 [B, S], float32 [B, S]
+    frame()           pilots + increments start..rate           |   scrx/decoder.py   embedding and heads
+         | complex64 [P + n]                                    |        |
+    sctx/session.py   sequence, credit, deadline                +-- scrx/feedback.py  answer, SNR, confidence, credit
+         |
+    sctx/link.py      DEALER ----> common/channel (noise, fading) ----> scrx/link.py
+
+Knows nothing about sockets, sessions or which rate to choose.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from common.errors import DataError
+from common.manifest import Manifest, load_half
+from common.phy.layout import pilot_sequence
+from sctx.adapt import ChannelAdaptive
+from sctx.encoder import Encoder
+from sctx.modulate import modulate
+
+Snr = float | NDArray[np.float32] | None
+"""Reported SNR in dB, for all images or one each; None (or NaN) = no report."""
+
+
+class TransmitChain:
+    """Encoder, channel-adaptive module and modulator of one pair, in evaluation mode."""
+
+    def __init__(self, manifest: Manifest, device: str = "cpu") -> None:
+        layout, image = manifest.layout, manifest.preprocess
+        width = 2 * layout.max_symbols
+        weights = load_half(manifest, "encoder")
+        self.manifest = manifest
+        self.device = torch.device(device)
+        self.encoder = Encoder(manifest.encoder, image.channels, layout.max_symbols)
+        self.encoder.load_state_dict(_under("encoder.", weights))
+        self.adapt = ChannelAdaptive(width) if manifest.encoder.adaptive else None
+        if self.adapt is not None:
+            self.adapt.load_state_dict(_under("adapt.", weights))
+            self.adapt.to(self.device).eval()
+        self.encoder.to(self.device).eval()
+        self._pilots = pilot_sequence(layout.pilots)
+
+    @torch.inference_mode()
+    def encode(self, images: NDArray[np.uint8]) -> Tensor:
+        """images: uint8 [B, H, W, C] as the manifest says -> features float [B, 2 S]."""
+        image = self.manifest.preprocess
+        expected = (image.height, image.width, image.channels)
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
+            raise DataError(
+                f"images must be uint8 [B, {expected[0]}, {expected[1]}, {expected[2]}], not {images.dtype} "
+                f"{list(images.shape)}; common.data.fit_image makes one of any photograph"
+            )
+        features: Tensor = self.encoder(normalise(torch.from_numpy(images).to(self.device), image.mean, image.std))
+        return features
+
+    @torch.inference_mode()
+    def modulate(self, features: Tensor, snr_db: Snr) -> NDArray[np.complex64]:
+        """features: float [B, 2 S] -> the full ladder, complex64 [B, S], unit mean power per increment."""
+        if self.adapt is not None:
+            told = np.full(len(features), np.nan, np.float32)
+            if snr_db is not None:
+                told[:] = snr_db
+            features = self.adapt(features, torch.from_numpy(told).to(self.device))
+        sent = modulate(features, self.manifest.layout, self.manifest.order).symbols
+        symbols: NDArray[np.complex64] = sent.cpu().numpy()
+        return symbols
+
+    def frame(self, symbols: NDArray[np.complex64], start: int, rate: int) -> NDArray[np.complex64]:
+        """symbols: one image's full ladder, complex64 [S] -> pilots and increments start..rate, complex64 [P + n]."""
+        return np.concatenate((self._pilots, symbols[self.manifest.layout.span(start, rate)]))
+
+
+def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """images: uint8 [B, H, W, C] -> float [B, C, H, W], (pixel/255 - mean)/std per channel."""
+    scaled = images.float() / 255.0
+    return ((scaled - scaled.new_tensor(mean)) / scaled.new_tensor(std)).permute(0, 3, 1, 2)
+
+
+def _under(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
