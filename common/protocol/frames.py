@@ -55,11 +55,12 @@ def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
 
 
 def encode(message: Message) -> list[bytes]:
-    """Message -> [prefix, header, payload]. Raises ProtocolError where a field breaks its own check."""
+    """Message -> [prefix, header, payload]. Raises ProtocolError for whatever the peer's `decode` would refuse."""
     kind = message.KIND
     fields = [check(getattr(message, name)) for name, check in zip(_HEADER_FIELDS[kind], message.CHECKS, strict=True)]
     payload = b""
     if isinstance(message, Data):
+        _check_symbols(message)
         payload = message.payload
     elif isinstance(message, Result):
         payload = msgpack.packb(_check_outputs(message.outputs))

@@ -1,0 +1,24 @@
+"""What every test may use. Knows nothing about any one room of the project."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import zmq
+from hypothesis import settings
+
+# The same examples in every run, and no clock: a busy machine fails nothing.
+settings.register_profile("semlink", derandomize=True, deadline=None, database=None)
+settings.load_profile("semlink")
+
+
+@pytest.fixture
+def context() -> Iterator["zmq.Context[zmq.Socket[bytes]]"]:
+    """A ZeroMQ context that ends within 5 s: a socket left open fails the test instead of hanging it."""
+    context = zmq.Context()
+    yield context
+    ending = threading.Thread(target=context.term, daemon=True)
+    ending.start()
+    ending.join(5)
+    if ending.is_alive():
+        pytest.fail("the test left a ZeroMQ socket open")
