@@ -18,7 +18,8 @@ GOLDEN = json.loads(files("common.protocol").joinpath("golden.json").read_text(e
 BODIES = [[bytes.fromhex(frame) for frame in v["frames"]] for v in GOLDEN["vectors"] + GOLDEN["refused"]]
 ODD_VALUES: tuple[Any, ...] = (
     None, True, False, -1, 0, 1, 255, 256, 2**16, 2**32, 2**63, 2**64 - 1, -(2**63), 0.0, -0.0, 0.5, 1e308,
-    float("nan"), float("inf"), "", "x" * 200, "\N{GRINNING FACE}" * 40, b"", bytes(16), bytes(32), bytes(33), (), (0,) * 17, ((),),
+    float("nan"), float("inf"), "", "x" * 200, "\N{GRINNING FACE}" * 40, b"", bytes(16), bytes(32), bytes(33),
+    (), (0,) * 17, ((),),
     {}, {"a": 1}, ("t",) * 16, msgpack.ExtType(5, b""), msgpack.Timestamp(1, 2),
 )  # fmt: skip
 
