@@ -29,7 +29,7 @@ def unbiased_snr(gain: Array, noise: Array, pilots: int, dof: float) -> Array:
     """SNR |h|^2 / N0 (linear) without the bias of a noisy h^ and a noisy N0.
 
     gain: complex [...]; noise: estimate of N0 from `dof` complex degrees of freedom (> 1), float [...].
-    rho = (dof - 1)/dof |h^|^2/N0^ - 1/P; with dof = P - 1 it is (P-2)/P rho_ML - 1/P. May be negative: callers floor it.
+    rho = (dof - 1)/dof |h^|^2/N0^ - 1/P; with dof = P - 1: (P-2)/P rho_ML - 1/P. May be negative: callers floor it.
     """
     return abs(gain) ** 2 / noise * ((dof - 1.0) / dof) - 1.0 / pilots
 

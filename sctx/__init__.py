@@ -4,5 +4,20 @@ import common
 
 if getattr(common, "DISTRIBUTION", None) != "semlink":
     raise ImportError(
-        f"another package named 'common' hides semlink's: {common.__file__}; install semlink into a virtual environment of its own"
+        f"another package hides semlink's 'common': {common.__file__}; give semlink a virtual environment of its own"
     )
+
+__all__ = ["Answer", "RatePolicy", "Transmitter"]
+
+
+def __getattr__(name: str) -> object:
+    """`sctx.Transmitter` and its company, loaded when first asked for: they import torch, the command line need not."""
+    if name == "RatePolicy":
+        from sctx.rate import RatePolicy
+
+        return RatePolicy
+    if name in __all__:
+        from sctx import transmitter
+
+        return getattr(transmitter, name)
+    raise AttributeError(f"module 'sctx' has no attribute {name!r}")

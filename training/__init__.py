@@ -4,5 +4,5 @@ import common
 
 if getattr(common, "DISTRIBUTION", None) != "semlink":
     raise ImportError(
-        f"another package named 'common' hides semlink's: {common.__file__}; install semlink into a virtual environment of its own"
+        f"another package hides semlink's 'common': {common.__file__}; give semlink a virtual environment of its own"
     )

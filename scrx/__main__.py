@@ -1,0 +1,5 @@
+"""`python -m scrx`."""
+
+from scrx.cli import main
+
+main()

@@ -1,0 +1,77 @@
+"""The bounded queue between the I/O thread and the decode thread: fair batches, expired frames first out.
+
+Knows nothing about sockets or networks.
+"""
+
+import threading
+import time
+from collections import OrderedDict, deque
+
+from scrx.session import Work
+
+
+class Batcher:
+    """Work in, batches out, round-robin over sessions. The credit windows bound how much can wait here."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._queues: OrderedDict[bytes, deque[Work]] = OrderedDict()
+        self._busy_since_ns: int | None = None
+        self._closed = False
+
+    def put(self, work: Work) -> None:
+        """Queue a frame."""
+        with self._changed:
+            self._queues.setdefault(work.data.session, deque()).append(work)
+            if self._busy_since_ns is None:
+                self._busy_since_ns = time.monotonic_ns()
+            self._changed.notify()
+
+    def take(self, most: int, wait_s: float = 0.0) -> list[Work] | None:
+        """Up to `most` frames, as soon as there is one; with `wait_s` a little later but fuller. None once closed."""
+        with self._changed:
+            while not self._queues and not self._closed:
+                self._changed.wait()
+            if wait_s > 0:
+                self._changed.wait_for(lambda: self._closed or self._depth() >= most, wait_s)
+            if not self._queues:
+                return None
+            batch: list[Work] = []
+            while self._queues and len(batch) < most:
+                session, queue = self._queues.popitem(last=False)
+                batch.append(queue.popleft())
+                if queue:
+                    self._queues[session] = queue  # to the back: each session gives one frame a turn
+            return batch
+
+    def finished(self) -> None:
+        """The decode thread is done with what it took."""
+        with self._changed:
+            self._busy_since_ns = time.monotonic_ns() if self._queues else None
+
+    def close(self) -> None:
+        """Let `take` return what is left, then None."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @property
+    def depth(self) -> int:
+        """Frames that wait."""
+        with self._changed:
+            return self._depth()
+
+    @property
+    def progress_age_ms(self) -> int:
+        """How long work has been waiting without a finished batch; 0 when idle. A wedged decoder shows here."""
+        with self._changed:
+            since = self._busy_since_ns
+            return 0 if since is None else (time.monotonic_ns() - since) // 1_000_000
+
+    @property
+    def closed(self) -> bool:
+        """True once `close` was called."""
+        return self._closed
+
+    def _depth(self) -> int:
+        return sum(map(len, self._queues.values()))

@@ -1,0 +1,94 @@
+"""`scrx`: the receiver's command line. Only translates; what is done is in `receiver.py`."""
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from common.cli import begin, invoke, shared_options
+
+if TYPE_CHECKING:
+    from scrx.receiver import ReceivedAnswer, Receiver
+
+logger = logging.getLogger(__name__)
+POLL_S = 0.2
+WARN_EVERY_S = 60.0
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--listen", required=True, metavar="PORT", help="Port to listen on: loopback only, or ADDRESS:PORT. See --insecure."
+)
+@click.option(
+    "--model", default="digits", help="Model pair: a shipped name or a directory; the transmitter must use the same."
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    help="Let other hosts reach the port, without encryption: a bare port binds every interface.",
+)
+@click.option("--device", default="auto", help="auto, cpu or cuda.")
+@click.option("--max-batch", type=click.IntRange(1, 4096), default=32, help="Frames decoded together at most.")
+@click.option(
+    "--batch-wait-ms", type=click.FloatRange(0, 1000), default=0.0, help="How long to wait for a fuller batch."
+)
+@click.option(
+    "--window", type=click.IntRange(1, 255), default=2, help="Frames that each transmitter may have in flight."
+)
+@click.option(
+    "--deadline-cap-ms", type=click.IntRange(1, 65535), default=60_000, help="Longest deadline that is honoured."
+)
+@click.option("--max-sessions", type=click.IntRange(1, 65535), default=64, help="Transmitters served at once.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per answer, where it is used.")
+@shared_options
+@click.pass_context
+def command(context: click.Context, /, log_level: str, debug: bool, as_json: bool, **options: Any) -> int:
+    """Receive semantic symbols, estimate the channel, answer the task and report the SNR back.
+
+    \b
+    scrx --listen 5555               this host only
+    scrx --listen 5555 --insecure    other hosts too, without encryption
+
+    SIGTERM or Ctrl-C drains: queued frames are answered, then it exits 0. A second signal ends it at once.
+    """  # fmt: skip
+    begin(context, log_level)
+    from common.transport.signals import StopFlag
+
+    stop = StopFlag()
+    from scrx.receiver import Receiver
+
+    with Receiver(options.pop("listen"), options.pop("model"), **options) as rx:
+        click.echo(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})", err=True)
+        if not options["insecure"]:
+            click.echo("scrx: only this host can reach it; --insecure opens it to others without encryption", err=True)
+        warned = time.monotonic() - WARN_EVERY_S
+        for answer in rx.answers(timeout_s=POLL_S):
+            if stop:
+                break
+            if options["insecure"] and time.monotonic() - warned >= WARN_EVERY_S:
+                warned = time.monotonic()
+                logger.warning("open_without_encryption", extra={"address": rx.address})
+            if answer is not None and as_json:
+                click.echo(json.dumps(_as_line(answer)))
+    _tell_end(rx)
+    return 0
+
+
+def _as_line(answer: "ReceivedAnswer") -> dict[str, Any]:
+    return {
+        "session": answer.session, "seq": answer.seq, "round": answer.round, "answer": answer.answer,
+        "label": answer.label, "confidence": round(answer.confidence, 4), "snr_est_db": round(answer.snr_est_db, 2),
+        "queue_us": answer.queue_us, "decode_us": answer.decode_us,
+    }  # fmt: skip
+
+
+def _tell_end(rx: "Receiver") -> None:
+    errors = ", ".join(f"{reason} {count}" for reason, count in sorted(rx.link.protocol_errors.items())) or "none"
+    click.echo(f"scrx: {rx.answered} frames answered, {rx.expired} expired; protocol errors: {errors}", err=True)
+
+
+def main() -> None:
+    """Entry point."""
+    invoke(command, "SCRX")

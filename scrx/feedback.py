@@ -1,0 +1,29 @@
+"""A frame's outcome -> the RESULT that goes back: answer, channel report, confidence, credit. Pure."""
+
+from common.protocol.messages import Result, Status
+from scrx.pipeline import Decoded
+from scrx.session import Work
+
+
+def answer(work: Work, decoded: Decoded, queue_ns: int, decode_ns: int, credits: int) -> Result:
+    """The RESULT of a decoded frame. Times in ns since its arrival and for its batch."""
+    estimate, data = decoded.estimate, work.data
+    confidence = float(decoded.outputs.get("classify", {}).get("confidence", 1.0))
+    return Result(
+        data.session, data.seq, data.round, Status.OK, estimate.snr_inst_db, estimate.snr_avg_db,
+        estimate.inst_error_db, estimate.avg_error_db, estimate.fd, data.air_start, min(max(confidence, 0.0), 1.0),
+        _us(queue_ns), _us(decode_ns), credits, {name: dict(output) for name, output in decoded.outputs.items()},
+    )  # fmt: skip
+
+
+def no_answer(work: Work, status: Status, queue_ns: int, credits: int) -> Result:
+    """The RESULT of a frame that was not decoded: EXPIRED or FAILED, without a channel report."""
+    data = work.data
+    return Result(
+        data.session, data.seq, data.round, status, None, None, None, None, None, data.air_start, 0.0,
+        _us(queue_ns), 0, credits, {},
+    )  # fmt: skip
+
+
+def _us(duration_ns: int) -> int:
+    return min(max(duration_ns // 1000, 0), 0xFFFFFFFF)

@@ -1,0 +1,161 @@
+"""The receiver's I/O thread: owns the only socket, a ROUTER, and carries out what the session table asks for.
+
+Knows nothing about channels, networks or answers. Work goes into the batcher; results come back through `post`.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+
+import zmq
+
+from common.errors import ProtocolError
+from common.log import safe
+from common.protocol.frames import decode, encode, split
+from common.protocol.messages import Message, Ping, Result
+from common.transport.monitor import Monitor
+from common.transport.sockets import bind, make_socket
+from scrx.batcher import Batcher
+from scrx.session import INBOUND, Action, Closed, Opened, Reply, Route, SessionTable, Work
+
+logger = logging.getLogger(__name__)
+TICK_MS = 100
+MUTE_AFTER, MUTE_WITHIN_NS, MUTE_FOR_NS = 16, 10_000_000_000, 60_000_000_000
+
+
+class Link:
+    """Binds at once (so that a taken port is an error here), then runs in its own thread until `close`."""
+
+    def __init__(self, address: str, table: SessionTable, batcher: Batcher, on_closed: Callable[[bytes], None]) -> None:
+        self.table = table
+        self.protocol_errors: Counter[str] = Counter()
+        self.unsent = 0
+        self._batcher, self._on_closed = batcher, on_closed
+        self._results: deque[Result] = deque()
+        self._errors: dict[Route, deque[int]] = {}
+        self._muted: dict[Route, int] = {}
+        self._drain = self._stop = False
+        self._context = zmq.Context()
+        self._socket = make_socket(self._context, zmq.ROUTER, "rx")
+        try:
+            self.address = bind(self._socket, address)
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
+        self._monitor = Monitor(self._socket)
+        self._wake_in, self._wake_out = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
+        self._wake_in.bind("inproc://wake")
+        self._wake_out.connect("inproc://wake")
+        self._thread = threading.Thread(target=self._run, name="scrx-link", daemon=True)
+        self._thread.start()
+
+    def post(self, results: Sequence[Result]) -> None:
+        """Send results (called by the decode thread, the only one that may)."""
+        self._results.extend(results)
+        self._wake_out.send(b"")
+
+    def drain(self) -> None:
+        """Say BYE to every session and take no new ones; frames that are queued are still answered."""
+        self._drain = True
+
+    def close(self) -> None:
+        """Send what is left and end the thread. Call after the decode thread has ended."""
+        self._stop = True
+        self._wake_out.send(b"")
+        self._thread.join(timeout=5)
+        self._wake_out.close(0)
+        self._context.destroy(linger=0)
+
+    # -- the I/O thread
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        for readable in (self._socket, self._monitor.socket, self._wake_in):
+            poller.register(readable, zmq.POLLIN)
+        try:
+            while not (self._stop and not self._results):
+                ready = dict(poller.poll(TICK_MS))
+                if self._wake_in in ready:
+                    while self._wake_in.poll(0):
+                        self._wake_in.recv()
+                if self._monitor.socket in ready:
+                    self._monitor.drain()
+                while self._results:
+                    self._do(self.table.on_result(self._results.popleft()))
+                if self._socket in ready:
+                    self._receive()
+                if self._drain and not self.table.draining:
+                    self._do(self.table.drain())
+                self._do(self.table.tick(time.monotonic_ns()))
+        finally:
+            self._monitor.close()
+            self._socket.close(linger=200)
+            self._wake_in.close(0)
+
+    def _receive(self) -> None:
+        for _ in range(64):  # then look at the clock and the results again
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            now = time.monotonic_ns()
+            route: Route = (parts[0],)
+            try:
+                envelope, body = split(parts)
+                route = tuple(envelope)
+                if self._is_muted(route, now):
+                    continue
+                self._take(decode(body, INBOUND), route, now)
+            except ProtocolError as error:
+                self._count_error(route, error, now)
+
+    def _take(self, message: Message, route: Route, now: int) -> None:
+        if isinstance(message, Ping) and message.session in self.table.peers:
+            depth, age = self._batcher.depth, self._batcher.progress_age_ms
+            self._do(self.table.on_message(message, route, now))
+            self._send(route, self.table.pong(message, depth, age, now, time.monotonic_ns()))
+        else:
+            self._do(self.table.on_message(message, route, now))
+
+    def _do(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            match action:
+                case Reply(route, message):
+                    self._send(route, message)
+                case Work():
+                    self._batcher.put(action)
+                case Opened(session, software, hops):
+                    logger.info("session_opened", extra={"session": session.hex()[:8], "peer": software, "hops": hops})
+                case Closed(session, why):
+                    logger.info("session_closed", extra={"session": session.hex()[:8], "why": why})
+                    self._on_closed(session)
+
+    def _send(self, route: Route, message: Message) -> None:
+        try:
+            self._socket.send_multipart([*route, *encode(message)], zmq.NOBLOCK)
+        except zmq.ZMQError as error:  # the peer is gone (EHOSTUNREACH) or does not read (EAGAIN)
+            self.unsent += 1
+            logger.debug("send_dropped", extra={"kind": message.KIND.name, "why": error.strerror})
+
+    # -- bad input: count by reason, mute a route that sends nothing else
+
+    def _is_muted(self, route: Route, now: int) -> bool:
+        until = self._muted.get(route)
+        if until is not None and now >= until:
+            del self._muted[route]
+            until = None
+        return until is not None
+
+    def _count_error(self, route: Route, error: ProtocolError, now: int) -> None:
+        self.protocol_errors[error.reason] += 1
+        logger.debug("protocol_error", extra={"reason": error.reason, "detail": safe(str(error))})
+        recent = self._errors.setdefault(route, deque(maxlen=MUTE_AFTER))
+        recent.append(now)
+        if len(recent) == MUTE_AFTER and now - recent[0] < MUTE_WITHIN_NS:
+            self._muted[route] = now + MUTE_FOR_NS
+            del self._errors[route]
+            logger.warning("route_muted", extra={"reason": error.reason, "for_s": MUTE_FOR_NS // 10**9})
+        while len(self._errors) > 1024:
+            del self._errors[next(iter(self._errors))]

@@ -1,0 +1,85 @@
+"""The receiver's chain: received frames -> channel estimates and answers, for any number of transmitters.
+
+Knows nothing about sockets, sessions or deadlines. The diagram of the whole system is in `sctx/pipeline.py`.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from common.manifest import Manifest
+from common.phy.layout import pilot_sequence
+from scrx.decoder import decode, load_decoder
+from scrx.equalise import effective_snr, equalise
+from scrx.tracker import ChannelEstimate, ChannelTracker
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A frame off the air. symbols: complex64 [P + n]; it carries increments start..rate; `sender` keys its channel."""
+
+    sender: Hashable
+    symbols: NDArray[np.complex64]
+    air_start: int
+    start: int
+    rate: int
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One frame's answers by task, and the channel it came through."""
+
+    outputs: dict[str, Mapping[str, Any]]
+    estimate: ChannelEstimate
+
+
+class ReceiveChain:
+    """Estimator, equaliser and decoder of one pair, with one channel tracker per sender. For one thread."""
+
+    def __init__(self, manifest: Manifest, device: str = "cpu") -> None:
+        self.manifest = manifest
+        self._device = torch.device(device)
+        self._decoder = load_decoder(manifest, device)
+        self._pilots = pilot_sequence(manifest.layout.pilots)
+        self._trackers: dict[Hashable, ChannelTracker] = {}
+
+    def forget(self, sender: Hashable) -> None:
+        """Drop what is known about a sender's channel."""
+        self._trackers.pop(sender, None)
+
+    def receive(self, frames: Sequence[Received]) -> list[Decoded]:
+        """Estimate and equalise each frame in order, then decode them as one batch."""
+        layout = self.manifest.layout
+        symbols = np.zeros((len(frames), layout.max_symbols), np.complex64)
+        gamma = np.zeros((len(frames), layout.max_symbols), np.float32)
+        estimates = []
+        for row, frame in enumerate(frames):
+            estimate = self._tracker(frame.sender).observe(frame.symbols[: layout.pilots], frame.air_start)
+            gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
+            span = layout.span(frame.start, frame.rate)
+            symbols[row, span] = equalise(frame.symbols[layout.pilots :], gain, noise)
+            gamma[row, span] = effective_snr(gain, noise, layout.pilots)
+            estimates.append(estimate)
+        outputs = self._decode(symbols, gamma, [frame.tasks for frame in frames])
+        return [Decoded(output, estimate) for output, estimate in zip(outputs, estimates, strict=True)]
+
+    def _tracker(self, sender: Hashable) -> ChannelTracker:
+        if sender not in self._trackers:
+            self._trackers[sender] = ChannelTracker(self._pilots, self.manifest.layout.slot)
+        return self._trackers[sender]
+
+    def _decode(
+        self, symbols: NDArray[np.complex64], gamma: NDArray[np.float32], tasks: Sequence[tuple[str, ...]]
+    ) -> list[dict[str, Mapping[str, Any]]]:
+        """Every task that any frame asks for is computed for the batch; each frame gets its own."""
+        wanted = tuple(dict.fromkeys(task for names in tasks for task in names))
+        rows = decode(
+            self._decoder, torch.from_numpy(symbols).to(self._device), torch.from_numpy(gamma).to(self._device),
+            self.manifest.labels, wanted,
+        )  # fmt: skip
+        return [{name: row[name] for name in names} for row, names in zip(rows, tasks, strict=True)]

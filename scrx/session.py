@@ -1,0 +1,268 @@
+"""The receiver's table of transmitters as a pure state machine: handshake, window, duplicates, deadlines, routes.
+
+Knows no socket, no clock and no torch: every input carries `now` (monotonic ns), every output is a list of actions.
+
+The session id in each header is the key, not the route: the answer goes to where the newest valid frame came from, so a
+restarted emulator does not end a session.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+from common.log import safe
+from common.protocol.messages import (
+    VERSION,
+    Accept,
+    Bye,
+    ByeCode,
+    Data,
+    Hello,
+    Kind,
+    Message,
+    Nak,
+    NakCode,
+    Ping,
+    Pong,
+    Reject,
+    RejectCode,
+    Result,
+    Status,
+)
+
+MS = 1_000_000
+KEPT_ANSWERS = 128
+NAK_EVERY_NS = 1000 * MS
+INBOUND = frozenset({Kind.HELLO, Kind.DATA, Kind.PING, Kind.PONG, Kind.BYE})
+Route = tuple[bytes, ...]
+"""The ROUTER envelope through which a transmitter is reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the receiver offers. `frame_symbols`: what a frame of increments start..rate must hold, pilots included."""
+
+    model_id: bytes
+    slot: int
+    frame_symbols: dict[tuple[int, int], int]
+    max_symbols: int
+    tasks: tuple[str, ...]
+    window: int = 2
+    heartbeat_ms: int = 250
+    heartbeat_misses: int = 3
+    deadline_cap_ms: int = 60_000
+    max_sessions: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Action: send this message along this route."""
+
+    route: Route
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Action: decode this frame. Times are monotonic ns of this host."""
+
+    data: Data
+    tasks: tuple[str, ...]
+    arrived_ns: int
+    expires_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Action: a new session is there."""
+
+    session: bytes
+    software: str
+    hops: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Action: a session ended; whatever is kept for it elsewhere can go."""
+
+    session: bytes
+    why: str
+
+
+Action = Reply | Work | Opened | Closed
+
+
+@dataclass(slots=True)
+class SequenceWindow:
+    """A 64-frame window over seq: which were seen, and how many fell out of it without being seen."""
+
+    highest: int = -1
+    seen: int = 0
+    lost: int = 0
+    duplicate: int = 0
+    late: int = 0
+
+    def add(self, seq: int) -> None:
+        """Note a frame's arrival."""
+        if self.highest < 0:  # what came before the first frame is not ours to miss
+            self.highest, self.seen = seq, (1 << 64) - 1
+        elif seq > self.highest:
+            step = seq - self.highest
+            leaving = self.seen >> max(64 - step, 0)
+            self.lost += step - leaving.bit_count()
+            self.seen = (self.seen << step | 1) & (1 << 64) - 1
+            self.highest = seq
+        elif self.highest - seq >= 64:
+            self.late += 1
+        elif self.seen >> (self.highest - seq) & 1:
+            self.duplicate += 1
+        else:
+            self.late += 1
+            self.seen |= 1 << (self.highest - seq)
+
+
+@dataclass(slots=True)
+class Peer:
+    """One transmitter."""
+
+    session: bytes
+    route: Route
+    heard_ns: int
+    tasks: tuple[str, ...]
+    software: str
+    sequence: SequenceWindow = field(default_factory=SequenceWindow)
+    queued: dict[tuple[int, int], int] = field(default_factory=dict)
+    answers: "OrderedDict[tuple[int, int], Result]" = field(default_factory=OrderedDict)
+    nak_ns: int = -NAK_EVERY_NS
+    snr_avg_db: float | None = None
+    answered: int = 0
+    expired: int = 0
+
+
+class SessionTable:
+    """See the module. For one thread."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.peers: dict[bytes, Peer] = {}
+        self.draining = False
+        self._strangers: OrderedDict[bytes, int] = OrderedDict()
+
+    def on_message(self, message: Message, route: Route, now: int) -> list[Action]:
+        """Take a decoded message that came along `route`."""
+        if isinstance(message, Hello):
+            return self._on_hello(message, route, now)
+        peer = self.peers.get(message.session)
+        if peer is None:
+            return self._on_stranger(message, route, now)
+        peer.route, peer.heard_ns = route, now
+        match message:
+            case Data():
+                return self._on_data(peer, message, now)
+            case Bye():
+                return self._close(peer, "bye")
+        return []
+
+    def pong(self, ping: Ping, queue_depth: int, progress_age_ms: int, arrived: int, now: int) -> Pong:
+        """The answer to a PING from a known session."""
+        return Pong(ping.session, ping.nonce, ping.t1_ns, arrived, now, queue_depth, min(progress_age_ms, 0xFFFFFFFF))
+
+    def on_result(self, result: Result) -> list[Action]:
+        """A frame's outcome: remember it, and send it where the transmitter was heard last."""
+        peer = self.peers.get(result.session)
+        if peer is None:
+            return []
+        key = (result.seq, result.round)
+        peer.queued.pop(key, None)
+        peer.answers[key] = result
+        while len(peer.answers) > KEPT_ANSWERS:
+            peer.answers.popitem(last=False)
+        peer.answered += result.status is Status.OK
+        peer.expired += result.status is Status.EXPIRED
+        peer.snr_avg_db = peer.snr_avg_db if result.snr_avg_db is None else result.snr_avg_db
+        return [Reply(peer.route, result)]
+
+    def tick(self, now: int) -> list[Action]:
+        """Drop transmitters that were silent for ten times the heartbeat limit."""
+        limit = 10 * self.terms.heartbeat_ms * self.terms.heartbeat_misses * MS
+        silent = [peer for peer in self.peers.values() if now - peer.heard_ns > limit]
+        return [action for peer in silent for action in self._close(peer, "silent")]
+
+    def drain(self) -> list[Action]:
+        """Stop accepting, and tell every transmitter."""
+        self.draining = True
+        return [Reply(peer.route, Bye(peer.session, ByeCode.DRAIN)) for peer in self.peers.values()]
+
+    # -- handshake
+
+    def _on_hello(self, hello: Hello, route: Route, now: int) -> list[Action]:
+        refusal = self._refusal(hello)
+        if refusal is not None:
+            code, text = refusal
+            return [Reply(route, Reject(hello.session, code, self.terms.model_id, text))]
+        peer = self.peers.get(hello.session)
+        tasks = tuple(task for task in self.terms.tasks if not hello.tasks or task in hello.tasks)
+        opened: list[Action] = []
+        if peer is None:
+            peer = self.peers[hello.session] = Peer(hello.session, route, now, tasks, safe(hello.software, 64))
+            opened.append(Opened(peer.session, peer.software, len(route) - 1))
+        peer.route, peer.heard_ns, peer.tasks = route, now, tasks
+        terms = self.terms
+        accept = Accept(
+            hello.session, VERSION, terms.model_id, terms.window, terms.slot, terms.max_symbols, terms.deadline_cap_ms,
+            terms.heartbeat_ms, terms.heartbeat_misses, max(len(route) - 1, 0), tasks, hello.t1_ns, now, now,
+        )  # fmt: skip
+        return [*opened, Reply(route, accept)]
+
+    def _refusal(self, hello: Hello) -> tuple[RejectCode, str] | None:
+        if not hello.proto_min <= VERSION <= hello.proto_max:
+            return RejectCode.VERSION, f"this receiver speaks protocol {VERSION}"
+        if hello.model_id != self.terms.model_id:
+            return RejectCode.MODEL_MISMATCH, "another model"
+        if 0 not in hello.layouts:
+            return RejectCode.LAYOUT, "this receiver knows layout 0"
+        if hello.tasks and not set(hello.tasks) & set(self.terms.tasks):
+            return RejectCode.TASKS, f"this receiver answers {', '.join(self.terms.tasks)}"[:128]
+        if hello.session not in self.peers and (self.draining or len(self.peers) >= self.terms.max_sessions):
+            return RejectCode.BUSY, "no room for another session"
+        return None
+
+    def _on_stranger(self, message: Message, route: Route, now: int) -> list[Action]:
+        last = self._strangers.get(message.session, -NAK_EVERY_NS)
+        if not isinstance(message, Data | Ping) or now - last < NAK_EVERY_NS:
+            return []
+        self._strangers[message.session] = now
+        while len(self._strangers) > 256:
+            self._strangers.popitem(last=False)
+        seq, round_ = (message.seq, message.round) if isinstance(message, Data) else (0, 0)
+        return [Reply(route, Nak(message.session, seq, round_, NakCode.NO_SESSION))]
+
+    def _close(self, peer: Peer, why: str) -> list[Action]:
+        del self.peers[peer.session]
+        return [Closed(peer.session, why)]
+
+    # -- frames
+
+    def _on_data(self, peer: Peer, data: Data, now: int) -> list[Action]:
+        key = (data.seq, data.round)
+        if data.round == 0:
+            peer.sequence.add(data.seq)
+        kept = peer.answers.get(key)
+        if kept is not None and kept.status is Status.OK:
+            return [Reply(peer.route, replace(kept, credits=self.terms.window))]
+        if key in peer.queued:
+            return []
+        if data.layout_id != 0 or self.terms.frame_symbols.get((data.start_id, data.rate_id)) != data.n_symbols:
+            return self._nak(peer, data, NakCode.MALFORMED, now)
+        if data.round > 0:
+            return self._nak(peer, data, NakCode.NEED_ROUND0, now)
+        if len(peer.queued) >= self.terms.window:
+            return self._nak(peer, data, NakCode.OVER_WINDOW, now)
+        peer.queued[key] = now
+        left_ms = min(data.deadline_ms, self.terms.deadline_cap_ms) - data.age_ms
+        return [Work(data, peer.tasks, now, now + left_ms * MS)]
+
+    def _nak(self, peer: Peer, data: Data, code: NakCode, now: int) -> list[Action]:
+        if now - peer.nak_ns < NAK_EVERY_NS:
+            return []
+        peer.nak_ns = now
+        return [Reply(peer.route, Nak(peer.session, data.seq, data.round, code))]

@@ -1,0 +1,107 @@
+"""What one transmitter's channel looks like over many frames: pooled noise, average SNR, Doppler.
+
+Knows nothing about sockets, payloads or models. One tracker per session, fed in order of arrival.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.phy.decibel import to_db
+from scrx.estimate import estimate_gain, residual_energy, snr_error_db
+
+NOISE_FLOOR = 1e-6
+POOLED_FRAMES = 32
+MEMORY_FRAMES = 256
+SMOOTHED_FRAMES = 16
+SMOOTHED_CYCLES = 0.05
+DOPPLER_FRAMES = 24
+DOPPLER_LAGS = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEstimate:
+    """What the receiver believes after a frame. SNRs are Es/N0; errors are standard deviations.
+
+    gain: h^ of this frame alone; noise: N0 pooled over the last 32 frames; fd: cycles per symbol, None while unknown.
+    """
+
+    gain: complex
+    noise: float
+    snr_inst_db: float
+    snr_avg_db: float
+    inst_error_db: float
+    avg_error_db: float
+    fd: float | None
+
+
+class ChannelTracker:
+    """Pools over frames. `pilots`: the known sequence, complex64 [P]; `slot`: symbols between frames on the air."""
+
+    def __init__(self, pilots: NDArray[np.complex64], slot: int) -> None:
+        self._pilots, self._slot = pilots, slot
+        self._residuals: deque[float] = deque(maxlen=POOLED_FRAMES)
+        self._gains: deque[complex] = deque(maxlen=MEMORY_FRAMES)
+        self._places: deque[int] = deque(maxlen=MEMORY_FRAMES)
+        self._fd: float | None = None
+
+    def observe(self, pilots_rx: NDArray[np.complex64], air_start: int) -> ChannelEstimate:
+        """Take a frame's received pilots, complex64 [P], and the frame's air sample."""
+        count = len(self._pilots)
+        gain = complex(estimate_gain(pilots_rx, self._pilots))
+        self._residuals.append(float(residual_energy(pilots_rx, self._pilots, np.complex64(gain))))
+        self._gains.append(gain)
+        self._places.append(air_start)
+        dof = len(self._residuals) * (count - 1)
+        noise = max(sum(self._residuals) / dof, NOISE_FLOOR)
+        if len(self._gains) >= DOPPLER_FRAMES and (self._fd is None or len(self._residuals) % 8 == 0):
+            self._fd = self._estimate_doppler(noise)
+        smooth, frames = self._smoothed_gain(air_start)
+        inst = max(abs(smooth) ** 2 / noise * (dof - 1) / dof - 1.0 / (count * frames), 0.03)
+        power = float(np.mean(np.abs(np.array(self._gains)) ** 2))
+        average = max(power / noise * (dof - 1) / dof - 1.0 / count, 0.03)
+        return ChannelEstimate(
+            gain, noise, to_db(inst), to_db(average), snr_error_db(inst, count * frames, dof),
+            snr_error_db(average, count * len(self._gains), dof), self._fd,
+        )  # fmt: skip
+
+    def _smoothed_gain(self, air_start: int) -> tuple[complex, int]:
+        """Mean gain over as many recent frames as lie within a twentieth of a fade, at most 16."""
+        reach = 0 if self._fd is None else SMOOTHED_CYCLES / max(self._fd, 1e-9)
+        recent = [
+            gain
+            for gain, place in zip(
+                list(self._gains)[-SMOOTHED_FRAMES:], list(self._places)[-SMOOTHED_FRAMES:], strict=True
+            )
+            if abs(air_start - place) <= reach
+        ]
+        return sum(recent) / len(recent), len(recent)
+
+    def _estimate_doppler(self, noise: float) -> float | None:
+        """fd from the autocorrelation of the gains, r(lag) = J0(2 pi fd lag) (Clarke).
+
+        Uses the shortest lag at which r has fallen below 0.9, where the inversion J0(x) ~ 1 - x^2/4 + x^4/64 is exact
+        to 1 % and noise matters little; if it never falls that far, the longest lag bounds fd from above.
+        """
+        gains, places = np.array(self._gains), np.array(self._places)
+        order = np.argsort(places, kind="stable")
+        gains, places = gains[order], places[order]
+        power = float(np.mean(np.abs(gains) ** 2)) - noise / len(self._pilots)
+        if power <= 0:
+            return None
+        found = None
+        for lag in DOPPLER_LAGS:
+            partner = np.searchsorted(places, places + lag * self._slot)
+            partner = np.minimum(partner, len(places) - 1)
+            match = places[partner] == places + lag * self._slot
+            if match.sum() < DOPPLER_FRAMES // 2:
+                break
+            r = float(np.mean((gains[partner[match]] * gains[match].conj()).real)) / power
+            fall = 2.0 * (1.0 - math.sqrt(min(max(r, 0.0), 1.0)))
+            found = math.sqrt(4.0 * fall) / (2.0 * math.pi * lag * self._slot)
+            if r < 0.9:
+                break
+        return None if found is None else min(found, 0.5)

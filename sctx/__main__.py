@@ -1,0 +1,5 @@
+"""`python -m sctx`."""
+
+from sctx.cli import main
+
+main()

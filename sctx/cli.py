@@ -1,0 +1,184 @@
+"""`sctx`: the transmitter's command line. Only translates; what is done is in `transmitter.py`."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from common.cli import begin, invoke, shared_options
+
+if TYPE_CHECKING:
+    from sctx.source import Capture, Source
+    from sctx.summary import Summary
+    from sctx.transmitter import Answer, Transmitter
+
+EXIT_LOST = 1
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--peer", required=True, metavar="HOST:PORT", help="Channel emulator or receiver to send to.")
+@click.option("--model", default="digits", help="Model pair: a shipped name or a directory.")
+@click.option(
+    "--source",
+    metavar="SOURCE",
+    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG "
+    "pictures on standard input.  [default: the test images of the model's own data set]",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    help="How many images; past the end it goes round again.  [default: each once]",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Pace of the source.  [default: as fast as the link takes them]",
+)
+@click.option(
+    "--live", is_flag=True, help="Skip images when the link is busy, and give up on late ones, as a camera would."
+)
+@click.option(
+    "--rate-policy",
+    default="adaptive",
+    metavar="POLICY",
+    help="adaptive, average (ignores the instantaneous SNR), robust, or fixed:SYMBOLS.",
+)
+@click.option(
+    "--within",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    help="Goal: fewest symbols within so many points of the full ladder's accuracy.",
+)
+@click.option(
+    "--stream",
+    type=click.IntRange(0, 2**32 - 1),
+    help="Random stream of the channel; equal streams meet equal channels.  [default: random]",
+)
+@click.option(
+    "--window", type=click.IntRange(1, 255), help="Frames in flight at most.  [default: what the receiver allows]"
+)
+@click.option(
+    "--deadline-ms",
+    type=click.IntRange(1, 65535),
+    help="Age at which an answer is worth nothing.  [default: 500 live, else 10000]",
+)
+@click.option(
+    "--give-up",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    help="Seconds without the receiver before giving up (exit code 4).",
+)
+@click.option("--device", default="auto", help="auto, cpu or cuda.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per answer and a summary last.")
+@shared_options
+@click.pass_context
+def command(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> int:
+    """Send images as a few semantic symbols over a noisy link, and show what the receiver answers.
+
+    \b
+    On one host:     scrx --listen 5555
+                     channel-emu --snr 5 --fading rayleigh
+                     sctx --peer 127.0.0.1:5556
+    On three hosts:  scrx --listen 5555 --insecure
+                     channel-emu --listen 5555 --upstream RXHOST:5555 --insecure
+                     sctx --peer EMUHOST:5555
+
+    Exit codes: 0 done, 1 something was lost or failed, 2 wrong use, 3 the receiver refused, 4 link lost.
+    """  # fmt: skip
+    begin(context, log_level)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    import torch
+
+    from common.manifest import find_pair
+    from sctx.rate import RatePolicy
+    from sctx.source import Source
+    from sctx.summary import Summary
+    from sctx.transmitter import Transmitter
+
+    policy = RatePolicy.parse(options["rate_policy"], options["within"])
+    manifest = find_pair(options["model"])
+    source = Source(options["source"] or f"dataset:{manifest.dataset}:test", manifest)
+    torch.set_num_threads(1)  # one small image at a time: more threads only add latency
+    with Transmitter(
+        options["peer"],
+        manifest,
+        stream=options["stream"],
+        policy=policy,
+        live=options["live"] or source.live,
+        deadline_ms=options["deadline_ms"],
+        window=options["window"],
+        give_up_s=options["give_up"],
+        device=options["device"],
+    ) as tx:
+        summary = Summary(tx.stream)
+        try:
+            _run(tx, source, summary, options)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+        summary.duplicates = tx.link.session.counters.duplicates
+        summary.lost += summary.sent - summary.answered - summary.lost - summary.expired - summary.skipped
+        _tell_summary(summary, options["as_json"])
+    missing = summary.lost + (0 if tx.live else summary.expired)
+    return EXIT_LOST if missing else 0
+
+
+def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any]) -> None:
+    from sctx.dashboard import Dashboard
+    from sctx.transmitter import Answer
+
+    accept = tx.connect()
+    if accept.hops == 0:
+        click.echo("note: no channel emulator is on the path, so the channel is ideal", err=True)
+    labels: dict[int, int | None] = {}
+    total = options["count"] or source.size
+
+    def captures() -> "Iterator[Capture]":
+        for capture in _paced(source.captures(options["count"]), options["fps"]):
+            labels[capture.index] = capture.label
+            summary.sent += 1
+            yield capture
+
+    with nullcontext() if options["as_json"] else Dashboard(tx, summary, total) as dashboard:
+        for outcome in tx.run(captures()):
+            label = labels.pop(outcome.index)
+            summary.add(outcome, label)
+            if dashboard is not None:
+                dashboard.refresh()
+            elif isinstance(outcome, Answer):
+                click.echo(json.dumps(_as_line(outcome, label)))
+
+
+def _paced(captures: "Iterator[Capture]", fps: float | None) -> "Iterator[Capture]":
+    due = time.monotonic()
+    for capture in captures:
+        if fps:
+            time.sleep(max(0.0, due - time.monotonic()))
+            due = max(due + 1.0 / fps, time.monotonic() - 1.0)
+        yield capture
+
+
+def _as_line(answer: "Answer", label: int | None) -> dict[str, Any]:
+    return {
+        "index": answer.index, "answer": answer.answer, "label": label, "confidence": round(answer.confidence, 4),
+        "symbols": answer.symbols, "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2),
+        "latency_ms": round(answer.latency_ms, 3), "round": answer.round,
+    }  # fmt: skip
+
+
+def _tell_summary(summary: "Summary", as_json: bool) -> None:
+    values = summary.as_dict()
+    if as_json:
+        click.echo(json.dumps({"summary": values}))
+        return
+    accuracy = "" if summary.accuracy is None else f", accuracy {100 * summary.accuracy:.1f} %"
+    click.echo(f"{summary.answered} of {summary.sent} images answered{accuracy}")
+    click.echo(" ".join(f"{name}={value}" for name, value in values.items() if value is not None))
+
+
+def main() -> None:
+    """Entry point."""
+    invoke(command, "SCTX")

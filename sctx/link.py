@@ -1,0 +1,145 @@
+"""The transmitter's I/O thread: a DEALER socket and a poll loop that carries out what the session asks for.
+
+Knows nothing about images, models or rates. `Session` is pure; this thread owns the socket and the time, and a lock
+lets the application thread submit frames. What happens comes back through `wait_event`.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+
+import zmq
+
+from common.errors import ProtocolError
+from common.protocol.frames import decode, encode
+from common.protocol.messages import Data, Message
+from common.transport.monitor import Monitor
+from common.transport.sockets import make_socket
+from sctx.session import INBOUND, Action, Down, Failed, Frame, Send, Session, Terms, Up
+
+logger = logging.getLogger(__name__)
+TICK_MS = 20
+
+
+class Link:
+    """One session over one DEALER socket. Methods are for the application thread."""
+
+    def __init__(self, peer: str, terms: Terms) -> None:
+        self.session = Session(terms, time.monotonic_ns())
+        self.protocol_errors: dict[str, int] = {}
+        self._peer = peer
+        self._events: deque[Action] = deque()
+        self._outbox: deque[Message] = deque()
+        self._changed = threading.Condition()
+        self._stop = False
+        self._context = zmq.Context()
+        self._wake_in, self._wake_out = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
+        self._wake_in.bind("inproc://wake")
+        self._wake_out.connect("inproc://wake")
+        self._thread = threading.Thread(target=self._run, name="sctx-link", daemon=True)
+        self._thread.start()
+
+    @property
+    def credit(self) -> int:
+        """Frames that may be submitted now."""
+        with self._changed:
+            return self.session.credit
+
+    def submit(self, frame: Frame) -> None:
+        """Send a frame; its answer comes as an event."""
+        with self._changed:
+            self._take(self.session.submit(frame, time.monotonic_ns()))
+        self._wake_out.send(b"")
+
+    def wait_event(self, timeout_s: float) -> Action | None:
+        """The next event, or None if nothing changed for `timeout_s` (a change of credit returns early too)."""
+        with self._changed:
+            if not self._events:
+                self._changed.wait(timeout_s)
+            return self._events.popleft() if self._events else None
+
+    def close(self) -> None:
+        """Say goodbye and end the thread."""
+        if self._thread.is_alive():
+            with self._changed:
+                self._take(self.session.close())
+                self._stop = True
+            self._wake_out.send(b"")
+            self._thread.join(timeout=5)
+        self._wake_out.close(0)
+        self._context.destroy(linger=0)
+
+    # -- the I/O thread
+
+    def _run(self) -> None:
+        socket = make_socket(self._context, zmq.DEALER, "tx")
+        monitor = Monitor(socket)
+        socket.connect(self._peer)
+        poller = zmq.Poller()
+        for readable in (socket, monitor.socket, self._wake_in):
+            poller.register(readable, zmq.POLLIN)
+        try:
+            while not (self._stop and not self._outbox):
+                ready = dict(poller.poll(TICK_MS))
+                if self._wake_in in ready:
+                    self._wake_in.recv()
+                if monitor.socket in ready:
+                    monitor.drain()
+                self._step(socket, self._receive(socket) if socket in ready else ())
+        finally:
+            socket.close(linger=200)
+            monitor.close()
+            self._wake_in.close(0)
+
+    def _step(self, socket: "zmq.Socket[bytes]", messages: Iterable[Message]) -> None:
+        with self._changed:
+            for message in messages:
+                self._take(self.session.on_message(message, time.monotonic_ns()))
+            self._take(self.session.tick(time.monotonic_ns()))
+            outbox = list(self._outbox)
+            self._outbox.clear()
+            self._changed.notify_all()
+        for message in outbox:
+            self._send(socket, message)
+
+    def _receive(self, socket: "zmq.Socket[bytes]") -> list[Message]:
+        messages = []
+        while True:
+            try:
+                messages.append(decode(socket.recv_multipart(zmq.NOBLOCK), INBOUND))
+            except zmq.Again:
+                return messages
+            except ProtocolError as error:
+                self.protocol_errors[error.reason] = self.protocol_errors.get(error.reason, 0) + 1
+                logger.debug("protocol_error", extra={"reason": error.reason})
+
+    def _send(self, socket: "zmq.Socket[bytes]", message: Message) -> None:
+        parts = encode(message)
+        if isinstance(message, Data):
+            self.session.counters.header_bytes += len(parts[0]) + len(parts[1])
+        try:
+            socket.send_multipart(parts, zmq.NOBLOCK)
+        except zmq.Again:
+            logger.debug("send_dropped", extra={"kind": message.KIND.name})  # the session's timers send it again
+
+    def _take(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                self._outbox.append(action.message)
+                continue
+            _log(action)
+            self._events.append(action)
+
+
+def _log(action: Action) -> None:
+    match action:
+        case Up(accept, first):
+            logger.info("link_up", extra={"session": accept.session.hex()[:8], "hops": accept.hops, "again": not first})
+        case Down(why):
+            logger.warning("link_down", extra={"why": why})
+        case Failed(error):
+            logger.error("link_failed", extra={"why": str(error)})
+        case _:
+            pass

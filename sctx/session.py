@@ -1,0 +1,368 @@
+"""The transmitter's side of a session as a pure state machine: handshake, credit, deadline, heartbeat, resending.
+
+Knows no socket, no clock and no torch: every input carries `now` (monotonic ns), every output is a list of actions.
+
+    DOWN --HELLO (100 ms, doubling to 400 ms)--> ACCEPT --> UP --nothing heard for misses x heartbeat--> DOWN
+                                             \\--> REJECT --> failed
+
+A finite source waits for credit and its frames are sent again (same seq, same air position, age restarted) until they
+are answered. A live source skips images when there is no credit; a frame past its deadline is forgotten and counted.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from common.errors import LinkDown, PeerRejected, SemlinkError
+from common.log import safe
+from common.protocol.messages import (
+    VERSION,
+    Accept,
+    Bye,
+    ByeCode,
+    Data,
+    Hello,
+    Kind,
+    Message,
+    Nak,
+    NakCode,
+    Ping,
+    Pong,
+    Reject,
+    RejectCode,
+    Result,
+    Status,
+)
+from common.transport.clock import ClockOffset
+from sctx.rate import Report
+
+MS = 1_000_000
+HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 400 * MS
+RESEND_FIRST_NS, RESEND_LAST_NS = 1000 * MS, 4000 * MS
+MAX_EXPIRED = 8
+INBOUND = frozenset({Kind.ACCEPT, Kind.REJECT, Kind.RESULT, Kind.PING, Kind.PONG, Kind.NAK, Kind.BYE})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the transmitter brings to a session. Times in ms unless named otherwise."""
+
+    session: bytes
+    model_id: bytes
+    software: str
+    slot: int
+    live: bool
+    deadline_ms: int
+    give_up_s: float
+    window: int = 255
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame to send: where it lies on the air clock, which increments it carries, and its bytes."""
+
+    seq: int
+    round: int
+    stream: int
+    air_start: int
+    start_id: int
+    rate_id: int
+    captured_ns: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Action: put this message on the socket."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """Action: tell the owner that the receiver accepted us (`first`: for the first time)."""
+
+    accept: Accept
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """Action: tell the owner that the receiver went away; the session goes on trying."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Action: a frame's answer. `latency_ns` since capture; `network_ns`: last round trip less the receiver's time."""
+
+    frame: Frame
+    result: Result
+    latency_ns: int
+    network_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Action: a frame that will get no answer. `why` is "expired" or "failed"."""
+
+    frame: Frame
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Action: the session is over."""
+
+    error: SemlinkError
+
+
+Action = Send | Up | Down | Answered | Lost | Failed
+
+
+@dataclass(slots=True)
+class Pending:
+    """A frame without an answer, and what was done for it."""
+
+    frame: Frame
+    age_from_ns: int
+    sent_ns: int = 0
+    sends: int = 0
+    expired: int = 0
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened, for summaries and metrics."""
+
+    sends: int = 0
+    resends: int = 0
+    duplicates: int = 0
+    late: int = 0
+    downs: int = 0
+    header_bytes: int = 0
+    naks: dict[str, int] = field(default_factory=dict)
+
+
+class Session:
+    """See the module. Not thread safe: the owner holds a lock around each call."""
+
+    def __init__(self, terms: Terms, now: int) -> None:
+        self.terms = terms
+        self.accept: Accept | None = None
+        self.report: Report | None = None
+        self.counters = Counters()
+        self.clock = ClockOffset()
+        self._up = False
+        self._over = False
+        self._credits = 0
+        self._pending: dict[int, Pending] = {}
+        self._answered: deque[int] = deque(maxlen=4096)
+        self._heard_ns = now
+        self._hello_ns, self._hello_wait = now, HELLO_FIRST_NS
+        self._ping_ns, self._nonce, self._unanswered = now, 0, 0
+
+    @property
+    def up(self) -> bool:
+        """True while the receiver is heard."""
+        return self._up
+
+    @property
+    def outstanding(self) -> int:
+        """Frames without an answer."""
+        return len(self._pending)
+
+    @property
+    def credit(self) -> int:
+        """Frames that may be submitted now."""
+        return max(0, min(self._credits, self.terms.window) - len(self._pending)) if self._up else 0
+
+    def submit(self, frame: Frame, now: int) -> list[Action]:
+        """Take a frame. The caller has looked at `credit`."""
+        pending = self._pending[frame.seq] = Pending(frame, frame.captured_ns)
+        return [self._data(pending, now)]
+
+    def tick(self, now: int) -> list[Action]:
+        """Whatever time alone demands. Call after the socket was drained, at least every heartbeat."""
+        if self._over:
+            return []
+        if now - self._heard_ns > self.terms.give_up_s * 1e9:
+            why = "lost the receiver" if self.accept else "no receiver answered"
+            return self._fail(LinkDown(f"{why} for {self.terms.give_up_s:g} s; is it running, and is --peer right?"))
+        actions: list[Action] = []
+        # Counting pings, not only time: a thread that was kept from running has heard nothing because it asked nothing.
+        if self._unanswered >= self._misses and now - self._ping_ns >= self._heartbeat_ns:
+            actions += self._go_down("nothing heard", now)
+        if self._up:
+            actions += self._ping(now)
+        elif now >= self._hello_ns:
+            actions.append(self._hello(now))
+        return actions + self._look_after_pending(now)
+
+    def close(self) -> list[Action]:
+        """Say goodbye."""
+        self._over = True
+        return [Send(Bye(self.terms.session, ByeCode.DONE))] if self._up else []
+
+    def on_message(self, message: Message, now: int) -> list[Action]:
+        """Take a decoded message. One for another session is ignored."""
+        if self._over or message.session != self.terms.session:
+            return []
+        self._heard_ns, self._unanswered = now, 0
+        match message:
+            case Accept():
+                return self._on_accept(message, now)
+            case Reject():
+                return self._on_reject(message, now)
+            case Result():
+                return self._on_result(message, now)
+            case Ping():
+                return [Send(Pong(message.session, message.nonce, message.t1_ns, now, now, 0, 0))]
+            case Pong():
+                self.clock.update(message.t1_ns, message.t2_ns, message.t3_ns, now)
+            case Nak():
+                return self._on_nak(message, now)
+            case Bye():
+                return self._go_down(f"the receiver said {message.code.name.lower()}", now)
+        return []
+
+    # -- handshake and liveness
+
+    @property
+    def _heartbeat_ns(self) -> int:
+        return (self.accept.heartbeat_ms if self.accept else 250) * MS
+
+    @property
+    def _misses(self) -> int:
+        return self.accept.heartbeat_misses if self.accept else 3
+
+    def _hello(self, now: int) -> Action:
+        self._hello_ns = now + self._hello_wait
+        self._hello_wait = min(2 * self._hello_wait, HELLO_LAST_NS)
+        terms = self.terms
+        return Send(Hello(terms.session, VERSION, VERSION, terms.software, terms.model_id, (0,), terms.tasks, now))
+
+    def _on_accept(self, accept: Accept, now: int) -> list[Action]:
+        if accept.slot != self.terms.slot or accept.model_id != self.terms.model_id:
+            return self._fail(PeerRejected("the receiver accepted another model or air slot than was asked for"))
+        self.clock.update(accept.t1_ns, accept.t2_ns, accept.t3_ns, now)
+        if self._up:
+            return []
+        first, self.accept = self.accept is None, accept
+        self._up, self._credits, self._hello_wait = True, accept.window, HELLO_FIRST_NS
+        again = [] if self.terms.live else [self._restart(pending, now) for pending in self._pending.values()]
+        return [Up(accept, first), *again]
+
+    def _on_reject(self, reject: Reject, now: int) -> list[Action]:
+        if reject.code is RejectCode.BUSY:
+            return []
+        held = reject.model_id.hex()[:12]
+        reasons = {
+            RejectCode.MODEL_MISMATCH: f"it holds model {held}, this side {self.terms.model_id.hex()[:12]}; "
+            "start both with the same --model",
+            RejectCode.VERSION: f"it does not speak protocol {VERSION}; run the same release on both sides",
+        }
+        return self._fail(PeerRejected(f"the receiver refused: {reasons.get(reject.code) or safe(reject.detail)}"))
+
+    def _on_nak(self, nak: Nak, now: int) -> list[Action]:
+        name = nak.code.name.lower()
+        self.counters.naks[name] = self.counters.naks.get(name, 0) + 1
+        if nak.code is NakCode.NO_SESSION and self._up:
+            return [*self._go_down("the receiver does not know us", now), self._hello(now)]
+        return []
+
+    def _go_down(self, why: str, now: int) -> list[Action]:
+        if not self._up:
+            return []
+        self._up, self._credits, self._unanswered = False, 0, 0
+        self._hello_ns, self._hello_wait = now, HELLO_FIRST_NS
+        self.counters.downs += 1
+        return [Down(why)]
+
+    def _ping(self, now: int) -> list[Action]:
+        if now - max(self._ping_ns, self._heard_ns) < self._heartbeat_ns:
+            return []
+        self._ping_ns, self._nonce = now, (self._nonce + 1) & 0xFFFFFFFF
+        self._unanswered += 1
+        return [Send(Ping(self.terms.session, self._nonce, now))]
+
+    def _fail(self, error: SemlinkError) -> list[Action]:
+        self._over, self._up = True, False
+        return [Failed(error)]
+
+    # -- frames
+
+    def _data(self, pending: Pending, now: int) -> Action:
+        pending.sent_ns, pending.sends = now, pending.sends + 1
+        self.counters.sends += 1
+        self.counters.resends += pending.sends > 1
+        frame = pending.frame
+        age_ms = (now - pending.age_from_ns + self.clock.round_trip_ns // 2) // MS
+        deadline_ms = min(self.terms.deadline_ms, self.accept.deadline_cap_ms if self.accept else 0xFFFF)
+        return Send(
+            Data(
+                self.terms.session, frame.seq, frame.stream, frame.air_start, frame.round, 0, frame.start_id,
+                frame.rate_id, len(frame.payload) // 8, min(max(age_ms, 0), 0xFFFF), deadline_ms, 0, frame.payload,
+            )
+        )  # fmt: skip
+
+    def _restart(self, pending: Pending, now: int) -> Action:
+        pending.age_from_ns = now
+        return self._data(pending, now)
+
+    def _look_after_pending(self, now: int) -> list[Action]:
+        if self.terms.live:
+            late = [p for p in self._pending.values() if now - p.frame.captured_ns > self.terms.deadline_ms * MS]
+            return [self._lose(pending, "expired") for pending in late]
+        if not self._up:
+            return []
+        overdue = [p for p in self._pending.values() if now - p.sent_ns > self._resend_after(p)]
+        return [self._restart(pending, now) for pending in overdue]
+
+    def _resend_after(self, pending: Pending) -> int:
+        return min(RESEND_FIRST_NS << min(pending.sends - 1, 8), RESEND_LAST_NS)
+
+    def _lose(self, pending: Pending, why: str) -> Action:
+        del self._pending[pending.frame.seq]
+        return Lost(pending.frame, why)
+
+    def _on_result(self, result: Result, now: int) -> list[Action]:
+        if self._up:
+            self._credits = result.credits
+        pending = self._pending.get(result.seq)
+        if pending is None or pending.frame.round != result.round:
+            if result.seq in self._answered:
+                self.counters.duplicates += 1
+            else:
+                self.counters.late += 1
+            return []
+        self._take_report(result, now)
+        if result.status is Status.EXPIRED:
+            return self._on_expired(pending, now)
+        if result.status is Status.FAILED:
+            return [self._lose(pending, "failed")]
+        del self._pending[result.seq]
+        self._answered.append(result.seq)
+        network = now - pending.sent_ns - 1000 * (result.queue_us + result.decode_us)
+        return [Answered(pending.frame, result, now - pending.frame.captured_ns, max(network, 0))]
+
+    def _on_expired(self, pending: Pending, now: int) -> list[Action]:
+        pending.expired += 1
+        if self.terms.live or pending.expired >= MAX_EXPIRED:
+            return [self._lose(pending, "expired")]
+        return [self._restart(pending, now)]
+
+    def _take_report(self, result: Result, now: int) -> None:
+        if result.snr_inst_db is None or result.snr_avg_db is None:
+            return
+        if self.report is None or result.air_start >= self.report.air_start:
+            self.report = Report(
+                result.snr_inst_db, result.snr_avg_db, result.inst_error_db or 0.0, result.fd, result.air_start, now
+            )
+
+
+def sends(actions: Sequence[Action]) -> list[Message]:
+    """The messages among the actions, in order."""
+    return [action.message for action in actions if isinstance(action, Send)]

@@ -1,0 +1,109 @@
+"""Where images come from: a data set, a folder, a file, or a stream on standard input. Knows nothing about models.
+
+dataset:NAME[:SPLIT]   a data set by name, Hub id or folder, with labels; SPLIT is train, validation or test (default)
+DIR                    photographs in a folder, sorted; labels where they lie in folders named like the classes
+FILE.parquet           the images (and labels) of a parquet file
+FILE.jpg, FILE.png     one photograph
+-                      JPEG pictures one after the other on standard input, such as motion JPEG from a camera (live)
+"""
+
+import io
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count as integers
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.data import IMAGE_COLUMNS, SUFFIXES, decode_image, load_images
+from common.errors import ConfigError, DataError
+from common.manifest import Manifest
+
+MAX_PICTURE_BYTES = 64 << 20
+Picture = Path | bytes | NDArray[np.uint8]
+"""A photograph still encoded (file or bytes), or uint8 [H, W, C]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One image: its number, uint8 [H, W, C], its true class (None: unknown), and when it was taken (monotonic ns)."""
+
+    index: int
+    image: NDArray[np.uint8]
+    label: int | None
+    captured_ns: int
+
+
+class Source:
+    """Images in order. `size`: how many (None: not known). `live`: an image not sent at once is worth little."""
+
+    def __init__(self, spec: str, manifest: Manifest, stream: io.BufferedReader | None = None) -> None:
+        self.spec, self.live = spec, spec == "-"
+        self._stream = stream
+        self._items = [] if self.live else _open(spec, manifest)
+        if not self.live and not self._items:
+            raise DataError(f"--source {spec}: no image found there")
+        self.size = None if self.live else len(self._items)
+
+    def captures(self, count: int | None = None) -> Iterator[Capture]:
+        """`count` captures (default: each image once), going round again where the source is smaller."""
+        if self.live:
+            for index, picture in zip(range(count) if count else integers(), self._pictures(), strict=False):
+                yield Capture(index, decode_image(picture), None, time.monotonic_ns())
+            return
+        for index in range(len(self._items) if count is None else count):
+            item, label = self._items[index % len(self._items)]
+            image = item if isinstance(item, np.ndarray) else decode_image(item)
+            yield Capture(index, image, label, time.monotonic_ns())
+
+    def _pictures(self) -> Iterator[bytes]:
+        """JPEG pictures on the stream: from each start marker (FF D8 FF) to the next end marker (FF D9)."""
+        stream = self._stream or open(sys.stdin.fileno(), "rb", closefd=False)
+        buffer = b""
+        while chunk := stream.read1(1 << 16):
+            buffer += chunk
+            while (start := buffer.find(b"\xff\xd8\xff")) >= 0 and (end := buffer.find(b"\xff\xd9", start)) >= 0:
+                yield buffer[start : end + 2]
+                buffer = buffer[end + 2 :]
+            if len(buffer) > MAX_PICTURE_BYTES:
+                raise DataError("--source -: no whole JPEG within 64 MiB; the stream must be JPEG pictures")
+
+
+def _open(spec: str, manifest: Manifest) -> list[tuple[Picture, int | None]]:
+    if spec.startswith("dataset:"):
+        name, _, split = spec.removeprefix("dataset:").rpartition(":")
+        name, split = (name, split) if name else (split, "test")
+        found = load_images(name, split, manifest.preprocess)
+        return list(zip(found.images, found.labels.tolist(), strict=True))
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        return [(file, _label(file.parent.name, manifest)) for file in files]
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        return [(path, None)]
+    if path.is_file() and path.suffix == ".parquet":
+        return _open_parquet(path)
+    raise ConfigError(f"--source {spec}: not found; give dataset:NAME:SPLIT, a folder, a picture, a .parquet file or -")
+
+
+def _label(folder: str, manifest: Manifest) -> int | None:
+    return manifest.labels.index(folder) if folder in manifest.labels else None
+
+
+def _open_parquet(path: Path) -> list[tuple[Picture, int | None]]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"--source {path}: not a readable parquet file: {' '.join(str(error).split())[:120]}") from None
+    column = next((name for name in IMAGE_COLUMNS if name in table.column_names), None)
+    if column is None:
+        raise DataError(f"--source {path}: no column `img` or `image`; it has {', '.join(table.column_names)}")
+    pictures = [row["bytes"] if isinstance(row, dict) else row for row in table[column].to_pylist()]
+    labels = table["label"].to_pylist() if "label" in table.column_names else [None] * len(pictures)
+    return list(zip(pictures, labels, strict=True))

@@ -1,0 +1,218 @@
+"""The transmitter: images in, answers out, over one link. The Python API of the transmitting half.
+
+    with sctx.Transmitter("127.0.0.1:5556") as tx:
+        answer = tx.send(image)          # uint8 [H, W] or [H, W, 3]
+        print(answer.label, answer.confidence, answer.symbols, answer.snr_est_db)
+
+Knows nothing about where images come from or how answers are shown.
+"""
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common import __version__
+from common.data import fit_image
+from common.errors import LinkDown, SemlinkError
+from common.manifest import Manifest, find_pair
+from common.nn.device import pick_device
+from common.protocol.messages import Accept
+from common.transport.sockets import parse_peer
+from sctx.feed import InTurn, Latest
+from sctx.link import Link
+from sctx.pipeline import TransmitChain
+from sctx.rate import RatePolicy, decide, is_stale
+from sctx.session import Answered, Down, Failed, Frame, Lost, Terms, Up
+from sctx.source import Capture
+
+LIVE_DEADLINE_MS, FINITE_DEADLINE_MS = 500, 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for one image. SNR in dB (Es/N0 as the receiver estimated it), times in ms."""
+
+    index: int
+    answer: int
+    label: str
+    confidence: float
+    outputs: dict[str, Any]
+    symbols: int
+    uses: int
+    snr_est_db: float | None
+    latency_ms: float
+    round: int
+    stages_us: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """An image that got no answer, and why: "skipped" (no credit), "expired" or "failed"."""
+
+    index: int
+    why: str
+
+
+@dataclass(slots=True)
+class _InFlight:
+    capture: Capture
+    symbols: int
+    encode_us: int
+    modulate_us: int
+
+
+class Transmitter:
+    """One session with a receiver, straight or through a channel emulator.
+
+    peer: "HOST:PORT". model: a shipped pair's name or a directory. stream: number of the channel's random stream
+    (default: random). policy: how the rate is chosen. live: skip images when there is no credit and give up on old
+    ones, instead of waiting. deadline_ms: age at which an answer is worth nothing (500 live, 10,000 otherwise). window:
+    so many frames in flight at most (the receiver may allow fewer). give_up_s: how long to go without the receiver.
+    device: "auto", "cpu" or "cuda".
+
+    Raises ConfigError, ModelError on opening; PeerRejected, LinkDown while sending. Not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        peer: str,
+        model: str | Path | Manifest = "digits",
+        *,
+        stream: int | None = None,
+        policy: RatePolicy | None = None,
+        live: bool = False,
+        deadline_ms: int | None = None,
+        window: int | None = None,
+        give_up_s: float = 60.0,
+        tasks: tuple[str, ...] = (),
+        device: str = "auto",
+    ) -> None:
+        self.manifest = model if isinstance(model, Manifest) else find_pair(model)
+        self.policy = policy or RatePolicy()
+        if self.policy.kind == "fixed":
+            self.policy.rate_of(self.manifest.layout.rates)
+        address = parse_peer(peer)
+        self.chain = TransmitChain(self.manifest, pick_device(device))
+        self.stream = secrets.randbits(32) if stream is None else stream
+        self.live = live
+        self.accept: Accept | None = None
+        self._seq = 0
+        self._flying: dict[int, _InFlight] = {}
+        default = LIVE_DEADLINE_MS if live else FINITE_DEADLINE_MS
+        terms = Terms(
+            session=secrets.token_bytes(16),
+            model_id=bytes.fromhex(self.manifest.id),
+            software=f"semlink {__version__}",
+            slot=self.manifest.layout.slot,
+            live=live,
+            deadline_ms=default if deadline_ms is None else deadline_ms,
+            give_up_s=give_up_s,
+            window=255 if window is None else window,
+            tasks=tasks,
+        )
+        self.link = Link(address, terms)
+
+    def __enter__(self) -> "Transmitter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Say goodbye to the receiver and free the socket."""
+        self.link.close()
+
+    def connect(self, timeout_s: float | None = None) -> Accept:
+        """Wait until the receiver accepts and return its terms. Raises PeerRejected, LinkDown."""
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        while self.accept is None:
+            self._next_outcome(0.1)
+            if until is not None and time.monotonic() > until:
+                raise LinkDown(f"no receiver answered within {timeout_s:g} s")
+        return self.accept
+
+    def send(self, image: NDArray[np.uint8]) -> Answer:
+        """Send one image and wait for its answer. image: uint8 [H, W] or [H, W, 3], resized as the manifest says.
+
+        Raises DataError for anything else, PeerRejected, LinkDown, and SemlinkError if the receiver could not answer.
+        """
+        for outcome in self.run([Capture(self._seq, image, None, time.monotonic_ns())]):
+            if isinstance(outcome, Missed):
+                raise SemlinkError(f"no answer: the image {outcome.why} (see the receiver's log)")
+            return outcome
+        raise SemlinkError("no answer came back")
+
+    def run(self, captures: Iterable[Capture]) -> Iterator[Answer | Missed]:
+        """Send captures as credit allows and yield what becomes of each, in the order in which that is known."""
+        self.connect()
+        feed: Latest | InTurn = Latest(captures) if self.live else InTurn(captures)
+        with feed:
+            while not feed.done or self._flying:
+                capture = feed.take() if self.link.credit else None
+                if capture is not None:
+                    self._submit(capture)
+                elif outcome := self._next_outcome(0.02 if not feed.done else 0.1):
+                    yield outcome
+                yield from (Missed(index, "skipped") for index in feed.skipped())
+
+    def _submit(self, capture: Capture) -> None:
+        layout, seq = self.manifest.layout, self._seq
+        started = time.perf_counter_ns()
+        features = self.chain.encode(fit_image(capture.image, self.manifest.preprocess)[None])
+        encoded = time.perf_counter_ns()
+        air_start = layout.air_start(seq, 0)
+        report = self.link.session.report
+        if report is not None and is_stale(report, air_start, time.monotonic_ns(), layout.slot):
+            report = None
+        decision = decide(self.policy, report, air_start, layout.rates, self.manifest.accuracy)
+        symbols = self.chain.modulate(features, decision.told_snr_db)[0]
+        payload = self.chain.frame(symbols, 0, decision.rate).astype("<c8").tobytes()
+        modulated = time.perf_counter_ns()
+        self._seq += 1
+        self._flying[seq] = _InFlight(
+            capture, layout.rates[decision.rate], (encoded - started) // 1000, (modulated - encoded) // 1000
+        )
+        self.link.submit(Frame(seq, 0, self.stream, air_start, 0, decision.rate, capture.captured_ns, payload))
+
+    def _next_outcome(self, timeout_s: float) -> Answer | Missed | None:
+        match self.link.wait_event(timeout_s):
+            case Answered() as answered:
+                return self._answer(answered)
+            case Lost(frame, why):
+                return Missed(self._flying.pop(frame.seq).capture.index, why)
+            case Failed(error):
+                raise error
+            case Up(accept, _):
+                self.accept = accept
+            case Down() | None:
+                pass
+        return None
+
+    def _answer(self, answered: Answered) -> Answer:
+        result, flying = answered.result, self._flying.pop(answered.frame.seq)
+        classified = result.outputs.get("classify", {})
+        index = int(classified.get("index", -1))
+        labels = self.manifest.labels
+        stages = {
+            "encode": flying.encode_us, "modulate": flying.modulate_us, "network": answered.network_ns // 1000,
+            "queue": result.queue_us, "decode": result.decode_us,
+        }  # fmt: skip
+        return Answer(
+            index=flying.capture.index,
+            answer=index,
+            label=labels[index] if 0 <= index < len(labels) else "",
+            confidence=result.confidence,
+            outputs=result.outputs,
+            symbols=flying.symbols,
+            uses=flying.symbols + self.manifest.layout.pilots,
+            snr_est_db=result.snr_inst_db,
+            latency_ms=answered.latency_ns / 1e6,
+            round=result.round,
+            stages_us=stages,
+        )
