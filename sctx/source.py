@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count as integers
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ class Source:
 
     def _pictures(self) -> Iterator[bytes]:
         """JPEG pictures on the stream: from each start marker (FF D8 FF) to the next end marker (FF D9)."""
-        stream = self._stream or open(sys.stdin.fileno(), "rb", closefd=False)
+        stream = self._stream or cast(io.BufferedReader, sys.stdin.buffer)
         buffer = b""
         while chunk := stream.read1(1 << 16):
             buffer += chunk

@@ -1,0 +1,92 @@
+"""The rate decision as a pure function of report, table and goal."""
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError
+from common.manifest import Accuracy
+from sctx.rate import Decision, RatePolicy, Report, _j0, believe, decide, is_stale
+
+RATES, SLOT = (4, 8, 16), 128
+TABLE = Accuracy(
+    snr_db=(-10.0, 0.0, 10.0, 20.0, 30.0),
+    acc=((0.2, 0.5, 0.94, 0.96, 0.96), (0.3, 0.8, 0.955, 0.965, 0.965), (0.5, 0.9, 0.96, 0.97, 0.97)),
+    clean=0.97,
+)
+
+
+def report(snr_db: float, fd: float | None = 0.0, error_db: float = 0.0, avg_db: float | None = None) -> Report:
+    return Report(snr_db, snr_db if avg_db is None else avg_db, error_db, fd, 0, 0)
+
+
+def rate(policy: RatePolicy, seen: Report | None, air: int = SLOT) -> int:
+    return decide(policy, seen, air, RATES, TABLE).rate
+
+
+def test_without_a_report_the_most_robust_rate_is_sent_and_nothing_is_claimed() -> None:
+    assert decide(RatePolicy(), None, 0, RATES, TABLE) == Decision(2, None)
+
+
+def test_fewer_symbols_are_sent_as_the_channel_gets_better() -> None:
+    chosen = [rate(RatePolicy(within=2.0), report(snr)) for snr in (-5.0, 5.0, 10.0, 20.0)]
+    assert chosen == sorted(chosen, reverse=True)
+    assert (chosen[0], chosen[-1]) == (2, 0)
+
+
+def test_the_goal_decides_how_much_accuracy_may_be_given_up() -> None:
+    assert rate(RatePolicy(within=0.1), report(20.0)) == 2
+    assert rate(RatePolicy(within=0.6), report(20.0)) == 1
+    assert rate(RatePolicy(within=1.1), report(20.0)) == 0
+
+
+def test_an_old_report_is_worth_the_average_only() -> None:
+    fading = report(30.0, fd=1e-3, avg_db=5.0)
+    fresh, old = believe(fading, 1), believe(fading, 100_000)
+    assert 10 * np.log10(fresh.mean()) == pytest.approx(30.0, abs=0.1)
+    assert 10 * np.log10(old.mean()) == pytest.approx(5.0, abs=0.1)
+    assert old.std() / old.mean() == pytest.approx(1.0, abs=0.1)  # exponential power: Rayleigh
+
+
+def test_unknown_doppler_means_the_average() -> None:
+    assert 10 * np.log10(believe(report(20.0, fd=None, avg_db=8.0), 1).mean()) == pytest.approx(8.0, abs=0.1)
+
+
+def test_report_error_widens_the_belief() -> None:
+    sharp, blunt = believe(report(10.0), 1), believe(report(10.0, error_db=3.0), 1)
+    assert sharp.std() < 1e-9
+    assert blunt.std() > 1.0
+
+
+def test_average_policy_ignores_the_instantaneous_snr() -> None:
+    low, high = report(-10.0, avg_db=15.0), report(30.0, avg_db=15.0)
+    assert rate(RatePolicy("average"), low) == rate(RatePolicy("average"), high)
+
+
+def test_fixed_policy_sends_what_it_is_told_but_still_adapts_the_features() -> None:
+    policy = RatePolicy.parse("fixed:8")
+    assert decide(policy, report(20.0), SLOT, RATES, TABLE) == Decision(1, pytest.approx(20.0))
+    with pytest.raises(ConfigError, match=r"fixed:5.*\[4, 8, 16\]"):
+        rate(RatePolicy.parse("fixed:5"), None)
+
+
+def test_robust_policy_takes_no_notice_of_reports() -> None:
+    assert decide(RatePolicy("robust"), report(30.0), 0, RATES, TABLE) == Decision(2, None)
+
+
+@pytest.mark.parametrize("text", ["", "fast", "fixed", "fixed:", "fixed:x", "adaptive:3"])
+def test_unknown_policies_are_refused_in_one_line(text: str) -> None:
+    with pytest.raises(ConfigError, match="choose adaptive"):
+        RatePolicy.parse(text)
+
+
+def test_reports_grow_stale_on_the_clock_and_on_the_air() -> None:
+    assert not is_stale(report(1.0), 256 * SLOT, 5_000_000_000, SLOT)
+    assert is_stale(report(1.0), 0, 5_000_000_001, SLOT)
+    assert is_stale(report(1.0), 256 * SLOT + 1, 0, SLOT)
+
+
+def test_bessel_function_matches_its_library_twin() -> None:
+    special = pytest.importorskip("scipy.special", reason="scipy is not installed")
+    x = np.linspace(0, 20, 101)
+    assert np.allclose([_j0(float(v)) for v in x], special.j0(x), atol=1e-9)
+    assert _j0(1e9) == 0.0

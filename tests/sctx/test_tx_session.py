@@ -1,0 +1,238 @@
+"""The transmitter's state machine under a fake clock: no socket, no thread, no sleep."""
+
+from dataclasses import replace
+
+import pytest
+
+from common.errors import LinkDown, PeerRejected
+from common.protocol.messages import (
+    VERSION,
+    Accept,
+    Bye,
+    ByeCode,
+    Data,
+    Hello,
+    Nak,
+    NakCode,
+    Ping,
+    Pong,
+    Reject,
+    RejectCode,
+    Result,
+    Status,
+)
+from sctx.session import MS, Answered, Down, Failed, Frame, Lost, Session, Terms, Up, sends
+
+SESSION, MODEL = b"s" * 16, b"m" * 32
+TERMS = Terms(SESSION, MODEL, "test", slot=128, live=False, deadline_ms=10_000, give_up_s=60.0)
+LIVE = replace(TERMS, live=True, deadline_ms=500)
+ACCEPT = Accept(SESSION, VERSION, MODEL, 2, 128, 128, 60_000, 250, 3, 1, ("classify",), 0, 0, 0)
+
+
+def frame(seq: int, now: int = 0) -> Frame:
+    return Frame(seq, 0, 7, seq * 128, 0, 1, now, b"\0" * 96)
+
+
+def result(seq: int, status: Status = Status.OK, credits: int = 2, snr: float | None = 10.0) -> Result:
+    return Result(SESSION, seq, 0, status, snr, snr, 1.0, 1.0, None, seq * 128, 0.9, 100, 100, credits, {})
+
+
+def opened(terms: Terms = TERMS) -> Session:
+    session = Session(terms, now=0)
+    session.on_message(ACCEPT, 0)
+    return session
+
+
+def kinds(actions: list) -> list[str]:
+    return [type(message).__name__ for message in sends(actions)]
+
+
+def test_hello_is_repeated_with_growing_pauses_until_accepted() -> None:
+    session = Session(TERMS, now=0)
+    times = [t for t in range(0, 2000) if kinds(session.tick(t * MS)) == ["Hello"]]
+    assert times == [0, 100, 300, 700, 1100, 1500, 1900]
+    up = session.on_message(ACCEPT, 2000 * MS)
+    assert up == [Up(ACCEPT, first=True)]
+    assert session.credit == 2
+
+
+def test_hello_names_model_protocol_and_session() -> None:
+    (hello,) = sends(Session(TERMS, now=0).tick(0))
+    assert isinstance(hello, Hello)
+    assert (hello.session, hello.model_id, hello.proto_max) == (SESSION, MODEL, VERSION)
+
+
+@pytest.mark.parametrize("code", [RejectCode.MODEL_MISMATCH, RejectCode.VERSION, RejectCode.LAYOUT, RejectCode.TASKS])
+def test_reject_ends_the_session(code: RejectCode) -> None:
+    session = Session(TERMS, now=0)
+    (failed,) = session.on_message(Reject(SESSION, code, b"h" * 32, "why"), 0)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, PeerRejected)
+    assert session.tick(10**12) == []
+
+
+def test_model_mismatch_names_both_models() -> None:
+    (failed,) = Session(TERMS, 0).on_message(Reject(SESSION, RejectCode.MODEL_MISMATCH, b"\xab" * 32, ""), 0)
+    assert isinstance(failed, Failed)
+    assert "abababababab" in str(failed.error)
+    assert MODEL.hex()[:12] in str(failed.error)
+
+
+def test_busy_receiver_is_asked_again() -> None:
+    session = Session(TERMS, now=0)
+    assert session.on_message(Reject(SESSION, RejectCode.BUSY, MODEL, ""), 0) == []
+    assert kinds(session.tick(0)) == ["Hello"]
+
+
+def test_accept_of_another_model_is_refused() -> None:
+    (failed,) = Session(TERMS, 0).on_message(replace(ACCEPT, model_id=b"x" * 32), 0)
+    assert isinstance(failed, Failed)
+
+
+def test_frames_in_flight_never_exceed_the_credit() -> None:
+    session = opened()
+    session.submit(frame(0), 0)
+    assert session.credit == 1
+    session.submit(frame(1), 0)
+    assert session.credit == 0
+    session.on_message(result(0, credits=1), 0)
+    assert session.credit == 0  # the receiver lowered the window to the frame that is out
+    session.on_message(result(1, credits=2), 0)
+    assert session.credit == 2
+
+
+def test_own_window_caps_the_receivers() -> None:
+    session = opened(replace(TERMS, window=1))
+    assert session.credit == 1
+
+
+def test_answer_comes_back_once_with_its_latency() -> None:
+    session = opened()
+    session.submit(frame(0, now=5 * MS), 5 * MS)
+    (answered,) = session.on_message(result(0), 25 * MS)
+    assert isinstance(answered, Answered)
+    assert answered.latency_ns == 20 * MS
+    assert answered.network_ns == 20 * MS - 200_000
+    assert session.on_message(result(0), 26 * MS) == []
+    assert session.counters.duplicates == 1
+
+
+def test_answer_to_a_frame_never_sent_is_counted_late() -> None:
+    session = opened()
+    assert session.on_message(result(9), 0) == []
+    assert session.counters.late == 1
+
+
+def test_finite_source_resends_the_same_frame_until_answered() -> None:
+    session = opened()
+    (first,) = sends(session.submit(frame(0), 0))
+    session.on_message(Pong(SESSION, 0, 0, 0, 0, 0, 0), 990 * MS)
+    again = [m for m in sends(session.tick(1001 * MS)) if isinstance(m, Data)]
+    assert len(again) == 1
+    assert isinstance(first, Data)
+    assert (again[0].seq, again[0].air_start, again[0].payload) == (first.seq, first.air_start, first.payload)
+    assert again[0].age_ms == 0  # its age is counted anew
+    assert [m for m in sends(session.tick(1500 * MS)) if isinstance(m, Data)] == []
+    assert session.counters.resends == 1
+
+
+def test_finite_source_resends_everything_when_the_receiver_is_back() -> None:
+    session = opened()
+    session.submit(frame(0), 0)
+    session.submit(frame(1), 0)
+    down = session.on_message(Nak(SESSION, 0, 0, NakCode.NO_SESSION), 10 * MS)
+    assert isinstance(down[0], Down)
+    assert kinds(down) == ["Hello"]
+    up = session.on_message(ACCEPT, 20 * MS)
+    assert up[0] == Up(ACCEPT, first=False)
+    assert [m.seq for m in sends(up) if isinstance(m, Data)] == [0, 1]
+
+
+def test_expired_answer_makes_a_finite_source_send_again_but_not_for_ever() -> None:
+    session = opened()
+    session.submit(frame(0), 0)
+    for _ in range(7):
+        assert kinds(session.on_message(result(0, Status.EXPIRED, snr=None), 0)) == ["Data"]
+    assert session.on_message(result(0, Status.EXPIRED, snr=None), 0) == [Lost(frame(0), "expired")]
+    assert session.outstanding == 0
+
+
+def test_live_frame_past_its_deadline_is_lost_and_frees_its_credit() -> None:
+    session = opened(LIVE)
+    session.submit(frame(0), 0)
+    assert [a for a in session.tick(500 * MS) if isinstance(a, Lost)] == []
+    assert Lost(frame(0), "expired") in session.tick(501 * MS)
+    assert session.outstanding == 0
+    assert session.on_message(result(0), 510 * MS) == []
+    assert session.counters.late == 1
+
+
+def test_live_source_never_sends_a_frame_twice() -> None:
+    session = opened(LIVE)
+    session.submit(frame(0), 0)
+    session.on_message(Nak(SESSION, 0, 0, NakCode.NO_SESSION), 10 * MS)
+    assert kinds(session.on_message(ACCEPT, 20 * MS)) == []
+
+
+def test_three_unanswered_pings_take_the_link_down_and_hello_starts_again() -> None:
+    session = opened()
+    seen = [(t, type(a).__name__) for t in range(0, 1300, 10) for a in session.tick(t * MS) if isinstance(a, Down)]
+    assert seen == [(1000, "Down")]
+    assert not session.up
+    assert session.credit == 0
+    assert kinds(session.tick(1300 * MS)) == ["Hello"]
+
+
+def test_a_thread_that_was_kept_from_running_does_not_blame_the_receiver() -> None:
+    session = opened()
+    actions = session.tick(30_000 * MS)
+    assert kinds(actions) == ["Ping"]
+    assert session.up
+
+
+def test_any_message_counts_as_a_heartbeat() -> None:
+    session = opened()
+    for t in range(0, 5000, 200):
+        assert not [a for a in session.tick(t * MS) if isinstance(a, Down)]
+        session.on_message(Ping(SESSION, 1, 0), t * MS)
+    assert session.up
+
+
+def test_ping_is_answered_with_the_same_nonce() -> None:
+    (pong,) = sends(opened().on_message(Ping(SESSION, 42, 7), 9))
+    assert pong == Pong(SESSION, 42, 7, 9, 9, 0, 0)
+
+
+def test_bye_from_a_draining_receiver_goes_down_and_tries_again() -> None:
+    session = opened()
+    assert isinstance(session.on_message(Bye(SESSION, ByeCode.DRAIN), 0)[0], Down)
+    assert kinds(session.tick(1)) == ["Hello"]
+
+
+def test_giving_up_needs_that_long_without_a_word() -> None:
+    session = Session(TERMS, now=0)
+    assert not [a for a in session.tick(59_000 * MS) if isinstance(a, Failed)]
+    (failed,) = session.tick(60_001 * MS)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, LinkDown)
+
+
+def test_messages_of_another_session_change_nothing() -> None:
+    session = Session(TERMS, now=0)
+    assert session.on_message(replace(ACCEPT, session=b"o" * 16), 0) == []
+    assert not session.up
+
+
+def test_newest_report_is_kept_even_if_answers_come_out_of_order() -> None:
+    session = opened()
+    for seq in (0, 1):
+        session.submit(frame(seq), 0)
+    session.on_message(result(1, snr=12.0), 0)
+    session.on_message(result(0, snr=3.0), 0)
+    assert session.report is not None
+    assert session.report.snr_inst_db == 12.0
+
+
+def test_goodbye_is_said_once_and_only_to_a_receiver_that_knows_us() -> None:
+    assert kinds(opened().close()) == ["Bye"]
+    assert Session(TERMS, 0).close() == []
