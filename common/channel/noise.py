@@ -1,0 +1,95 @@
+"""White Gaussian processes that are a function of a key and an index: any sample, in any order, is always the same.
+
+Knows nothing about SNR, fading or what the randomness is used for.
+
+The index runs in fixed blocks of 4096 samples. A block's SFC64 generator is keyed with BLAKE2b(key, block), so a
+message may cut the process anywhere, and sample 1e9 costs as much as sample 0. Radius and angle follow Box and Muller
+(1958):
+
+    w = sqrt(-ln u1) exp(j 2 pi u2),    u1, u2 uniform from 32 bits each    =>    w ~ CN(0, 1), 1/2 per real dimension
+
+numpy's vectorised log, sine and cosine make this twice as fast as its ziggurat. The price: the integers are the same on
+every machine, the last bit of a float32 may differ between families of processors.
+"""
+
+import hashlib
+import struct
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 4096
+"""Samples per keyed block."""
+
+
+class Use(IntEnum):
+    """What a process is used for; part of its key, so that no two uses share randomness."""
+
+    NOISE = 0
+    BLOCK_FADING = 1
+    FADER = 2
+    SHADOWING = 3
+    PHASE_NOISE = 4
+    PHASE_STEPS = 5
+    TRANSIT = 6
+
+
+def keyed_bits(key: tuple[int, ...], block: int) -> np.random.SFC64:
+    """Generator of block `block` of the process `key` (integers 0..2^64-1)."""
+    digest = hashlib.blake2b(struct.pack(f"<{len(key) + 1}Q", *key, block), digest_size=24).digest()
+    bits = np.random.SFC64(0)
+    state = np.ones(4, np.uint64)  # three hashed words and a counter that starts at 1
+    state[:3] = np.frombuffer(digest, "<u8")
+    bits.state = {"bit_generator": "SFC64", "state": {"state": state}, "has_uint32": 0, "uinteger": 0}
+    return bits
+
+
+def gaussian(bits: np.random.SFC64, out: NDArray[np.complex64]) -> None:
+    """Fill `out`, complex64 [n] contiguous, with n samples of CN(0, 1)."""
+    count = out.size
+    words = bits.random_raw(count).view(np.uint32)
+    radius = words[:count].astype(np.float32)
+    radius += np.float32(0.5)
+    radius *= np.float32(2.0**-32)
+    np.log(radius, out=radius)
+    np.negative(radius, out=radius)
+    np.sqrt(radius, out=radius)
+    angle = words[count:].astype(np.float32)
+    angle *= np.float32(2.0 * np.pi * 2.0**-32)
+    parts = out.view(np.float32).reshape(count, 2)
+    np.multiply(radius, np.cos(angle), out=parts[:, 0])
+    np.multiply(radius, np.sin(angle), out=parts[:, 1])
+
+
+class WhiteNoise:
+    """One process w[n] ~ CN(0, 1), independent over n, n = 0..2^63. Keeps the block it drew last."""
+
+    def __init__(self, *key: int) -> None:
+        self._key = key
+        self._held = -1
+        self._block = np.empty(BLOCK, np.complex64)
+
+    def samples(self, start: int, count: int) -> NDArray[np.complex64]:
+        """w[start : start + count]: complex64 [count], unit power. May be a view: do not write to it."""
+        first, offset = divmod(start, BLOCK)
+        if offset + count <= BLOCK:
+            return self._at(first)[offset : offset + count]
+        out = np.empty(count, np.complex64)
+        done = 0
+        while done < count:
+            block, offset = divmod(start + done, BLOCK)
+            take = min(BLOCK - offset, count - done)
+            if take == BLOCK:
+                gaussian(keyed_bits(self._key, block), out[done : done + take])
+            else:
+                out[done : done + take] = self._at(block)[offset : offset + take]
+            done += take
+        return out
+
+    def _at(self, block: int) -> NDArray[np.complex64]:
+        if block != self._held:
+            self._block = np.empty(BLOCK, np.complex64)  # a new one: earlier views stay valid
+            gaussian(keyed_bits(self._key, block), self._block)
+            self._held = block
+        return self._block

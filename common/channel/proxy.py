@@ -1,0 +1,188 @@
+"""The emulator between transmitters and receiver: forwards every frame verbatim and changes only the payload of DATA.
+
+Knows nothing about sessions, models or what the symbols mean, and keeps no message of its own but an occasional NAK.
+
+    transmitters -- ROUTER (bound) --> [ DATA payload through the channel ] --> DEALER (connected) -- receiver
+                 <---------------------------- everything verbatim <--------------------------------
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import zmq
+
+from common.channel.channel import Channel
+from common.channel.transit import Fate, OnTheWay, TransitSpec
+from common.channel.truth import TruthLog
+from common.errors import ProtocolError
+from common.protocol.frames import MAGIC, DataHead, encode, peek_data, split
+from common.protocol.messages import VERSION, Kind, Nak, NakCode
+from common.transport.sockets import bind, connect, make_socket
+
+logger = logging.getLogger(__name__)
+
+MAX_POWER = 2.0
+"""Mean |x|^2 of a frame above which it breaks the power contract (the contract is 1)."""
+
+MAX_AIR_SAMPLE = 1 << 53
+"""Air samples beyond cannot be counted exactly in float64; no run gets there."""
+
+_DATA = MAGIC + bytes((VERSION, Kind.DATA))
+_BURST = 64
+_IDLE_MS = 200
+_NAK_INTERVAL_S = 1.0
+
+Parts = list[bytes]
+
+
+class Proxy:
+    """The two sockets and what passes between them. `listen` and `upstream` are ZeroMQ addresses.
+
+    `counts`: messages by what became of them: data, passed, returned, lost, and one entry per reason for a drop.
+    """
+
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        channel: Channel,
+        listen: str,
+        upstream: str,
+        transit: TransitSpec | None = None,
+        truth: TruthLog | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.channel = channel
+        self.counts: Counter[str] = Counter()
+        self._transit = transit or TransitSpec()
+        self._truth = truth
+        self._clock = clock
+        self._fates: dict[int, Fate] = {}
+        self._on_the_way: OnTheWay[Parts] = OnTheWay()
+        self._nak_after_s = 0.0
+        self._front = make_socket(context, zmq.ROUTER, "emu")
+        self._back = make_socket(context, zmq.DEALER, "emu")
+        try:
+            self.address = bind(self._front, listen)
+            connect(self._back, upstream, "--upstream")
+        except BaseException:
+            self.close()
+            raise
+        self.poller = zmq.Poller()
+        self.poller.register(self._front, zmq.POLLIN)
+        self.poller.register(self._back, zmq.POLLIN)
+
+    def step(self, timeout_ms: int = _IDLE_MS) -> None:
+        """Wait for something to do, at most `timeout_ms`, and do it."""
+        wait_s = self._on_the_way.wait_s(self._clock())
+        if wait_s is not None:
+            timeout_ms = min(timeout_ms, int(wait_s * 1e3 + 0.999))
+        ready = {socket for socket, _ in self.poller.poll(timeout_ms)}
+        if self._front in ready:
+            self._drain(self._front, self._forward)
+        if self._back in ready:
+            self._drain(self._back, self._return)
+        for parts in self._on_the_way.due(self._clock()):
+            self._send(self._back, parts, "passed", "upstream_away")
+        if not ready and self._truth:
+            self._truth.flush()
+
+    def close(self) -> None:
+        """Close both sockets."""
+        self._front.close(0)
+        self._back.close(0)
+
+    def _drain(self, socket: "zmq.Socket[bytes]", handle: Callable[[Parts], None]) -> None:
+        for _ in range(_BURST):  # bounded, so that one direction cannot starve the other
+            try:
+                parts = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            handle(parts)
+
+    def _return(self, parts: Parts) -> None:
+        self._send(self._front, parts, "returned", "transmitter_away")
+
+    def _forward(self, parts: Parts) -> None:
+        try:
+            envelope, body = split(parts)
+            if body[0][:2] != MAGIC:
+                raise ProtocolError("bad_prefix", "not a message of this protocol")
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        delay_s = self._transit.delay_ms / 1e3
+        if body[0][3:] == _DATA[3:]:
+            try:
+                head = self._read_head(body)
+                fate = self._fate(head.stream)
+                if fate.lost():
+                    self.counts["lost"] += 1
+                    return
+                parts = [*envelope, body[0], body[1], self._impair(head, body[2])]
+            except ProtocolError as error:
+                self._refuse(error)
+                self._tell(envelope, body[1])
+                return
+            delay_s += fate.jitter_s()
+            self.counts["data"] += 1
+        if delay_s:
+            self._on_the_way.put(parts, self._clock() + delay_s)
+        else:
+            self._send(self._back, parts, "passed", "upstream_away")
+
+    def _read_head(self, body: Sequence[bytes]) -> DataHead:
+        if body[0] != _DATA:
+            raise ProtocolError("version", f"DATA of version {body[0][2:3].hex()}, this emulator speaks {VERSION}")
+        head = peek_data(body[1])
+        if head.air_start > MAX_AIR_SAMPLE:
+            raise ProtocolError("air_start", f"{head.air_start} is beyond 2^53")
+        if not body[2] or len(body[2]) % 8:
+            raise ProtocolError("payload_size", f"{len(body[2])} bytes are no complex64 symbols")
+        return head
+
+    def _impair(self, head: DataHead, payload: bytes) -> bytes:
+        x = np.frombuffer(payload, "<c8")
+        power = float(np.vdot(x, x).real) / x.size
+        if not power <= MAX_POWER:  # not a number or infinite as well
+            raise ProtocolError("power", f"mean power {power:g} instead of 1")
+        y, truth = self.channel.apply(head.stream, head.air_start, x, head.round)
+        if self._truth:
+            self._truth.write(head, truth)
+        return payload if y is x else y.tobytes()
+
+    def _fate(self, stream: int) -> Fate:
+        if stream not in self._fates:
+            if len(self._fates) >= 4096:
+                self._fates.clear()
+            self._fates[stream] = Fate(self._transit, self.channel.spec.seed, stream)
+        return self._fates[stream]
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self.counts[error.reason] += 1
+        if self.counts[error.reason] == 1:
+            logger.warning("refused", extra={"reason": error.reason, "detail": str(error)})
+
+    def _tell(self, envelope: Parts, header: bytes) -> None:
+        """NAK a frame whose header can be read, at most once per second."""
+        now_s = self._clock()
+        if now_s < self._nak_after_s:
+            return
+        try:
+            head = peek_data(header)
+        except ProtocolError:
+            return
+        self._nak_after_s = now_s + _NAK_INTERVAL_S
+        nak = encode(Nak(head.session, head.seq, head.round, NakCode.BAD_SYMBOLS))
+        self._send(self._front, [*envelope, *nak], "nak", "transmitter_away")
+
+    def _send(self, socket: "zmq.Socket[bytes]", parts: Parts, sent: str, away: str) -> None:
+        try:
+            socket.send_multipart(parts, zmq.NOBLOCK)
+            self.counts[sent] += 1
+        except zmq.ZMQError as error:
+            if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                raise
+            self.counts[away] += 1

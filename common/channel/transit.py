@@ -1,0 +1,87 @@
+"""What happens to whole messages on the way: delay, jitter, loss. Knows nothing about symbols or sockets.
+
+Losses come alone with probability `drop`, or in bursts of mean length `burst` from the two-state chain of Gilbert
+(1960) and Elliott (1963): P(bad -> good) = 1/burst, P(good -> bad) = drop / (1 - drop) / burst, and every message is
+lost in the bad state.
+"""
+
+import heapq
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from common.channel.noise import Use, keyed_bits
+from common.errors import ConfigError
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class TransitSpec:
+    """delay_ms: one way; jitter_ms: 0 to so much more, uniform; drop: 0..1; burst: mean losses in a row, or 0."""
+
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    drop: float = 0.0
+    burst: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("delay_ms", "jitter_ms"):
+            if not 0.0 <= getattr(self, name) <= 60_000.0:
+                raise ConfigError(f"{name} {getattr(self, name):g} is outside 0 to 60000 ms")
+        if not 0.0 <= self.drop <= 1.0:
+            raise ConfigError(f"drop {self.drop:g} is outside 0 to 1 (a probability)")
+        if self.burst and not (self.burst >= 1.0 and self.drop < 1.0 and self.drop / (1.0 - self.drop) <= self.burst):
+            raise ConfigError(f"burst {self.burst:g} does not go with drop {self.drop:g}: it must be at least 1 "
+                              "and at least drop / (1 - drop)")  # fmt: skip
+
+
+class Fate:
+    """Decides over the messages of one stream in the order in which they arrive; the same seed decides the same."""
+
+    def __init__(self, spec: TransitSpec, seed: int, stream: int) -> None:
+        self._spec = spec
+        self._random = np.random.Generator(keyed_bits((seed, Use.TRANSIT, stream), 0))
+        self._bad = bool(spec.burst) and self._random.random() < spec.drop
+
+    def lost(self) -> bool:
+        """True where the next message is lost."""
+        if not self._spec.drop:
+            return False
+        draw = self._random.random()
+        if not self._spec.burst:
+            return draw < self._spec.drop
+        if self._bad:
+            self._bad = draw >= 1.0 / self._spec.burst
+        else:
+            self._bad = draw < self._spec.drop / (1.0 - self._spec.drop) / self._spec.burst
+        return self._bad
+
+    def jitter_s(self) -> float:
+        """Seconds that the next message takes on top of the delay."""
+        return self._spec.jitter_ms * self._random.random() / 1e3 if self._spec.jitter_ms else 0.0
+
+
+class OnTheWay(Generic[Item]):
+    """Items that are due at a time; those due at the same time leave in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Item]] = []
+        self._count = 0
+
+    def put(self, item: Item, due_s: float) -> None:
+        """Keep `item` until `due_s`."""
+        heapq.heappush(self._heap, (due_s, self._count, item))
+        self._count += 1
+
+    def due(self, now_s: float) -> list[Item]:
+        """Take out all items whose time has come."""
+        items = []
+        while self._heap and self._heap[0][0] <= now_s:
+            items.append(heapq.heappop(self._heap)[2])
+        return items
+
+    def wait_s(self, now_s: float) -> float | None:
+        """Seconds until the next item is due; None where nothing is on the way."""
+        return max(0.0, self._heap[0][0] - now_s) if self._heap else None

@@ -1,0 +1,37 @@
+"""Wrong channel parameters get one line that names the parameter and its range."""
+
+import math
+
+import pytest
+
+from common.channel.spec import ChannelSpec
+from common.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"snr_db": math.nan}, "snr_db nan is outside -60 to 120 dB, or inf"),
+        ({"snr_db": -math.inf}, "snr_db"),
+        ({"doppler": -0.1}, "doppler -0.1 is outside 0 to 0.5"),
+        ({"doppler": 0.6}, "doppler"),
+        ({"k_factor_db": 100.0}, "k_factor_db"),
+        ({"los_doppler": 2.0}, "los_doppler"),
+        ({"coherence": 0}, "coherence"),
+        ({"seed": -1}, "seed"),
+        ({"fading": "rayleigth"}, "'rayleigth' is none of none, block-rayleigh, rayleigh"),
+    ],
+)
+def test_wrong_parameters_are_named(wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        ChannelSpec(**wrong)
+
+
+def test_noise_power_is_that_of_the_average_snr() -> None:
+    assert ChannelSpec(snr_db=20.0).noise_power == pytest.approx(0.01)
+    assert ChannelSpec(snr_db=math.inf).noise_power == 0.0
+
+
+def test_a_description_names_what_differs_from_the_defaults() -> None:
+    assert ChannelSpec().describe() == "SNR 10 dB, fading none"
+    assert ChannelSpec(snr_db=math.inf, fading="rayleigh", seed=3).describe() == "no noise, fading rayleigh, seed 3"

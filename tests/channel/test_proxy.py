@@ -1,0 +1,201 @@
+"""The proxy forwards everything verbatim both ways and changes only the payload of DATA."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgpack
+import numpy as np
+import pytest
+import zmq
+
+from common.channel.channel import Channel
+from common.channel.proxy import Proxy
+from common.channel.spec import ChannelSpec
+from common.channel.transit import TransitSpec
+from common.channel.truth import TruthLog
+from common.protocol.frames import decode
+from common.protocol.messages import Kind, Nak, NakCode
+
+SESSION = bytes(range(16))
+
+
+def data(seq: int, payload: bytes, stream: int = 5, air_start: int | None = None, round_: int = 0) -> list[bytes]:
+    fields = [SESSION, seq, stream, 128 * seq if air_start is None else air_start, round_, 0, 0, 0, len(payload) // 8]
+    return [b"SC\x01\x04", msgpack.packb([*fields, 0, 500, 0]), payload]
+
+
+def symbols(n: int = 48) -> bytes:
+    return np.exp(1j * np.arange(n)).astype(np.complex64).tobytes()
+
+
+class Bench:
+    """A transmitter, a proxy and a receiver in one thread."""
+
+    def __init__(self, context: zmq.Context, proxy: Proxy, upstream: zmq.Socket) -> None:
+        self.proxy, self.upstream = proxy, upstream
+        self.tx = context.socket(zmq.DEALER)
+        self.tx.linger = 0
+        self.tx.connect(proxy.address)
+
+    def until(self, socket: zmq.Socket) -> list[bytes]:
+        for _ in range(500):
+            if socket.poll(0):
+                return socket.recv_multipart()
+            self.proxy.step(10)
+        pytest.fail("nothing came through the proxy")
+
+    def through(self, parts: list[bytes]) -> list[bytes]:
+        self.tx.send_multipart(parts)
+        return self.until(self.upstream)[2:]
+
+    def quiet(self, parts: list[bytes], reason: str) -> None:
+        """Send what must not come through; then see that the next good message does."""
+        before = self.proxy.counts[reason]
+        self.tx.send_multipart(parts)
+        marker = [b"SC\x01\x06", b"marker", b""]
+        assert self.through(marker) == marker
+        assert self.proxy.counts[reason] == before + 1
+
+
+@pytest.fixture(params=["tcp", "ipc"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return "tcp://127.0.0.1:0" if request.param == "tcp" else f"ipc://{tmp_path}/in"
+
+
+@pytest.fixture
+def make_bench(context: zmq.Context, tmp_path: Path) -> Iterator[object]:
+    opened: list[Bench] = []
+
+    def make(spec: ChannelSpec, listen: str = "tcp://127.0.0.1:0", **more: object) -> Bench:
+        upstream = context.socket(zmq.ROUTER)
+        upstream.linger = 0
+        upstream.bind("tcp://127.0.0.1:0")
+        proxy = Proxy(context, Channel(spec), listen, upstream.getsockopt_string(zmq.LAST_ENDPOINT), **more)
+        bench = Bench(context, proxy, upstream)
+        opened.append(bench)
+        hello = [b"SC\x01\x01", b"hello", b""]
+        for _ in range(100):  # IMMEDIATE: messages are dropped until the connection upstream stands
+            bench.tx.send_multipart(hello)
+            for _ in range(5):
+                proxy.step(10)
+            if upstream.poll(0):
+                break
+        while upstream.poll(20):
+            upstream.recv_multipart()
+        return bench
+
+    yield make
+    for bench in opened:
+        for socket in (bench.proxy, bench.tx, bench.upstream):
+            socket.close()
+
+
+def test_only_the_payload_of_data_is_changed(make_bench, address: str) -> None:
+    bench = make_bench(ChannelSpec(snr_db=10.0, fading="rayleigh"), address)
+    sent = data(3, symbols())
+    got = bench.through(sent)
+    assert got[:2] == sent[:2]
+    expected, _ = Channel(bench.proxy.channel.spec).apply(5, 384, np.frombuffer(sent[2], "<c8"))
+    assert got[2] == expected.tobytes()
+
+
+def test_ideal_channel_is_bit_exact(make_bench, address: str) -> None:
+    bench = make_bench(ChannelSpec(snr_db=math.inf), address)
+    for seq in range(20):
+        sent = data(seq, np.random.default_rng(seq).bytes(8 * 48).replace(b"\x7f", b"\x3f").replace(b"\xff", b"\x3f"))
+        sent[2] = (np.nan_to_num(np.frombuffer(sent[2], "<f4")) % 1.0).astype("<f4").tobytes()
+        assert bench.through(sent) == sent
+
+
+def test_other_kinds_and_answers_pass_verbatim(make_bench) -> None:
+    bench = make_bench(ChannelSpec(snr_db=0.0, fading="rayleigh"))
+    for kind in (1, 2, 5, 6, 9, 77, 200):
+        sent = [b"SC\x01" + bytes([kind]), b"any header", b"any payload \x00\xff"]
+        bench.tx.send_multipart(sent)
+        envelope = bench.until(bench.upstream)
+        assert envelope[2:] == sent
+        answer = [b"SC\x01\x05", b"an answer", bytes([kind])]
+        bench.upstream.send_multipart([*envelope[:2], *answer])
+        assert bench.until(bench.tx) == answer
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([b"junk"], "part_count"),
+        ([b"GET ", b"/", b"HTTP"], "bad_prefix"),
+        ([b"SC\x01\x04", b"\xc1", symbols()], "bad_msgpack"),
+        ([b"SC\x01\x04", msgpack.packb([SESSION, 1]), symbols()], "arity"),
+        ([b"SC\x09\x04", data(0, b"")[1], symbols()], "version"),
+        (data(0, b"1234567"), "payload_size"),
+        (data(0, b""), "payload_size"),
+        (data(0, symbols(), air_start=2**63), "air_start"),
+        (data(0, np.full(8, np.nan, np.complex64).tobytes()), "power"),
+        (data(0, np.full(8, np.inf, np.complex64).tobytes()), "power"),
+        (data(0, np.full(8, 1e30, np.complex64).tobytes()), "power"),
+        (data(0, np.full(8, 1.5, np.complex64).tobytes()), "power"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_malformed_messages_are_counted_and_dropped(make_bench, parts: list[bytes], reason: str) -> None:
+    make_bench(ChannelSpec()).quiet(parts, reason)
+
+
+def test_a_transmitter_is_told_of_bad_symbols_but_not_flooded(make_bench) -> None:
+    bench = make_bench(ChannelSpec())
+    for _ in range(5):
+        bench.quiet(data(7, np.full(8, 9.0, np.complex64).tobytes()), "power")
+    nak = decode(bench.until(bench.tx))
+    assert nak == Nak(SESSION, 7, 0, NakCode.BAD_SYMBOLS)
+    assert bench.proxy.counts["nak"] == 1
+
+
+def test_lost_frames_are_counted_and_the_rest_goes_on(make_bench) -> None:
+    bench = make_bench(ChannelSpec(), transit=TransitSpec(drop=1.0))
+    bench.quiet(data(0, symbols()), "lost")
+
+
+def test_delay_holds_messages_back_and_keeps_their_order(make_bench) -> None:
+    now = [100.0]
+    bench = make_bench(ChannelSpec(), clock=lambda: now[0])
+    bench.proxy._transit = TransitSpec(delay_ms=50.0)
+    bench.tx.send_multipart(data(1, symbols()))
+    bench.tx.send_multipart([b"SC\x01\x06", b"ping", b""])
+    while not bench.proxy.poller.poll(1000):
+        pass
+    bench.proxy.step(0)
+    assert not bench.upstream.poll(50)
+    now[0] += 0.051
+    assert bench.until(bench.upstream)[2][3] == Kind.DATA
+    assert bench.until(bench.upstream)[2][3] == Kind.PING
+
+
+def test_truth_goes_to_the_file_and_not_to_the_receiver(make_bench, tmp_path: Path) -> None:
+    truth = TruthLog(tmp_path / "truth.jsonl")
+    bench = make_bench(ChannelSpec(snr_db=6.0, fading="rayleigh"), truth=truth)
+    bench.through(data(2, symbols(), round_=1))
+    truth.close()
+    entry = json.loads((tmp_path / "truth.jsonl").read_text())
+    _, expected = Channel(bench.proxy.channel.spec).apply(5, 256, np.frombuffer(symbols(), "<c8"), 1)
+    assert entry["session"] == SESSION.hex()
+    assert (entry["seq"], entry["round"], entry["stream"], entry["air_start"]) == (2, 1, 5, 256)
+    assert complex(entry["h_re"], entry["h_im"]) == pytest.approx(expected.h)
+    assert entry["snr_inst_db"] == pytest.approx(expected.snr_inst_db)
+    assert entry["power"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_nobody_upstream_is_counted_and_not_waited_for(context: zmq.Context) -> None:
+    proxy = Proxy(context, Channel(ChannelSpec()), "tcp://127.0.0.1:0", "tcp://127.0.0.1:1")
+    tx = context.socket(zmq.DEALER)
+    tx.linger = 0
+    tx.connect(proxy.address)
+    tx.send_multipart(data(0, symbols()))
+    for _ in range(500):
+        proxy.step(10)
+        if proxy.counts["upstream_away"]:
+            break
+    assert proxy.counts["upstream_away"] == 1
+    tx.close()
+    proxy.close()
