@@ -23,7 +23,7 @@ def shared_options(command: F) -> F:
     for option in (
         click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
                      help="Show version, protocol and libraries, and exit."),
-        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+        click.option("--debug", is_flag=True, callback=_note_debug, help="Show the traceback of an error."),
         click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning",
                      help="Lowest level of the log lines on standard error."),
         click.option("--print-config", is_flag=True, is_eager=True, expose_value=False, callback=_note_print_config,
@@ -37,17 +37,18 @@ def shared_options(command: F) -> F:
 
 def invoke(command: click.Command, prefix: str, arguments: list[str] | None = None) -> NoReturn:
     """Run a click command with environment names PREFIX_FLAG; turn errors into one line and an exit code."""
-    words = sys.argv[1:] if arguments is None else arguments
+    name, noted = prefix.lower().replace("_", "-"), dict[str, bool]()
     try:
-        code = command.main(words, prog_name=prefix.lower().replace("_", "-"), standalone_mode=False,
-                            auto_envvar_prefix=prefix, obj={})  # fmt: skip
+        code = command.main(arguments, name, standalone_mode=False, auto_envvar_prefix=prefix, obj=noted)
     except click.exceptions.Abort:
         code = 130
     except click.ClickException as error:
-        error.show()
+        _tell(f"{error.format_message().rstrip('.')}; see {name} --help")
         code = error.exit_code
     except SemlinkError as error:
-        _tell(error, "--debug" in words)
+        if noted.get("debug"):
+            traceback.print_exc()
+        _tell(str(error))
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -63,10 +64,8 @@ def begin(context: click.Context, log_level: str) -> None:
     log.set_up(log_level)
 
 
-def _tell(error: SemlinkError, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    click.echo(f"error: {' '.join(str(error).split())}", err=True)
+def _tell(text: str) -> None:
+    click.echo(f"error: {' '.join(text.split())}", err=True)
 
 
 def _print_version(context: click.Context, _: click.Parameter, on: bool) -> None:
@@ -85,6 +84,11 @@ def _note_print_config(context: click.Context, _: click.Parameter, on: bool) -> 
     context.obj["print_config"] = on
 
 
+def _note_debug(context: click.Context, _: click.Parameter, on: bool) -> bool:
+    context.obj["debug"] = on
+    return on
+
+
 def _load_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     if path is None:
         return
@@ -94,9 +98,19 @@ def _load_config(context: click.Context, _: click.Parameter, path: Path | None) 
         raise ConfigError(f"--config {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path}: not TOML: {error}") from None
-    known = {parameter.name for parameter in context.command.params}
-    values = {key.replace("-", "_"): value for key, value in values.items()}
-    if unknown := sorted(set(values) - known):
-        names = ", ".join(sorted(str(name).replace("_", "-") for name in known))
-        raise ConfigError(f"--config {path}: unknown key {unknown[0]!r}; the keys are the flag names: {names}")
-    context.default_map = {**(context.default_map or {}), **values}
+    known = {parameter.name: parameter for parameter in context.command.params if parameter.expose_value}
+    for key, value in values.items():
+        parameter = known.get(key.replace("-", "_"))
+        if parameter is None:
+            names = ", ".join(sorted(str(name).replace("_", "-") for name in known))
+            raise ConfigError(f"--config {path}: unknown key {key!r}; the keys are the flag names: {names}")
+        if not _fits(parameter, value):
+            raise ConfigError(f"--config {path}: {key} = {value!r}: write the value as the flag --{key} takes it")
+    context.default_map = {**(context.default_map or {}), **{k.replace("-", "_"): v for k, v in values.items()}}
+
+
+def _fits(parameter: click.Parameter, value: object) -> bool:
+    """Whether a TOML value has the form of the flag: an array for a repeated one, true or false for a switch."""
+    if isinstance(parameter, click.Option) and (parameter.is_flag or parameter.multiple):
+        return isinstance(value, bool if parameter.is_flag else list)
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
