@@ -43,7 +43,7 @@ class ImageSet:
 def load_images(spec: str, split: str, fit: Preprocess | None = None) -> ImageSet:
     """One split of a data set.
 
-    spec: `digits`; or a folder that holds `SPLIT-*.parquet` (columns `img` or `image`, and `label`) or
+    spec: `digits`; or a folder that holds `SPLIT-*.parquet` (columns `img` or `image`, and `label`) or files
     `SPLIT/CLASS/*.jpg`; or a Hub id such as `uoft-cs/cifar10`. split: train, validation or test; where there is no
     validation split, a fixed tenth of train is held out. fit: resize each image to this; without it, images of unequal size are refused.
     """
@@ -143,8 +143,8 @@ def _from_folder(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
     def read(name: str) -> ImageSet:
         if tables[name]:
             files = {name: [str(path) for path in tables[name]]}
-            return _from_rows(spec, _open("parquet", name, files), fit)
-        return _from_classes(spec, folder / name, fit)
+            return _from_rows(folder.resolve().name, _open("parquet", name, files), fit)
+        return _from_classes(folder.resolve().name, folder / name, fit)
 
     return _own_split(spec, split, available, read)
 

@@ -1,4 +1,4 @@
-"""The channel and the receiver's arithmetic inside training: the emulator's mathematics in torch, h and noise drawn per image.
+"""The channel inside training: the emulator's mathematics in torch, then the receiver's own estimator and equaliser.
 
 Knows nothing about networks or losses. `common.channel` is the emulator's own; a test holds the two together.
 
@@ -64,7 +64,7 @@ class Draw:
 
 
 def draw(batch: int, layout: Layout, conditions: Conditions, random: torch.Generator) -> Draw:
-    """Channels for `batch` images: SNR uniform in dB, AWGN or block Rayleigh, a report that is aged, noisy or missing."""
+    """Channels for `batch` images: SNR uniform in dB, AWGN or block Rayleigh; a report aged, noisy or missing."""
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=random)

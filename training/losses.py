@@ -20,7 +20,7 @@ KINDS = ("kl", "standardised", "dkd")
 
 @dataclass(frozen=True, slots=True)
 class LossSpec:
-    """kind: plain KL (the information-bottleneck bound), logit standardisation (Sun et al. 2024) or DKD (Zhao et al. 2022)."""
+    """kind: plain KL (the bottleneck's bound), logit standardisation (Sun et al. 2024) or DKD (Zhao et al. 2022)."""
 
     kind: Literal["kl", "standardised", "dkd"] = "kl"
     hard: float = 0.1
@@ -74,8 +74,8 @@ def _decoupled(logits: Tensor, teacher: Tensor, labels: Tensor, spec: LossSpec) 
 class SymbolRate(nn.Module):
     """R = E[-log2 r(s)]: cross-entropy of the levels under a learned factorised model, an upper bound of their entropy.
 
-    The level of a real dimension enters as a softmax over squared distances, so that the encoder gets a gradient; with hard
-    levels it would get none, and with a Gaussian prior under a power constraint it is exactly zero.
+    The level of a real dimension enters as a softmax over squared distances, so that the encoder gets a gradient; with
+    hard levels it would get none, and with a Gaussian prior under a power constraint it is exactly zero.
     """
 
     def __init__(self, dimensions: int, order: int) -> None:

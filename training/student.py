@@ -1,4 +1,4 @@
-"""The split model as training sees it: encoder, channel-adaptive module, modulator, channel, receiver, decoder, in one pass.
+"""The split model as training sees it: encoder, adaptive module, modulator, channel, receiver, decoder in one pass.
 
 Knows nothing about teachers, losses or files.
 """
@@ -30,7 +30,7 @@ class Shapes:
 
 
 class Student(nn.Module):
-    """Both halves and the channel between them. One pass answers for every rate, so training is on all prefixes at once."""
+    """Both halves and the channel between them. One pass answers for every rate: training is on all prefixes at once."""
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
@@ -42,18 +42,16 @@ class Student(nn.Module):
         received = torch.arange(symbols)[None] < torch.tensor(shapes.layout.rates)[:, None]
         self.register_buffer("received", received, persistent=False)
 
-    def symbols(self, images: Tensor, told_db: Tensor) -> tuple[Tensor, Tensor]:
-        """images: float [B, C, H, W]; told_db: float [B] -> symbols complex64 [B, S], squashed float [B, 2 S]."""
-        features = self.encoder(images).float()
-        if self.adapt is not None:
-            features = self.adapt(features, told_db)
-        sent = modulate(features, self.shapes.layout, self.shapes.order)
-        return sent.symbols, sent.squashed
-
     def forward(self, images: Tensor, drawn: Draw) -> tuple[Tensor, Tensor]:
-        """Returns logits of every rate, float [K, B, C], and what the rate term needs, float [B, 2 S]."""
-        sent, squashed = self.symbols(images, drawn.told_db)
-        equalised, gamma = receive(sent, drawn, self.shapes.layout)
+        """images: float [B, C, H, W] -> logits of every rate, float [K, B, C], and what the rate term looks at."""
+        return self.from_features(self.encoder(images).float(), drawn)
+
+    def from_features(self, features: Tensor, drawn: Draw) -> tuple[Tensor, Tensor]:
+        """features: float [B, 2 S], as the encoder gives them -> logits float [K, B, C], squashed float [B, 2 S]."""
+        if self.adapt is not None:
+            features = self.adapt(features, drawn.told_db)
+        sent = modulate(features, self.shapes.layout, self.shapes.order)
+        equalised, gamma = receive(sent.symbols, drawn, self.shapes.layout)
         kept = self.received[:, None]
         _, logits = self.decoder((equalised * kept).flatten(0, 1), (gamma * kept).flatten(0, 1))
-        return logits[CLASSIFY].unflatten(0, (len(self.received), len(images))), squashed
+        return logits[CLASSIFY].unflatten(0, (len(self.received), len(features))), sent.squashed

@@ -2,9 +2,9 @@
 
 Knows nothing about teachers, stores or networks.
 
-The parameters of sample i in view v are the four raw 64-bit words of `numpy.random.Philox(key=[seed, v])` at counter i:
-numpy guarantees that raw stream for ever, and a block depends on nothing but its key and counter, so neither batch, order
-nor process matters. Pixels stay uint8 and every operation is integer arithmetic, so neither does the machine.
+The parameters of sample i in view v are the four raw 64-bit words of `numpy.random.Philox(key=[seed, v])` at counter
+i: numpy guarantees that raw stream for ever, and a block depends on nothing but its key and counter, so neither batch,
+order nor process matters. Pixels stay uint8 and every operation is integer arithmetic, so neither does the machine.
 """
 
 import hashlib

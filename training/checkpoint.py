@@ -1,0 +1,61 @@
+"""The state of a training run on disk, so that a killed run goes on as if it had not been: one safetensors file.
+
+Knows nothing about what is trained.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from common.manifest import write_atomic
+
+
+def save_checkpoint(
+    path: Path,
+    identity: str,
+    epoch: int,
+    module: nn.Module,
+    average: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Write weights, averaged weights and optimiser state after `epoch` epochs, whole or not at all."""
+    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": tensor for name, tensor in state.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomic(path, save(plain, metadata={"identity": identity, "epoch": str(epoch)}))
+
+
+def load_checkpoint(
+    path: Path, identity: str, module: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer
+) -> int:
+    """Take up what `save_checkpoint` wrote; returns the epochs that are done.
+
+    0 where there is no checkpoint, or it is damaged, or it belongs to another run (other recipe, data, store or seed).
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            if header.get("identity") != identity:
+                return 0
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError):
+        return 0
+    module.load_state_dict(_under("module.", tensors))
+    for name, tensor in _under("average.", tensors).items():
+        average[name].copy_(tensor)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _under("optimiser.", tensors).items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return int(header["epoch"])
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,198 @@
+"""`make demo`: the main job, end to end. Three real processes, real images, several SNRs, one table, one figure.
+
+Knows nothing about how any of the three works: it starts the commands as a person would and reads what they print.
+"""
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from common.errors import SemlinkError
+from training.processes import Command, start_emulator, start_receiver
+
+STREAM, SEED = 1, 0
+RUNS = (
+    ("awgn", 0.0, 360, ("--fading", "none")),
+    ("awgn", 5.0, 360, ("--fading", "none")),
+    ("awgn", 10.0, 360, ("--fading", "none")),
+    ("awgn", 20.0, 360, ("--fading", "none")),
+    ("rayleigh", 5.0, 720, ("--fading", "rayleigh", "--doppler", "3.9e-4")),
+    ("rayleigh", 10.0, 720, ("--fading", "rayleigh", "--doppler", "3.9e-4")),
+    ("rayleigh", 20.0, 720, ("--fading", "rayleigh", "--doppler", "3.9e-4")),
+)
+"""Channel, set SNR (dB), images, flags. The faster Doppler (0.05 per frame) puts 36 cycles of fading into a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run: what was set, what came back."""
+
+    channel: str
+    snr_db: float
+    snr_est_db: float
+    images: int
+    accuracy: float
+    mean_symbols: float
+    p50_ms: float
+    p99_ms: float
+    lost: int
+    expired: int
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("build/demo"),
+    show_default=True,
+    help="Folder for table and figure.",
+)
+@click.option("--model", default="digits", show_default=True, help="Model pair: a shipped name or a directory.")
+def command(out: Path, model: str) -> None:
+    """Run the three processes over several channels and write demo.json and demo.png."""
+    console = Console()
+    console.print("[bold]semlink[/]: image -> symbols -> noise and fading -> SNR estimate -> answer, and the SNR back")
+    started = time.monotonic()
+    rows = run(model, console)
+    console.print(_table(rows))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "demo.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    _draw(rows, out / "demo.png")
+    console.print(f"{out / 'demo.json'} and {out / 'demo.png'} written after {time.monotonic() - started:.0f} s")
+    bad = sum(row.lost + row.expired for row in rows)
+    if bad:
+        raise SemlinkError(f"{bad} images were lost or expired, and none should be")
+
+
+def run(model: str, console: Console) -> list[Row]:
+    """One receiver for all runs, one emulator and one transmitter for each."""
+    rows = []
+    bar = Progress(
+        TextColumn("{task.description:<14}"),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}"),
+        console=console,
+    )
+    receiver, upstream = start_receiver("--model", model)
+    with receiver, bar:
+        for channel, snr_db, images, flags in RUNS:
+            task = bar.add_task(f"{channel} {snr_db:g} dB", total=images, now="")
+            emulator, port = start_emulator(upstream, "--snr", f"{snr_db:g}", "--seed", str(SEED), *flags)
+            with emulator, _transmitter(model, port, images) as transmitter:
+                summary = _follow(transmitter, bar, task)
+            rows.append(_row(channel, snr_db, summary))
+    return rows
+
+
+def _transmitter(model: str, port: int, images: int) -> Command:
+    return Command(
+        "sctx",
+        "--peer",
+        f"127.0.0.1:{port}",
+        "--model",
+        model,
+        "--count",
+        str(images),
+        "--stream",
+        str(STREAM),
+        "--json",
+    )
+
+
+def _follow(transmitter: Command, bar: Progress, task: Any) -> dict[str, Any]:
+    correct = answered = symbols = 0
+    summary: dict[str, Any] = {}
+    for line in transmitter.lines():
+        item = json.loads(line)
+        if "summary" in item:
+            summary = item["summary"]
+            continue
+        answered += 1
+        correct += item["answer"] == item["label"]
+        symbols += item["symbols"]
+        so_far = f"accuracy {100 * correct / answered:5.1f} %  symbols {symbols / answered:5.1f}"
+        bar.update(task, completed=answered, now=f"{so_far}  SNR {item['snr_est_db']:5.1f} dB")
+    if transmitter.wait(30) != 0 or not summary:
+        raise SemlinkError(f"sctx failed: {transmitter.said or 'no summary'}")
+    return summary
+
+
+def _row(channel: str, snr_db: float, summary: dict[str, Any]) -> Row:
+    return Row(
+        channel=channel,
+        snr_db=snr_db,
+        snr_est_db=summary["snr_est_db"],
+        images=summary["answered"],
+        accuracy=round(summary["correct"] / summary["answered"], 4),
+        mean_symbols=summary["mean_symbols"],
+        p50_ms=summary["p50_ms"],
+        p99_ms=summary["p99_ms"],
+        lost=summary["lost"],
+        expired=summary["expired"],
+    )
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(title="digits test images over the real processes")
+    for head in ("channel", "set SNR", "est. SNR", "images", "accuracy", "symbols/image", "p50", "p99", "lost/expired"):
+        table.add_column(head, justify="left" if head == "channel" else "right")
+    for row in rows:
+        table.add_row(
+            row.channel,
+            f"{row.snr_db:.1f} dB",
+            f"{row.snr_est_db:.1f} dB",
+            str(row.images),
+            f"{100 * row.accuracy:.1f} %",
+            f"{row.mean_symbols:.1f}",
+            f"{row.p50_ms:.1f} ms",
+            f"{row.p99_ms:.1f} ms",
+            f"{row.lost}/{row.expired}",
+        )
+    return table
+
+
+def _draw(rows: list[Row], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for channel in dict.fromkeys(row.channel for row in rows):
+        points = [row for row in rows if row.channel == channel]
+        snrs = [row.snr_db for row in points]
+        left.plot(snrs, [100 * row.accuracy for row in points], marker="o", label=channel)
+        right.plot(snrs, [row.mean_symbols for row in points], marker="o", label=channel)
+    left.set(xlabel="average Es/N0 (dB)", ylabel="accuracy (%)", title="what the receiver answers")
+    right.set(
+        xlabel="average Es/N0 (dB)",
+        ylabel="payload symbols per image",
+        title="what the transmitter spends",
+        ylim=(0, None),
+    )
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def main() -> None:
+    """Entry point: one line and an exit code instead of a traceback."""
+    from common.cli import invoke
+
+    invoke(command, "SEMLINK_DEMO", sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Teacher logits in few bytes: dense int8, dense fp16, or top-K with a tail; and back.
+
+Knows nothing about files, teachers or views.
+
+Logits matter only up to a constant, so every form stores z - max(z) <= 0.
+
+    int8     C + 2 bytes      level 0..255 per class times one fp16 step per row
+    fp16     2 C bytes
+    topK     4 K + 2 bytes    (3 K + 2 for C <= 256) the K largest log-probabilities, their classes, and the log of the
+                              remaining mass, spread evenly over the other C - K classes (TinyViT, Wu et al. 2022)
+"""
+
+import math
+import re
+
+import torch
+from torch import Tensor
+
+from common.errors import ConfigError
+
+FLOOR = -60.0
+"""Smallest log of a tail mass that is told apart from none; exp(-60) is below what float32 training can see."""
+
+
+def check(encoding: str, classes: int) -> None:
+    """ConfigError unless `encoding` can hold logits of `classes` classes."""
+    if encoding in ("int8", "fp16"):
+        return
+    found = re.fullmatch(r"top([1-9]\d*)", encoding)
+    if not found:
+        raise ConfigError(f"unknown encoding '{encoding}': int8, fp16 or topK, such as top10")
+    if int(found[1]) >= classes:
+        raise ConfigError(f"{encoding} of {classes} classes leaves no tail: use int8 or fp16")
+    if classes > 32767:
+        raise ConfigError(f"top-K stores a class in 16 bits; {classes} classes do not fit")
+
+
+def encode(logits: Tensor, encoding: str) -> dict[str, Tensor]:
+    """logits: float32 [N, C] -> tensors by name, ready for a safetensors file."""
+    check(encoding, logits.shape[-1])
+    logits = logits.float()
+    below = logits - logits.amax(-1, keepdim=True)
+    if encoding == "fp16":
+        return {"logits": below.half()}
+    if encoding == "int8":
+        # The step is rounded up a little before it becomes fp16, so that 255 steps still reach the smallest logit.
+        step = ((-below).amax(-1, keepdim=True) / 255 * 1.001).clamp(min=1e-6).half()
+        return {"level": (-below / step.float()).round().clamp(0, 255).to(torch.uint8), "step": step}
+    value, index = logits.log_softmax(-1).topk(int(encoding[3:]), -1)
+    rest = logits.log_softmax(-1).scatter(-1, index, -math.inf).logsumexp(-1, keepdim=True)
+    kind = torch.uint8 if logits.shape[-1] <= 256 else torch.int16
+    return {"value": value.half(), "index": index.to(kind), "tail": rest.clamp(min=FLOOR).half()}
+
+
+def decode(tensors: dict[str, Tensor], encoding: str, classes: int) -> Tensor:
+    """What `encode` made -> logits up to a constant, float32 [N, C]."""
+    if encoding == "fp16":
+        return tensors["logits"].float()
+    if encoding == "int8":
+        return -tensors["level"].float() * tensors["step"].float()
+    value, index, tail = tensors["value"].float(), tensors["index"].long(), tensors["tail"].float()
+    spread = tail - math.log(classes - value.shape[-1])
+    return spread.expand(-1, classes).scatter(-1, index, value)
+
+
+def bytes_per_row(tensors: dict[str, Tensor]) -> float:
+    """Payload bytes per image and view."""
+    rows = len(next(iter(tensors.values())))
+    return sum(tensor.nbytes for tensor in tensors.values()) / rows
+
+
+def divergence(logits: Tensor, kept: Tensor, tau: float) -> Tensor:
+    """KL(softmax(z/tau) || softmax(kept/tau)) in nats per row: what the encoding lost. float32 [N]."""
+    full, short = (logits.double() / tau).log_softmax(-1), (kept.double() / tau).log_softmax(-1)
+    return (full.exp() * (full - short)).sum(-1).float()

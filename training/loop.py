@@ -1,0 +1,190 @@
+"""The training loop of teacher and student: views in, averaged weights out; resumable, on one process or several.
+
+Knows nothing about what the loss is or where its targets come from.
+
+Everything random is a function of (seed, epoch), drawn for the whole batch before it is split over processes. So a run
+that is killed and started again ends in the same weights, and `torchrun` trains on the same examples as one process.
+"""
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from common.data import ImageSet
+from common.manifest import canonical
+from training.checkpoint import load_checkpoint, save_checkpoint
+from training.metrics import Metrics
+from training.recipe import Schedule
+from training.views import ViewSpec, augment, words
+
+CHECKPOINT_S = 20.0
+"""Least time between two checkpoints."""
+
+
+class Task(Protocol):
+    """What is trained: `objective(*arguments)` is the loss."""
+
+    objective: nn.Module
+
+    def start_view(self, view: int) -> None:
+        """The following batches are of this view."""
+        ...
+
+    def arguments(
+        self, pixels: NDArray[np.uint8], index: NDArray[np.int64], rows: slice, random: torch.Generator
+    ) -> tuple[Any, ...]:
+        """Arguments of the objective. index: the whole batch; pixels: uint8 [b, H, W, C] of `rows`, our part of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training run. `identity` is whatever must be equal for a checkpoint to be taken up."""
+
+    title: str
+    folder: Path
+    identity: dict[str, Any]
+    seed: int
+    device: torch.device
+    console: Console
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Averaged weights by name, and what the run cost."""
+
+    weights: dict[str, Tensor]
+    epoch_s: float
+    """Mean wall time of the epochs that this process ran; NaN if it ran none."""
+
+
+def fit(task: Task, images: ImageSet, view: ViewSpec, views: int, schedule: Schedule, run: Run) -> Fitted:
+    """Train `task.objective` on view (epoch mod views) of each image; views = 0 takes a fresh view each epoch."""
+    objective = task.objective.to(run.device, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(objective.parameters(), schedule.lr, weight_decay=schedule.weight_decay)
+    average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
+    identity = hashlib.sha256(canonical({**run.identity, "schedule": asdict(schedule), "seed": run.seed})).hexdigest()
+    checkpoint = run.folder / "checkpoint.safetensors"
+    done = load_checkpoint(checkpoint, identity, objective, average, optimiser)
+    if done:
+        run.console.print(f"{run.title}: going on after epoch {done} of {schedule.epochs}")
+    rank, world = process()
+    model = DistributedDataParallel(objective) if world > 1 else objective
+    times: list[float] = []
+    saved = time.monotonic()
+    with bar(run.console, run.title, schedule.epochs, done) as advance, Metrics(run.folder, run.tensorboard) as metrics:
+        for epoch in range(done, schedule.epochs):
+            began = time.monotonic()
+            losses = _epoch(task, model, optimiser, average, images, view, epoch, epoch % views if views else epoch,
+                            schedule, run)  # fmt: skip
+            times.append(time.monotonic() - began)
+            if rank == 0:
+                metrics.write(epoch, loss=float(np.mean(losses)), lr=optimiser.param_groups[0]["lr"], seconds=times[-1])
+                if time.monotonic() - saved > CHECKPOINT_S and epoch + 1 < schedule.epochs:
+                    save_checkpoint(checkpoint, identity, epoch + 1, objective, average, optimiser)
+                    saved = time.monotonic()
+            advance()
+    checkpoint.unlink(missing_ok=True)
+    return Fitted(
+        {name: tensor.cpu() for name, tensor in average.items()}, float(np.mean(times)) if times else math.nan
+    )
+
+
+def process() -> tuple[int, int]:
+    """(rank, number of processes). Under `torchrun` or `accelerate launch` the first call joins the others."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return int(os.environ.get("RANK", "0")), world
+
+
+def wait() -> None:
+    """Until every process is here."""
+    if process()[1] > 1:
+        torch.distributed.barrier()
+
+
+@contextmanager
+def bar(console: Console, title: str, total: int, done: int = 0) -> Iterator[Any]:
+    """A progress bar with elapsed and remaining time; yields the function that advances it by one."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TextColumn("ETA"), TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(title, total=total, completed=done)
+        yield lambda: progress.advance(task)
+
+
+def _epoch(
+    task: Task,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: dict[str, Tensor],
+    images: ImageSet,
+    view: ViewSpec,
+    epoch: int,
+    which: int,
+    schedule: Schedule,
+    run: Run,
+) -> list[float]:
+    """One pass over one view; the last, incomplete batch is left out. Returns the loss of each step."""
+    rank, world = process()
+    random = torch.Generator().manual_seed((run.seed << 20) + epoch)
+    batch = min(schedule.batch, len(images))
+    share = batch // world
+    ours = slice(rank * share, (rank + 1) * share)
+    parameters = words(view, which, 0, len(images))
+    order = torch.randperm(len(images), generator=random).numpy()
+    steps = len(images) // batch
+    half = schedule.bf16 or run.device.type == "cuda"
+    model.train()
+    task.start_view(which)
+    losses: list[float] = []
+    for step in range(steps):
+        index = order[step * batch : (step + 1) * batch]
+        pixels = augment(images.images[index[ours]], parameters[index[ours]], view)
+        arguments = task.arguments(pixels, index, ours, random)
+        rate = one_cycle((epoch * steps + step) / (schedule.epochs * steps)) * schedule.lr
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        with torch.autocast(run.device.type, torch.bfloat16) if half else nullcontext():
+            loss = model(*arguments)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        _move(
+            average,
+            task.objective.state_dict(),
+            min(schedule.ema, (epoch * steps + step) / (epoch * steps + step + 10)),
+        )
+        losses.append(float(loss.detach()))
+    return losses
+
+
+def one_cycle(progress: float) -> float:
+    """Learning rate, as a fraction of its peak: linear up over the first tenth, then a cosine down to 0."""
+    return progress / 0.1 if progress < 0.1 else 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
+
+
+@torch.no_grad()
+def _move(average: dict[str, Tensor], now: dict[str, Tensor], decay: float) -> None:
+    for name, tensor in now.items():
+        if tensor.is_floating_point():
+            average[name].lerp_(tensor, 1 - decay)
+        else:
+            average[name].copy_(tensor)

@@ -1,0 +1,160 @@
+"""A training recipe: one TOML file that fixes model, views, teacher, loss, channel and schedule.
+
+Knows nothing about how any of it is carried out.
+"""
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from common.errors import ConfigError
+from common.manifest import DecoderShape, EncoderShape
+from common.phy.constellation import ORDERS
+from common.phy.layout import Layout
+from training.channel import Conditions
+from training.losses import LossSpec
+from training.views import ViewSpec
+
+CONFIGS = Path(__file__).parent / "configs"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """What the encoder is fed; images of another size are fitted to it."""
+
+    height: int = 32
+    width: int = 32
+    channels: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """AdamW with one cycle: the rate rises for a tenth of the steps and falls to 0 (Smith and Topin 2018)."""
+
+    epochs: int = 30
+    batch: int = 256
+    lr: float = 3e-3
+    weight_decay: float = 0.02
+    ema: float = 0.99
+    """Decay per step of the averaged weights that are kept."""
+    bf16: bool = False
+    """Autocast of the convolutions to bfloat16."""
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch) < 1 or self.lr <= 0 or not 0 <= self.ema < 1:
+            raise ConfigError(f"a schedule needs epochs and batch >= 1, lr > 0 and 0 <= ema < 1: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherSpec:
+    """A `transformers` configuration and how to train it; `size` is the side to which images are resized for it."""
+
+    model_type: str = "vit"
+    config: dict[str, Any] = field(default_factory=dict)
+    size: int = 32
+    label_smoothing: float = 0.0
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that `training.distill` needs beside a data set and a seed."""
+
+    name: str
+    image: ImageSpec
+    layout: Layout
+    order: int
+    encoder: EncoderShape
+    decoder: DecoderShape
+    view: ViewSpec
+    views: int
+    encoding: str
+    teacher: TeacherSpec
+    loss: LossSpec
+    channel: Conditions
+    schedule: Schedule
+
+    def plain(self) -> dict[str, Any]:
+        """As a JSON-ready dictionary: what a checkpoint and a manifest remember."""
+        return asdict(self)
+
+
+def load_recipe(name_or_file: str) -> Recipe:
+    """A recipe by name (a file in training/configs) or by path. ConfigError names the key that is wrong."""
+    path = CONFIGS / f"{name_or_file}.toml"
+    if not path.is_file():
+        path = Path(name_or_file).expanduser()
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in CONFIGS.glob("*.toml")))
+        raise ConfigError(f"no recipe '{name_or_file}': give a TOML file or one of {known}")
+    try:
+        document = tomllib.loads(path.read_text())
+        return _recipe(path.stem, document)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"recipe {path}: not TOML: {error}") from error
+    except (ConfigError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"recipe {path}: {error}") from error
+
+
+def adjusted(
+    recipe: Recipe,
+    epochs: int | None = None,
+    views: int | None = None,
+    encoding: str | None = None,
+    loss: str | None = None,
+    beta: float | None = None,
+    hard: float | None = None,
+    adaptive: bool = True,
+) -> Recipe:
+    """The recipe with what the command line says; None leaves a value as it is."""
+    if views is not None and views < 1:
+        raise ConfigError(f"--views must be at least 1, not {views}")
+    schedule = recipe.schedule if epochs is None else replace(recipe.schedule, epochs=epochs)
+    wanted: dict[str, Any] = {
+        key: value for key, value in (("kind", loss), ("beta", beta), ("hard", hard)) if value is not None
+    }
+    return replace(
+        recipe,
+        schedule=schedule,
+        views=recipe.views if views is None else views,
+        encoding=encoding or recipe.encoding,
+        loss=replace(recipe.loss, **wanted),
+        encoder=replace(recipe.encoder, adaptive=recipe.encoder.adaptive and adaptive),
+    )
+
+
+def _recipe(name: str, document: dict[str, Any]) -> Recipe:
+    left = dict(document)
+    layout = dict(left.pop("layout"))
+    teacher = dict(left.pop("teacher", {}))
+    schedule = _section(Schedule, "teacher.schedule", teacher.pop("schedule", {}))
+    order = int(layout.pop("order", 16))
+    if order not in ORDERS:
+        raise ConfigError(f"layout.order {order} is not one of {ORDERS}")
+    recipe = Recipe(
+        name=name,
+        image=_section(ImageSpec, "image", left.pop("image", {})),
+        layout=_section(Layout, "layout", {**layout, "increments": tuple(layout["increments"])}),
+        order=order,
+        encoder=_section(EncoderShape, "encoder", left.pop("encoder", {})),
+        decoder=_section(DecoderShape, "decoder", left.pop("decoder", {})),
+        view=_section(ViewSpec, "view", left.pop("view", {})),
+        views=int(left.pop("views", 10)),
+        encoding=str(left.pop("encoding", "int8")),
+        teacher=_section(TeacherSpec, "teacher", {**teacher, "schedule": schedule}),
+        loss=_section(LossSpec, "loss", left.pop("loss", {})),
+        channel=_section(Conditions, "channel", left.pop("channel", {})),
+        schedule=_section(Schedule, "schedule", left.pop("schedule", {})),
+    )
+    if left:
+        raise ConfigError(f"unknown key '{next(iter(left))}'")
+    return recipe
+
+
+def _section(kind: type[T], name: str, values: dict[str, Any]) -> T:
+    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - known):
+        raise ConfigError(f"unknown key '{name}.{unknown[0]}'; known: {', '.join(sorted(known))}")
+    return kind(**values)
