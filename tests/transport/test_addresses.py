@@ -1,0 +1,137 @@
+"""What people type as an address, and the one line they get back where it is wrong."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import zmq
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import ConfigError
+from common.transport.sockets import bind, connect, is_loopback, make_socket, parse_listen, parse_peer
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:5556", "tcp://127.0.0.1:5556"),
+        ("emu:5555", "tcp://emu:5555"),
+        ("tcp://emu:5555", "tcp://emu:5555"),
+        ("[::1]:5555", "tcp://[::1]:5555"),
+        ("localhost:5555", "tcp://127.0.0.1:5555"),
+        ("ipc:///run/semlink", "ipc:///run/semlink"),
+    ],
+)
+def test_a_peer_is_a_host_and_a_port(text: str, address: str) -> None:
+    assert parse_peer(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("5555", "--peer 5555: no host; write HOST:PORT, such as 127.0.0.1:5555"),
+        (":5555", "--peer :5555: no host; write HOST:PORT, such as 127.0.0.1:5555"),
+        ("", "--peer : '' is not a port (0 to 65535); write PORT or HOST:PORT"),
+        ("emu", "--peer emu: 'emu' is not a port (0 to 65535); write PORT or HOST:PORT"),
+        ("emu:", "--peer emu:: '' is not a port (0 to 65535); write PORT or HOST:PORT"),
+        ("emu:65536", "--peer emu:65536: '65536' is not a port (0 to 65535); write PORT or HOST:PORT"),
+        ("emu:-1", "--peer emu:-1: '-1' is not a port (0 to 65535); write PORT or HOST:PORT"),
+        ("emu:²", "--peer emu:²: '²' is not a port (0 to 65535); write PORT or HOST:PORT"),
+    ],
+)
+def test_a_wrong_peer_is_told_in_one_line(text: str, line: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_peer(text)
+    assert str(error.value) == line
+
+
+def test_the_line_names_the_flag_that_was_used() -> None:
+    with pytest.raises(ConfigError, match=r"^--upstream 5555: no host"):
+        parse_peer("5555", flag="--upstream")
+
+
+@pytest.mark.parametrize(
+    ("text", "insecure", "address"),
+    [
+        ("5555", False, "tcp://127.0.0.1:5555"),
+        ("5555", True, "tcp://*:5555"),
+        ("0", False, "tcp://127.0.0.1:0"),
+        ("localhost:5555", False, "tcp://127.0.0.1:5555"),
+        ("127.0.0.2:5555", False, "tcp://127.0.0.2:5555"),
+        ("[::1]:5555", False, "tcp://[::1]:5555"),
+        ("0.0.0.0:5555", True, "tcp://0.0.0.0:5555"),
+        ("eth0:5555", True, "tcp://eth0:5555"),
+        ("ipc:///run/semlink", False, "ipc:///run/semlink"),
+    ],
+)
+def test_what_is_listened_on(text: str, insecure: bool, address: str) -> None:
+    assert parse_listen(text, insecure) == address
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "*", "10.0.0.1", "[::]", "eth0", "localhost.example.org", "127.0.0.1.nip.io"]
+)
+def test_what_other_hosts_could_reach_needs_to_be_meant(host: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_listen(f"{host}:5555", insecure=False)
+    told = "other hosts could reach it without encryption; add --insecure to allow that"
+    assert str(error.value) == f"--listen {host}:5555: {told}"
+
+
+@pytest.mark.parametrize(
+    ("host", "local"), [("127.8.9.1", True), ("::1", True), ("::ffff:10.0.0.1", False), ("", False)]
+)
+def test_loopback_is_known(host: str, local: bool) -> None:
+    assert is_loopback(host) is local
+
+
+@given(text=st.text(max_size=30) | st.from_regex(r"[a-z0-9.:\[\]]{0,12}:[0-9]{0,7}", fullmatch=True))
+def test_any_text_gives_an_address_or_a_config_error(text: str) -> None:
+    for parse in (parse_peer, lambda text: parse_listen(text, insecure=True), lambda text: parse_listen(text, False)):
+        with suppress(ConfigError):
+            assert parse(text).startswith(("tcp://", "ipc://"))
+
+
+def test_a_free_port_is_told(context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    with make_socket(context, zmq.ROUTER, "rx") as socket:
+        host, _, port = bind(socket, "tcp://127.0.0.1:0").rpartition(":")
+        assert host == "tcp://127.0.0.1"
+        assert int(port) > 0
+
+
+def test_a_taken_port_is_told_in_one_line(context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    with make_socket(context, zmq.ROUTER, "rx") as first, make_socket(context, zmq.ROUTER, "rx") as second:
+        address = bind(first, "tcp://127.0.0.1:0")
+        with pytest.raises(ConfigError) as error:
+            bind(second, address)
+        assert str(error.value) == f"--listen: cannot listen on {address}: Address already in use; choose another"
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [("tcp://no-such-interface:5555", "No such device"), ("ipc:///no/such/folder/x", "No such file or directory")],
+)
+def test_an_address_that_is_not_here_is_told_in_one_line(
+    context: "zmq.Context[zmq.Socket[bytes]]", address: str, why: str
+) -> None:
+    with make_socket(context, zmq.ROUTER, "rx") as socket, pytest.raises(ConfigError) as error:
+        bind(socket, address, flag="--control")
+    assert str(error.value) == f"--control: cannot listen on {address}: {why}; choose another"
+
+
+@pytest.mark.parametrize("address", ["tcp://two words:5", "tcp://http://emu:5555", "tcp://*:5555", "ipc://"])
+def test_an_address_that_nobody_can_have_is_told_in_one_line(
+    context: "zmq.Context[zmq.Socket[bytes]]", address: str
+) -> None:
+    with make_socket(context, zmq.DEALER, "tx") as socket, pytest.raises(ConfigError) as error:
+        connect(socket, address)
+    assert str(error.value) == f"--peer: cannot connect to {address}: Invalid argument; write HOST:PORT"
+
+
+def test_local_files_work_as_addresses(context: "zmq.Context[zmq.Socket[bytes]]", tmp_path: Path) -> None:
+    address = parse_listen(f"ipc://{tmp_path}/s", insecure=False)
+    with make_socket(context, zmq.ROUTER, "rx") as router, make_socket(context, zmq.DEALER, "tx") as dealer:
+        connect(dealer, parse_peer(bind(router, address)))
+        dealer.send(b"hello")
+        assert router.recv_multipart()[1] == b"hello"
