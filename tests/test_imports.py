@@ -1,0 +1,85 @@
+"""Who may import whom, what never imports torch, and what is never used at all."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "common": {"common"},
+    "sctx": {"sctx", "common"},
+    "scrx": {"scrx", "common"},
+    "training": {"training", "sctx", "scrx", "common"},
+}
+LIGHT = ("common.channel", "common.phy", "common.protocol", "common.transport", "common.cli", "common.log")
+NEVER_IMPORTED = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "torchvision"}
+NEVER_CALLED = {"eval", "exec", "torch.load", "recv_pyobj", "send_pyobj"}
+
+
+def trees(room: str) -> Iterator[tuple[str, ast.AST]]:
+    for path in sorted((ROOT / room).rglob("*.py")):
+        yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Modules that a tree imports anywhere, also inside functions, and what it takes out of them, by dotted names."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def called(tree: ast.AST) -> set[str]:
+    """Functions that a tree calls: by their whole dotted name, and methods by their last name."""
+    functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    last = {function.attr for function in functions if isinstance(function, ast.Attribute)}
+    return {ast.unparse(function) for function in functions} | last - {"eval", "exec"}  # Module.eval() is another thing
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_go_one_way(room: str) -> None:
+    for path, tree in trees(room):
+        ours = {name.split(".")[0] for name in imported(tree)} & set(MAY_IMPORT)
+        assert ours <= MAY_IMPORT[room], f"{path} imports {ours - MAY_IMPORT[room]}"
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_nothing_that_runs_what_it_reads_is_used(room: str) -> None:
+    for path, tree in trees(room):
+        assert not {name.split(".")[0] for name in imported(tree)} & NEVER_IMPORTED, path
+        assert not (called(tree) | imported(tree)) & NEVER_CALLED, path
+        words = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+        assert not {word for word in words if word.startswith("allow_pickle") and word != "allow_pickle=False"}, path
+
+
+def test_light_rooms_never_mention_torch() -> None:
+    for path, tree in trees("common"):
+        if path.removesuffix(".py").replace("/", ".").startswith(LIGHT):
+            assert not {name for name in imported(tree) if name.split(".")[0] == "torch"}, path
+
+
+def run_without_torch(program: str) -> None:
+    check = "import sys; assert 'torch' not in sys.modules, 'torch was imported'"
+    ran = subprocess.run([sys.executable, "-c", f"{program}\n{check}"], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_light_rooms_do_not_load_torch_through_others() -> None:
+    modules = [path.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for path, _ in trees("common")]
+    run_without_torch("\n".join(f"import {module}" for module in modules if module.startswith(LIGHT)))
+
+
+@pytest.mark.parametrize("module", ["sctx.cli", "scrx.cli", "common.channel.cli"])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--no-such-flag"]], ids=lambda given: given[0])
+def test_help_and_a_wrong_flag_do_not_wait_for_torch(module: str, arguments: list[str]) -> None:
+    run_without_torch(
+        f"import contextlib, sys, {module} as cli\nsys.argv[1:] = {arguments}\n"
+        "with contextlib.suppress(SystemExit):\n    cli.main()"
+    )
