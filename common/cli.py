@@ -38,6 +38,9 @@ def shared_options(command: F) -> F:
 def invoke(command: click.Command, prefix: str, arguments: list[str] | None = None) -> NoReturn:
     """Run a click command with environment names PREFIX_FLAG; turn errors into one line and an exit code."""
     name, noted = prefix.lower().replace("_", "-"), dict[str, bool]()
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            parameter.envvar = f"{prefix}_{_flag(parameter).upper().replace('-', '_')}"
     try:
         code = command.main(arguments, name, standalone_mode=False, auto_envvar_prefix=prefix, obj=noted)
     except click.exceptions.Abort:
@@ -56,10 +59,11 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
 def begin(context: click.Context, log_level: str) -> None:
     """First line of every command: print the settings and leave if asked to, then set up the log."""
     if context.obj.get("print_config"):
-        for name in sorted(context.params):
+        for parameter in sorted(_settings(context), key=_flag):
+            name = str(parameter.name)
             source = context.get_parameter_source(name)
             where = source.name.lower().replace("default_map", "config file") if source else "default"
-            click.echo(f"{name.replace('_', '-')} = {context.params[name]!r}  # {where}")
+            click.echo(f"{_flag(parameter)} = {context.params[name]!r}  # {where}")
         context.exit(0)
     log.set_up(log_level)
 
@@ -98,15 +102,27 @@ def _load_config(context: click.Context, _: click.Parameter, path: Path | None) 
         raise ConfigError(f"--config {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path}: not TOML: {error}") from None
-    known = {parameter.name: parameter for parameter in context.command.params if parameter.expose_value}
+    known = {_flag(parameter): parameter for parameter in _settings(context)}
+    defaults = dict(context.default_map or {})
     for key, value in values.items():
-        parameter = known.get(key.replace("-", "_"))
+        parameter = known.get(key.replace("_", "-"))
         if parameter is None:
-            names = ", ".join(sorted(str(name).replace("_", "-") for name in known))
-            raise ConfigError(f"--config {path}: unknown key {key!r}; the keys are the flag names: {names}")
+            raise ConfigError(
+                f"--config {path}: unknown key {key!r}; the keys are the flag names: {', '.join(sorted(known))}"
+            )
         if not _fits(parameter, value):
             raise ConfigError(f"--config {path}: {key} = {value!r}: write the value as the flag --{key} takes it")
-    context.default_map = {**(context.default_map or {}), **{k.replace("-", "_"): v for k, v in values.items()}}
+        defaults[str(parameter.name)] = value
+    context.default_map = defaults
+
+
+def _settings(context: click.Context) -> list[click.Parameter]:
+    return [parameter for parameter in context.command.params if parameter.expose_value]
+
+
+def _flag(parameter: click.Parameter) -> str:
+    """`json` of --json, which the code may know under another name."""
+    return max(parameter.opts, key=len).lstrip("-")
 
 
 def _fits(parameter: click.Parameter, value: object) -> bool:

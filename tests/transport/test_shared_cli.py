@@ -19,6 +19,7 @@ from common.errors import ConfigError, DataError, LinkDown, ModelMismatch, Semli
 @click.option("--name", default="none")
 @click.option("--fast", is_flag=True)
 @click.option("--tag", multiple=True)
+@click.option("--json", "as_json", is_flag=True)
 @click.option("--fail", default="")
 @cli.shared_options
 @click.pass_context
@@ -28,6 +29,7 @@ def tool(
     name: str,
     fast: bool,
     tag: tuple[str, ...],
+    as_json: bool,
     fail: str,
     debug: bool,
     log_level: str,
@@ -39,7 +41,7 @@ def tool(
         raise KeyboardInterrupt
     if fail:
         raise errors[fail]("this was\nwrong")
-    click.echo(f"{snr} {name} {fast} {','.join(tag)}")
+    click.echo(f"{snr} {name} {fast} {','.join(tag)}{' json' if as_json else ''}")
 
 
 @dataclass
@@ -88,6 +90,14 @@ def test_flags_win_over_environment_over_file_over_defaults(run: Run, toml: Call
     assert run("--config", file, "--snr", "3", SMALL_TOOL_SNR="2").out == "3.0 file True a,b\n"
 
 
+def test_file_and_environment_use_the_name_of_the_flag_not_that_of_the_code(
+    run: Run, toml: Callable[[str], str]
+) -> None:
+    assert run("--config", toml("json = true\n")).out == "10.0 none False  json\n"
+    assert run("--print-config", SMALL_TOOL_JSON="1").out.count("json = True  # environment\n") == 1
+    assert run("--config", toml("as_json = true\n")).code == 2
+
+
 def test_print_config_tells_each_setting_and_where_it_comes_from(run: Run, toml: Callable[[str], str]) -> None:
     shown = run("--print-config", "--config", toml("snr = 1\n"), "--fast", SMALL_TOOL_NAME="me")
     lines = shown.out.splitlines()
@@ -105,7 +115,7 @@ def test_version_tells_protocol_and_libraries(run: Run) -> None:
     ("arguments", "line"),
     [
         (("--snr", "abc"), "error: Invalid value for '--snr': 'abc' is not a valid float; see small-tool --help\n"),
-        (("--snrr", "1"), "error: No such option '--snrr'. Did you mean '--snr'?; see small-tool --help\n"),
+        (("--zzz", "1"), "error: No such option '--zzz'; see small-tool --help\n"),
         (("--snr",), "error: Option '--snr' requires an argument; see small-tool --help\n"),
         (("more",), "error: Got unexpected extra argument (more); see small-tool --help\n"),
     ],
@@ -123,7 +133,10 @@ def test_wrong_use_in_the_environment_is_one_line_too(run: Run) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("snrr = 1", "unknown key 'snrr'; the keys are the flag names: debug, fail, fast, log-level, name, snr, tag"),
+        (
+            "snrr = 1",
+            "unknown key 'snrr'; the keys are the flag names: debug, fail, fast, json, log-level, name, snr, tag",
+        ),
         ("version = true", "unknown key 'version'"),
         ("snr = [1]", "snr = [1]: write the value as the flag --snr takes it"),
         ("snr = true", "snr = True: write"),
