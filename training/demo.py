@@ -58,7 +58,7 @@ class Row:
 @click.option("--model", default="digits", show_default=True, help="Model pair: a shipped name or a directory.")
 def command(out: Path, model: str) -> None:
     """Run the three processes over several channels and write demo.json and demo.png."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     console.print("[bold]semlink[/]: image -> symbols -> noise and fading -> SNR estimate -> answer, and the SNR back")
     started = time.monotonic()
     rows = run(model, console)
@@ -144,18 +144,19 @@ def _row(channel: str, snr_db: float, summary: dict[str, Any]) -> Row:
 
 def _table(rows: list[Row]) -> Table:
     table = Table(title="digits test images over the real processes")
-    for head in ("channel", "set SNR", "est. SNR", "images", "accuracy", "symbols/image", "p50", "p99", "lost/expired"):
+    heads = ("channel", "set dB", "est. dB", "images", "accuracy", "symbols/image", "p50 ms", "p99 ms", "lost/expired")
+    for head in heads:
         table.add_column(head, justify="left" if head == "channel" else "right")
     for row in rows:
         table.add_row(
             row.channel,
-            f"{row.snr_db:.1f} dB",
-            f"{row.snr_est_db:.1f} dB",
+            f"{row.snr_db:.1f}",
+            f"{row.snr_est_db:.1f}",
             str(row.images),
             f"{100 * row.accuracy:.1f} %",
             f"{row.mean_symbols:.1f}",
-            f"{row.p50_ms:.1f} ms",
-            f"{row.p99_ms:.1f} ms",
+            f"{row.p50_ms:.1f}",
+            f"{row.p99_ms:.1f}",
             f"{row.lost}/{row.expired}",
         )
     return table

@@ -1,0 +1,89 @@
+"""A small untrained pair and the real processes around it. Link behaviour does not depend on what the model answers."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from common.manifest import Accuracy, DecoderShape, EncoderShape, Preprocess, write_pair
+from common.phy.layout import Layout
+from scrx.decoder import Decoder
+from sctx.adapt import ChannelAdaptive
+from sctx.encoder import Encoder
+from training.processes import Command, start_emulator, start_receiver
+
+GRID = tuple(float(snr) for snr in range(-10, 31, 2))
+
+
+def make_pair(folder: Path, seed: int) -> Path:
+    """An untrained pair whose accuracy table makes fewer symbols do at higher SNR."""
+    torch.manual_seed(seed)
+    layout, encoder, decoder = Layout((2, 2, 4, 8, 16)), EncoderShape(width=8), DecoderShape(hidden=64)
+    count = layout.max_symbols
+    parts = {"encoder.": Encoder(encoder, 1, count), "adapt.": ChannelAdaptive(2 * count)}
+    tensors = {prefix + name: w for prefix, part in parts.items() for name, w in part.state_dict().items()}
+    acc = tuple(tuple(min(0.98, 0.5 + 0.08 * k + 0.02 * (snr + 10)) for snr in GRID) for k in range(5))
+    document = {
+        "name": "tiny",
+        "layout": layout,
+        "order": 16,
+        "preprocess": Preprocess(8, 8, 1, (0.5,), (0.5,)),
+        "dataset": "digits",
+        "labels": tuple("0123456789"),
+        "tasks": ("classify", "embedding"),
+        "encoder": encoder,
+        "decoder": decoder,
+        "accuracy": Accuracy(GRID, acc, 0.98),
+        "provenance": {"command": "pytest"},
+    }
+    weights = Decoder(decoder, count, 10).state_dict()
+    write_pair(folder, document, save(tensors), save(weights))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an untrained pair."""
+    return make_pair(tmp_path_factory.mktemp("pair") / "tiny", seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another pair: same shape, other weights, so another model id."""
+    return make_pair(tmp_path_factory.mktemp("pair") / "other", seed=1)
+
+
+Start = Callable[..., Command]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """`start("sctx", ...)` runs a command; whatever still runs at the end of the test is stopped."""
+    running: list[Command] = []
+
+    def begin(name: str, *arguments: str) -> Command:
+        running.append(Command(name, *arguments))
+        return running[-1]
+
+    yield begin
+    for command in running:
+        command.stop()
+
+
+@pytest.fixture
+def chain(tiny_pair: Path) -> Iterator[Callable[..., int]]:
+    """`chain("--snr", "10")` starts a receiver and an emulator before it, and returns the emulator's port."""
+    running: list[Command] = []
+
+    def begin(*flags: str) -> int:
+        receiver, upstream = start_receiver("--model", str(tiny_pair))
+        running.append(receiver)
+        emulator, port = start_emulator(upstream, *flags)
+        running.append(emulator)
+        return port
+
+    yield begin
+    for command in reversed(running):
+        assert command.stop() == 0, f"{command.name}: {command.said}"

@@ -1,0 +1,99 @@
+"""Bad input gives one clear line, the right exit code, and no traceback."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.processes import Command
+
+BIN = Path(sys.executable).parent
+
+
+def run(name: str, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+    done = subprocess.run([BIN / name, *arguments], input=stdin, capture_output=True, timeout=120, check=False)
+    return done.returncode, done.stderr.decode()
+
+
+PEER = ("--peer", "127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "code", "words"),
+    [
+        ("sctx", (), 2, "--peer"),
+        ("sctx", ("--peer", "nohost"), 2, "HOST:PORT"),
+        ("sctx", ("--peer", "host:99999"), 2, "not a port"),
+        ("sctx", (*PEER, "--model", "nosuch"), 2, "digits"),
+        ("sctx", (*PEER, "--source", "nowhere/at/all"), 2, "--source nowhere/at/all"),
+        ("sctx", (*PEER, "--source", "dataset:nosuch:test"), 2, "nosuch"),
+        ("sctx", (*PEER, "--rate-policy", "fixed:7"), 2, "fixed:7"),
+        ("sctx", (*PEER, "--device", "abacus"), 2, "--device abacus"),
+        ("sctx", (*PEER, "--count", "0"), 2, "--count"),
+        ("sctx", (*PEER, "--give-up", "0.5"), 4, "0.5 s"),
+        ("scrx", ("--listen", "abc"), 2, "not a port"),
+        ("scrx", ("--listen", "0.0.0.0:0"), 2, "--insecure"),
+        ("scrx", ("--listen", "0", "--model", "nosuch"), 2, "nosuch"),
+        ("channel-emu", ("--snr", "abc"), 2, "--snr"),
+        ("channel-emu", ("--fading", "rain"), 2, "--fading"),
+        ("channel-emu", ("--upstream", "x"), 2, "--upstream"),
+    ],
+)
+def test_wrong_use_is_one_line_and_an_exit_code(name: str, arguments: tuple[str, ...], code: int, words: str) -> None:
+    returned, said = run(name, *arguments)
+    assert returned == code, said
+    assert words in said
+    assert "Traceback" not in said
+    assert "error" in said.lower()
+
+
+def test_port_taken_is_told(start: Callable[..., Command], tiny_pair: Path) -> None:
+    port = start("scrx", "--listen", "0", "--model", str(tiny_pair)).port()
+    returned, said = run("scrx", "--listen", str(port), "--model", str(tiny_pair))
+    assert returned == 2
+    assert f"127.0.0.1:{port}" in said
+    assert "in use" in said
+
+
+def test_another_model_at_the_receiver_is_refused_with_both_ids(
+    start: Callable[..., Command], tiny_pair: Path, other_pair: Path
+) -> None:
+    port = start("scrx", "--listen", "0", "--model", str(other_pair)).port()
+    returned, said = run("sctx", "--peer", f"127.0.0.1:{port}", "--model", str(tiny_pair))
+    assert returned == 3, said
+    assert "refused" in said
+    assert "--model" in said
+
+
+@pytest.mark.parametrize(("half", "name"), [("encoder", "sctx"), ("decoder", "scrx")])
+def test_corrupt_weights_are_named(half: str, name: str, tiny_pair: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(tiny_pair, tmp_path / "broken")
+    file = broken / f"{half}.safetensors"
+    raw = bytearray(file.read_bytes())
+    raw[-1] ^= 1
+    file.write_bytes(raw)
+    arguments = PEER if name == "sctx" else ("--listen", "0")
+    returned, said = run(name, *arguments, "--model", str(broken))
+    assert returned == 1
+    assert f"{half}.safetensors" in said
+    assert "Traceback" not in said
+
+
+def test_halves_of_two_pairs_do_not_mix(tiny_pair: Path, other_pair: Path, tmp_path: Path) -> None:
+    mixed = shutil.copytree(tiny_pair, tmp_path / "mixed")
+    shutil.copy(other_pair / "encoder.safetensors", mixed / "encoder.safetensors")
+    returned, said = run("sctx", *PEER, "--model", str(mixed))
+    assert returned == 1
+    assert "SHA-256" in said
+
+
+def test_a_picture_that_is_none_is_named(start: Callable[..., Command], tiny_pair: Path, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"not a picture")
+    port = start("scrx", "--listen", "0", "--model", str(tiny_pair)).port()
+    returned, said = run("sctx", "--peer", f"127.0.0.1:{port}", "--model", str(tiny_pair), "--source", str(tmp_path))
+    assert returned == 2
+    assert "photo.jpg" in said
+    assert "Traceback" not in said
