@@ -1,6 +1,6 @@
 """Distil a transmitter and a receiver from a teacher: `python -m training.distill`; without arguments, the digits pair.
 
-Knows nothing about sockets or the running link. Makes what is missing (teacher, knowledge store) and re-uses what is there.
+Knows nothing about sockets. Makes what is missing (teacher, knowledge store) and re-uses what is there.
 """
 
 import platform
@@ -93,7 +93,6 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
     """Teacher -> store -> student -> accuracy table -> pair. Returns None on all processes but the first."""
     import torch
 
-    from training.channel import Conditions
     from training.loop import Run, fit, process
     from training.measure import measure
     from training.objective import Distillation, Objective
@@ -109,8 +108,7 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
         recipe.layout, recipe.order, recipe.image.channels, len(train.classes), recipe.encoder, recipe.decoder
     )
     student = Student(shapes)
-    conditions: Conditions = recipe.channel
-    task = Distillation(Objective(student, preprocess, recipe.loss), train, conditions, soft, device)
+    task = Distillation(Objective(student, preprocess, recipe.loss), train, recipe.channel, soft, device)
     source = soft_name(soft)
     run = Run("student", request.run, {"recipe": recipe.plain(), "soft": source}, request.seed, device, console,
               request.tensorboard)  # fmt: skip
@@ -138,7 +136,7 @@ def load_data(recipe: "Recipe", dataset: str) -> tuple[ImageSet, ImageSet, Prepr
 def soft_labels(
     recipe: "Recipe", request: Request, train: ImageSet, device: "torch.device", console: Console
 ) -> "Store | Oracle | None":
-    """The knowledge store that the recipe asks for, made where it is missing; the teacher itself with --online-teacher."""
+    """The knowledge store, made where it is missing; the teacher itself with --online-teacher; None without either."""
     from training.generate import generate, plan_for
     from training.knowledge import MANIFEST, open_store
     from training.loop import wait
@@ -147,20 +145,8 @@ def soft_labels(
 
     if recipe.loss.hard == 1:
         return None
-    if (
-        request.store is not None
-        and (request.store / MANIFEST).is_file()
-        and request.teacher is None
-        and not request.online
-    ):
-        store = open_store(request.store)
-        store.check_data(train, recipe.view)
-        if store.views < recipe.views:
-            raise ConfigError(
-                f"{request.store} holds {store.views} views, not {recipe.views}; say --views {store.views}"
-            )
-        console.print(f"store: re-using {request.store} (teacher {store.plan.teacher.name}), no teacher is loaded")
-        return store
+    if request.store and (request.store / MANIFEST).is_file() and not request.teacher and not request.online:
+        return _ready_store(recipe, request.store, train, console)
     folder = BUILD / "teachers" / recipe.name
     teacher = request.teacher or str(folder)
     if request.teacher is None and not (folder / "config.json").is_file():
@@ -182,6 +168,18 @@ def soft_labels(
     return generate(where, plan, recipe.views, train, load_oracle(teacher, train.classes, device, dtype), console)
 
 
+def _ready_store(recipe: "Recipe", folder: Path, train: ImageSet, console: Console) -> "Store":
+    """A finished store is all that training needs: its teacher may be gone."""
+    from training.knowledge import open_store
+
+    store = open_store(folder)
+    store.check_data(train, recipe.view)
+    if store.views < recipe.views:
+        raise ConfigError(f"{folder} holds {store.views} views, not {recipe.views}; say --views {store.views}")
+    console.print(f"store: re-using {folder} (teacher {store.plan.teacher.name}), no teacher is loaded")
+    return store
+
+
 def soft_name(soft: "Store | Oracle | None") -> str:
     """Where the soft labels came from, for manifest and checkpoint."""
     from training.knowledge import Store
@@ -192,7 +190,7 @@ def soft_name(soft: "Store | Oracle | None") -> str:
 
 
 def provenance(recipe: "Recipe", request: Request, source: str, fitted: "Fitted") -> Mapping[str, str]:
-    """What made this pair: command, versions, seed, soft labels. No time and no path: the same run gives the same id."""
+    """What made this pair: command, versions, seed, soft labels. No time, so the same run gives the same id."""
     libraries = {name: version(name) for name in ("torch", "numpy", "transformers")}
     arguments = " ".join(word for word in sys.argv[1:] if word)
     return {

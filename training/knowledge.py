@@ -117,7 +117,7 @@ def write_shard(folder: Path, plan: Plan, view: int, start: int, logits: Tensor,
 
 
 def finished(folder: Path, plan: Plan, view: int, start: int, stop: int) -> bool:
-    """True where a whole, undamaged shard of this plan exists; a damaged one counts as missing, another plan's is refused."""
+    """True where a whole shard of this plan exists; a damaged one counts as missing, another plan's is refused."""
     path = folder / shard_path(view, start, stop)
     if not path.is_file():
         return False

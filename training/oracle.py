@@ -208,7 +208,9 @@ def _inputs(folder: Path) -> Inputs:
 
 def _load_one(spec: str, classes: Sequence[str], device: torch.device, dtype: str) -> Classifier:
     from transformers import AutoModel, AutoModelForImageClassification
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # ours are enough
     folder = _folder(spec)
     identity = _identity(folder, spec, dtype)
     zero_shot = "text_config" in json.loads((folder / "config.json").read_text())

@@ -30,7 +30,7 @@ class Shapes:
 
 
 class Student(nn.Module):
-    """Both halves and the channel between them. One pass answers for every rate: training is on all prefixes at once."""
+    """Both halves and the channel between them. One pass answers for every rate: all prefixes train at once."""
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()

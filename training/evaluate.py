@@ -1,0 +1,281 @@
+"""Accuracy of a pair against SNR through the emulator's own channel: `python -m training.evaluate`.
+
+Knows nothing about training or sockets: images, channel and decisions of the running link, without the wire.
+
+Channel state information (csi):
+    known      awgn: h = 1 and N0 are known and no pilots are sent, as in the literature; n = payload symbols
+    perfect    fading: h and N0 are known, no pilots; n = payload symbols
+    estimated  the receiver's own: pilots, least squares, N0 pooled over 32 frames; n = payload symbols + pilots
+The transmitter is told the average SNR. Intervals: bootstrap over images (each image's mean over the channel seeds).
+"""
+
+import json
+import math
+from collections import deque
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from common.cli import begin, invoke, shared_options
+from common.errors import ConfigError
+from common.manifest import Manifest, find_pair, write_atomic
+
+if TYPE_CHECKING:
+    import torch
+
+    from scrx.decoder import Decoder
+    from sctx.pipeline import TransmitChain
+
+CHANNELS = {"awgn": "none", "block-rayleigh": "block-rayleigh", "rayleigh": "rayleigh"}
+CSI = ("known", "perfect", "estimated")
+POOL = 32
+RESAMPLES = 2000
+QUIET_N0 = 1e-9
+"""N0 that the receiver assumes where there is no noise at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measured point. n: channel uses per image, pilots counted; accuracy, ci95: 0..1; seeds: channels per image."""
+
+    system: str
+    channel: str
+    csi: str
+    n: int
+    snr_db: float
+    accuracy: float
+    ci95: tuple[float, float]
+    seeds: int
+    mean_symbols: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a point is measured. symbols: payload per image, one of the pair's rates."""
+
+    channel: str
+    csi: str
+    snr_db: float
+    symbols: int
+    seeds: int
+    seed: int
+    doppler: float
+
+    def __post_init__(self) -> None:
+        if (self.channel == "awgn") == (self.csi == "perfect") and self.csi != "estimated":
+            raise ConfigError(f"csi {self.csi} does not go with {self.channel}: awgn has known, fading perfect")
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.option("--pair", default="digits", show_default=True, help="Shipped name or folder of a pair.")
+@click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
+@click.option("--split", default="test", show_default=True, help="train, validation or test.")
+@click.option(
+    "--channel", default="awgn", show_default=True, help="awgn, block-rayleigh, rayleigh; several with commas."
+)
+@click.option("--csi", help="known, perfect, estimated; several with commas. [default: known on awgn, else estimated]")
+@click.option("--snr", default="-6,-3,0,3,6,10,15,20", show_default=True, help="Average Es/N0 in dB, with commas.")
+@click.option("--symbols", help="Payload symbols per image, with commas. [default: every rate of the pair]")
+@click.option("--seeds", default=4, show_default=True, help="Channels per image.")
+@click.option("--seed", default=0, show_default=True, help="The first of them.")
+@click.option("--doppler", default=7.8e-5, show_default=True, help="rayleigh: fd per symbol.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the points here.")
+@click.option("--figure", type=click.Path(path_type=Path), help="Draw them here (PNG, SVG or PDF).")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda ...")
+@shared_options
+@click.pass_context
+def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+    begin(context, log_level)
+    manifest = find_pair(options["pair"])
+    settings = plan(manifest, options)
+    points = evaluate(manifest, settings, options["dataset"] or manifest.dataset, options["split"], options["device"])
+    console = Console()
+    show(points, console if console.is_terminal else Console(width=120))
+    if options["json_file"]:
+        options["json_file"].parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(
+            options["json_file"], json.dumps({"points": [asdict(p) for p in points]}, indent=1).encode() + b"\n"
+        )
+    if options["figure"]:
+        draw_figure(points, options["figure"])
+
+
+def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
+    """Every point that the options ask for; ConfigError names the option that is wrong."""
+    rates = manifest.layout.rates
+    symbols = _numbers("symbols", options["symbols"], int) if options["symbols"] else list(rates)
+    if bad := [n for n in symbols if n not in rates]:
+        raise ConfigError(f"--symbols {bad[0]} is not a rate of this pair: {', '.join(map(str, rates))}")
+    snrs = _numbers("snr", options["snr"], float)
+    if any(math.isnan(snr) or snr == -math.inf for snr in snrs):
+        raise ConfigError("--snr takes numbers of dB, or inf")
+    if options["seeds"] < 1:
+        raise ConfigError(f"--seeds must be at least 1, not {options['seeds']}")
+    settings = []
+    for channel in options["channel"].split(","):
+        if channel not in CHANNELS:
+            raise ConfigError(f"--channel {channel} is not one of {', '.join(CHANNELS)}")
+        for csi in (options["csi"] or ("known" if channel == "awgn" else "estimated")).split(","):
+            if csi not in CSI:
+                raise ConfigError(f"--csi {csi} is not one of {', '.join(CSI)}")
+            settings += [
+                Setting(channel, csi, snr, n, options["seeds"], options["seed"], options["doppler"])
+                for n in symbols
+                for snr in snrs
+            ]
+    return settings
+
+
+def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str) -> list[Point]:
+    """Measure each setting on every image of a split."""
+    from common.data import load_images
+    from scrx.decoder import load_decoder
+    from sctx.pipeline import TransmitChain
+    from training.loop import bar
+    from training.oracle import pick_device
+
+    images = load_images(dataset, split, manifest.preprocess)
+    if len(images.classes) != len(manifest.labels):
+        raise ConfigError(f"'{dataset}' has {len(images.classes)} classes and the pair {len(manifest.labels)}")
+    where = str(pick_device(device))
+    chain, decoder = TransmitChain(manifest, where), load_decoder(manifest, where)
+    features = _encode(chain, images.images)
+    points = []
+    with bar(Console(stderr=True), "evaluate", len(settings)) as advance:
+        for setting in settings:
+            right = np.zeros(len(images))
+            for seed in range(setting.seed, setting.seed + setting.seeds):
+                answers = decide(chain, decoder, features, setting, seed)
+                right += answers == images.labels
+            points.append(_point(manifest, setting, right / setting.seeds))
+            advance()
+    return points
+
+
+def decide(
+    chain: "TransmitChain", decoder: "Decoder", features: "torch.Tensor", setting: Setting, seed: int
+) -> NDArray[np.int64]:
+    """Class decisions, int64 [N], of features sent as frames 0..N-1 of stream `seed` on the air clock."""
+    import torch
+
+    layout = chain.manifest.layout
+    rate = layout.rates.index(setting.symbols)
+    span = layout.span(0, rate)
+    told = None if setting.snr_db == math.inf else setting.snr_db
+    sent = chain.modulate(features, told)
+    equalised = np.zeros_like(sent)
+    gamma = np.zeros(sent.shape, np.float32)
+    equalised[:, span], gamma[:, span] = _through(chain, sent, rate, setting, seed)
+    with torch.inference_mode():
+        _, logits = decoder(torch.from_numpy(equalised).to(chain.device), torch.from_numpy(gamma).to(chain.device))
+    decisions: NDArray[np.int64] = logits["classify"].argmax(-1).cpu().numpy()
+    return decisions
+
+
+def _through(
+    chain: "TransmitChain", sent: NDArray[np.complex64], rate: int, setting: Setting, seed: int
+) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+    """Channel, estimator and equaliser, frame by frame: x^ complex64 [N, n] and gamma float32 [N, n]."""
+    from common.channel.channel import Channel
+    from common.channel.spec import ChannelSpec
+    from common.phy.layout import pilot_sequence
+    from scrx.equalise import effective_snr, equalise
+    from scrx.estimate import estimate_gain, residual_energy
+
+    layout = chain.manifest.layout
+    pilots = pilot_sequence(layout.pilots)
+    channel = Channel(ChannelSpec(snr_db=setting.snr_db, fading=CHANNELS[setting.channel], doppler=setting.doppler,
+                                  coherence=layout.slot, seed=seed))  # fmt: skip
+    n0 = max(10 ** (-setting.snr_db / 10), QUIET_N0)
+    energies: deque[float] = deque(maxlen=POOL)
+    equalised, gammas = [], []
+    for seq, symbols in enumerate(sent):
+        at = layout.air_start(seq, 0)
+        if setting.csi == "estimated":
+            y, _ = channel.apply(seed, at, chain.frame(symbols, 0, rate))
+            heard, y = y[: len(pilots)], y[len(pilots) :]
+            gain = estimate_gain(heard, pilots)
+            energies.append(float(residual_energy(heard, pilots, gain)))
+            noise = np.float32(max(sum(energies) / (len(energies) * (len(pilots) - 1)), QUIET_N0))
+            gamma = effective_snr(gain, noise, len(pilots))
+        else:
+            y, truth = channel.apply(seed, at, symbols[layout.span(0, rate)])
+            gain, noise = np.complex64(truth.h), np.float32(n0)
+            gamma = abs(gain) ** 2 / noise
+        equalised.append(equalise(y, gain, noise))
+        gammas.append(np.full(len(y), gamma, np.float32))
+    return np.stack(equalised), np.stack(gammas)
+
+
+def _encode(chain: "TransmitChain", images: NDArray[np.uint8]) -> "torch.Tensor":
+    import torch
+
+    return torch.cat([chain.encode(part) for part in np.array_split(images, -(-len(images) // 512))])
+
+
+def _point(manifest: Manifest, setting: Setting, right: NDArray[np.float64]) -> Point:
+    """right: each image's share of right decisions, float64 [N]."""
+    pick = np.random.default_rng(0).integers(0, len(right), (RESAMPLES, len(right)))
+    low, high = np.percentile(right[pick].mean(1), [2.5, 97.5])
+    uses = setting.symbols + (manifest.layout.pilots if setting.csi == "estimated" else 0)
+    return Point(manifest.name, setting.channel, setting.csi, uses, setting.snr_db, float(right.mean()),
+                 (float(low), float(high)), setting.seeds, float(setting.symbols))  # fmt: skip
+
+
+def show(points: list[Point], console: Console) -> None:
+    """One row per channel, csi and rate; one column per SNR."""
+    snrs = sorted({point.snr_db for point in points})
+    table = Table(title="accuracy in %; +-: the widest half of a 95 % interval in the row")
+    for heading in ("channel", "csi", "symbols", "n", *(f"{snr:g} dB" for snr in snrs), "+-"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for (channel, csi, symbols, n), row in _curves(points).items():
+        wide = max((p.ci95[1] - p.ci95[0]) / 2 for p in row)
+        cells = [f"{100 * p.accuracy:.1f}" for p in row]
+        table.add_row(channel, csi, f"{symbols:g}", str(n), *cells, f"{100 * wide:.1f}")
+    console.print(table)
+
+
+def draw_figure(points: list[Point], path: Path) -> None:
+    """Accuracy against SNR, one curve per channel, csi and rate, intervals shaded."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    for (channel, csi, symbols, _), row in _curves(points).items():
+        x = [p.snr_db for p in row]
+        (line,) = axes.plot(
+            x, [100 * p.accuracy for p in row], ".-", label=f"{channel}, {csi} CSI, {symbols:g} symbols"
+        )
+        axes.fill_between(x, *([100 * p.ci95[i] for p in row] for i in (0, 1)), alpha=0.15, color=line.get_color())
+    axes.set(xlabel="average SNR, Es/N0 in dB", ylabel="accuracy in %")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def _curves(points: list[Point]) -> dict[tuple[str, str, float, int], list[Point]]:
+    curves: dict[tuple[str, str, float, int], list[Point]] = {}
+    for point in points:
+        curves.setdefault((point.channel, point.csi, point.mean_symbols, point.n), []).append(point)
+    return {key: sorted(row, key=lambda p: p.snr_db) for key, row in curves.items()}
+
+
+def _numbers(option: str, text: str, kind: type) -> list[Any]:
+    try:
+        return [kind(one) for one in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--{option} '{text}': give numbers with commas between them") from None
+
+
+if __name__ == "__main__":
+    invoke(main, "TRAINING_EVALUATE")
