@@ -101,7 +101,7 @@ def fit_image(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.ui
         resized = Image.fromarray(np.ascontiguousarray(flat)).convert("RGB" if wanted[2] == 3 else "L")
         if flat.shape[:2] != wanted[:2]:
             resized = ImageOps.fit(resized, (wanted[1], wanted[0]), Image.Resampling.BICUBIC)
-        flat = np.asarray(resized)
+        flat = np.array(resized)
     return np.ascontiguousarray(flat).reshape(wanted)
 
 

@@ -118,9 +118,8 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
         try:
             _run(tx, source, summary, options)
         except KeyboardInterrupt:
-            click.echo("stopped", err=True)
+            click.echo("stopped; frames still on their way count neither as answered nor as lost", err=True)
         summary.duplicates = tx.link.session.counters.duplicates
-        summary.lost += summary.sent - summary.answered - summary.lost - summary.expired - summary.skipped
         _tell_summary(summary, options["as_json"])
     missing = summary.lost + (0 if tx.live else summary.expired)
     return EXIT_LOST if missing else 0

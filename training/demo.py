@@ -20,10 +20,12 @@ from training.processes import Command, start_emulator, start_receiver
 
 STREAM, SEED = 1, 0
 RUNS = (
+    ("awgn", -5.0, 360, ("--fading", "none")),
     ("awgn", 0.0, 360, ("--fading", "none")),
     ("awgn", 5.0, 360, ("--fading", "none")),
     ("awgn", 10.0, 360, ("--fading", "none")),
     ("awgn", 20.0, 360, ("--fading", "none")),
+    ("rayleigh", 0.0, 720, ("--fading", "rayleigh", "--doppler", "3.9e-4")),
     ("rayleigh", 5.0, 720, ("--fading", "rayleigh", "--doppler", "3.9e-4")),
     ("rayleigh", 10.0, 720, ("--fading", "rayleigh", "--doppler", "3.9e-4")),
     ("rayleigh", 20.0, 720, ("--fading", "rayleigh", "--doppler", "3.9e-4")),

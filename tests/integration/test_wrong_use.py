@@ -38,7 +38,7 @@ PEER = ("--peer", "127.0.0.1:1")
         ("scrx", ("--listen", "0.0.0.0:0"), 2, "--insecure"),
         ("scrx", ("--listen", "0", "--model", "nosuch"), 2, "nosuch"),
         ("channel-emu", ("--snr", "abc"), 2, "--snr"),
-        ("channel-emu", ("--fading", "rain"), 2, "--fading"),
+        ("channel-emu", ("--fading", "rain"), 2, "fading 'rain'"),
         ("channel-emu", ("--upstream", "x"), 2, "--upstream"),
     ],
 )

@@ -1,0 +1,109 @@
+"""The Python API: two classes, real sockets, one process."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scrx
+import sctx
+from common.errors import ConfigError, DataError, LinkDown, PeerRejected
+from sctx.source import Capture
+
+
+@pytest.fixture
+def receiver(tiny_pair: Path) -> Iterator[scrx.Receiver]:
+    with scrx.Receiver("0", tiny_pair) as rx:
+        yield rx
+
+
+def peer(receiver: scrx.Receiver) -> str:
+    return receiver.address.removeprefix("tcp://")
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 3), (480, 640, 3), (37, 20)])
+def test_an_image_of_any_size_is_answered(receiver: scrx.Receiver, tiny_pair: Path, shape: tuple[int, ...]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        answer = tx.send(image)
+    assert answer.label == str(answer.answer)
+    assert 0.0 < answer.confidence <= 1.0
+    assert len(answer.outputs["embedding"]["vector"]) == 64
+    assert answer.uses == answer.symbols + 8
+    assert set(answer.stages_us) == {"encode", "modulate", "network", "queue", "decode"}
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((8, 8)), np.zeros((8, 8, 2), np.uint8), np.zeros(8, np.uint8), np.zeros((0, 8), np.uint8)]
+)
+def test_anything_else_is_refused_and_the_link_stays_usable(
+    receiver: scrx.Receiver, tiny_pair: Path, image: np.ndarray
+) -> None:
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        with pytest.raises(DataError, match="uint8"):
+            tx.send(image)
+        assert tx.send(np.zeros((8, 8), np.uint8)).index >= 0
+
+
+def test_the_receiver_sees_each_answer_where_it_is_used(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+    images = [np.full((8, 8), value, np.uint8) for value in (0, 100, 200)]
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        sent = [tx.send(image) for image in images]
+    seen = [answer for answer, _ in zip(receiver.answers(timeout_s=5), images, strict=False)]
+    assert [(a.seq, a.answer) for a in seen if a] == [(k, a.answer) for k, a in enumerate(sent)]
+
+
+def test_only_the_tasks_asked_for_come_back(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+    with sctx.Transmitter(peer(receiver), tiny_pair, tasks=("classify",)) as tx:
+        assert set(tx.send(np.zeros((8, 8), np.uint8)).outputs) == {"classify"}
+    with (
+        sctx.Transmitter(peer(receiver), tiny_pair, tasks=("translate",)) as tx,
+        pytest.raises(PeerRejected, match="answers classify, embedding"),
+    ):
+        tx.connect()
+
+
+def test_no_receiver_is_link_down(tiny_pair: Path) -> None:
+    with sctx.Transmitter("127.0.0.1:1", tiny_pair, give_up_s=0.3) as tx, pytest.raises(LinkDown, match=r"0\.3 s"):
+        tx.send(np.zeros((8, 8), np.uint8))
+
+
+def test_wrong_arguments_are_refused_before_anything_is_opened(tiny_pair: Path) -> None:
+    with pytest.raises(ConfigError, match="nosuch"):
+        sctx.Transmitter("127.0.0.1:1", "nosuch")
+    with pytest.raises(ConfigError, match="fixed:5"):
+        sctx.Transmitter("127.0.0.1:1", tiny_pair, policy=sctx.RatePolicy("fixed", 5))
+    with pytest.raises(ConfigError, match="not a port"):
+        scrx.Receiver("seventy", tiny_pair)
+
+
+def test_a_live_source_skips_what_the_link_cannot_take(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+    def flood() -> Iterator[Capture]:
+        for index in range(400):
+            yield Capture(index, np.zeros((8, 8), np.uint8), None, time.monotonic_ns())
+
+    with sctx.Transmitter(peer(receiver), tiny_pair, live=True) as tx:
+        outcomes = list(tx.run(flood()))
+    answered = [o.index for o in outcomes if isinstance(o, sctx.Answer)]
+    missed = [o.index for o in outcomes if not isinstance(o, sctx.Answer)]
+    assert sorted(answered + missed) == list(range(400))
+    assert len(missed) > 0
+    assert max(answered) == 399  # the newest image is the one that is kept
+
+
+def test_a_finite_source_waits_instead(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+    captures = (Capture(k, np.zeros((8, 8), np.uint8), None, 0) for k in range(100))
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        assert sorted(outcome.index for outcome in tx.run(captures)) == list(range(100))
+
+
+def test_many_sessions_open_and_close_without_leaving_anything(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+    for _ in range(20):
+        with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+            tx.send(np.zeros((8, 8), np.uint8))
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        tx.send(np.zeros((8, 8), np.uint8))
+        tx.send(np.zeros((8, 8), np.uint8))
+        assert len(receiver.table.peers) <= 2

@@ -1,0 +1,90 @@
+"""Where images come from: data sets, folders, files, a stream of pictures."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.errors import ConfigError, DataError
+from common.manifest import find_pair
+from sctx.source import Source
+
+MANIFEST = find_pair("digits")
+
+
+def jpeg(value: int, size: tuple[int, int] = (20, 10), mode: str = "RGB") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, (value, value, value)).convert(mode).save(out, "JPEG")
+    return out.getvalue()
+
+
+def test_a_data_set_comes_with_labels_and_goes_round_again() -> None:
+    source = Source("dataset:digits:test", MANIFEST)
+    assert source.size == 360
+    captures = list(source.captures(361))
+    assert captures[0].image.shape == (8, 8, 1)
+    assert captures[360].index == 360
+    assert np.array_equal(captures[360].image, captures[0].image)
+    assert {c.label for c in captures} == set(range(10))
+    assert len(list(source.captures())) == 360
+
+
+def test_a_folder_is_read_in_order_with_labels_from_class_folders(tmp_path: Path) -> None:
+    for folder, value in (("3", 30), ("7", 70), ("unknown", 90)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jpg").write_bytes(jpeg(value))
+    (tmp_path / "notes.txt").write_text("not a picture")
+    captures = list(Source(str(tmp_path), MANIFEST).captures())
+    assert [c.label for c in captures] == [3, 7, None]
+    assert [c.image.shape for c in captures] == [(10, 20, 3)] * 3
+
+
+def test_one_picture_is_a_source(tmp_path: Path) -> None:
+    file = tmp_path / "p.png"
+    Image.new("RGBA", (5, 6), (1, 2, 3, 255)).save(file)
+    (capture,) = Source(str(file), MANIFEST).captures()
+    assert (capture.image.shape, capture.label) == ((6, 5, 3), None)
+
+
+def test_a_parquet_file_is_a_source(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    from pyarrow import parquet
+
+    rows = {"img": [{"bytes": jpeg(v), "path": None} for v in (1, 2)], "label": [4, 5]}
+    parquet.write_table(pyarrow.table(rows), tmp_path / "set.parquet")
+    captures = list(Source(str(tmp_path / "set.parquet"), MANIFEST).captures())
+    assert [(c.image.shape, c.label) for c in captures] == [((10, 20, 3), 4), ((10, 20, 3), 5)]
+
+
+def test_a_broken_parquet_file_and_one_without_images_are_named(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    from pyarrow import parquet
+
+    broken, empty = tmp_path / "broken.parquet", tmp_path / "empty.parquet"
+    broken.write_bytes(b"PAR1 no")
+    parquet.write_table(pyarrow.table({"x": [1]}), empty)
+    for file, words in ((broken, "not a readable parquet"), (empty, "no column `img`")):
+        with pytest.raises(DataError, match=words):
+            Source(str(file), MANIFEST)
+
+
+def test_pictures_on_standard_input_are_cut_at_their_markers() -> None:
+    stream = io.BufferedReader(io.BytesIO(b"noise" + jpeg(10) + b"between" + jpeg(20, (8, 4)) + jpeg(30)[:-40]))
+    source = Source("-", MANIFEST, stream)
+    assert source.live
+    assert [c.image.shape for c in source.captures()] == [(10, 20, 3), (4, 8, 3)]
+
+
+def test_an_empty_folder_and_a_missing_path_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no image"):
+        Source(str(tmp_path), MANIFEST)
+    with pytest.raises(ConfigError, match="not found"):
+        Source(str(tmp_path / "nowhere"), MANIFEST)
+
+
+def test_a_damaged_photo_is_named_when_it_is_its_turn(tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(jpeg(5)[:100])
+    with pytest.raises(DataError, match=r"bad\.jpg"):
+        list(Source(str(tmp_path), MANIFEST).captures())

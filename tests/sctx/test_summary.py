@@ -1,0 +1,44 @@
+"""What a run's summary says."""
+
+import pytest
+
+from common.phy.decibel import from_db
+from sctx.summary import Summary
+from sctx.transmitter import Answer, Missed
+
+
+def answer(index: int, given: int, symbols: int = 4, snr: float | None = 10.0, latency: float = 5.0) -> Answer:
+    return Answer(index, given, str(given), 0.9, {}, symbols, symbols + 8, snr, latency, 0, {})
+
+
+def test_snr_is_averaged_before_it_is_turned_into_decibels() -> None:
+    summary = Summary(stream=1)
+    for snr in (0.0, 20.0):
+        summary.add(answer(0, 1, snr=snr), 1)
+    expected = (from_db(0.0) + from_db(20.0)) / 2
+    assert from_db(summary.snr_est_db or 0.0) == pytest.approx(expected)
+
+
+def test_counts_go_where_they_belong() -> None:
+    summary = Summary(stream=7, sent=6)
+    summary.add(answer(0, 1), 1)
+    summary.add(answer(1, 2, symbols=8), 1)
+    summary.add(answer(2, 3), None)
+    for why in ("skipped", "expired", "failed"):
+        summary.add(Missed(3, why), None)
+    found = summary.as_dict()
+    assert (found["answered"], found["correct"], found["lost"], found["expired"], found["skipped"]) == (3, 1, 1, 1, 1)
+    assert summary.accuracy == 0.5
+    assert (found["mean_symbols"], found["mean_uses"]) == (
+        pytest.approx(16 / 3, abs=1e-3),
+        pytest.approx(40 / 3, abs=1e-3),
+    )
+    assert found["stream"] == 7
+
+
+def test_without_labels_or_answers_nothing_is_made_up() -> None:
+    summary = Summary(stream=0)
+    summary.add(answer(0, 1, snr=None), None)
+    assert summary.as_dict()["correct"] is None
+    empty = Summary(stream=0).as_dict()
+    assert [empty[name] for name in ("mean_symbols", "snr_est_db", "p50_ms", "p99_ms")] == [None] * 4
