@@ -10,13 +10,16 @@ STAMP  := $(VENV)/.semlink-installed
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: $(STAMP)  ## make .venv and install everything into it; mends a half-made one
+# The stamp is written last and holds the folder: an interrupted install is done again, and so is one whose Python does
+# not start any more or that was made elsewhere and moved.
+install:  ## make .venv and install everything into it; mends a half-made one
+	@$(PY) -c '' 2>/dev/null && [ "$$(cat $(STAMP) 2>/dev/null)" = "$(CURDIR)" ] || rm -f $(STAMP)
+	@$(MAKE) --silent --no-print-directory $(STAMP)
 
-# The stamp is written last, so an interrupted install is done again. A venv whose Python does not start is made anew.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PY) -c '' 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV); }
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+	@echo "$(CURDIR)" >$@
 
 demo: install  ## the main job: three processes, real images, one table and one figure
 	@$(PY) -m training.demo
