@@ -13,7 +13,7 @@ neither: with 8 of them the fourth moment is 1.89 instead of 2. Cubic interpolat
 import numpy as np
 from numpy.typing import NDArray
 
-from common.channel.noise import gaussian, keyed_bits
+from common.channel.noise import KeyedBits
 
 PER_CYCLE = 16
 """Grid points per Doppler cycle; the spectrum must lie within +-8 fd."""
@@ -27,12 +27,12 @@ _FADE_OUT = np.cos(np.pi * np.arange(_HALF) / POINTS).astype(np.float32)
 
 
 class Fader:
-    """`paths` independent processes h_p(c), E|h|^2 = 1, a function of (key, path, c) only; c >= 0 in cycles."""
+    """`paths` independent processes h_p(c), E|h|^2 = 1, a function of (key, path, c) only; c >= -1 in cycles."""
 
     def __init__(self, key: tuple[int, ...], bin_powers: NDArray[np.float64], paths: int = 1) -> None:
         """bin_powers: spectrum in FFT order over +-8 fd, float64 [POINTS], sum 1 (`doppler.bin_powers`)."""
-        self._key = key
-        self._paths = paths
+        self._keys = [(*key, p) for p in range(paths)]
+        self._bits = KeyedBits()
         amplitude = np.sqrt(bin_powers).astype(np.float32)
         self._bins = np.flatnonzero(amplitude)
         self._amplitude = amplitude[self._bins]
@@ -40,19 +40,20 @@ class Fader:
         self._grid: dict[int, NDArray[np.complex64]] = {}
 
     def at(self, cycle: float, step: float, count: int) -> NDArray[np.complex64]:
-        """h at c = cycle + step * (0..count-1): complex64 [paths, count]; cycle and step >= 0."""
-        place = (cycle + step * np.arange(count)) * PER_CYCLE + 1.0  # +1: the cubic looks one point back
-        index = place.astype(np.int64)
-        t = (place - index).astype(np.float32)
+        """h at c = cycle + step * (0..count-1): complex64 [paths, count]; cycle >= -1, step >= 0."""
+        place = (cycle + step * np.arange(count)) * PER_CYCLE + (PER_CYCLE + 1)  # the cubic looks one point back
+        index = place.astype(np.intp)
+        t = (place - index).astype(np.complex64)
         first = int(index[0]) - 1
-        grid = self._points(first, int(index[-1]) + 3)
-        index -= first
-        h: NDArray[np.complex64] = (
-            grid[:, index - 1] * (t * (t - 1) * (2 - t) / 6)
-            + grid[:, index] * ((t * t - 1) * (t - 2) / 2)
-            + grid[:, index + 1] * ((t + 1) * t * (2 - t) / 2)
-            + grid[:, index + 2] * (t * (t * t - 1) / 6)
-        )
+        index -= first + 1
+        before, here, after, beyond = _neighbours(self._points(first, first + int(index[-1]) + 4))
+        curve = (beyond - before) / 6 + (here - after) / 2  # Lagrange, by powers of t
+        bend = (before + after) / 2 - here
+        slope = after - before / 3 - here / 2 - beyond / 6
+        h = curve.take(index, axis=1, mode="clip")  # clip: no index is out of range, and it saves the check
+        for power in (bend, slope, here):
+            h *= t
+            h += power.take(index, axis=1, mode="clip")
         return h
 
     def _points(self, first: int, stop: int) -> NDArray[np.complex64]:
@@ -73,10 +74,15 @@ class Fader:
     def _block(self, b: int) -> NDArray[np.complex64]:
         """Periodic stationary block g_b = sum_k sqrt(S_k) z_k e^(j 2 pi k m / 2048): complex64 [paths, 2048]."""
         if b not in self._periodic:
-            z = np.empty((self._paths, self._bins.size), np.complex64)
-            for p in range(self._paths):
-                gaussian(keyed_bits((*self._key, p), b), z[p])
-            spectrum = np.zeros((self._paths, POINTS), np.complex64)
+            z = np.empty((len(self._keys), self._bins.size), np.complex64)
+            for key, row in zip(self._keys, z, strict=True):
+                self._bits.gaussian(key, b, row)
+            spectrum = np.zeros((len(self._keys), POINTS), np.complex64)
             spectrum[:, self._bins] = z * self._amplitude
             self._periodic[b] = np.fft.ifft(spectrum, norm="forward").astype(np.complex64, copy=False)
         return self._periodic[b]
+
+
+def _neighbours(grid: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], ...]:
+    """Grid [paths, G] -> its points at offsets -1, 0, 1, 2 of each inner point: four complex64 [paths, G - 3]."""
+    return grid[:, :-3], grid[:, 1:-2], grid[:, 2:-1], grid[:, 3:]

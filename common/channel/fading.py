@@ -1,16 +1,19 @@
-"""Flat fading h[n] on the air clock: none, block Rayleigh, Rayleigh, Rician. Knows nothing about noise or messages.
+"""Flat fading h[n] on the air clock: block Rayleigh, Rayleigh, Rician, Nakagami. Knows nothing about noise or messages.
 
     fader (Doppler cycles) + line of sight -> knots every D symbols -> straight lines between them -> h in fixed blocks
 
-D is the largest power of two (<= 256) with at least 32 knots per Doppler cycle, so the lines err by less than -53 dB.
+D is as large as 30 knots per Doppler cycle and D <= 256 allow, so the lines err by less than -52 dB.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.channel.fader import Fader
+from common.channel.nakagami import Quantiles
 from common.channel.noise import Use, WhiteNoise
 from common.channel.spec import ChannelSpec
 
@@ -21,8 +24,9 @@ _MAX_SPACING = 256
 
 
 def knot_spacing(doppler: float) -> int:
-    """Symbols between knots: a power of two, 1..256."""
-    return min(_MAX_SPACING, 1 << max(0, math.floor(math.log2(1.0 / (32.0 * doppler))))) if doppler else _MAX_SPACING
+    """Symbols between knots, 1..256, in steps of 16 where it is more than that."""
+    longest = max(1, min(_MAX_SPACING, int(1.0 / (30.0 * doppler)))) if doppler else _MAX_SPACING
+    return longest - longest % 16 if longest > 16 else longest
 
 
 class BlockFading:
@@ -41,31 +45,20 @@ class BlockFading:
         return np.repeat(draws, self._coherence)[start - first * self._coherence :][:count]
 
 
-class ContinuousFading:
-    """Rayleigh or Rician fading of one stream while its parameters stand still.
+class InBlocks:
+    """Keeps the block of a continuous process that was computed last; messages take slices of it.
 
-    origin: air sample at which `cycles` Doppler cycles have passed; samples before it belong to an earlier fading.
+    compute(start, count) -> array [count]; no block begins before `origin`.
     """
 
-    def __init__(self, spec: ChannelSpec, fader: Fader, origin: int, cycles: float) -> None:
-        ratio = 10.0 ** (spec.k_factor_db / 10.0) if spec.fading == "rician" else 0.0
-        self._fader = fader
-        self._origin, self._cycles, self._doppler = origin, cycles, spec.doppler
-        self._scattered = np.float32(math.sqrt(1.0 / (1.0 + ratio)))
-        self._line = math.sqrt(ratio / (1.0 + ratio))
-        self._line_doppler = spec.los_doppler
-        self._line_phase = math.radians(spec.los_phase)
-        self._spacing = knot_spacing(spec.doppler)
-        self._lines = _line_weights(self._spacing)
+    def __init__(self, compute: Callable[[int, int], NDArray[Any]], origin: int = 0) -> None:
+        self._compute = compute
+        self._origin = origin
         self._held = -1
-        self._block = np.empty(0, np.complex64)
+        self._block: NDArray[Any] = np.empty(0)
 
-    def cycles_at(self, sample: int) -> float:
-        """Doppler cycles since air sample 0."""
-        return self._cycles + (sample - self._origin) * self._doppler
-
-    def samples(self, start: int, count: int) -> NDArray[np.complex64]:
-        """h[start : start + count], start >= origin: complex64 [count]. May be a view: do not write to it."""
+    def samples(self, start: int, count: int) -> NDArray[Any]:
+        """The process at start..start+count-1, start >= origin. May be a view: do not write to it."""
         pieces = []
         while count:
             block = start // BLOCK
@@ -78,16 +71,37 @@ class ContinuousFading:
             count -= piece.size
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
-    def _compute(self, start: int, count: int) -> NDArray[np.complex64]:
-        cycle, step = self.cycles_at(start), self._doppler * self._spacing
+
+class ContinuousFading(InBlocks):
+    """Rayleigh, Rician or Nakagami fading of one stream while its parameters stand still.
+
+    At air sample `origin`, `cycles` Doppler cycles have passed; samples before it belong to an earlier fading.
+    """
+
+    def __init__(self, spec: ChannelSpec, fader: Fader, origin: int, cycles: float, shape: Quantiles | None) -> None:
+        super().__init__(self._lines_between_knots, origin)
+        ratio = 10.0 ** (spec.k_factor_db / 10.0) if spec.fading == "rician" else 0.0
+        self._fader = fader
+        self._cycles, self._doppler = cycles, spec.doppler
+        self._shape = shape
+        self._scattered = np.float32(math.sqrt(1.0 / (1.0 + ratio)))
+        self._line = math.sqrt(ratio / (1.0 + ratio))
+        self._line_doppler = spec.los_doppler
+        self._line_phase = math.radians(spec.los_phase)
+        self._spacing = knot_spacing(spec.doppler)
+        self._lines = line_weights(self._spacing)
+
+    def _lines_between_knots(self, start: int, count: int) -> NDArray[np.complex64]:
+        cycle, step = self._cycles + (start - self._origin) * self._doppler, self._doppler * self._spacing
         knots = self._fader.at(cycle, step, -(-count // self._spacing) + 1)[0]
         if self._line:
             turns = np.modf((cycle + step * np.arange(knots.size)) * self._line_doppler)[0]
             knots = knots * self._scattered + self._line * np.exp(2j * np.pi * turns + 1j * self._line_phase)
-        return join_knots(knots.astype(np.complex64, copy=False), self._lines)[:count]
+        h = join_knots(knots.astype(np.complex64, copy=False), self._lines)[:count]
+        return h if self._shape is None else self._shape.reshape(h)
 
 
-def _line_weights(spacing: int) -> NDArray[np.float32]:
+def line_weights(spacing: int) -> NDArray[np.float32]:
     """Matrix that turns (re, im) of two knots into the line between them: float32 [4, 2 * spacing]."""
     ramp = (np.arange(spacing) / spacing).astype(np.float32)
     weights = np.zeros((4, spacing, 2), np.float32)

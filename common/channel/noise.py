@@ -35,31 +35,35 @@ class Use(IntEnum):
     TRANSIT = 6
 
 
-def keyed_bits(key: tuple[int, ...], block: int) -> np.random.SFC64:
-    """Generator of block `block` of the process `key` (integers 0..2^64-1)."""
-    digest = hashlib.blake2b(struct.pack(f"<{len(key) + 1}Q", *key, block), digest_size=24).digest()
-    bits = np.random.SFC64(0)
-    state = np.ones(4, np.uint64)  # three hashed words and a counter that starts at 1
-    state[:3] = np.frombuffer(digest, "<u8")
-    bits.state = {"bit_generator": "SFC64", "state": {"state": state}, "has_uint32": 0, "uinteger": 0}
-    return bits
+class KeyedBits:
+    """An SFC64 generator that jumps to the start of any block of any keyed process."""
 
+    def __init__(self) -> None:
+        self._bits = np.random.SFC64(0)
 
-def gaussian(bits: np.random.SFC64, out: NDArray[np.complex64]) -> None:
-    """Fill `out`, complex64 [n] contiguous, with n samples of CN(0, 1)."""
-    count = out.size
-    words = bits.random_raw(count).view(np.uint32)
-    radius = words[:count].astype(np.float32)
-    radius += np.float32(0.5)
-    radius *= np.float32(2.0**-32)
-    np.log(radius, out=radius)
-    np.negative(radius, out=radius)
-    np.sqrt(radius, out=radius)
-    angle = words[count:].astype(np.float32)
-    angle *= np.float32(2.0 * np.pi * 2.0**-32)
-    parts = out.view(np.float32).reshape(count, 2)
-    np.multiply(radius, np.cos(angle), out=parts[:, 0])
-    np.multiply(radius, np.sin(angle), out=parts[:, 1])
+    def at(self, key: tuple[int, ...], block: int) -> np.random.SFC64:
+        """The generator at the start of `block` of the process `key` (integers 0..2^64-1)."""
+        digest = hashlib.blake2b(struct.pack(f"<{len(key) + 1}Q", *key, block), digest_size=24).digest()
+        state = np.ones(4, np.uint64)  # three hashed words, and a counter that starts at 1
+        state[:3] = np.frombuffer(digest, "<u8")
+        self._bits.state = {"bit_generator": "SFC64", "state": {"state": state}, "has_uint32": 0, "uinteger": 0}
+        return self._bits
+
+    def gaussian(self, key: tuple[int, ...], block: int, out: NDArray[np.complex64]) -> None:
+        """Fill `out`, complex64 [n] contiguous, with the first n samples of CN(0, 1) of a block."""
+        count = out.size
+        words = self.at(key, block).random_raw(count).view(np.uint32)
+        radius = words[:count].astype(np.float32)
+        radius += np.float32(0.5)
+        radius *= np.float32(2.0**-32)
+        np.log(radius, out=radius)
+        np.negative(radius, out=radius)
+        np.sqrt(radius, out=radius)
+        angle = words[count:].astype(np.float32)
+        angle *= np.float32(2.0 * np.pi * 2.0**-32)
+        parts = out.view(np.float32).reshape(count, 2)
+        np.multiply(radius, np.cos(angle), out=parts[:, 0])
+        np.multiply(radius, np.sin(angle), out=parts[:, 1])
 
 
 class WhiteNoise:
@@ -67,6 +71,7 @@ class WhiteNoise:
 
     def __init__(self, *key: int) -> None:
         self._key = key
+        self._bits = KeyedBits()
         self._held = -1
         self._block = np.empty(BLOCK, np.complex64)
 
@@ -81,7 +86,7 @@ class WhiteNoise:
             block, offset = divmod(start + done, BLOCK)
             take = min(BLOCK - offset, count - done)
             if take == BLOCK:
-                gaussian(keyed_bits(self._key, block), out[done : done + take])
+                self._bits.gaussian(self._key, block, out[done : done + take])
             else:
                 out[done : done + take] = self._at(block)[offset : offset + take]
             done += take
@@ -90,6 +95,6 @@ class WhiteNoise:
     def _at(self, block: int) -> NDArray[np.complex64]:
         if block != self._held:
             self._block = np.empty(BLOCK, np.complex64)  # a new one: earlier views stay valid
-            gaussian(keyed_bits(self._key, block), self._block)
+            self._bits.gaussian(self._key, block, self._block)
             self._held = block
         return self._block

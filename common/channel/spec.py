@@ -2,30 +2,50 @@
 
 SNR is the average Es/N0 in dB per complex symbol, averaged over fading: N0 = 10^(-snr_db/10) is constant in time, N0/2
 per real dimension, added after fading, with E|h|^2 = 1 and the transmitter's contract E|x|^2 = 1.
+
+    x -> amplifier -> fading or delay line -> shadowing -> carrier offset, phase noise -> + noise -> IQ imbalance -> y
 """
 
 import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+from common.channel.profiles import FIXED, SCALED, is_profile
 from common.errors import ConfigError
 
-FLAT_FADING = ("none", "block-rayleigh", "rayleigh", "rician")
+FLAT_FADING = ("none", "block-rayleigh", "rayleigh", "rician", "nakagami", "trace")
+
+MAX_PROFILE_DOPPLER = 1.0 / 256.0
+"""Fastest fading of a delay profile, in cycles per symbol: 8 symbols between knots."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
     """One channel. Frequencies are in cycles per symbol, lengths in symbols, angles in degrees.
 
-    snr_db       average Es/N0, -60..120 dB, or inf for no noise
-    fading       none | block-rayleigh | rayleigh | rician
-    doppler      maximum Doppler shift fd * Ts, 0..0.5
-    spectrum     Doppler spectrum: jakes | flat | rounded | bell | gaussian | FILE.csv
-    k_factor_db  rician: power of the line of sight over that of the scattered paths
-    los_doppler  rician: Doppler of the line of sight in units of fd, -1..1
-    los_phase    rician: phase of the line of sight at air sample 0
-    coherence    block-rayleigh: symbols that share one h
-    seed         0..2^64-1; another seed is another channel
+    snr_db            average Es/N0, -60..120 dB, or inf for no noise
+    fading            none | block-rayleigh | rayleigh | rician | nakagami | trace, or a delay profile:
+                      tdl-a .. tdl-e | epa | eva | etu | FILE.csv with columns delay_ns,power_db
+    doppler           maximum Doppler shift fd * Ts, 0..0.5
+    spectrum          Doppler spectrum: jakes | flat | rounded | bell | gaussian | FILE.csv with columns nu,density
+    k_factor_db       rician: power of the line of sight over that of the scattered paths
+    los_doppler       rician, tdl-d, tdl-e: Doppler of the line of sight in units of fd, -1..1
+    los_phase         rician: phase of the line of sight at air sample 0
+    coherence         block-rayleigh: symbols that share one h
+    nakagami_m        nakagami: 0.5..50; 1 is rayleigh
+    delay_spread      tdl: rms delay spread in seconds
+    rate              symbols per second; delay profiles need it
+    cfo               carrier frequency offset, -0.5..0.5
+    shadowing_db      standard deviation of log-normal shadowing of unit mean power, 0 for none
+    shadowing_length  symbols after which its autocorrelation has fallen to 1/e
+    phase_noise       linewidth of the oscillator, full width at half power, 0 for none
+    pa_backoff_db     saturation power of the Rapp amplifier over the mean power, inf for none
+    pa_smoothness     Rapp's p
+    iq_gain_db        IQ imbalance of the receiver in amplitude
+    iq_phase          and in phase
+    snr_trace         FILE.csv or FILE.npz that gives the SNR over time instead of snr_db
+    cir_trace         FILE.csv or FILE.npz that gives h over time, with fading trace
+    seed              0..2^64-1; another seed is another channel
     """
 
     snr_db: float = 10.0
@@ -36,25 +56,67 @@ class ChannelSpec:
     los_doppler: float = 0.7
     los_phase: float = 0.0
     coherence: int = 128
+    nakagami_m: float = 1.0
+    delay_spread: float = 100e-9
+    rate: float = 0.0
+    cfo: float = 0.0
+    shadowing_db: float = 0.0
+    shadowing_length: float = 100_000.0
+    phase_noise: float = 0.0
+    pa_backoff_db: float = math.inf
+    pa_smoothness: float = 3.0
+    iq_gain_db: float = 0.0
+    iq_phase: float = 0.0
+    snr_trace: str = ""
+    cir_trace: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.snr_db != math.inf:
             self._within("snr_db", -60.0, 120.0, "dB, or inf")
-        if self.fading not in FLAT_FADING:
-            raise ConfigError(f"fading {self.fading!r} is none of {', '.join(FLAT_FADING)}")
         self._within("doppler", 0.0, 0.5, "cycles per symbol (fd * Ts)")
         if self.k_factor_db != -math.inf:
             self._within("k_factor_db", -60.0, 60.0, "dB (a ratio >= 0)")
         self._within("los_doppler", -1.0, 1.0, "fd")
         self._within("los_phase", -360.0, 360.0, "degrees")
         self._within("coherence", 1, 2**32, "symbols")
-        self._within("seed", 0, 2**64 - 1, "")
+        self._within("nakagami_m", 0.5, 50.0)
+        self._within("delay_spread", 0.0, 1.0, "seconds")
+        self._within("rate", 0.0, 1e12, "symbols per second")
+        self._within("cfo", -0.5, 0.5, "cycles per symbol")
+        self._within("shadowing_db", 0.0, 20.0, "dB")
+        self._within("shadowing_length", 100.0, 1e12, "symbols")
+        self._within("phase_noise", 0.0, 0.1, "cycles per symbol")
+        if self.pa_backoff_db != math.inf:
+            self._within("pa_backoff_db", -20.0, 60.0, "dB, or inf")
+        self._within("pa_smoothness", 0.1, 100.0)
+        self._within("iq_gain_db", -20.0, 20.0, "dB")
+        self._within("iq_phase", -90.0, 90.0, "degrees")
+        self._within("seed", 0, 2**64 - 1)
+        self._check_fading()
 
-    def _within(self, name: str, low: float, high: float, unit: str) -> None:
+    def _within(self, name: str, low: float, high: float, unit: str = "") -> None:
         value = getattr(self, name)
         if not low <= value <= high:  # False for nan as well
             raise ConfigError(f"{name} {value:g} is outside {low:g} to {high:g} {unit}".rstrip())
+
+    def _check_fading(self) -> None:
+        if is_profile(self.fading):
+            if not self.rate:
+                raise ConfigError(
+                    f"fading {self.fading} has delays in seconds: give the rate in symbols per second (Hz)"
+                )
+            if self.doppler > MAX_PROFILE_DOPPLER:
+                raise ConfigError(
+                    f"doppler {self.doppler:g} is outside 0 to {MAX_PROFILE_DOPPLER:g} cycles per symbol, the range of "
+                    "delay profiles: raise the rate or lower the speed"
+                )
+        elif self.fading not in FLAT_FADING:
+            raise ConfigError(
+                f"fading {self.fading!r} is none of {', '.join((*FLAT_FADING, *SCALED, *FIXED))}, and no .csv profile"
+            )
+        if (self.fading == "trace") != bool(self.cir_trace):
+            raise ConfigError("fading trace and a cir_trace file go together: one was given without the other")
 
     @property
     def noise_power(self) -> float:
@@ -62,21 +124,21 @@ class ChannelSpec:
         return 0.0 if self.snr_db == math.inf else float(10.0 ** (-self.snr_db / 10.0))
 
     @property
-    def ideal(self) -> bool:
-        """True where every symbol arrives as it was sent."""
-        return self.snr_db == math.inf and self.fading == "none"
+    def raw_only(self) -> str:
+        """What of this channel a single-carrier frame with a one-tap equaliser cannot use; empty if nothing."""
+        if is_profile(self.fading):
+            return f"fading {self.fading} (several delays)"
+        return f"cfo {self.cfo:g}" if self.cfo else ""
 
     def describe(self) -> str:
-        """One line for people."""
-        noise = "no noise" if self.snr_db == math.inf else f"SNR {self.snr_db:g} dB"
+        """One line for people: SNR, fading, and all that differs from the defaults."""
+        snr = "no noise" if self.snr_db == math.inf else f"SNR {self.snr_db:g} dB"
         changed = [
-            f"{field.name} {getattr(self, field.name):g}"
-            if isinstance(getattr(self, field.name), float)
-            else f"{field.name} {getattr(self, field.name)}"
+            f"{field.name} {value:g}" if isinstance(value, float) else f"{field.name} {value}"
             for field in fields(self)
-            if field.name not in ("snr_db", "fading") and getattr(self, field.name) != field.default
+            if field.name not in ("snr_db", "fading") and (value := getattr(self, field.name)) != field.default
         ]
-        return ", ".join([noise, f"fading {self.fading}", *changed])
+        return ", ".join([snr, f"fading {self.fading}", *changed])
 
 
 def as_field(name: str, value: Any) -> Any:

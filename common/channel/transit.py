@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from common.channel.noise import Use, keyed_bits
+from common.channel.noise import KeyedBits, Use
 from common.errors import ConfigError
 
 Item = TypeVar("Item")
@@ -42,7 +42,7 @@ class Fate:
 
     def __init__(self, spec: TransitSpec, seed: int, stream: int) -> None:
         self._spec = spec
-        self._random = np.random.Generator(keyed_bits((seed, Use.TRANSIT, stream), 0))
+        self._random = np.random.Generator(KeyedBits().at((seed, Use.TRANSIT, stream), 0))
         self._bad = bool(spec.burst) and self._random.random() < spec.drop
 
     def lost(self) -> bool:

@@ -16,6 +16,8 @@ MODELS = [
     ChannelSpec(snr_db=5.0, fading="rayleigh", doppler=1e-3),
     ChannelSpec(snr_db=5.0, fading="rayleigh", doppler=0.04, spectrum="flat"),
     ChannelSpec(snr_db=math.inf, fading="rician", doppler=7.8e-5),
+    ChannelSpec(snr_db=5.0, fading="nakagami", nakagami_m=2.0, shadowing_db=4.0, phase_noise=1e-6, cfo=0.01),
+    ChannelSpec(snr_db=30.0, pa_backoff_db=3.0, iq_gain_db=0.5, iq_phase=2.0),
 ]
 
 

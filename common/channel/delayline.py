@@ -1,0 +1,130 @@
+"""Tapped delay line: every path is a delayed copy of the input times its own fading gain. Knows nothing about noise.
+
+    y[n] = sum_p a_p[n] (x * g_p)[n] = sum_l c_l[n] x[n - l],      c_l[n] = sum_p g_p[l] a_p[n]
+
+a_p: fading of path p. g_p: its delay on the sample grid, one sample where the delay is whole and else a windowed sinc
+of 18 taps (Kaiser, beta 5: better than -50 dB for |f| < 0.4 of the sample rate), which needs 8 samples to look ahead:
+where any delay is a fraction, all paths are late by 8 samples (`lead`). Only lags l that some path uses are computed.
+
+Gains are straight lines between knots, so the D samples between two knots are one product of real matrices:
+
+    [constant; slope of re, im]  [4, 2L]  @  [re; im of x at each lag]  [2L, D]   ->   constant + slope * (0..D-1)/D
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.channel.fader import Fader
+from common.channel.fading import knot_spacing
+from common.channel.profiles import Profile
+
+_TAPS = 18
+_LEAD = _TAPS // 2 - 1
+_BETA = 5.0
+_CELLS = 128  # cells between knots whose coefficients are computed at once
+_PIECE = 4096  # samples at a time: the working set stays in the cache
+
+
+class DelayLine:
+    """The paths of one profile for one stream while the parameters stand still.
+
+    fader: one path per path of the profile; `cycles` Doppler cycles have passed at air sample `origin`.
+    """
+
+    def __init__(
+        self, profile: Profile, fader: Fader, doppler: float, los_doppler: float, origin: int, cycles: float
+    ) -> None:
+        self._grid, self._lags, self.lead = _on_sample_grid(profile.delays)
+        self.reach = int(self._lags[-1])
+        self._fader, self._doppler, self._los_doppler = fader, doppler, los_doppler
+        self._origin, self._cycles = origin, cycles
+        scattered = profile.powers.copy()
+        scattered[0] -= profile.line_of_sight
+        self._scattered = np.sqrt(scattered).astype(np.float32)[:, None]
+        self._line = float(np.sqrt(profile.line_of_sight))
+        self._spacing = knot_spacing(doppler)
+        self._ramp = (np.arange(self._spacing) / self._spacing).astype(np.float32)
+        self._scratch = np.empty(2 * self._lags.size * (_PIECE + 2 * self._spacing), np.float32)
+        self._held = -1
+        self._coefficients: NDArray[np.float32] = np.empty((0, 4, 0), np.float32)
+
+    def gains(self, first: int, count: int) -> NDArray[np.complex64]:
+        """Gains of the paths at knots first..first+count-1 of the air clock: complex64 [P, count]."""
+        cycle = self._cycles + (first * self._spacing - self._origin) * self._doppler
+        step = self._doppler * self._spacing
+        found: NDArray[np.complex64] = self._fader.at(cycle, step, count) * self._scattered
+        if self._line:
+            turns = np.modf((cycle + step * np.arange(count)) * self._los_doppler)[0]
+            found[0] += (self._line * np.exp(2j * np.pi * turns)).astype(np.complex64)
+        return found
+
+    def response(self, start: int, count: int) -> NDArray[np.complex64]:
+        """Gain at the carrier, the sum of all paths: complex64 [count]."""
+        first = start // self._spacing
+        knots = self.gains(first, (start + count - 1) // self._spacing - first + 2).sum(axis=0)
+        lines: NDArray[np.complex64] = knots[:-1, None] + np.diff(knots)[:, None] * self._ramp
+        return lines.reshape(-1)[start - first * self._spacing :][:count]
+
+    def send(self, start: int, past: NDArray[np.complex64], x: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """y for x, complex64 [S], at air sample `start`; past: the `reach` samples before it. Returns complex64 [S]."""
+        parts = np.concatenate((past, x)).view(np.float32).reshape(-1, 2).T.copy()
+        y = np.empty(x.size, np.complex64)
+        block = _CELLS * self._spacing
+        done = 0
+        while done < x.size:
+            count = min(x.size - done, block - (start + done) % block, _PIECE)
+            y[done : done + count] = self._piece(start + done, parts[:, done : done + self.reach + count])
+            done += count
+        return y
+
+    def _piece(self, start: int, parts: NDArray[np.float32]) -> NDArray[np.complex64]:
+        """Output of the samples after the first `reach` of float32 [2, reach + n]; no block of cells ends within."""
+        spacing, count = self._spacing, parts.shape[1] - self.reach
+        first, before = divmod(start, spacing)
+        cells = (before + count + spacing - 1) // spacing
+        shape = (2, self._lags.size, cells * spacing)
+        lagged = self._scratch[: math.prod(shape)].reshape(shape)
+        lagged[:, :, :before] = 0.0
+        lagged[:, :, before + count :] = 0.0
+        for row, lag in enumerate(self._lags):
+            lagged[:, row, before : before + count] = parts[:, self.reach - lag : self.reach - lag + count]
+        here = first % _CELLS
+        found = np.matmul(
+            self._block(first // _CELLS)[here : here + cells],
+            lagged.reshape(2 * self._lags.size, cells, spacing).transpose(1, 0, 2),
+        )
+        y = np.empty((cells, spacing, 2), np.float32)
+        np.add(found[:, 0], found[:, 2] * self._ramp, out=y[:, :, 0])
+        np.add(found[:, 1], found[:, 3] * self._ramp, out=y[:, :, 1])
+        return y.reshape(-1).view(np.complex64)[before : before + count]
+
+    def _block(self, block: int) -> NDArray[np.float32]:
+        """Rows (re, im of the constant; re, im of the slope) of each cell of a block: float32 [128, 4, 2L]."""
+        if block != self._held:
+            knots = (self._grid @ self.gains(block * _CELLS, _CELLS + 1).view(np.float32)).view(np.complex64).T
+            rows = np.empty((_CELLS, 4, 2, self._lags.size), np.float32)
+            for row, c in ((0, knots[:-1]), (2, np.diff(knots, axis=0))):
+                rows[:, row, 0], rows[:, row, 1] = c.real, -c.imag
+                rows[:, row + 1, 0], rows[:, row + 1, 1] = c.imag, c.real
+            self._coefficients, self._held = rows.reshape(_CELLS, 4, 2 * self._lags.size), block
+        return self._coefficients
+
+
+def _on_sample_grid(delays: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.intp], int]:
+    """Delays [P] in samples -> (g_p[l], float32 [L, P]; lags l that are used, ascending [L]; samples of lead)."""
+    fractions = np.abs(delays - np.rint(delays)) > 1e-6
+    lead = _LEAD if fractions.any() else 0
+    filters = np.zeros((int(delays.max()) + _TAPS + 1, delays.size))
+    for p, delay in enumerate(delays):
+        if not fractions[p]:
+            filters[round(delay) + lead, p] = 1.0
+            continue
+        first = int(delay)
+        t = np.arange(first, first + _TAPS) - _LEAD - delay
+        window = np.i0(_BETA * np.sqrt(np.clip(1.0 - (2.0 * t / _TAPS) ** 2, 0.0, 1.0)))
+        taps = np.sinc(t) * window
+        filters[first : first + _TAPS, p] = taps / taps.sum()
+    lags = np.flatnonzero(np.any(filters != 0.0, axis=1))
+    return filters[lags].astype(np.float32), lags, lead

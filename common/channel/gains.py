@@ -1,0 +1,96 @@
+"""Gains that multiply the whole signal beside fading: shadowing, phase noise, carrier offset.
+
+Knows nothing about fading models, noise or messages. Each is a function of (key, air sample) and its parameters.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.channel.fader import Fader
+from common.channel.fading import InBlocks, join_knots, knot_spacing, line_weights
+from common.channel.noise import BLOCK, WhiteNoise
+
+_TURN = 2.0 * math.pi
+
+
+class Shadowing(InBlocks):
+    """Log-normal gain of unit mean power, 10^((X - ln(10)/20 std^2)/20), X ~ N(0, std_db^2).
+
+    The autocorrelation of X is exp(-|n|/length) (Gudmundson 1991); `fader` has the spectrum `gudmundson`.
+    """
+
+    def __init__(self, fader: Fader, std_db: float, length: float) -> None:
+        super().__init__(self._compute_gain)
+        self._fader = fader
+        self._std_db = std_db
+        self._doppler = 10.0 / (_TURN * length)
+        self._spacing = knot_spacing(self._doppler)
+        self._lines = line_weights(self._spacing)
+
+    def _compute_gain(self, start: int, count: int) -> NDArray[np.complex64]:
+        x = self._fader.at(start * self._doppler, self._spacing * self._doppler, -(-count // self._spacing) + 1)[0]
+        level_db = math.sqrt(2.0) * self._std_db * x.real - math.log(10.0) / 20.0 * self._std_db**2
+        knots = (10.0 ** (level_db / 20.0)).astype(np.complex64)
+        return join_knots(knots, self._lines)[:count]
+
+
+class Walk:
+    """Random walk in steps of N(0, 1), 0 at sample 0, that can be entered anywhere: float64, samples 0..2^60.
+
+    Five levels of cells, 4096 to one above; the 4096 increments within a cell are drawn freely and then shifted so that
+    they add up to the increment of their cell (Levy's construction): exactly a walk, and sample n costs five blocks.
+    """
+
+    LEVELS = 5
+
+    def __init__(self, *key: int) -> None:
+        self._draws = [WhiteNoise(*key, level) for level in range(self.LEVELS + 1)]
+
+    def cell(self, index: int) -> NDArray[np.float64]:
+        """Walk at the end of each sample of cell `index` (samples 4096 * index and on): float64 [4096]."""
+        start, steps = self._cell(0, index)
+        return start + np.cumsum(steps)
+
+    def _cell(self, level: int, index: int) -> tuple[float, NDArray[np.float64]]:
+        """Value at the start of a cell of 4096^(level + 1) samples, and the increments of its 4096 parts."""
+        scale = float(BLOCK) ** (level / 2.0)
+        free = self._draws[level].samples(index * BLOCK, BLOCK).real.astype(np.float64) * (math.sqrt(2.0) * scale)
+        if level + 1 == self.LEVELS:
+            return 0.0, free
+        start, parts = self._cell(level + 1, index // BLOCK)
+        here = index % BLOCK
+        return start + float(parts[:here].sum()), free + (float(parts[here]) - float(free.sum())) / BLOCK
+
+
+class PhaseNoise(InBlocks):
+    """exp(j theta[n]), theta a Wiener process with Var(theta[n+1] - theta[n]) = 2 pi linewidth.
+
+    linewidth: full width at half power of the carrier's Lorentzian line, in cycles per sample (Demir et al. 2000).
+    """
+
+    def __init__(self, walk: Walk, linewidth: float) -> None:
+        super().__init__(self._compute_phasor)
+        self._walk = walk
+        self._step = math.sqrt(_TURN * linewidth)
+
+    def _compute_phasor(self, start: int, count: int) -> NDArray[np.complex64]:
+        cells = [self._walk.cell(i) for i in range(start // BLOCK, (start + count) // BLOCK)]
+        phase: NDArray[np.complex64] = np.exp(1j * self._step * np.concatenate(cells)).astype(np.complex64)
+        return phase
+
+
+class CarrierOffset:
+    """exp(j 2 pi cfo n), cfo in cycles per sample."""
+
+    def __init__(self, cfo: float) -> None:
+        self._cfo = cfo
+        self._table = np.exp(1j * _TURN * cfo * np.arange(BLOCK)).astype(np.complex64)
+
+    def samples(self, start: int, count: int) -> NDArray[np.complex64]:
+        """The phasor at start..start+count-1: complex64 [count]."""
+        first, stop = start // BLOCK, (start + count - 1) // BLOCK + 1
+        turns = np.modf(np.arange(first, stop) * (BLOCK * self._cfo))[0]
+        blocks: NDArray[np.complex64] = np.exp(1j * _TURN * turns).astype(np.complex64)[:, None] * self._table
+        return blocks.reshape(-1)[start - first * BLOCK :][:count]
