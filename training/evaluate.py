@@ -5,13 +5,13 @@ Knows nothing about training or sockets: images, channel and decisions of the ru
 Channel state information (csi):
     known      awgn: h = 1 and N0 are known and no pilots are sent, as in the literature; n = payload symbols
     perfect    fading: h and N0 are known, no pilots; n = payload symbols
-    estimated  the receiver's own: pilots, least squares, N0 pooled over 32 frames; n = payload symbols + pilots
-The transmitter is told the average SNR. Intervals: bootstrap over images (each image's mean over the channel seeds).
+    estimated  the receiver's own tracker: pilots, least squares, pooled N0; n = payload symbols + pilots
+Image i of the split is frame i of a stream on the air clock, as over the link. Intervals: bootstrap over images, of
+each image's mean over the channels.
 """
 
 import json
 import math
-from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 CHANNELS = {"awgn": "none", "block-rayleigh": "block-rayleigh", "rayleigh": "rayleigh"}
 CSI = ("known", "perfect", "estimated")
-POOL = 32
 RESAMPLES = 2000
 QUIET_N0 = 1e-9
 """N0 that the receiver assumes where there is no noise at all."""
@@ -42,7 +41,7 @@ QUIET_N0 = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measured point. n: channel uses per image, pilots counted; accuracy, ci95: 0..1; seeds: channels per image."""
+    """One measured point. n: channel uses, pilots counted; accuracy and ci95: 0..1; seeds: channels per image."""
 
     system: str
     channel: str
@@ -65,7 +64,10 @@ class Setting:
     symbols: int
     seeds: int
     seed: int
+    stream: int
     doppler: float
+    told_db: float
+    """SNR that the transmitter is told; NaN = no report."""
 
     def __post_init__(self) -> None:
         if (self.channel == "awgn") == (self.csi == "perfect") and self.csi != "estimated":
@@ -82,8 +84,10 @@ class Setting:
 @click.option("--csi", help="known, perfect, estimated; several with commas. [default: known on awgn, else estimated]")
 @click.option("--snr", default="-6,-3,0,3,6,10,15,20", show_default=True, help="Average Es/N0 in dB, with commas.")
 @click.option("--symbols", help="Payload symbols per image, with commas. [default: every rate of the pair]")
-@click.option("--seeds", default=4, show_default=True, help="Channels per image.")
-@click.option("--seed", default=0, show_default=True, help="The first of them.")
+@click.option("--told", default="average", show_default=True, help="SNR told to the transmitter: average, none or dB.")
+@click.option("--seeds", default=4, show_default=True, help="Channels per image: streams STREAM, STREAM + 1, ...")
+@click.option("--stream", default=0, show_default=True, help="The first stream.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the channel, as of channel-emu.")
 @click.option("--doppler", default=7.8e-5, show_default=True, help="rayleigh: fd per symbol.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the points here.")
 @click.option("--figure", type=click.Path(path_type=Path), help="Draw them here (PNG, SVG or PDF).")
@@ -124,12 +128,14 @@ def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
         for csi in (options["csi"] or ("known" if channel == "awgn" else "estimated")).split(","):
             if csi not in CSI:
                 raise ConfigError(f"--csi {csi} is not one of {', '.join(CSI)}")
-            settings += [
-                Setting(channel, csi, snr, n, options["seeds"], options["seed"], options["doppler"])
-                for n in symbols
-                for snr in snrs
-            ]
+            settings += [_setting(options, channel, csi, snr, n) for n in symbols for snr in snrs]
     return settings
+
+
+def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, symbols: int) -> Setting:
+    told = _told(options["told"], snr_db)
+    seeds, seed, stream, doppler = (options[name] for name in ("seeds", "seed", "stream", "doppler"))
+    return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, told)
 
 
 def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str) -> list[Point]:
@@ -150,8 +156,8 @@ def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: s
     with bar(Console(stderr=True), "evaluate", len(settings)) as advance:
         for setting in settings:
             right = np.zeros(len(images))
-            for seed in range(setting.seed, setting.seed + setting.seeds):
-                answers = decide(chain, decoder, features, setting, seed)
+            for stream in range(setting.stream, setting.stream + setting.seeds):
+                answers = decide(chain, decoder, features, setting, stream)
                 right += answers == images.labels
             points.append(_point(manifest, setting, right / setting.seeds))
             advance()
@@ -159,19 +165,18 @@ def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: s
 
 
 def decide(
-    chain: "TransmitChain", decoder: "Decoder", features: "torch.Tensor", setting: Setting, seed: int
+    chain: "TransmitChain", decoder: "Decoder", features: "torch.Tensor", setting: Setting, stream: int
 ) -> NDArray[np.int64]:
-    """Class decisions, int64 [N], of features sent as frames 0..N-1 of stream `seed` on the air clock."""
+    """Class decisions, int64 [N], of features sent as frames 0..N-1 of a stream on the air clock."""
     import torch
 
     layout = chain.manifest.layout
     rate = layout.rates.index(setting.symbols)
     span = layout.span(0, rate)
-    told = None if setting.snr_db == math.inf else setting.snr_db
-    sent = chain.modulate(features, told)
+    sent = chain.modulate(features, setting.told_db)
     equalised = np.zeros_like(sent)
     gamma = np.zeros(sent.shape, np.float32)
-    equalised[:, span], gamma[:, span] = _through(chain, sent, rate, setting, seed)
+    equalised[:, span], gamma[:, span] = _through(chain, sent, rate, setting, stream)
     with torch.inference_mode():
         _, logits = decoder(torch.from_numpy(equalised).to(chain.device), torch.from_numpy(gamma).to(chain.device))
     decisions: NDArray[np.int64] = logits["classify"].argmax(-1).cpu().numpy()
@@ -179,33 +184,31 @@ def decide(
 
 
 def _through(
-    chain: "TransmitChain", sent: NDArray[np.complex64], rate: int, setting: Setting, seed: int
+    chain: "TransmitChain", sent: NDArray[np.complex64], rate: int, setting: Setting, stream: int
 ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
     """Channel, estimator and equaliser, frame by frame: x^ complex64 [N, n] and gamma float32 [N, n]."""
     from common.channel.channel import Channel
     from common.channel.spec import ChannelSpec
     from common.phy.layout import pilot_sequence
     from scrx.equalise import effective_snr, equalise
-    from scrx.estimate import estimate_gain, residual_energy
+    from scrx.tracker import ChannelTracker
 
     layout = chain.manifest.layout
     pilots = pilot_sequence(layout.pilots)
     channel = Channel(ChannelSpec(snr_db=setting.snr_db, fading=CHANNELS[setting.channel], doppler=setting.doppler,
-                                  coherence=layout.slot, seed=seed))  # fmt: skip
+                                  coherence=layout.slot, seed=setting.seed))  # fmt: skip
+    tracker = ChannelTracker(pilots, layout.slot)
     n0 = max(10 ** (-setting.snr_db / 10), QUIET_N0)
-    energies: deque[float] = deque(maxlen=POOL)
     equalised, gammas = [], []
     for seq, symbols in enumerate(sent):
         at = layout.air_start(seq, 0)
         if setting.csi == "estimated":
-            y, _ = channel.apply(seed, at, chain.frame(symbols, 0, rate))
-            heard, y = y[: len(pilots)], y[len(pilots) :]
-            gain = estimate_gain(heard, pilots)
-            energies.append(float(residual_energy(heard, pilots, gain)))
-            noise = np.float32(max(sum(energies) / (len(energies) * (len(pilots) - 1)), QUIET_N0))
-            gamma = effective_snr(gain, noise, len(pilots))
+            y = channel.transform(stream, at, chain.frame(symbols, 0, rate))
+            seen = tracker.observe(y[: layout.pilots], at)
+            y, gain, noise = y[layout.pilots :], np.complex64(seen.gain), np.float32(seen.noise)
+            gamma = effective_snr(gain, noise, layout.pilots)
         else:
-            y, truth = channel.apply(seed, at, symbols[layout.span(0, rate)])
+            y, truth = channel.apply(stream, at, symbols[layout.span(0, rate)])
             gain, noise = np.complex64(truth.h), np.float32(n0)
             gamma = abs(gain) ** 2 / noise
         equalised.append(equalise(y, gain, noise))
@@ -268,6 +271,13 @@ def _curves(points: list[Point]) -> dict[tuple[str, str, float, int], list[Point
     for point in points:
         curves.setdefault((point.channel, point.csi, point.mean_symbols, point.n), []).append(point)
     return {key: sorted(row, key=lambda p: p.snr_db) for key, row in curves.items()}
+
+
+def _told(text: str, snr_db: float) -> float:
+    """The --told option as dB, NaN = no report."""
+    if text == "none" or (text == "average" and snr_db == math.inf):
+        return math.nan
+    return snr_db if text == "average" else float(_numbers("told", text, float)[0])
 
 
 def _numbers(option: str, text: str, kind: type) -> list[Any]:

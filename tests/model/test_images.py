@@ -1,0 +1,136 @@
+"""Images by name, and photographs of any kind made to fit."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.data import decode_image, fit_image, load_images, permutation
+from common.errors import ConfigError, DataError
+from common.manifest import Preprocess
+
+COLOUR = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)
+PINNED = [261, 835, 85, 1215, 321]
+"""First entries of the fixed order of the digits: a change would move images between the splits."""
+GREY = Preprocess(8, 8, 1, (0.5,), (0.5,))
+
+
+def encoded(mode: str, size: tuple[int, int] = (40, 30), kind: str = "PNG") -> bytes:
+    colour = {"P": 3, "L": 200, "1": 1, "LA": (200, 128), "RGBA": (250, 10, 10, 255), "I;16": 51200}
+    buffer = io.BytesIO()
+    image = Image.new(mode, size, colour.get(mode, (250, 10, 10) if mode == "RGB" else (10, 200, 200, 0)))
+    if mode == "P":
+        image.putpalette([0, 0, 0] * 3 + [0, 200, 0])
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def test_digits_have_a_fixed_split_without_overlap() -> None:
+    parts = {split: load_images("digits", split) for split in ("train", "validation", "test")}
+    assert {split: len(part) for split, part in parts.items()} == {"train": 1137, "validation": 300, "test": 360}
+    assert parts["test"].labels[:8].tolist() == load_images("digits", "test").labels[:8].tolist()
+    seen = [image.tobytes() for part in parts.values() for image in part.images]
+    assert len(seen) == 1797
+    assert parts["train"].images.dtype == np.uint8
+    assert parts["train"].images.max() == 255
+
+
+def test_permutation_is_pinned() -> None:
+    assert permutation(10).tolist() == permutation(10).tolist()
+    assert sorted(permutation(1797)) == list(range(1797))
+    assert permutation(1797)[:5].tolist() == PINNED
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("RGB", "JPEG"), ("L", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("LA", "PNG"), ("1", "PNG"), ("CMYK", "JPEG"),
+     ("I;16", "PNG"), ("RGB", "WEBP"), ("RGB", "BMP")],
+)  # fmt: skip
+def test_any_mode_of_photograph_fits(mode: str, kind: str, tmp_path: Path) -> None:
+    raw = encoded(mode, kind=kind)
+    image = decode_image(raw)
+    assert (image.shape, image.dtype) == ((30, 40, 3), np.uint8)
+    assert image.max() >= 100
+    (tmp_path / "photo").write_bytes(raw)
+    assert np.array_equal(decode_image(tmp_path / "photo"), image)
+    assert fit_image(image, COLOUR).shape == (32, 32, 3)
+    assert fit_image(image, GREY).shape == (8, 8, 1)
+
+
+def test_transparent_pixels_are_black() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGBA", (4, 4), (255, 255, 255, 0)).save(buffer, "PNG")
+    assert decode_image(buffer.getvalue()).max() == 0
+
+
+def test_what_fits_is_not_changed() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    assert np.array_equal(fit_image(image, COLOUR), image)
+    assert np.array_equal(fit_image(image[:8, :8, 0], GREY)[..., 0], image[:8, :8, 0])
+
+
+def test_the_middle_of_a_wide_image_is_kept() -> None:
+    wide = np.zeros((32, 96, 3), np.uint8)
+    wide[:, 32:64] = 255
+    assert fit_image(wide, COLOUR).min() > 250
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((8, 8), np.float32), np.zeros((8, 8, 4), np.uint8), np.zeros(8, np.uint8), np.zeros((0, 8), np.uint8)],
+)
+def test_what_is_no_image_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(DataError, match="uint8"):
+        fit_image(image, GREY)
+
+
+@pytest.mark.parametrize("raw", [b"", b"not an image", encoded("RGB", kind="JPEG")[:200]])
+def test_a_broken_file_is_one_line(raw: bytes) -> None:
+    with pytest.raises(DataError, match="cannot read image") as caught:
+        decode_image(raw)
+    assert "\n" not in str(caught.value)
+
+
+def test_class_folders_and_their_held_out_tenth(tmp_path: Path) -> None:
+    for split, count in (("train", 20), ("test", 4)):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for k in range(count):
+                (tmp_path / split / name / f"{k}.png").write_bytes(encoded("RGB", (30 + k, 30)))
+    parts = {split: load_images(str(tmp_path), split, COLOUR) for split in ("train", "validation", "test")}
+    assert [len(parts[split]) for split in ("train", "validation", "test")] == [36, 4, 8]
+    assert parts["test"].classes == ("cat", "dog")
+    assert parts["test"].labels.tolist() == [0] * 4 + [1] * 4
+    with pytest.raises(DataError, match="differ in size"):
+        load_images(str(tmp_path), "train")
+
+
+def test_parquet_folder(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="the `datasets` library is not installed")
+    rows = {"img": [{"bytes": encoded("RGB", (32, 32)), "path": None}] * 6, "label": [0, 1, 2, 0, 1, 2]}
+    features = datasets.Features({"img": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b", "c"])})
+    for split in ("train", "test"):
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / f"{split}-00000.parquet")
+    test = load_images(str(tmp_path), "test")
+    assert (test.images.shape, test.classes) == ((6, 32, 32, 3), ("a", "b", "c"))
+    assert test.name == tmp_path.name
+
+
+@pytest.mark.parametrize(
+    ("spec", "split", "reason"),
+    [
+        ("no-such-set", "test", "unknown data set"),
+        ("digits", "dev", "unknown split"),
+        ("./nowhere", "test", "unknown data"),
+    ],
+)
+def test_unknown_names_are_wrong_use(spec: str, split: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        load_images(spec, split)
+
+
+def test_an_empty_folder_names_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no test split.*test-\*\.parquet"):
+        load_images(str(tmp_path), "test")

@@ -1,0 +1,96 @@
+"""A pair on disk: identity, refusal of what is damaged, crash-safe writing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from common.errors import ConfigError, ModelError
+from common.manifest import Manifest, canonical, find_pair, load_half, read_manifest, shipped_pairs, write_pair
+from tests.model.pairs import tiny_pair
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Manifest:
+    return tiny_pair(tmp_path / "pair")
+
+
+def test_reading_gives_what_writing_returned(pair: Manifest) -> None:
+    assert find_pair(pair.path) == pair
+
+
+def test_id_is_a_function_of_content_not_of_place(pair: Manifest, tmp_path: Path) -> None:
+    assert tiny_pair(tmp_path / "elsewhere").id == pair.id
+    assert tiny_pair(tmp_path / "other", seed=1).id != pair.id
+
+
+def test_every_field_of_the_manifest_moves_the_id(pair: Manifest) -> None:
+    document = json.loads((pair.path / "manifest.json").read_text())
+    document["labels"] = [*document["labels"][:-1], "another"]
+    (pair.path / "manifest.json").write_text(json.dumps(document))
+    assert read_manifest(pair.path).id != pair.id
+
+
+def test_a_flipped_bit_in_a_weight_file_is_refused(pair: Manifest) -> None:
+    path = pair.path / "decoder.safetensors"
+    raw = bytearray(path.read_bytes())
+    raw[-5] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(ModelError, match=r"decoder\.safetensors.*SHA-256"):
+        load_half(pair, "decoder")
+    load_half(pair, "encoder")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "damaged"),
+        ("[]", "damaged"),
+        ('{"schema": 1}', "fields missing"),
+        ('{"schema": 99}', "another schema"),
+    ],
+)
+def test_a_broken_manifest_is_one_line(pair: Manifest, text: str, reason: str) -> None:
+    (pair.path / "manifest.json").write_text(text)
+    with pytest.raises(ModelError, match=reason) as caught:
+        read_manifest(pair.path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="digits"):
+        find_pair("no-such-pair")
+
+
+def test_a_crash_before_the_manifest_leaves_no_pair(pair: Manifest) -> None:
+    (pair.path / "manifest.json").unlink()
+    with pytest.raises(ConfigError, match="no model pair"):
+        find_pair(pair.path)
+
+
+def test_no_temporary_file_stays(pair: Manifest) -> None:
+    assert sorted(path.name for path in pair.path.iterdir()) == [
+        "decoder.safetensors",
+        "encoder.safetensors",
+        "manifest.json",
+    ]
+
+
+def test_canonical_bytes_do_not_depend_on_order() -> None:
+    assert canonical({"b": 1, "a": [1.5, "é"]}) == canonical({"a": [1.5, "é"], "b": 1})
+
+
+def test_an_impossible_document_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="fields missing or unknown"):
+        write_pair(tmp_path / "pair", {"name": "x"}, b"", b"")
+    assert not list((tmp_path / "pair").glob("*"))
+
+
+@pytest.mark.parametrize("name", shipped_pairs())
+def test_shipped_pairs_are_whole_and_small(name: str) -> None:
+    manifest = find_pair(name)
+    sizes = [(manifest.path / f"{half}.safetensors").stat().st_size for half in ("encoder", "decoder")]
+    assert sum(sizes) < (2_000_000 if name == "digits" else 4_000_000)
+    for half in ("encoder", "decoder"):
+        assert load_half(manifest, half)
+    assert {"command", "seed", "torch"} <= set(manifest.provenance)
