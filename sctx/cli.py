@@ -119,8 +119,9 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
             _run(tx, source, summary, options)
         except KeyboardInterrupt:
             click.echo("stopped; frames still on their way count neither as answered nor as lost", err=True)
-        summary.duplicates = tx.link.session.counters.duplicates
-        _tell_summary(summary, options["as_json"])
+        finally:  # after an error too: what was reached is told
+            summary.duplicates = tx.link.session.counters.duplicates
+            _tell_summary(summary, options["as_json"])
     missing = summary.lost + (0 if tx.live else summary.expired)
     return EXIT_LOST if missing else 0
 

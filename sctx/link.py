@@ -33,7 +33,7 @@ class Link:
         self._events: deque[Action] = deque()
         self._outbox: deque[Message] = deque()
         self._changed = threading.Condition()
-        self._stop = False
+        self._stop = self._woken = False
         self._context = zmq.Context()
         self._wake_in, self._wake_out = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
         self._wake_in.bind("inproc://wake")
@@ -53,11 +53,18 @@ class Link:
             self._take(self.session.submit(frame, time.monotonic_ns()))
         self._wake_out.send(b"")
 
+    def wake(self) -> None:
+        """Let `wait_event` return early, now or the next time."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
     def wait_event(self, timeout_s: float) -> Action | None:
         """The next event, or None if nothing changed for `timeout_s` (a change of credit returns early too)."""
         with self._changed:
-            if not self._events:
+            if not self._events and not self._woken:
                 self._changed.wait(timeout_s)
+            self._woken = False
             return self._events.popleft() if self._events else None
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from common.manifest import Manifest, find_pair
 from common.nn.device import pick_device
 from common.protocol.messages import Accept
 from common.transport.sockets import parse_peer
-from sctx.feed import InTurn, Latest
+from sctx.feed import Feed
 from sctx.link import Link
 from sctx.pipeline import TransmitChain
 from sctx.rate import RatePolicy, decide, is_stale
@@ -142,24 +142,29 @@ class Transmitter:
 
         Raises DataError for anything else, PeerRejected, LinkDown, and SemlinkError if the receiver could not answer.
         """
-        for outcome in self.run([Capture(self._seq, image, None, time.monotonic_ns())]):
-            if isinstance(outcome, Missed):
-                raise SemlinkError(f"no answer: the image {outcome.why} (see the receiver's log)")
-            return outcome
-        raise SemlinkError("no answer came back")
+        self.connect()
+        while not self.link.credit:
+            self._next_outcome(0.1)
+        self._submit(Capture(self._seq, image, None, time.monotonic_ns()))
+        while (outcome := self._next_outcome(0.1)) is None:
+            pass
+        if isinstance(outcome, Missed):
+            raise SemlinkError(f"no answer: the image {outcome.why} (see the receiver's log)")
+        return outcome
 
     def run(self, captures: Iterable[Capture]) -> Iterator[Answer | Missed]:
         """Send captures as credit allows and yield what becomes of each, in the order in which that is known."""
         self.connect()
-        feed: Latest | InTurn = Latest(captures) if self.live else InTurn(captures)
-        with feed:
+        with Feed(captures, self.live, self.link.wake) as feed:
             while not feed.done or self._flying:
                 capture = feed.take() if self.link.credit else None
                 if capture is not None:
                     self._submit(capture)
-                elif outcome := self._next_outcome(0.02 if not feed.done else 0.1):
+                if outcome := self._next_outcome(0.1 if capture is None else 0.0):
                     yield outcome
                 yield from (Missed(index, "skipped") for index in feed.skipped())
+            if feed.error:
+                raise feed.error
 
     def _submit(self, capture: Capture) -> None:
         layout, seq = self.manifest.layout, self._seq

@@ -1,5 +1,6 @@
 """The Python API: two classes, real sockets, one process."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,33 @@ def test_a_finite_source_waits_instead(receiver: scrx.Receiver, tiny_pair: Path)
     captures = (Capture(k, np.zeros((8, 8), np.uint8), None, 0) for k in range(100))
     with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
         assert sorted(outcome.index for outcome in tx.run(captures)) == list(range(100))
+
+
+def test_answers_come_while_a_slow_source_thinks(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+    more = threading.Event()
+
+    def slow() -> Iterator[Capture]:
+        yield Capture(0, np.zeros((8, 8), np.uint8), None, 0)
+        assert more.wait(30)
+        yield Capture(1, np.zeros((8, 8), np.uint8), None, 0)
+
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        outcomes = tx.run(slow())
+        assert next(outcomes).index == 0  # the source has not given its second image yet
+        more.set()
+        assert [outcome.index for outcome in outcomes] == [1]
+
+
+def test_an_error_of_the_source_arrives_after_what_was_answered(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+    def breaking() -> Iterator[Capture]:
+        yield Capture(0, np.zeros((8, 8), np.uint8), None, 0)
+        raise DataError("the camera fell down")
+
+    seen = []
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx, pytest.raises(DataError, match="fell down"):  # noqa: PT012
+        for outcome in tx.run(breaking()):
+            seen.append(outcome.index)
+    assert seen == [0]
 
 
 def test_many_sessions_open_and_close_without_leaving_anything(receiver: scrx.Receiver, tiny_pair: Path) -> None:
