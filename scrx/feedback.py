@@ -10,8 +10,8 @@ def answer(work: Work, decoded: Decoded, queue_ns: int, decode_ns: int, credits:
     estimate, data = decoded.estimate, work.data
     confidence = float(decoded.outputs.get("classify", {}).get("confidence", 1.0))
     return Result(
-        data.session, data.seq, data.round, Status.OK, estimate.snr_inst_db, estimate.snr_avg_db,
-        estimate.inst_error_db, estimate.avg_error_db, estimate.fd, data.air_start, min(max(confidence, 0.0), 1.0),
+        data.session, data.seq, data.round, Status.OK, _db(estimate.snr_inst_db), _db(estimate.snr_avg_db),
+        _db(estimate.inst_error_db), _db(estimate.avg_error_db), estimate.fd, data.air_start, min(max(confidence, 0.0), 1.0),
         _us(queue_ns), _us(decode_ns), credits, {name: dict(output) for name, output in decoded.outputs.items()},
     )  # fmt: skip
 
@@ -23,6 +23,11 @@ def no_answer(work: Work, status: Status, queue_ns: int, credits: int) -> Result
         data.session, data.seq, data.round, status, None, None, None, None, None, data.air_start, 0.0,
         _us(queue_ns), 0, credits, {},
     )  # fmt: skip
+
+
+def _db(value: float) -> float:
+    """Within what a RESULT can say: without noise, strong pilots look like any SNR."""
+    return min(max(value, -100.0), 100.0)
 
 
 def _us(duration_ns: int) -> int:
