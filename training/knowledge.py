@@ -111,9 +111,11 @@ def write_shard(folder: Path, plan: Plan, view: int, start: int, logits: Tensor,
     """Write one shard whole or not at all. logits: float32 [n, C] of samples start..start+n-1."""
     tensors = codec.encode(logits, plan.encoding)
     header = {"plan": plan.id, "view_sha256": view_sha256, "payload_sha256": _payload(tensors)}
+    # One entry: safetensors writes several in an order of its own, another in each process.
+    metadata = {"semlink": canonical(header).decode()}
     path = folder / shard_path(view, start, start + len(logits))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, save(tensors, metadata=header))
+    write_atomic(path, save(tensors, metadata=metadata))
 
 
 def finished(folder: Path, plan: Plan, view: int, start: int, stop: int) -> bool:
@@ -123,9 +125,9 @@ def finished(folder: Path, plan: Plan, view: int, start: int, stop: int) -> bool
         return False
     try:
         with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {})["semlink"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, KeyError, ValueError):
         return False
     if header.get("plan") != plan.id:
         raise StoreError(
@@ -144,7 +146,7 @@ def seal(folder: Path, plan: Plan, views_: int) -> "Store":
                 raise StoreError(f"{folder / name} is missing or damaged; run the same command again to make it")
             raw = (folder / name).read_bytes()
             with safe_open(folder / name, "pt") as file:
-                seen = file.metadata()["view_sha256"]
+                seen = json.loads(file.metadata()["semlink"])["view_sha256"]
             shards.append(Shard(name, view, start, stop, len(raw), hashlib.sha256(raw).hexdigest(), seen))
     document = {"schema": SCHEMA, "plan": asdict(plan), "views": views_, "shards": [asdict(shard) for shard in shards]}
     write_atomic(folder / MANIFEST, json.dumps(document, indent=1).encode() + b"\n")
