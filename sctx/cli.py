@@ -12,6 +12,7 @@ import click
 from common.cli import begin, invoke, shared_options
 
 if TYPE_CHECKING:
+    from sctx.rate import Goal
     from sctx.source import Capture, Source
     from sctx.summary import Summary
     from sctx.transmitter import Answer, Transmitter
@@ -50,8 +51,16 @@ EXIT_LOST = 1
 @click.option(
     "--within",
     type=click.FloatRange(0, 100),
-    default=1.0,
-    help="Goal: fewest symbols within so many points of the full ladder's accuracy.",
+    help="Goal: fewest symbols within so many points of the full ladder's accuracy.  [default: 1]",
+)
+@click.option("--target-accuracy", type=click.FloatRange(0, 1), help="Goal: fewest symbols that reach this accuracy.")
+@click.option(
+    "--budget", type=click.FloatRange(min=1), help="Goal: best accuracy with at most so many payload symbols."
+)
+@click.option(
+    "--outage",
+    type=click.FloatRange(0, 1),
+    help="Goal: fewest symbols whose chance of falling a point short of the full ladder is at most this.",
 )
 @click.option(
     "--stream",
@@ -99,7 +108,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     from sctx.summary import Summary
     from sctx.transmitter import Transmitter
 
-    policy = RatePolicy.parse(options["rate_policy"], options["within"])
+    policy = RatePolicy.parse(options["rate_policy"], _goal(options))
     manifest = find_pair(options["model"])
     source = Source(options["source"] or f"dataset:{manifest.dataset}:test", manifest)
     torch.set_num_threads(1)  # one small image at a time: more threads only add latency
@@ -124,6 +133,16 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
             _tell_summary(summary, options["as_json"])
     missing = summary.lost + (0 if tx.live else summary.expired)
     return EXIT_LOST if missing else 0
+
+
+def _goal(options: dict[str, Any]) -> "Goal":
+    from sctx.rate import Goal
+
+    flags = {"within": "within", "target": "target_accuracy", "budget": "budget", "outage": "outage"}
+    given = {kind: options[name] for kind, name in flags.items() if options[name] is not None}
+    if len(given) > 1:
+        raise click.UsageError("choose one goal of --within, --target-accuracy, --budget and --outage")
+    return Goal(*next(iter(given.items()))) if given else Goal()
 
 
 def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any]) -> None:

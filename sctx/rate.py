@@ -1,125 +1,116 @@
-"""Channel report -> how many increments to send, and which SNR to tell the channel-adaptive module.
+"""Belief about the SNR, accuracy table and goal -> how many increments to send, and which SNR to adapt to.
 
-Pure: knows nothing about sockets, images or torch. The belief about the SNR at the moment of sending follows Clarke's
-model: with h ~ CN(0, 1) and autocorrelation rho = J0(2 pi fd tau), h_now = rho h_then + sqrt(1 - rho^2) w. A fresh
-report is believed, an old one falls back to the average by itself, none at all means the most robust rate.
+Pure: knows nothing about sockets, images or torch. Without a report the most robust rate is sent.
 """
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ConfigError
 from common.manifest import Accuracy
-from common.phy.decibel import from_db, to_db
+from common.phy.decibel import to_db
+from sctx.belief import Report, believe
 
-STALE_NS = 5_000_000_000
-STALE_SLOTS = 256
-_ERROR_NODES = ((-math.sqrt(3.0), 1 / 6), (0.0, 2 / 3), (math.sqrt(3.0), 1 / 6))  # Gauss-Hermite, three points
+HYSTERESIS = 0.2
+"""Points of accuracy that a cheaper rate must clear its goal by before the transmitter moves down to it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What the receiver said last. SNRs in dB; `fd` in cycles per symbol or None; `air_start` in symbols."""
+class Goal:
+    """What the rate control serves; the fewest symbols that meet it win, the full ladder if none does.
 
-    snr_inst_db: float
-    snr_avg_db: float
-    error_db: float
-    fd: float | None
-    air_start: int
-    heard_ns: int
+    within     expected accuracy at most `value` points below the full ladder's (default: 1)
+    target     expected accuracy of at least `value` (0 to 1)
+    outage     the chance that this image's accuracy falls more than a point below the full ladder's is at most `value`
+    budget     the best expected accuracy with at most `value` payload symbols
+    """
+
+    kind: str = "within"
+    value: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RatePolicy:
+    """Who decides: `adaptive`, `average` (ignores the instantaneous SNR), `robust`, or `fixed` at `symbols`."""
+
+    kind: str = "adaptive"
+    symbols: int = 0
+    goal: Goal = field(default_factory=Goal)
+
+    @classmethod
+    def parse(cls, text: str, goal: Goal | None = None) -> "RatePolicy":
+        """`adaptive`, `average`, `robust` or `fixed:SYMBOLS`. Raises ConfigError."""
+        kind, _, symbols = text.partition(":")
+        if kind == "fixed" and symbols.isdigit():
+            return cls("fixed", int(symbols), goal or Goal())
+        if kind in ("adaptive", "average", "robust") and not symbols:
+            return cls(kind, 0, goal or Goal())
+        raise ConfigError(f"--rate-policy {text}: choose adaptive, average, robust or fixed:SYMBOLS")
+
+    def check(self, rates: tuple[int, ...]) -> None:
+        """Raise ConfigError where the policy asks for what the ladder `rates` (payload symbols) does not have."""
+        if self.kind == "fixed" and self.symbols not in rates:
+            raise ConfigError(f"--rate-policy fixed:{self.symbols}: this model sends {list(rates)} symbols")
+        if self.goal.kind == "budget" and self.goal.value < rates[0]:
+            raise ConfigError(f"--budget {self.goal.value:g}: this model sends at least {rates[0]} symbols")
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The last increment to send, and the SNR to adapt to (None: not known)."""
+    """The last increment to send, and the SNR in dB to adapt to (None: not known)."""
 
     rate: int
     told_snr_db: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class RatePolicy:
-    """How the rate is chosen: `adaptive`, `average` (ignores the instantaneous SNR), `robust`, or `fixed` at `symbols`.
-
-    `within`: the goal, in points of accuracy below what the full ladder would reach; the fewest symbols to meet it win.
-    """
-
-    kind: str = "adaptive"
-    symbols: int = 0
-    within: float = 1.0
-
-    @classmethod
-    def parse(cls, text: str, within: float = 1.0) -> "RatePolicy":
-        """`adaptive`, `average`, `robust` or `fixed:SYMBOLS`. Raises ConfigError."""
-        kind, _, symbols = text.partition(":")
-        if kind == "fixed" and symbols.isdigit():
-            return cls("fixed", int(symbols), within)
-        if kind in ("adaptive", "average", "robust") and not symbols:
-            return cls(kind, 0, within)
-        raise ConfigError(f"--rate-policy {text}: choose adaptive, average, robust or fixed:SYMBOLS")
-
-    def rate_of(self, rates: tuple[int, ...]) -> int:
-        """Index of the fixed rate in the ladder `rates` (payload symbols). Raises ConfigError."""
-        if self.symbols not in rates:
-            raise ConfigError(f"--rate-policy fixed:{self.symbols}: this model sends {list(rates)} symbols")
-        return rates.index(self.symbols)
-
-
-def is_stale(report: Report, air_now: int, now_ns: int, slot: int) -> bool:
-    """Older than 5 s or 256 slots of air time: says nothing any more."""
-    return now_ns - report.heard_ns > STALE_NS or air_now - report.air_start > STALE_SLOTS * slot
-
-
 def decide(
-    policy: RatePolicy, report: Report | None, air_now: int, rates: tuple[int, ...], table: Accuracy
+    policy: RatePolicy,
+    report: Report | None,
+    air_now: int,
+    rates: tuple[int, ...],
+    table: Accuracy,
+    last: int | None = None,
 ) -> Decision:
-    """The decision for a frame at air sample `air_now`. `report`: None where there is none or it is stale."""
+    """The decision for a frame at air sample `air_now`.
+
+    report: None where there is none or it is stale; rates: payload symbols of each rate; last: the rate before.
+    """
     full = len(rates) - 1
     belief = None if report is None else believe(report, air_now, average_only=policy.kind == "average")
     told = None if belief is None else to_db(float(belief.mean()))
     if policy.kind == "fixed":
-        return Decision(policy.rate_of(rates), told)
-    if policy.kind == "robust" or belief is None:
-        return Decision(full, None if policy.kind == "robust" else told)
+        return Decision(rates.index(policy.symbols), told)
+    if policy.kind == "robust":
+        return Decision(full, None)
+    if belief is None:
+        return Decision(_affordable(policy.goal, rates)[-1], None)
+    return Decision(_fewest(policy.goal, _accuracies(table, belief), rates, last), told)
+
+
+def _accuracies(table: Accuracy, belief: NDArray[np.float64]) -> NDArray[np.float64]:
+    """acc_k at each believed SNR: float [K, N]."""
     snr_db = 10.0 * np.log10(np.maximum(belief, 1e-6))
-    expected = [float(np.interp(snr_db, table.snr_db, row).mean()) for row in table.acc]
-    enough = expected[full] - policy.within / 100.0
-    return Decision(next(rate for rate in range(full + 1) if expected[rate] >= enough), told)
+    return np.stack([np.interp(snr_db, table.snr_db, row) for row in table.acc])
 
 
-def believe(report: Report, air_now: int, average_only: bool = False) -> NDArray[np.float64]:
-    """Equally likely values of the linear SNR at `air_now`: float [N].
-
-    While the receiver cannot tell the Doppler, or with `average_only`, the channel is Rayleigh about the average.
-    """
-    average = from_db(report.snr_avg_db)
-    known = report.fd is not None and not average_only
-    rho = max(_j0(2.0 * math.pi * (report.fd or 0.0) * max(air_now - report.air_start, 0)), 0.0) if known else 0.0
-    nodes = []
-    for offset, weight in _ERROR_NODES:
-        then = from_db(report.snr_inst_db + offset * report.error_db)
-        nodes += [abs(rho * math.sqrt(then) + math.sqrt((1.0 - rho**2) * average) * _SCATTER) ** 2] * round(6 * weight)
-    return np.concatenate(nodes)
+def _affordable(goal: Goal, rates: tuple[int, ...]) -> Sequence[int]:
+    return [k for k, symbols in enumerate(rates) if goal.kind != "budget" or symbols <= goal.value]
 
 
-def _scatter(radii: int = 12, angles: int = 8) -> NDArray[np.complex128]:
-    """Equally likely points of CN(0, 1): exponential quantiles of the power, evenly spread angles."""
-    power = -np.log1p(-(np.arange(radii) + 0.5) / radii)
-    power /= power.mean()
-    angle = 2.0 * np.pi * (np.arange(angles) + 0.5) / angles
-    points: NDArray[np.complex128] = (np.sqrt(power)[:, None] * np.exp(1j * angle)[None, :]).reshape(-1)
-    return points
-
-
-_SCATTER = _scatter()
-
-
-def _j0(x: float) -> float:
-    """Bessel function J0(x) = (1/pi) int_0^pi cos(x sin t) dt by the midpoint rule; 0 beyond x = 20 (|J0| < 0.18)."""
-    if x > 20.0:
-        return 0.0
-    theta = (np.arange(64) + 0.5) * np.pi / 64
-    return float(np.cos(x * np.sin(theta)).mean())
+def _fewest(goal: Goal, accuracies: NDArray[np.float64], rates: tuple[int, ...], last: int | None) -> int:
+    expected = accuracies.mean(-1)
+    if goal.kind == "budget":
+        return max(_affordable(goal, rates), key=lambda k: (expected[k], -k))
+    full = len(rates) - 1
+    for k in range(full):
+        margin = HYSTERESIS / 100.0 if last is not None and k < last else 0.0
+        if goal.kind == "within" and expected[k] - margin >= expected[full] - goal.value / 100.0:
+            return k
+        if goal.kind == "target" and expected[k] - margin >= goal.value:
+            return k
+        if goal.kind == "outage" and np.mean(accuracies[k] - margin < accuracies[full] - 0.01) <= goal.value:
+            return k
+    return full

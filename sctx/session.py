@@ -34,7 +34,7 @@ from common.protocol.messages import (
     Status,
 )
 from common.transport.clock import ClockOffset
-from sctx.rate import Report
+from sctx.belief import Report
 
 MS = 1_000_000
 HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 400 * MS

@@ -24,10 +24,11 @@ from common.manifest import Manifest, find_pair
 from common.nn.device import pick_device
 from common.protocol.messages import Accept
 from common.transport.sockets import parse_peer
+from sctx.belief import is_stale
 from sctx.feed import Feed
 from sctx.link import Link
 from sctx.pipeline import TransmitChain
-from sctx.rate import RatePolicy, decide, is_stale
+from sctx.rate import RatePolicy, decide
 from sctx.session import Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.source import Capture
 
@@ -95,14 +96,14 @@ class Transmitter:
     ) -> None:
         self.manifest = model if isinstance(model, Manifest) else find_pair(model)
         self.policy = policy or RatePolicy()
-        if self.policy.kind == "fixed":
-            self.policy.rate_of(self.manifest.layout.rates)
+        self.policy.check(self.manifest.layout.rates)
         address = parse_peer(peer)
         self.chain = TransmitChain(self.manifest, pick_device(device))
         self.stream = secrets.randbits(32) if stream is None else stream
         self.live = live
         self.accept: Accept | None = None
         self._seq = 0
+        self._rate: int | None = None
         self._flying: dict[int, _InFlight] = {}
         default = LIVE_DEADLINE_MS if live else FINITE_DEADLINE_MS
         terms = Terms(
@@ -175,7 +176,8 @@ class Transmitter:
         report = self.link.session.report
         if report is not None and is_stale(report, air_start, time.monotonic_ns(), layout.slot):
             report = None
-        decision = decide(self.policy, report, air_start, layout.rates, self.manifest.accuracy)
+        decision = decide(self.policy, report, air_start, layout.rates, self.manifest.accuracy, self._rate)
+        self._rate = decision.rate
         symbols = self.chain.modulate(features, decision.told_snr_db)[0]
         payload = self.chain.frame(symbols, 0, decision.rate).astype("<c8").tobytes()
         modulated = time.perf_counter_ns()

@@ -14,8 +14,9 @@ from common.channel.channel import Channel
 from common.channel.spec import ChannelSpec
 from common.manifest import Manifest
 from scrx.pipeline import ReceiveChain, Received
+from sctx.belief import Report
 from sctx.pipeline import TransmitChain
-from sctx.rate import RatePolicy, Report, decide
+from sctx.rate import RatePolicy, decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,11 @@ def run_direct(
 ) -> Iterator[DirectAnswer]:
     """images: uint8 [N, H, W, C] as the manifest says, sent as frames 0..N-1 of `stream`."""
     transmit, receive, channel = TransmitChain(manifest, device), ReceiveChain(manifest, device), Channel(spec)
-    layout, report = manifest.layout, None
+    layout, report, rate = manifest.layout, None, None
     for seq, image in enumerate(images):
         air = layout.air_start(seq, 0)
-        decision = decide(policy, report, air, layout.rates, manifest.accuracy)
+        decision = decide(policy, report, air, layout.rates, manifest.accuracy, rate)
+        rate = decision.rate
         symbols = transmit.modulate(transmit.encode(image[None]), decision.told_snr_db)[0]
         received, _ = channel.apply(stream, air, transmit.frame(symbols, 0, decision.rate))
         (decoded,) = receive.receive([Received("direct", received, air, 0, decision.rate, ("classify",))])

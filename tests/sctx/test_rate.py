@@ -5,7 +5,8 @@ import pytest
 
 from common.errors import ConfigError
 from common.manifest import Accuracy
-from sctx.rate import Decision, RatePolicy, Report, _j0, believe, decide, is_stale
+from sctx.belief import Report, _j0, believe, is_stale
+from sctx.rate import Decision, Goal, RatePolicy, decide
 
 RATES, SLOT = (4, 8, 16), 128
 TABLE = Accuracy(
@@ -28,15 +29,42 @@ def test_without_a_report_the_most_robust_rate_is_sent_and_nothing_is_claimed() 
 
 
 def test_fewer_symbols_are_sent_as_the_channel_gets_better() -> None:
-    chosen = [rate(RatePolicy(within=2.0), report(snr)) for snr in (-5.0, 5.0, 10.0, 20.0)]
+    chosen = [rate(RatePolicy(goal=Goal("within", 2.0)), report(snr)) for snr in (-5.0, 5.0, 10.0, 20.0)]
     assert chosen == sorted(chosen, reverse=True)
     assert (chosen[0], chosen[-1]) == (2, 0)
 
 
 def test_the_goal_decides_how_much_accuracy_may_be_given_up() -> None:
-    assert rate(RatePolicy(within=0.1), report(20.0)) == 2
-    assert rate(RatePolicy(within=0.6), report(20.0)) == 1
-    assert rate(RatePolicy(within=1.1), report(20.0)) == 0
+    assert rate(RatePolicy(goal=Goal("within", 0.1)), report(20.0)) == 2
+    assert rate(RatePolicy(goal=Goal("within", 0.6)), report(20.0)) == 1
+    assert rate(RatePolicy(goal=Goal("within", 1.1)), report(20.0)) == 0
+
+
+def test_a_target_takes_the_fewest_symbols_that_reach_it() -> None:
+    at_0db = report(0.0)
+    assert [rate(RatePolicy(goal=Goal("target", a)), at_0db) for a in (0.45, 0.75, 0.85, 0.99)] == [0, 1, 2, 2]
+
+
+def test_a_budget_takes_the_best_rate_within_it_even_without_a_report() -> None:
+    policy = RatePolicy(goal=Goal("budget", 10))
+    assert [rate(policy, seen) for seen in (None, report(0.0), report(30.0))] == [1, 1, 1]
+    with pytest.raises(ConfigError, match="at least 4"):
+        RatePolicy(goal=Goal("budget", 3)).check(RATES)
+
+
+def test_an_outage_goal_looks_at_the_tail_and_not_the_mean() -> None:
+    deep_fades = report(15.0, fd=None)  # Rayleigh about 15 dB
+    mean_goal = rate(RatePolicy(goal=Goal("within", 3.0)), deep_fades)
+    assert [rate(RatePolicy(goal=Goal("outage", p)), deep_fades) for p in (0.01, 1.0)] == [2, 0]
+    assert mean_goal < 2
+
+
+def test_the_rate_does_not_flap_at_the_border() -> None:
+    policy = RatePolicy(goal=Goal("within", 1.5))
+    snrs = np.linspace(5, 25, 401)
+    downward = next(s for s in snrs if decide(policy, report(s), SLOT, RATES, TABLE, last=1).rate == 0)
+    upward = next(s for s in snrs if decide(policy, report(s), SLOT, RATES, TABLE, last=0).rate == 0)
+    assert downward > upward  # it takes a better channel to move down to a rate than to stay at it
 
 
 def test_an_old_report_is_worth_the_average_only() -> None:
@@ -66,7 +94,7 @@ def test_fixed_policy_sends_what_it_is_told_but_still_adapts_the_features() -> N
     policy = RatePolicy.parse("fixed:8")
     assert decide(policy, report(20.0), SLOT, RATES, TABLE) == Decision(1, pytest.approx(20.0))
     with pytest.raises(ConfigError, match=r"fixed:5.*\[4, 8, 16\]"):
-        rate(RatePolicy.parse("fixed:5"), None)
+        RatePolicy.parse("fixed:5").check(RATES)
 
 
 def test_robust_policy_takes_no_notice_of_reports() -> None:

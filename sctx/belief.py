@@ -1,0 +1,69 @@
+"""A channel report and its age -> what the SNR may be now. Knows nothing about rates or accuracy.
+
+Clarke's model: with h ~ CN(0, 1) and autocorrelation rho = J0(2 pi fd tau), h_now = rho h_then + sqrt(1 - rho^2) w. A
+fresh report is believed, an old one falls back to the average by itself.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.phy.decibel import from_db
+
+STALE_NS = 5_000_000_000
+STALE_SLOTS = 256
+_ERROR_NODES = ((-math.sqrt(3.0), 1 / 6), (0.0, 2 / 3), (math.sqrt(3.0), 1 / 6))  # Gauss-Hermite, three points
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the receiver said last. SNRs in dB; `fd` in cycles per symbol or None; `air_start` in symbols."""
+
+    snr_inst_db: float
+    snr_avg_db: float
+    error_db: float
+    fd: float | None
+    air_start: int
+    heard_ns: int
+
+
+def is_stale(report: Report, air_now: int, now_ns: int, slot: int) -> bool:
+    """Older than 5 s or 256 slots of air time: says nothing any more."""
+    return now_ns - report.heard_ns > STALE_NS or air_now - report.air_start > STALE_SLOTS * slot
+
+
+def believe(report: Report, air_now: int, average_only: bool = False) -> NDArray[np.float64]:
+    """Equally likely values of the linear SNR at `air_now`: float [N].
+
+    While the receiver cannot tell the Doppler, or with `average_only`, the channel is Rayleigh about the average.
+    """
+    average = from_db(report.snr_avg_db)
+    known = report.fd is not None and not average_only
+    rho = max(_j0(2.0 * math.pi * (report.fd or 0.0) * max(air_now - report.air_start, 0)), 0.0) if known else 0.0
+    nodes = []
+    for offset, weight in _ERROR_NODES:
+        then = from_db(report.snr_inst_db + offset * report.error_db)
+        nodes += [abs(rho * math.sqrt(then) + math.sqrt((1.0 - rho**2) * average) * _SCATTER) ** 2] * round(6 * weight)
+    return np.concatenate(nodes)
+
+
+def _scatter(radii: int = 12, angles: int = 8) -> NDArray[np.complex128]:
+    """Equally likely points of CN(0, 1): exponential quantiles of the power, evenly spread angles."""
+    power = -np.log1p(-(np.arange(radii) + 0.5) / radii)
+    power /= power.mean()
+    angle = 2.0 * np.pi * (np.arange(angles) + 0.5) / angles
+    points: NDArray[np.complex128] = (np.sqrt(power)[:, None] * np.exp(1j * angle)[None, :]).reshape(-1)
+    return points
+
+
+_SCATTER = _scatter()
+
+
+def _j0(x: float) -> float:
+    """Bessel function J0(x) = (1/pi) int_0^pi cos(x sin t) dt by the midpoint rule; 0 beyond x = 20 (|J0| < 0.18)."""
+    if x > 20.0:
+        return 0.0
+    theta = (np.arange(64) + 0.5) * np.pi / 64
+    return float(np.cos(x * np.sin(theta)).mean())
