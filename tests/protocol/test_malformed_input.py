@@ -1,4 +1,4 @@
-"""Whatever the bytes, `decode` gives a message or raises ProtocolError, in bounded memory."""
+"""Whatever the bytes, `decode` gives a message or raises ProtocolError, in bounded memory; processes live on."""
 
 import json
 import random
@@ -7,12 +7,21 @@ from importlib.resources import files
 from typing import Any
 
 import msgpack
+import numpy as np
 import pytest
+import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ProtocolError
+from common.manifest import find_pair
+from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode, peek_data, read_kind
+from common.protocol.messages import Data, Hello, Kind
+from common.transport.sockets import connect, make_socket
+from training.processes import start_emulator, start_receiver
+
+Context = zmq.Context[zmq.Socket[bytes]]
 
 GOLDEN = json.loads(files("common.protocol").joinpath("golden.json").read_text(encoding="utf-8"))
 BODIES = [[bytes.fromhex(frame) for frame in v["frames"]] for v in GOLDEN["vectors"] + GOLDEN["refused"]]
@@ -148,3 +157,50 @@ def test_hostile_sizes_are_refused_in_bounded_memory(body: list[bytes], peak_mb:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < peak_mb * 1e6
+
+
+def flood(context: Context, address: str, count: int) -> None:
+    """Send garbage over many connections (one is soon muted), half of them with a session open."""
+    rng, model = random.Random(11), bytes.fromhex(find_pair("digits").id)
+    for batch in range(count // 250):
+        session = rng.randbytes(16)
+        with make_socket(context, zmq.DEALER, "tx") as socket:
+            socket.linger = 2000
+            connect(socket, address)
+            if batch % 2:
+                socket.send_multipart(encode(Hello(session, 1, 1, "", model, (0,), (), 0)))
+            for _ in range(250):
+                body = [frame.replace(bytes(range(16)), session) for frame in mutate(rng)]
+                socket.send_multipart([b""] * rng.choice((0, 0, 0, 1, 9)) + body or [b""])
+
+
+def is_served(context: Context, address: str) -> bool:
+    """Whether a well-behaved session gets an answer within a hundred attempts."""
+    pair = find_pair("digits")
+    symbols = np.concatenate((pilot_sequence(pair.layout.pilots), np.ones(pair.layout.increments[0]))).astype("<c8")
+    session = b"well behaved :-)"
+    with make_socket(context, zmq.DEALER, "tx") as socket:
+        connect(socket, address)
+        for seq in range(100):
+            head = (session, seq, 0, seq * pair.layout.slot, 0, 0, 0, 0, len(symbols), 0, 10_000, 0)
+            for message in (
+                Hello(session, 1, 1, "", bytes.fromhex(pair.id), (0,), (), 0),
+                Data(*head, symbols.tobytes()),
+            ):
+                socket.send_multipart(encode(message))
+            while socket.poll(200):
+                if decode(socket.recv_multipart()).KIND is Kind.RESULT:
+                    return True
+    return False
+
+
+@pytest.mark.parametrize("count", [5_000, pytest.param(100_000, marks=pytest.mark.full)])
+def test_live_processes_survive_garbage_and_serve_the_next_one(context: Context, count: int) -> None:
+    receiver, upstream = start_receiver()
+    with receiver:
+        emulator, port = start_emulator(upstream)
+        with emulator:
+            for listening in (upstream, port):
+                flood(context, f"tcp://127.0.0.1:{listening}", count)
+                assert is_served(context, f"tcp://127.0.0.1:{listening}"), (emulator.said, receiver.said)
+            assert (emulator.stop(), receiver.stop()) == (0, 0)
