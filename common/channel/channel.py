@@ -10,6 +10,7 @@ not change a bit (delay lines: the last bits of a float32). Two rounds of neighb
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,14 +39,15 @@ class Truth:
 class Channel:
     """One channel for any number of streams, which fade independently of each other."""
 
-    def __init__(self, spec: ChannelSpec) -> None:
-        self._model = Model(spec)
+    def __init__(self, spec: ChannelSpec, schedule: Sequence[tuple[int, ChannelSpec]] = ()) -> None:
+        """schedule: (first air sample, channel from there on), ascending, for every stream on its own air clock."""
+        self._plan = [(0, Model(spec)), *((at, Model(later)) for at, later in schedule)]
         self._streams: OrderedDict[int, Stream] = OrderedDict()
 
     @property
     def spec(self) -> ChannelSpec:
-        """The parameters that hold now."""
-        return self._model.spec
+        """The parameters at air sample 0 of a stream that has not begun."""
+        return self._plan[0][1].spec
 
     @property
     def streams(self) -> dict[int, int]:
@@ -92,15 +94,17 @@ class Channel:
     def change(self, parameters: dict[str, Any]) -> dict[int, int]:
         """Set parameters (not the seed) from here on: stream -> first air sample that sees them.
 
-        A stream that has not been seen yet sees them from air sample 0. Raises ConfigError, and then nothing changes.
+        A stream that has not been seen yet sees them from air sample 0. What was left of a schedule is dropped.
+        Raises ConfigError, and then nothing changes.
         """
-        self._model = Model(replace(self.spec, **parameters))
-        return {number: state.change(self._model) for number, state in self._streams.items()}
+        model = Model(replace(self.spec, **parameters))
+        self._plan = [(0, model)]
+        return {number: state.change(model) for number, state in self._streams.items()}
 
     def _stream(self, number: int) -> Stream:
         state = self._streams.get(number)
         if state is None:
-            state = self._streams[number] = Stream(self._model, number)
+            state = self._streams[number] = Stream(self._plan, number)
             if len(self._streams) > _MAX_STREAMS:
                 self._streams.popitem(last=False)
         self._streams.move_to_end(number)

@@ -1,19 +1,33 @@
 """`channel-emu`: the command line of the emulator. Knows nothing about how a channel is computed."""
 
+import json
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from common.channel.options import channel_options, channel_parameters, transit_options, transit_parameters
+from common.channel.options import (
+    change_options,
+    channel_options,
+    channel_parameters,
+    transit_options,
+    transit_parameters,
+)
 from common.cli import begin, invoke, shared_options
+from common.errors import ConfigError
 
 _EPILOG = """\b
 Examples:
   channel-emu --snr 5 --fading rayleigh
   channel-emu --listen 5555 --upstream rxhost:5555 --insecure
+  channel-emu set --snr 12 --doppler 0.001
+  channel-emu --wire cf32 --listen tcp://127.0.0.1:6000 --upstream tcp://127.0.0.1:6001 \\
+              --fading tdl-a --delay-spread 100e-9 --rate 10e6
 """
+_CONTROL = click.option("--control", default="5557", show_default=True, metavar="ADDRESS", help="The control port.")
+_FILE = click.Path(path_type=Path)
 
 
 @click.group(invoke_without_command=True, context_settings={"max_content_width": 110}, epilog=_EPILOG)
@@ -21,30 +35,83 @@ Examples:
 @transit_options
 @click.option("--listen", default="5556", show_default=True, metavar="ADDRESS", help="Where transmitters connect.")
 @click.option("--upstream", default="127.0.0.1:5555", show_default=True, metavar="HOST:PORT", help="The receiver.")
+@_CONTROL
 @click.option("--insecure", is_flag=True, help="Let other hosts connect without encryption.")
 @click.option(
+    "--wire",
+    type=click.Choice(["framed", "cf32"]),
+    default="framed",
+    show_default=True,
+    help="framed: this project's link. cf32: bare complex64 samples, PULL in and PUSH out, for GNU Radio.",
+)
+@click.option("--schedule", type=_FILE, metavar="FILE", help="Changes by plan: CSV with air_sample,parameter,value.")
+@click.option(
     "--truth",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     metavar="FILE",
     help="Write what the channel did to each frame, as JSON lines. It never goes to the receiver.",
 )
+@click.option("--record", type=_FILE, metavar="FILE", help="Write the impaired samples and the truth as SigMF.")
+@click.option(
+    "--replay",
+    type=_FILE,
+    metavar="FILE",
+    help="Play a recording to --upstream instead: no transmitter, no channel; answers as JSON lines.",
+)
 @shared_options
 @click.pass_context
-def command(context: click.Context, /, log_level: str, debug: bool, **given: Any) -> None:
+def command(context: click.Context, /, log_level: str, debug: bool, **given: Any) -> None:  # fmt: skip
     """Put a radio channel between transmitters and a receiver.
 
     Every message is forwarded as it is; only the symbols of data frames go through the channel.
     """
     begin(context, log_level)
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is not None:
+        return
+    if given["replay"]:
+        _replay(given)
+    else:
         _run(given)
+
+
+@command.command("set")
+@change_options
+@_CONTROL
+def set_(**given: Any) -> None:
+    """Change a running channel; prints the first air sample of each stream that sees the change."""
+    from common.channel.control import ask
+    from common.transport.sockets import parse_peer
+
+    parameters = channel_parameters(given)
+    if not parameters:
+        raise ConfigError("set needs at least one parameter, such as --snr 12")
+    address = parse_peer(_with_host(given["control"]), "--control")
+    answer = ask(address, {"op": "set", "parameters": parameters})
+    click.echo(answer["channel"])
+    for stream, sample in answer["applied"]:
+        click.echo(f"stream {stream}: from air sample {sample}")
+
+
+@command.command("status")
+@_CONTROL
+def status(control: str) -> None:
+    """Show the channel, its streams and its counters as JSON."""
+    from common.channel.control import ask
+    from common.transport.sockets import parse_peer
+
+    answer = ask(parse_peer(_with_host(control), "--control"), {"op": "status"})
+    click.echo(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2))
 
 
 def _run(given: dict[str, Any]) -> None:
     import zmq
 
     from common.channel.channel import Channel
+    from common.channel.control import ControlPort
     from common.channel.proxy import Proxy
+    from common.channel.raw import RawWire
+    from common.channel.record import Recorder
+    from common.channel.schedule import load_schedule
     from common.channel.spec import ChannelSpec
     from common.channel.transit import TransitSpec
     from common.channel.truth import TruthLog
@@ -52,28 +119,74 @@ def _run(given: dict[str, Any]) -> None:
     from common.transport.sockets import parse_listen, parse_peer
 
     spec = ChannelSpec(**channel_parameters(given))
+    framed = given["wire"] == "framed"
+    plan = load_schedule(given["schedule"], spec) if given["schedule"] else [(0, spec)]
+    channel = Channel(plan[0][1], plan[1:])
+    if framed:
+        for _, part in plan:
+            part.require_flat()
+    elif any(given[name] for name in ("delay", "jitter", "drop", "truth")):
+        raise ConfigError("--delay, --jitter, --drop and --truth are about frames; a raw wire (--wire cf32) has none")
     transit = TransitSpec(**transit_parameters(given))
-    listen = parse_listen(given["listen"], given["insecure"])
-    upstream = parse_peer(given["upstream"], "--upstream")
+    listen, upstream = parse_listen(given["listen"], given["insecure"]), parse_peer(given["upstream"], "--upstream")
+    control_address = parse_listen(given["control"], given["insecure"] and ":" in given["control"], "--control")
+
     stop = StopFlag()
     truth = TruthLog(given["truth"]) if given["truth"] else None
+    recorder = Recorder(given["record"], spec) if given["record"] else None
     context = zmq.Context[zmq.Socket[bytes]]()
+    wire: Proxy | RawWire | None = None
+    control: ControlPort | None = None
     try:
-        proxy = Proxy(context, Channel(spec), listen, upstream, transit, truth)
-        _tell(f"listening on {proxy.address}, forwarding to {upstream}")
-        _tell(f"channel: {spec.describe()}")
+        if framed:
+            wire = Proxy(context, channel, listen, upstream, transit, truth, recorder)
+        else:
+            wire = RawWire(context, channel, listen, upstream, recorder)
+        control = ControlPort(context, control_address, channel, wire.counts, framed)
+        wire.poller.register(control.socket, zmq.POLLIN)
+        _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
+        _tell(f"channel: {channel.spec.describe()}")
         begun = time.monotonic()
-        try:
-            while not stop:
-                proxy.step()
-        finally:
-            proxy.close()
-        counts = ", ".join(f"{name} {count}" for name, count in sorted(proxy.counts.items())) or "no messages"
+        while not stop:
+            wire.step()
+            control.serve()
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(wire.counts.items())) or "no messages"
         _tell(f"stopped after {time.monotonic() - begun:.1f} s: {counts}")
     finally:
+        for opened in (wire, control, truth, recorder):
+            if opened is not None:
+                opened.close()
         context.term()
-        if truth:
-            truth.close()
+
+
+def _replay(given: dict[str, Any]) -> None:
+    import zmq
+
+    from common.channel.replay import Player, Recording, play_raw
+    from common.transport.sockets import parse_peer
+
+    recording = Recording(given["replay"])
+    upstream = parse_peer(given["upstream"], "--upstream")
+    context = zmq.Context[zmq.Socket[bytes]]()
+    try:
+        if given["wire"] == "cf32":
+            _tell(f"played {play_raw(context, upstream, recording, 10.0)} samples to {upstream}")
+            return
+        player = Player(context, upstream)
+        try:
+            for result in player.play(recording):
+                click.echo(json.dumps({
+                    "seq": result.seq, "round": result.round, "status": result.status.name,
+                    "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
+                }))  # fmt: skip
+        finally:
+            player.close()
+    finally:
+        context.term()
+
+
+def _with_host(address: str) -> str:
+    return address if ":" in address else f"127.0.0.1:{address}"
 
 
 def _tell(line: str) -> None:
@@ -84,4 +197,6 @@ def _tell(line: str) -> None:
 
 def main() -> None:
     """Entry point of the `channel-emu` script."""
+    # One thread of linear algebra: the products are small, and waiting threads would cost more than they bring.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     invoke(command, "CHANNEL_EMU")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -12,67 +12,106 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LIGHT_SPEED = 299_792_458.0
 
-_CHANNEL: tuple[tuple[str, str, Any, Any, str], ...] = (
-    ("--snr", "DB", float, 10.0, "Average Es/N0 in dB over all fading; inf for no noise."),
-    ("--fading", "MODEL", str, "none", "none, block-rayleigh, rayleigh, rician."),
-    ("--doppler", "FDTS", float, 7.8e-5, "Maximum Doppler shift in cycles per symbol, fd * Ts."),
-    ("--spectrum", "NAME", str, "jakes", "Doppler spectrum: jakes, flat, rounded, bell, gaussian or a CSV file."),
-    ("--k-factor", "K", float, 4.0, "rician: power of the line of sight over the scattered power, 0 and up."),
-    ("--los-doppler", "RATIO", float, 0.7, "rician: Doppler of the line of sight in units of fd, -1 to 1."),
-    ("--los-phase", "DEG", float, 0.0, "rician: phase of the line of sight at the start."),
-    ("--coherence", "SYMBOLS", int, 128, "block-rayleigh: symbols that share one gain."),
-    ("--seed", "N", int, 0, "Another seed is another channel; the same seed is the same channel."),
-)
-_SPEED = (
-    (("--speed",), "M/S", "Instead of --doppler: speed in m/s, with --carrier and --rate."),
-    (("--carrier", "--fc"), "HZ", "Carrier frequency, for --speed."),
-    (("--rate", "--fs"), "HZ", "Symbols per second, for --speed."),
-)
-_TRANSIT = (
-    ("--delay", "MS", 0.0, "Delay every message on its way to the receiver."),
-    ("--jitter", "MS", 0.0, "Delay each data frame by 0 to so much more."),
-    ("--drop", "P", 0.0, "Lose data frames with this probability."),
-    ("--burst", "N", 0.0, "Mean number of losses in a row (Gilbert-Elliott); 0 loses frames one by one."),
+
+class Flag(NamedTuple):
+    """One flag: how it is typed, the field of ChannelSpec or TransitSpec that it sets, and its default."""
+
+    name: str
+    field: str
+    metavar: str
+    default: float | int | str
+    text: str
+
+
+CHANNEL = (
+    Flag("--snr", "snr_db", "DB", 10.0, "Average Es/N0 in dB over all fading; inf for no noise."),
+    Flag("--fading", "fading", "MODEL", "none",
+         "none, block-rayleigh, rayleigh, rician, nakagami; on a raw wire also tdl-a to tdl-e, epa, eva, etu or a CSV "
+         "file with columns delay_ns,power_db."),
+    Flag("--doppler", "doppler", "FDTS", 7.8e-5, "Maximum Doppler shift in cycles per symbol, fd * Ts."),
+    Flag("--spectrum", "spectrum", "NAME", "jakes",
+         "Doppler spectrum: jakes, flat, rounded, bell, gaussian or a CSV file with columns nu,density."),
+    Flag("--k-factor", "k_factor_db", "K", 4.0, "rician: power of the line of sight over the scattered, 0 and up."),
+    Flag("--los-doppler", "los_doppler", "RATIO", 0.7, "Doppler of a line of sight in units of fd, -1 to 1."),
+    Flag("--los-phase", "los_phase", "DEG", 0.0, "rician: phase of the line of sight at the start."),
+    Flag("--coherence", "coherence", "SYMBOLS", 128, "block-rayleigh: symbols that share one gain."),
+    Flag("--nakagami-m", "nakagami_m", "M", 1.0, "nakagami: 0.5 to 50; 1 is rayleigh, more fades less."),
+    Flag("--delay-spread", "delay_spread", "S", 100e-9, "tdl: rms delay spread in seconds."),
+    Flag("--rate", "rate", "HZ", 0.0, "Symbols per second: for delay profiles and --speed."),
+    Flag("--cfo", "cfo", "CYCLES", 0.0, "Carrier frequency offset in cycles per symbol; on a raw wire only."),
+    Flag("--shadowing", "shadowing_db", "DB", 0.0, "Standard deviation of log-normal shadowing."),
+    Flag("--shadowing-length", "shadowing_length", "SYMBOLS", 1e5, "Symbols after which shadowing is new (1/e)."),
+    Flag("--phase-noise", "phase_noise", "CYCLES", 0.0, "Linewidth of the oscillator in cycles per symbol."),
+    Flag("--pa-backoff", "pa_backoff_db", "DB", math.inf, "Saturation of the amplifier (Rapp) over the mean power."),
+    Flag("--pa-smoothness", "pa_smoothness", "P", 3.0, "Rapp's p: how sharply the amplifier saturates."),
+    Flag("--iq-gain", "iq_gain_db", "DB", 0.0, "IQ imbalance of the receiver in amplitude."),
+    Flag("--iq-phase", "iq_phase", "DEG", 0.0, "IQ imbalance of the receiver in phase."),
+    Flag("--snr-trace", "snr_trace", "FILE", "", "SNR over time: CSV with columns air_sample,snr_db, or .npz."),
+    Flag("--cir-trace", "cir_trace", "FILE", "", "Gain over time: CSV with columns air_sample,re,im, or .npz."),
+    Flag("--seed", "seed", "N", 0, "Another seed is another channel; the same seed is the same channel."),
+)  # fmt: skip
+TRANSIT = (
+    Flag("--delay", "delay_ms", "MS", 0.0, "Delay every message on its way to the receiver."),
+    Flag("--jitter", "jitter_ms", "MS", 0.0, "Delay each data frame by 0 to so much more."),
+    Flag("--drop", "drop", "P", 0.0, "Lose data frames with this probability."),
+    Flag("--burst", "burst", "N", 0.0, "Mean number of losses in a row (Gilbert-Elliott); 0 loses one by one."),
 )
 
 
 def channel_options(command: F) -> F:
     """Add the flags that make a ChannelSpec."""
-    for names, metavar, text in reversed(_SPEED):
-        command = click.option(*names, type=float, metavar=metavar, help=text)(command)
-    for flag, metavar, kind, default, text in reversed(_CHANNEL):
-        command = click.option(flag, type=kind, metavar=metavar, default=default, show_default=True, help=text)(command)
-    return command
+    return _speed_options(_add(command, CHANNEL, with_defaults=True))
+
+
+def change_options(command: F) -> F:
+    """The same flags, but none has a default: what is not given stays as it is. The seed cannot change."""
+    return _speed_options(_add(command, CHANNEL[:-1], with_defaults=False))
 
 
 def transit_options(command: F) -> F:
     """Add the flags that make a TransitSpec."""
-    for flag, metavar, default, text in reversed(_TRANSIT):
-        command = click.option(
-            flag, type=float, metavar=metavar, default=default, show_default=True, help=text
-        )(command)  # fmt: skip
-    return command
+    return _add(command, TRANSIT, with_defaults=True)
 
 
 def channel_parameters(given: dict[str, Any]) -> dict[str, Any]:
     """Values of the channel flags -> fields of ChannelSpec; flags that are missing or None are left out."""
-    values = {}
-    for flag, *_ in _CHANNEL:
-        name = flag[2:].replace("-", "_")
-        if given.get(name) is not None:
-            values[name] = given[name]
-    if "snr" in values:
-        values["snr_db"] = values.pop("snr")
-    if "k_factor" in values:
-        values["k_factor_db"] = _k_factor_db(values.pop("k_factor"))
+    values = _collect(given, CHANNEL)
+    if "k_factor_db" in values:
+        values["k_factor_db"] = _k_factor_db(values["k_factor_db"])
     if given.get("speed") is not None:
         values["doppler"] = _doppler(given["speed"], given.get("carrier"), given.get("rate"))
+    if values.get("cir_trace") and values.get("fading", "none") == "none":
+        values["fading"] = "trace"
     return values
 
 
-def transit_parameters(given: dict[str, Any]) -> dict[str, float]:
+def transit_parameters(given: dict[str, Any]) -> dict[str, Any]:
     """Values of the transit flags -> fields of TransitSpec."""
-    return {"delay_ms": given["delay"], "jitter_ms": given["jitter"], "drop": given["drop"], "burst": given["burst"]}
+    return _collect(given, TRANSIT)
+
+
+def _variable(flag: Flag) -> str:
+    return flag.name[2:].replace("-", "_")
+
+
+def _collect(given: dict[str, Any], flags: tuple[Flag, ...]) -> dict[str, Any]:
+    return {flag.field: given[_variable(flag)] for flag in flags if given.get(_variable(flag)) is not None}
+
+
+def _add(command: F, flags: tuple[Flag, ...], with_defaults: bool) -> F:
+    for flag in reversed(flags):
+        default = flag.default if with_defaults else None
+        command = click.option(
+            flag.name, type=type(flag.default), metavar=flag.metavar, default=default, help=flag.text,
+            show_default=with_defaults and flag.default != "",
+        )(command)  # fmt: skip
+    return command
+
+
+def _speed_options(command: F) -> F:
+    command = click.option("--carrier", type=float, metavar="HZ", help="Carrier frequency, for --speed.")(command)
+    text = "Instead of --doppler: speed in m/s, with --carrier and --rate."
+    return click.option("--speed", type=float, metavar="M/S", help=text)(command)
 
 
 def _k_factor_db(ratio: float) -> float:
@@ -83,11 +122,11 @@ def _k_factor_db(ratio: float) -> float:
 
 def _doppler(speed: float, carrier: float | None, rate: float | None) -> float:
     """fd Ts = v fc / (c fs)."""
-    if carrier is None or rate is None:
+    if not carrier or not rate:
         raise ConfigError("--speed needs --carrier and --rate, both in Hz")
-    for flag, value in (("--carrier", carrier), ("--rate", rate)):
+    for name, value in (("--carrier", carrier), ("--rate", rate)):
         if not 0.0 < value < 1e15:
-            raise ConfigError(f"{flag} {value:g} must be above 0 Hz")
-    if not speed >= 0.0:
+            raise ConfigError(f"{name} {value:g} must be above 0 Hz")
+    if not 0.0 <= speed < LIGHT_SPEED:
         raise ConfigError(f"--speed {speed:g} must be 0 m/s or more")
     return speed * carrier / (LIGHT_SPEED * rate)

@@ -15,6 +15,7 @@ import numpy as np
 import zmq
 
 from common.channel.channel import Channel
+from common.channel.record import Recorder
 from common.channel.transit import Fate, OnTheWay, TransitSpec
 from common.channel.truth import TruthLog
 from common.errors import ProtocolError
@@ -52,12 +53,15 @@ class Proxy:
         upstream: str,
         transit: TransitSpec | None = None,
         truth: TruthLog | None = None,
+        recorder: Recorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        channel.spec.require_flat()
         self.channel = channel
         self.counts: Counter[str] = Counter()
         self._transit = transit or TransitSpec()
         self._truth = truth
+        self._recorder = recorder
         self._clock = clock
         self._fates: dict[int, Fate] = {}
         self._on_the_way: OnTheWay[Parts] = OnTheWay()
@@ -121,13 +125,15 @@ class Proxy:
                 if fate.lost():
                     self.counts["lost"] += 1
                     return
-                parts = [*envelope, body[0], body[1], self._impair(head, body[2])]
+                parts = [*envelope, body[0], body[1], self._impair(head, body[1], body[2])]
             except ProtocolError as error:
                 self._refuse(error)
                 self._tell(envelope, body[1])
                 return
             delay_s += fate.jitter_s()
             self.counts["data"] += 1
+        elif self._recorder and body[0][3] == Kind.HELLO:
+            self._recorder.hello(body)
         if delay_s:
             self._on_the_way.put(parts, self._clock() + delay_s)
         else:
@@ -143,7 +149,7 @@ class Proxy:
             raise ProtocolError("payload_size", f"{len(body[2])} bytes are no complex64 symbols")
         return head
 
-    def _impair(self, head: DataHead, payload: bytes) -> bytes:
+    def _impair(self, head: DataHead, header: bytes, payload: bytes) -> bytes:
         x = np.frombuffer(payload, "<c8")
         power = float(np.vdot(x, x).real) / x.size
         if not power <= MAX_POWER:  # not a number or infinite as well
@@ -151,6 +157,8 @@ class Proxy:
         y, truth = self.channel.apply(head.stream, head.air_start, x, head.round)
         if self._truth:
             self._truth.write(head, truth)
+        if self._recorder:
+            self._recorder.frame(head, header, y, truth)
         return payload if y is x else y.tobytes()
 
     def _fate(self, stream: int) -> Fate:

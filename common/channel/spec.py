@@ -130,6 +130,14 @@ class ChannelSpec:
             return f"fading {self.fading} (several delays)"
         return f"cfo {self.cfo:g}" if self.cfo else ""
 
+    def require_flat(self) -> None:
+        """Raise ConfigError where frames cannot use this channel."""
+        if self.raw_only:
+            raise ConfigError(
+                f"{self.raw_only} works on a raw wire only (--wire cf32): a single-carrier frame with a one-tap "
+                "equaliser cannot use it"
+            )
+
     def describe(self) -> str:
         """One line for people: SNR, fading, and all that differs from the defaults."""
         snr = "no noise" if self.snr_db == math.inf else f"SNR {self.snr_db:g} dB"

@@ -6,6 +6,7 @@ Stream     the segments of one stream, its noise, and how far it has come
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -120,21 +121,26 @@ class Segment:
 class Stream:
     """One stream: its segments of constant parameters, its noise, and how far it has come."""
 
-    def __init__(self, model: Model, number: int) -> None:
+    def __init__(self, plan: Sequence[tuple[int, Model]], number: int) -> None:
+        """plan: (first air sample, model from there on), ascending, the first at 0."""
         self._number = number
-        self._seed = model.spec.seed
+        self._seed = plan[0][1].spec.seed
         self._noise: dict[int, WhiteNoise] = {}
-        self._segments = [Segment(model, number, 0, None)]
+        self._segments: list[Segment] = []
+        for start, model in plan:
+            self._append(start, model)
         self._past = np.zeros(_PAST, np.complex64)
         self.end = 0
 
     def change(self, model: Model) -> int:
         """Use `model` from the first air sample that nothing was sent at yet, which is returned."""
-        last = self._segments[-1]
-        if last.start == self.end and last.start > 0:
-            self._segments.pop()
-        self._segments.append(Segment(model, self._number, self.end, last))
+        self._append(self.end, model)
         return self.end
+
+    def _append(self, start: int, model: Model) -> None:
+        before = [segment for segment in self._segments if segment.start <= start]
+        segment = Segment(model, self._number, start, before[-1] if before else None)
+        self._segments = [old for old in before if old.start < start] + [segment]
 
     def pieces(self, start: int, count: int) -> list[tuple[Segment, int, int]]:
         """(segment, start, count) of each part of the air samples that has constant parameters."""

@@ -1,5 +1,6 @@
 """`channel-emu` as typed: starts without torch, stops cleanly, and says in one line what is wrong."""
 
+import json
 import os
 import re
 import signal
@@ -10,12 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from common.channel.options import CHANNEL, TRANSIT, channel_parameters, transit_parameters
+from common.channel.spec import ChannelSpec
+from common.channel.transit import TransitSpec
+
 EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*EMULATOR, *words], capture_output=True, text=True, timeout=30, env={**os.environ, **environment}
+        [*EMULATOR, "--control", "0", *words],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, **environment},
     )
 
 
@@ -34,6 +43,16 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (["--upstream", "nowhere"], "--upstream"),
         (["--unknown"], "--unknown"),
         (["--truth", "/nonexistent/file"], "--truth"),
+        (["--fading", "tdl-a", "--rate", "1e6"], "raw wire only (--wire cf32)"),
+        (["--cfo", "0.01"], "raw wire only (--wire cf32)"),
+        (["--wire", "cf32", "--fading", "tdl-a"], "give the rate"),
+        (["--wire", "cf32", "--fading", "tdl-a", "--rate", "1e6", "--delay-spread", "-1e-9"], "delay_spread -1e-09"),
+        (["--wire", "cf32", "--drop", "0.1"], "a raw wire (--wire cf32) has none"),
+        (["--schedule", "missing.csv"], "missing.csv cannot be read"),
+        (["--snr-trace", "missing.csv"], "missing.csv cannot be read"),
+        (["--record", "/nonexistent/file"], "--record"),
+        (["--replay", "/nonexistent/file"], "--replay"),
+        (["--control", "0.0.0.0:5557"], "--control"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(words: list[str], says: str) -> None:
@@ -55,7 +74,9 @@ def test_a_port_that_is_taken_is_one_line_and_exit_2() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_what_it_does_and_stops_cleanly(number: int) -> None:
     process = subprocess.Popen(
-        [*EMULATOR, "--snr", "5", "--fading", "rayleigh", "--listen", "0"], stderr=subprocess.PIPE, text=True
+        [*EMULATOR, "--snr", "5", "--fading", "rayleigh", "--listen", "0", "--control", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stderr is not None
     head = [process.stderr.readline() for _ in range(2)]
@@ -86,3 +107,37 @@ def test_starting_does_not_import_torch_or_scipy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=30)
     assert done.stdout.strip() == "[]"
+
+
+def test_flags_have_the_defaults_of_the_channel() -> None:
+    given = {flag.name[2:].replace("-", "_"): flag.default for flag in CHANNEL}
+    assert ChannelSpec(**channel_parameters(given)) == ChannelSpec()
+    given = {flag.name[2:]: flag.default for flag in TRANSIT}
+    assert TransitSpec(**transit_parameters(given)) == TransitSpec()
+
+
+def test_speed_makes_doppler() -> None:
+    found = channel_parameters({"speed": 30.0, "carrier": 2.6e9, "rate": 1.92e6})
+    assert found["doppler"] == pytest.approx(1.3551e-4, rel=1e-4)
+
+
+def test_set_and_status_speak_to_a_running_emulator() -> None:
+    process = subprocess.Popen(
+        [*EMULATOR, "--snr", "5", "--listen", "0", "--control", "0"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    address = re.search(r"control on tcp://(\S+)", process.stderr.readline())
+    assert address
+    changed = subprocess.run([*EMULATOR, "set", "--control", address[1], "--snr", "12", "--doppler", "0.001"],
+                             capture_output=True, text=True, timeout=30)  # fmt: skip
+    refused = subprocess.run([*EMULATOR, "set", "--control", address[1], "--snr", "999"],
+                             capture_output=True, text=True, timeout=30)  # fmt: skip
+    empty = subprocess.run([*EMULATOR, "set", "--control", address[1]], capture_output=True, text=True, timeout=30)
+    shown = subprocess.run([*EMULATOR, "status", "--control", address[1]], capture_output=True, text=True, timeout=30)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert changed.stdout.strip() == "SNR 12 dB, fading none, doppler 0.001"
+    assert (refused.returncode, empty.returncode) == (2, 2)
+    assert "snr_db 999 is outside" in refused.stderr
+    assert "at least one parameter" in empty.stderr
+    assert json.loads(shown.stdout)["channel"] == "SNR 12 dB, fading none, doppler 0.001"

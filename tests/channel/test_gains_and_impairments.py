@@ -22,9 +22,9 @@ def unit(n: int) -> np.ndarray:
     return np.exp(0.37j * np.arange(n) ** 2).astype(np.complex64)
 
 
-@pytest.mark.parametrize("m", [0.5, 0.8, 1.0, 2.5, 10.0])
+@pytest.mark.parametrize("m", [0.5, 1.0, 4.0])
 def test_nakagami_envelope(m: float) -> None:
-    power = np.abs(gain(1_000_000, fading="nakagami", nakagami_m=m, doppler=0.02)) ** 2
+    power = np.abs(gain(400_000, fading="nakagami", nakagami_m=m, doppler=0.02)) ** 2
     assert power.mean() == pytest.approx(1.0, abs=0.03)
     assert stats.kstest(power, stats.gamma(m, scale=1 / m).cdf).statistic < 0.012
 

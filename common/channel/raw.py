@@ -1,0 +1,104 @@
+"""Raw wire: bare complex64 samples in, bare complex64 samples out, as GNU Radio's ZeroMQ blocks send them.
+
+Knows nothing about frames, sessions or this project's protocol.
+
+    PULL (bound) --> [ channel, stream 0, air clock = samples so far ] --> PUSH (connected)
+
+Every message is answered with one of the same length, at once. Nothing is dropped: while nobody takes the output, no
+input is read, and the sender waits.
+"""
+
+from collections import Counter
+
+import numpy as np
+import zmq
+
+from common.channel.channel import Channel
+from common.channel.record import Recorder
+from common.transport.sockets import bind, connect, make_socket
+
+_BUFFER_BYTES = 1 << 20
+_BURST = 32
+
+
+class RawWire:
+    """The two sockets and the channel between them. `counts`: messages, samples, and what could not be read."""
+
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        channel: Channel,
+        listen: str,
+        upstream: str,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.channel = channel
+        self.counts: Counter[str] = Counter()
+        self._recorder = recorder
+        self._clock = 0
+        self._pending: zmq.Frame | np.ndarray | None = None
+        self._in = make_socket(context, zmq.PULL, "emu")
+        self._out = make_socket(context, zmq.PUSH, "emu")
+        for socket in (self._in, self._out):
+            socket.setsockopt(zmq.MAXMSGSIZE, -1)  # any message size
+            socket.setsockopt(zmq.SNDBUF, _BUFFER_BYTES)
+            socket.setsockopt(zmq.RCVBUF, _BUFFER_BYTES)
+        try:
+            self.address = bind(self._in, listen)
+            connect(self._out, upstream, "--upstream")
+        except BaseException:
+            self.close()
+            raise
+        self.poller = zmq.Poller()
+        self.poller.register(self._in, zmq.POLLIN)
+
+    def step(self, timeout_ms: int = 200) -> None:
+        """Wait for something to do, at most `timeout_ms`, and do it."""
+        self.poller.poll(timeout_ms)
+        for _ in range(_BURST):
+            if not (self._flush() and self._take()):
+                return
+
+    def close(self) -> None:
+        """Close both sockets."""
+        self._in.close(0)
+        self._out.close(0)
+
+    def _flush(self) -> bool:
+        """Send what is pending; False while nobody takes it. Then only room at the output ends the next wait."""
+        if self._pending is None:
+            return True
+        try:
+            self._out.send(self._pending, zmq.NOBLOCK, copy=False)  # type: ignore[arg-type]  # any buffer will do
+        except zmq.Again:
+            if self._in in self.poller:
+                self.poller.unregister(self._in)
+            self.poller.register(self._out, zmq.POLLOUT)
+            return False
+        self._pending = None
+        if self._out in self.poller:
+            self.poller.unregister(self._out)
+            self.poller.register(self._in, zmq.POLLIN)
+        return True
+
+    def _take(self) -> bool:
+        """Read one message and put its answer into `pending`; False where none waits."""
+        try:
+            frames = self._in.recv_multipart(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return False
+        if len(frames) != 1 or len(frames[0]) % 8:
+            self.counts["not_complex64"] += 1
+            return True
+        if not len(frames[0]):
+            self._pending = frames[0]
+            return True
+        x = np.frombuffer(frames[0].buffer, "<c8")
+        y = self.channel.transform(0, self._clock, x)
+        if self._recorder:
+            self._recorder.samples(0, self._clock, y, self.channel.truth(0, self._clock, x))
+        self._clock += x.size
+        self.counts["messages"] += 1
+        self.counts["samples"] += x.size
+        self._pending = frames[0] if y is x else y
+        return True

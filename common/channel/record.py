@@ -1,0 +1,105 @@
+"""Recordings in SigMF: the impaired samples, with the truth about each frame as an annotation.
+
+Knows nothing about sockets. NAME.sigmf-data holds complex64 little endian, NAME.sigmf-meta describes it; any SigMF tool
+reads both. Keys in the namespace `semlink` are what a playback needs: where each frame belongs on the air clock, its
+header, and the greeting that opened its session.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from common.channel.channel import Truth
+from common.channel.spec import ChannelSpec
+from common.channel.stream import Symbols
+from common.errors import ConfigError, ProtocolError
+from common.protocol.frames import DataHead, decode
+from common.protocol.messages import Hello, Kind
+
+_SUFFIXES = (".sigmf-data", ".sigmf-meta", ".sigmf")
+
+
+def recording_paths(path: Path) -> tuple[Path, Path]:
+    """Data and meta file of a recording that is named with or without a SigMF ending."""
+    base = path.with_suffix("") if path.suffix in _SUFFIXES else path
+    return base.with_name(base.name + ".sigmf-data"), base.with_name(base.name + ".sigmf-meta")
+
+
+class Recorder:
+    """Writes samples as they come, and the description when it is closed."""
+
+    def __init__(self, path: Path, spec: ChannelSpec) -> None:
+        try:
+            import sigmf  # noqa: F401  # seen here, so that a missing library is told before the run and not after it
+        except ImportError:
+            raise ConfigError("--record needs the sigmf library: pip install 'semlink[record]'") from None
+        self._data_path, self._meta_path = recording_paths(path)
+        try:
+            self._file: BinaryIO = self._data_path.open("wb")
+        except OSError as error:
+            raise ConfigError(f"--record {path}: {error.strerror}") from None
+        self._spec = spec
+        self._count = 0
+        self._hellos: dict[bytes, bytes] = {}
+        self._annotations: list[tuple[int, int, dict[str, Any]]] = []
+
+    def hello(self, body: Sequence[bytes]) -> None:
+        """Keep the header of a HELLO: a playback of its session says it again."""
+        try:
+            message = decode(body, (Kind.HELLO,))
+        except ProtocolError:
+            return  # the receiver will say what is wrong with it
+        if isinstance(message, Hello):
+            self._hellos[message.session] = body[1]
+
+    def frame(self, head: DataHead, header: bytes, y: Symbols, truth: Truth) -> None:
+        """Add the samples of one DATA frame."""
+        more = {
+            "semlink:session": head.session.hex(),
+            "semlink:seq": head.seq,
+            "semlink:round": head.round,
+            "semlink:hello": self._hellos.get(head.session, b"").hex(),
+            "semlink:header": header.hex(),
+        }
+        self.samples(head.stream, head.air_start, y, truth, more)
+
+    def samples(
+        self, stream: int, air_start: int, y: Symbols, truth: Truth, more: dict[str, Any] | None = None
+    ) -> None:
+        """Add y, complex64 [S], which left the channel at `air_start`."""
+        notes: dict[str, Any] = {
+            "semlink:stream": stream,
+            "semlink:air_start": air_start,
+            "semlink:h_re": truth.h.real,
+            "semlink:h_im": truth.h.imag,
+            "semlink:power": truth.power,
+            **(more or {}),
+        }
+        if math.isfinite(truth.snr_inst_db):
+            notes["semlink:snr_inst_db"] = truth.snr_inst_db
+        self._file.write(y.tobytes())
+        self._annotations.append((self._count, y.size, notes))
+        self._count += y.size
+
+    def close(self) -> None:
+        """Finish the data and write the description."""
+        from sigmf import SigMFFile
+
+        self._file.close()
+        about: dict[str, Any] = {
+            "core:datatype": "cf32_le",
+            "core:description": f"semlink channel: {self._spec.describe()}",
+            "core:recorder": "semlink channel-emu",
+            "core:extensions": [{"name": "semlink", "version": "1.0.0", "optional": True}],
+        }
+        if self._spec.rate:
+            about["core:sample_rate"] = self._spec.rate
+        if not self._count:  # the library cannot describe an empty file
+            self._data_path.unlink()
+            return
+        recording = SigMFFile(data_file=str(self._data_path), global_info=about)
+        recording.add_capture(0)
+        for start, length, notes in self._annotations:
+            recording.add_annotation(start, length, metadata=notes)
+        recording.tofile(str(self._meta_path), overwrite=True)

@@ -1,0 +1,54 @@
+"""A plan changes every stream at the air sample that it says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.channel.channel import Channel
+from common.channel.schedule import load_schedule
+from common.channel.spec import ChannelSpec
+from common.errors import ConfigError
+
+
+def test_a_plan_acts_on_every_stream_at_its_sample(tmp_path: Path) -> None:
+    path = tmp_path / "plan.csv"
+    path.write_text("air_sample,parameter,value\n0,snr,20\n30000,snr,0\n30000,k-factor,2\n60000,snr,inf\n")
+    plan = load_schedule(path, ChannelSpec(snr_db=5.0))
+    assert [at for at, _ in plan] == [0, 30_000, 60_000]
+    assert plan[1][1].k_factor_db == pytest.approx(3.01, abs=0.01)
+    channel = Channel(plan[0][1], plan[1:])
+    x = np.ones(90_000, np.complex64)
+    for stream in (0, 9):
+        y = channel.transform(stream, 0, x)
+        power = [np.mean(np.abs(part) ** 2) for part in np.split(y - x, 3)]
+        assert power[0] == pytest.approx(0.01, rel=0.05)
+        assert power[1] == pytest.approx(1.0, rel=0.05)
+        assert power[2] == 0.0
+
+
+def test_a_live_change_ends_the_plan() -> None:
+    spec = ChannelSpec(snr_db=10.0)
+    channel = Channel(spec, [(1000, ChannelSpec(snr_db=0.0))])
+    channel.transform(0, 0, np.ones(500, np.complex64))
+    assert channel.change({"snr_db": 30.0}) == {0: 500}
+    y = channel.transform(0, 500, np.ones(10_000, np.complex64))
+    assert np.mean(np.abs(y - 1) ** 2) == pytest.approx(1e-3, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0,loudness,3\n", "'loudness' is no parameter"),
+        ("0,snr,loud\n", "is not air_sample,parameter,value"),
+        ("9,snr,1\n3,snr,2\n", "sort the rows"),
+        ("-3,snr,2\n", "below 0"),
+        ("0,doppler,7\n", "doppler 7 is outside"),
+        ("0,snr\n", "2 columns"),
+    ],
+)
+def test_a_wrong_plan_is_named(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "plan.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        load_schedule(path, ChannelSpec())
