@@ -123,7 +123,9 @@ def start_receiver(*arguments: str, listen: str = "0") -> tuple[Command, int]:
 
 def start_emulator(upstream: int, *arguments: str, listen: str = "0") -> tuple[Command, int]:
     """`channel-emu` in front of the receiver at port `upstream` -> (process, port)."""
-    emulator = Command("channel-emu", "--listen", listen, "--upstream", f"127.0.0.1:{upstream}", *arguments)
+    emulator = Command(
+        "channel-emu", "--listen", listen, "--control", "0", "--upstream", f"127.0.0.1:{upstream}", *arguments
+    )
     return _ready(emulator)
 
 

@@ -57,7 +57,9 @@ def test_any_start_order_works(start: Start, tiny_pair: Path) -> None:
     emulator_port, receiver_port = free_port(), free_port()
     model = ("--model", str(tiny_pair))
     transmitter = start("sctx", "--peer", f"127.0.0.1:{emulator_port}", *model, "--count", "20", "--json")
-    start("channel-emu", "--listen", str(emulator_port), "--upstream", f"127.0.0.1:{receiver_port}").port()
+    start(
+        "channel-emu", "--control", "0", "--listen", str(emulator_port), "--upstream", f"127.0.0.1:{receiver_port}"
+    ).port()
     start("scrx", "--listen", str(receiver_port), *model)
     assert finish(transmitter)[1]["answered"] == 20
 
@@ -102,7 +104,16 @@ def test_killing_and_restarting_any_process_ends_in_a_completed_run(victim: str,
     model = ("--model", str(tiny_pair))
     commands = {
         "scrx": ("--listen", str(receiver_port), *model),
-        "channel-emu": ("--listen", str(emulator_port), "--upstream", f"127.0.0.1:{receiver_port}", "--snr", "10"),
+        "channel-emu": (
+            "--control",
+            "0",
+            "--listen",
+            str(emulator_port),
+            "--upstream",
+            f"127.0.0.1:{receiver_port}",
+            "--snr",
+            "10",
+        ),
         "sctx": ("--peer", f"127.0.0.1:{emulator_port}", *model, "--count", "120", "--fps", "60", "--json"),
     }
     running = {name: start(name, *arguments) for name, arguments in commands.items()}
@@ -128,7 +139,7 @@ def test_sigterm_ends_each_process_with_zero(name: str, start: Start, tiny_pair:
         assert receiver.stop() == 0
         return
     if name == "channel-emu":
-        emulator = start("channel-emu", "--listen", "0", "--upstream", f"127.0.0.1:{port}")
+        emulator = start("channel-emu", "--control", "0", "--listen", "0", "--upstream", f"127.0.0.1:{port}")
         emulator.port()
         assert emulator.stop() == 0
         return
