@@ -4,6 +4,7 @@ Knows nothing about how any of the three works: it starts the commands as a pers
 """
 
 import json
+import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -194,6 +195,7 @@ def main() -> None:
     """Entry point: one line and an exit code instead of a traceback."""
     from common.cli import invoke
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the three processes are stopped then, too
     invoke(command, "SEMLINK_DEMO", sys.argv[1:])
 
 

@@ -22,7 +22,7 @@ STOP_S = 10.0
 
 
 class Command:
-    """One command, such as `Command("scrx", "--listen", "0")`. Leaves no process behind, whatever happens.
+    """One command, such as `Command("scrx", "--listen", "0")`; as a context manager it leaves no process behind.
 
     Standard output is read by `lines`; standard error is kept (its last 200 lines) and searched by `wait_for`.
     """
@@ -72,7 +72,8 @@ class Command:
     def lines(self) -> Iterator[str]:
         """Lines of standard output until it ends."""
         assert self.process.stdout is not None
-        yield from self.process.stdout
+        for line in self.process.stdout:  # noqa: UP028  # not `yield from`, which would close the pipe when the caller stops early
+            yield line
 
     def wait(self, timeout_s: float) -> int:
         """Wait for it to end by itself and return its exit code. Raises SemlinkError."""
