@@ -47,7 +47,7 @@ def run_direct(
         rate = decision.rate
         symbols = transmit.modulate(transmit.encode(image[None]), decision.told_snr_db)[0]
         received, _ = channel.apply(stream, air, transmit.frame(symbols, 0, decision.rate))
-        (decoded,) = receive.receive([Received("direct", received, air, 0, decision.rate, ("classify",))])
+        (decoded,) = receive.receive([Received("direct", seq, received, air, 0, decision.rate, ("classify",))])
         seen, answer = decoded.estimate, decoded.outputs["classify"]
         report = Report(seen.snr_inst_db, seen.snr_avg_db, seen.inst_error_db, seen.fd, air, 0)
         sent = layout.rates[decision.rate]

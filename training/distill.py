@@ -99,7 +99,7 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
     from training.oracle import pick_device
     from training.student import Shapes, Student
 
-    device = pick_device(request.device)
+    device = pick_device(request.device, recipe.threads)
     train, validation, preprocess = load_data(recipe, request.dataset)
     console.print(f"data: {request.dataset}, {len(train)} to train on, {len(validation)} to validate")
     soft = soft_labels(recipe, request, train, device, console)
@@ -141,10 +141,11 @@ def soft_labels(
     from training.knowledge import MANIFEST, open_store
     from training.loop import wait
     from training.oracle import identify, load_oracle
-    from training.teacher import train_teacher
+    from training.pretrain import train_teacher
 
     if recipe.loss.hard == 1:
         return None
+    codec.check(recipe.encoding, len(train.classes))
     if request.store and (request.store / MANIFEST).is_file() and not request.teacher and not request.online:
         return _ready_store(recipe, request.store, train, console)
     folder = BUILD / "teachers" / recipe.name
@@ -165,7 +166,9 @@ def soft_labels(
         if store.views >= recipe.views:
             console.print(f"store: re-using {where} ({store.views} views)")
             return store
-    return generate(where, plan, recipe.views, train, load_oracle(teacher, train.classes, device, dtype), console)
+    return generate(
+        where, plan, range(recipe.views), train, load_oracle(teacher, train.classes, device, dtype), console
+    )
 
 
 def _ready_store(recipe: "Recipe", folder: Path, train: ImageSet, console: Console) -> "Store":

@@ -40,15 +40,20 @@ def plan_for(
                 encoding, shard)  # fmt: skip
 
 
-def generate(folder: Path, plan: Plan, views: int, images: ImageSet, oracle: Oracle, console: Console) -> Store | None:
-    """Make every missing shard of views 0..views-1 and seal the store. Process r of n makes shards r, r + n, ...
+def generate(
+    folder: Path, plan: Plan, which: range, images: ImageSet, oracle: Oracle, console: Console
+) -> Store | None:
+    """Make every missing shard of these views and seal the store. Process r of n makes shards r, r + n, ...
 
     Returns the store on process 0, None on the others (they wait until it is sealed).
     """
     rank, world = process()
+    held: set[int] = set()
     if (folder / MANIFEST).is_file():
-        open_store(folder).plan.refuse(plan, folder)
-    work = [(view, start, stop) for view in range(views) for start, stop in plan.ranges()]
+        found = open_store(folder)
+        plan.refuse(found.plan, folder)
+        held = set(found.present)
+    work = [(view, start, stop) for view in which for start, stop in plan.ranges()]
     missing = [one for one in work[rank::world] if not finished(folder, plan, *one)]
     if len(missing) < len(work[rank::world]):
         console.print(f"store: {len(work[rank::world]) - len(missing)} shards are there already")
@@ -57,7 +62,7 @@ def generate(folder: Path, plan: Plan, views: int, images: ImageSet, oracle: Ora
             _shard(folder, plan, view, start, stop, images, oracle)
             advance()
     wait()
-    store = seal(folder, plan, views) if rank == 0 else None
+    store = seal(folder, plan, held.union(which)) if rank == 0 else None
     wait()
     return store
 

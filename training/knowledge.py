@@ -12,7 +12,7 @@ flipped bit in silence.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -136,10 +136,10 @@ def finished(folder: Path, plan: Plan, view: int, start: int, stop: int) -> bool
     return header.get("payload_sha256") == _payload(tensors)
 
 
-def seal(folder: Path, plan: Plan, views_: int) -> "Store":
-    """Check that all shards of `views_` views are there, hash them and write the manifest."""
+def seal(folder: Path, plan: Plan, which: Iterable[int]) -> "Store":
+    """Check that all shards of these views are there, hash them and write the manifest."""
     shards = []
-    for view in range(views_):
+    for view in sorted(which):
         for start, stop in plan.ranges():
             name = shard_path(view, start, stop)
             if not finished(folder, plan, view, start, stop):
@@ -148,9 +148,9 @@ def seal(folder: Path, plan: Plan, views_: int) -> "Store":
             with safe_open(folder / name, "pt") as file:
                 seen = json.loads(file.metadata()["semlink"])["view_sha256"]
             shards.append(Shard(name, view, start, stop, len(raw), hashlib.sha256(raw).hexdigest(), seen))
-    document = {"schema": SCHEMA, "plan": asdict(plan), "views": views_, "shards": [asdict(shard) for shard in shards]}
+    document = {"schema": SCHEMA, "plan": asdict(plan), "shards": [asdict(shard) for shard in shards]}
     write_atomic(folder / MANIFEST, json.dumps(document, indent=1).encode() + b"\n")
-    return Store(folder, plan, views_, tuple(shards))
+    return Store(folder, plan, tuple(shards))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +159,17 @@ class Store:
 
     folder: Path
     plan: Plan
-    views: int
     shards: tuple[Shard, ...]
+
+    @property
+    def present(self) -> tuple[int, ...]:
+        """Which views it holds; a part of a store, made to be merged, may begin anywhere."""
+        return tuple(sorted({shard.view for shard in self.shards}))
+
+    @property
+    def views(self) -> int:
+        """How many views training can use: 0, 1, 2 ... without a gap."""
+        return next((k for k, view in enumerate(self.present) if view != k), len(self.present))
 
     def logits(self, view: int, images: ImageSet | None = None) -> Tensor:
         """The teacher's logits of one view, up to a constant, float32 [N, C]; `images` checks that the pixels agree."""
@@ -218,7 +227,7 @@ def open_store(folder: Path) -> Store:
         if document["schema"] != SCHEMA:
             raise StoreError(f"{path} has another schema than {SCHEMA}; make the store again")
         shards = tuple(Shard(**shard) for shard in document["shards"])
-        return Store(folder, _plan(document["plan"]), int(document["views"]), shards)
+        return Store(folder, _plan(document["plan"]), shards)
     except OSError as error:
         raise StoreError(f"no complete store at {folder} ({error.strerror}); run training.store build again") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:

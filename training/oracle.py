@@ -135,8 +135,10 @@ def identify(spec: str, dtype: str = "fp32") -> TeacherId:
     return ids[0] if len(ids) == 1 else _joint(ids)
 
 
-def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one."""
+def pick_device(name: str, threads: int = 0) -> torch.device:
+    """`auto` is CUDA where there is one; threads > 0 limits the CPU threads of this process."""
+    if threads:
+        torch.set_num_threads(threads)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

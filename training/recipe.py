@@ -75,6 +75,8 @@ class Recipe:
     loss: LossSpec
     channel: Conditions
     schedule: Schedule
+    threads: int = 0
+    """CPU threads, 0 = all. Networks on tiny images gain nothing from a second, and lose much on a busy machine."""
 
     def plain(self) -> dict[str, Any]:
         """As a JSON-ready dictionary: what a checkpoint and a manifest remember."""
@@ -125,6 +127,14 @@ def adjusted(
     )
 
 
+def adjusted_teacher(recipe: Recipe, epochs: int | None) -> Recipe:
+    """The recipe with another number of epochs for its teacher."""
+    if epochs is None:
+        return recipe
+    schedule = replace(recipe.teacher.schedule, epochs=epochs)
+    return replace(recipe, teacher=replace(recipe.teacher, schedule=schedule))
+
+
 def _recipe(name: str, document: dict[str, Any]) -> Recipe:
     left = dict(document)
     layout = dict(left.pop("layout"))
@@ -147,6 +157,7 @@ def _recipe(name: str, document: dict[str, Any]) -> Recipe:
         loss=_section(LossSpec, "loss", left.pop("loss", {})),
         channel=_section(Conditions, "channel", left.pop("channel", {})),
         schedule=_section(Schedule, "schedule", left.pop("schedule", {})),
+        threads=int(left.pop("threads", 0)),
     )
     if left:
         raise ConfigError(f"unknown key '{next(iter(left))}'")

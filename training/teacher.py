@@ -1,114 +1,45 @@
-"""Train a teacher from a `transformers` configuration and save it: `python -m training.teacher`.
+"""Train a teacher on a data set: `python -m training.teacher`; what it writes is an ordinary `save_pretrained` folder.
 
-Knows nothing about students or stores; what it writes is an ordinary `save_pretrained` folder.
+Knows nothing about students or stores.
 """
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+import click
 from rich.console import Console
-from torch import Tensor, nn
-from torch.nn import functional as fn
 
-from common.data import ImageSet
-from common.errors import ConfigError
-from training.knowledge import fingerprint
-from training.loop import Run, fit, process
-from training.oracle import Inputs, load_oracle
-from training.recipe import Recipe, TeacherSpec
+from common.cli import begin, invoke, shared_options
 
 
-class _Objective(nn.Module):
-    """Cross-entropy with label smoothing."""
+@click.command(help=__doc__.splitlines()[0])
+@click.option("--dataset", default="digits", show_default=True, help="digits, a folder or a Hub id.")
+@click.option("--recipe", help="Name in training/configs or TOML file. [default: digits; cifar10 for other data]")
+@click.option("--epochs", type=int, help="Passes over the training images. [default: the recipe's]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to save to. [default: build/teachers/RECIPE]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+@click.option("--seed", default=0, show_default=True, help="Seed of weights and batches.")
+@click.option("--tensorboard", is_flag=True, help="Write TensorBoard events beside metrics.jsonl.")
+@shared_options
+@click.pass_context
+def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+    begin(context, log_level)
+    from training.distill import BUILD, load_data
+    from training.loop import process
+    from training.oracle import pick_device
+    from training.pretrain import accuracy, train_teacher
+    from training.recipe import adjusted_teacher, load_recipe
 
-    def __init__(self, model: nn.Module, inputs: Inputs, smoothing: float) -> None:
-        super().__init__()
-        self.model, self.inputs, self.smoothing = model, inputs, smoothing
-
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        logits = self.model(pixel_values=self.inputs(images)).logits
-        return fn.cross_entropy(logits.float(), labels, label_smoothing=self.smoothing)
-
-
-class _Task:
-    def __init__(self, objective: nn.Module, images: ImageSet, device: torch.device) -> None:
-        self.objective = objective
-        self.labels = torch.from_numpy(images.labels)
-        self.device = device
-
-    def start_view(self, view: int) -> None:
-        """Labels are the same in each view."""
-
-    def arguments(
-        self, pixels: NDArray[np.uint8], index: NDArray[np.int64], rows: slice, random: torch.Generator
-    ) -> tuple[Any, ...]:
-        return torch.from_numpy(pixels).to(self.device), self.labels[index[rows]].to(self.device)
-
-
-def build_model(spec: TeacherSpec, channels: int, classes: tuple[str, ...]) -> nn.Module:
-    """An untrained classifier of the recipe's `transformers` configuration."""
-    from transformers import AutoConfig, AutoModelForImageClassification
-
-    names = dict(enumerate(classes))
-    own: dict[str, Any] = {"image_size": spec.size, "num_channels": channels, **spec.config}
-    try:
-        config = AutoConfig.for_model(spec.model_type, **own, id2label=names, label2id={v: k for k, v in names.items()})
-        model: nn.Module = AutoModelForImageClassification.from_config(config)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ConfigError(
-            f"teacher '{spec.model_type}' cannot be made: {' '.join(str(error).split())[:200]}"
-        ) from error
-    return model
-
-
-def train_teacher(
-    recipe: Recipe,
-    train: ImageSet,
-    out: Path,
-    seed: int,
-    device: torch.device,
-    console: Console,
-    tensorboard: bool = False,
-) -> None:
-    """Train the recipe's teacher on fresh views of `train` and save it to `out` as `save_pretrained` does."""
-    spec = recipe.teacher
-    channels = train.images.shape[-1]
-    pixels = train.images.reshape(-1, channels) / 255.0
-    mean, std = tuple(pixels.mean(0).round(4).tolist()), tuple(pixels.std(0).round(4).tolist())
-    torch.manual_seed(seed)
-    inputs = Inputs(spec.size, spec.size, channels, mean, std)
-    model = build_model(spec, channels, train.classes)
-    identity = {"teacher": asdict(spec), "view": asdict(recipe.view), "data": fingerprint(train)}
-    run = Run("teacher", out.parent / f"{out.name}.run", identity, seed, device, console, tensorboard)
-    task = _Task(_Objective(model, inputs, spec.label_smoothing), train, device)
-    fitted = fit(task, train, recipe.view, 0, spec.schedule, run)
+    recipe = load_recipe(options["recipe"] or ("digits" if options["dataset"] == "digits" else "cifar10"))
+    recipe = adjusted_teacher(recipe, options["epochs"])
+    device = pick_device(options["device"], recipe.threads)
+    console = Console(stderr=True)
+    train, validation, _ = load_data(recipe, options["dataset"])
+    out = options["out"] or BUILD / "teachers" / recipe.name
+    train_teacher(recipe, train, out, options["seed"], device, console, options["tensorboard"])
     if process()[0] == 0:
-        task.objective.load_state_dict(fitted.weights)
-        _save(model, inputs, out)
+        click.echo(f"teacher: {out}, validation accuracy {100 * accuracy(str(out), validation, device):.2f} %")
 
 
-def _save(model: Any, inputs: Inputs, out: Path) -> None:
-    """The folder appears whole: it is written beside its place and renamed."""
-    beside = out.with_name(f".{out.name}.tmp")
-    beside.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(beside)
-    processor = {
-        "image_processor_type": "ViTImageProcessor",
-        "size": {"height": inputs.height, "width": inputs.width},
-        "image_mean": inputs.mean,
-        "image_std": inputs.std,
-        "resample": 3,
-    }
-    (beside / "preprocessor_config.json").write_text(json.dumps(processor, indent=1) + "\n")
-    beside.replace(out)
-
-
-def accuracy(folder: str, images: ImageSet, device: torch.device) -> float:
-    """Fraction of `images` that the teacher at `folder` gets right."""
-    logits = load_oracle(folder, images.classes, device).logits(images.images)
-    return float((logits.argmax(-1).numpy() == images.labels).mean())
+if __name__ == "__main__":
+    invoke(main, "TRAINING_TEACHER")

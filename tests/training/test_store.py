@@ -51,7 +51,7 @@ def plan(images: ImageSet) -> Plan:
 
 @pytest.fixture
 def store(tmp_path: Path, plan: Plan, images: ImageSet) -> Store:
-    made = generate(tmp_path / "store", plan, 3, images, FixedTeacher(), QUIET)
+    made = generate(tmp_path / "store", plan, range(3), images, FixedTeacher(), QUIET)
     assert made is not None
     return made
 
@@ -83,13 +83,13 @@ def test_a_killed_generation_goes_on_and_ends_bit_for_bit_the_same(
     for limit in (70, 150, 64, 250):
         teacher = FixedTeacher(limit=limit)
         with pytest.raises(KeyboardInterrupt):
-            generate(folder, plan, 3, images, teacher, QUIET)
+            generate(folder, plan, range(3), images, teacher, QUIET)
         assert not (folder / MANIFEST).exists()
         (folder / "v0000").mkdir(parents=True, exist_ok=True)
         (folder / "v0000" / ".left.tmp").write_bytes(b"half a shard")
     (folder / "v0000" / ".left.tmp").unlink()
     teacher = FixedTeacher()
-    generate(folder, plan, 3, images, teacher, QUIET)
+    generate(folder, plan, range(3), images, teacher, QUIET)
     total += teacher.seen
     assert total < 600
     assert files(folder) == files(store.folder)
@@ -103,14 +103,14 @@ def test_a_damaged_shard_is_made_again_before_sealing(store: Store, plan: Plan, 
     path.write_bytes(raw)
     assert not finished(store.folder, plan, 1, 0, 64)
     teacher = FixedTeacher()
-    generate(store.folder, plan, 3, images, teacher, QUIET)
+    generate(store.folder, plan, range(3), images, teacher, QUIET)
     assert teacher.seen == 64
     assert files(store.folder) == before
 
 
 def test_more_views_are_added_to_what_is_there(store: Store, plan: Plan, images: ImageSet) -> None:
     teacher = FixedTeacher()
-    more = generate(store.folder, plan, 5, images, teacher, QUIET)
+    more = generate(store.folder, plan, range(5), images, teacher, QUIET)
     assert more is not None
     assert (more.views, teacher.seen) == (5, 400)
 
@@ -168,13 +168,13 @@ def test_another_plan_is_refused_by_name(
     store: Store, plan: Plan, images: ImageSet, change: dict[str, object], name: str
 ) -> None:
     with pytest.raises(StoreError, match=rf"was made for {name} = "):
-        generate(store.folder, replace(plan, **change), 3, images, FixedTeacher(), QUIET)
+        generate(store.folder, replace(plan, **change), range(3), images, FixedTeacher(), QUIET)
 
 
 def test_shards_of_another_plan_are_refused_even_without_a_manifest(store: Store, plan: Plan, images: ImageSet) -> None:
     (store.folder / MANIFEST).unlink()
     with pytest.raises(StoreError, match="another plan"):
-        generate(store.folder, replace(plan, encoding="fp16"), 3, images, FixedTeacher(), QUIET)
+        generate(store.folder, replace(plan, encoding="fp16"), range(3), images, FixedTeacher(), QUIET)
 
 
 def test_training_data_that_differs_is_refused_by_name(store: Store, images: ImageSet) -> None:

@@ -11,8 +11,8 @@ from rich.console import Console
 from common.data import load_images
 from common.errors import ConfigError, ModelError
 from training.oracle import Classifier, identify, load_oracle
+from training.pretrain import train_teacher
 from training.recipe import Recipe
-from training.teacher import train_teacher
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 CPU = torch.device("cpu")

@@ -1,0 +1,229 @@
+"""`python -m training.distill` from nothing to a pair, with everything as small as it gets."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from common.data import load_images
+from common.errors import ConfigError, StoreError
+from common.manifest import SHIPPED, find_pair
+from sctx.pipeline import TransmitChain
+from training import distill, evaluate, store, teacher
+
+TINY = """
+views = 2
+threads = 1
+[image]
+height = 8
+width = 8
+channels = 1
+[layout]
+increments = [2, 4]
+pilots = 4
+slot = 16
+[encoder]
+width = 4
+[decoder]
+hidden = 16
+blocks = 1
+embedding = 8
+[view]
+shift = 1
+[teacher]
+model_type = "vit"
+size = 8
+[teacher.config]
+hidden_size = 16
+intermediate_size = 16
+num_hidden_layers = 1
+num_attention_heads = 2
+patch_size = 4
+[teacher.schedule]
+epochs = 1
+[schedule]
+epochs = 2
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own, with tiny.toml in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
+    (tmp_path / "tiny.toml").write_text(TINY)
+    return tmp_path
+
+
+def call(module: object, *words: str) -> Result:
+    result = CliRunner().invoke(module.main, list(words), obj={}, standalone_mode=False)  # type: ignore[attr-defined]
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+@pytest.mark.usefixtures("here")
+def test_makes_what_is_missing_and_reuses_what_is_there() -> None:
+    first = call(distill, "--recipe", "tiny.toml")
+    assert "teacher: re-using" not in first.stderr
+    manifest = find_pair("build/pairs/tiny")
+    assert manifest.provenance["seed"] == "0"
+    assert manifest.provenance["soft_labels"].startswith("store ")
+    assert len(manifest.accuracy.acc) == 2
+    second = call(distill, "--recipe", "tiny.toml")
+    assert "teacher: re-using build/teachers/tiny" in second.stderr
+    assert "store: re-using build/stores/tiny-" in second.stderr
+    assert find_pair("build/pairs/tiny").id == manifest.id  # the same run gives the same pair, bit for bit
+    assert call(distill, "--recipe", "tiny.toml", "--seed", "1").exit_code == 0
+    assert find_pair("build/pairs/tiny").id != manifest.id
+
+
+@pytest.mark.usefixtures("here")
+def test_the_written_pair_is_the_trained_student() -> None:
+    call(distill, "--recipe", "tiny.toml", "--epochs", "30", "--no-kd")
+    manifest = find_pair("build/pairs/tiny")
+    assert TransmitChain(manifest).encode(load_images("digits", "test").images[:4]).shape == (4, 12)
+    words = ["--pair", "build/pairs/tiny", "--symbols", "6", "--snr", "30", "--seeds", "1", "--json", "out/points.json"]
+    call(evaluate, *words, "--split", "validation", "--csi", "estimated", "--figure", "out/points.png")
+    (point,) = json.loads(Path("out/points.json").read_text())["points"]
+    with Image.open("out/points.png") as figure:
+        assert figure.size[0] > 500
+    assert set(point) == {"system", "channel", "csi", "n", "snr_db", "accuracy", "ci95", "seeds", "mean_symbols"}
+    assert (point["n"], point["mean_symbols"], point["csi"]) == (10, 6.0, "estimated")
+    assert point["ci95"][0] <= point["accuracy"] <= point["ci95"][1]
+    # Training measured the same split at the same SNR with its own channel.
+    at = manifest.accuracy.snr_db.index(30.0)
+    assert point["accuracy"] == pytest.approx(manifest.accuracy.acc[1][at], abs=0.05)
+
+
+@pytest.mark.usefixtures("here")
+def test_ablations_and_a_store_without_its_teacher() -> None:
+    call(teacher, "--recipe", "tiny.toml", "--out", "mine")
+    call(distill, "--recipe", "tiny.toml", "--teacher", "mine", "--store", "kept", "--no-adapt")
+    manifest = find_pair("build/pairs/tiny")
+    assert not manifest.encoder.adaptive
+    call(distill, "--recipe", "tiny.toml", "--teacher", "mine", "--online-teacher", "--loss", "dkd", "--beta", "0.01")
+    assert find_pair("build/pairs/tiny").provenance["soft_labels"].startswith("teacher ")
+    for path in Path("mine").iterdir():
+        path.unlink()
+    alone = call(distill, "--recipe", "tiny.toml", "--store", "kept")
+    assert "no teacher is loaded" in alone.stderr
+    with pytest.raises(ConfigError, match="holds 2 views, not 5"):
+        call(distill, "--recipe", "tiny.toml", "--store", "kept", "--views", "5")
+
+
+def test_a_store_made_for_other_views_is_refused(here: Path) -> None:
+    call(distill, "--recipe", "tiny.toml", "--store", "kept")
+    (here / "other.toml").write_text(TINY.replace("shift = 1", "shift = 2"))
+    with pytest.raises(StoreError, match=r"was made for view\.shift = 1, not 2"):
+        call(distill, "--recipe", "other.toml", "--store", "kept", "--teacher", "build/teachers/tiny")
+    with pytest.raises(StoreError, match="was made for views"):
+        call(distill, "--recipe", "other.toml", "--store", "kept")
+
+
+@pytest.mark.usefixtures("here")
+def test_the_store_command_builds_parts_merges_and_verifies() -> None:
+    call(teacher, "--recipe", "tiny.toml", "--out", "mine")
+    common = ("--dataset", "digits", "--teacher", "mine", "--recipe", "tiny.toml")
+    call(store, "build", "whole", *common, "--views", "3")
+    call(store, "build", "a", *common, "--views", "1")
+    call(store, "build", "b", *common, "--views", "3", "--first", "1")
+    merged = call(store, "merge", "merged", "a", "b")
+    assert "3 (0, 1, 2)" in merged.stdout
+    names = sorted(path.relative_to("whole") for path in Path("whole").rglob("*") if path.is_file())
+    assert all((Path("merged") / name).read_bytes() == (Path("whole") / name).read_bytes() for name in names)
+    assert "12 bytes" in call(store, "info", "merged").stdout
+    checked = call(store, "verify", "merged", "--dataset", "digits", "--recipe", "tiny.toml", "--teacher", "mine")
+    assert "same top class 100.0 %" in checked.stdout
+    call(store, "build", "other", *common, "--views", "1", "--encoding", "fp16")
+    with pytest.raises(StoreError, match="encoding"):
+        call(store, "merge", "mixed", "a", "other")
+
+
+def test_a_folder_of_photographs_is_a_data_set(here: Path) -> None:
+    random = np.random.default_rng(0)
+    for split, count in (("train", 20), ("test", 3)):
+        for name in ("cat", "dog", "emu"):
+            (here / "photos" / split / name).mkdir(parents=True)
+            for k in range(count):
+                pixels = random.integers(0, 256, (20 + k, 31, 3), np.uint8)
+                Image.fromarray(pixels).save(here / "photos" / split / name / f"{k}.jpg")
+    call(distill, "--recipe", "tiny.toml", "--dataset", "photos")
+    manifest = find_pair("build/pairs/tiny")
+    assert (manifest.dataset, manifest.labels) == ("photos", ("cat", "dog", "emu"))
+    call(evaluate, "--pair", "build/pairs/tiny", "--dataset", "photos", "--snr", "0", "--symbols", "2")
+    with pytest.raises(ConfigError, match="10 classes and the pair 3"):
+        call(evaluate, "--pair", "build/pairs/tiny", "--dataset", "digits")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--out", str(SHIPPED / "digits")), "shipped"),
+        (("--recipe", "nothing"), "no recipe"),
+        (("--dataset", "nothing"), "unknown data set"),
+        (("--recipe", "tiny.toml", "--views", "0"), "--views"),
+        (("--recipe", "tiny.toml", "--loss", "mse"), "unknown loss"),
+        (("--recipe", "tiny.toml", "--epochs", "0"), "epochs"),
+        (("--recipe", "tiny.toml", "--encoding", "int3"), "unknown encoding"),
+        (("--recipe", "tiny.toml", "--device", "abacus"), "cannot use device"),
+        (("--recipe", "tiny.toml", "--teacher", "./nowhere"), "no teacher"),
+    ],
+)
+def test_wrong_use_is_one_line(words: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason) as caught:
+        call(distill, *words)
+    assert "\n" not in str(caught.value)
+    assert not Path("build/pairs").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("colour = 1", "unknown key 'colour'"),
+        ("[encoder]\ndepth = 3", "unknown key 'encoder.depth'"),
+        ("[layout]\nincrements = [200]", "air slot"),
+        ("[layout]\nincrements = [2]\norder = 5", "layout.order"),
+        ("views = [", "not TOML"),
+    ],
+)
+def test_a_wrong_recipe_names_the_key(here: Path, line: str, reason: str) -> None:
+    text = line if "layout" in line or "views" in line else f"{line}\n[layout]\nincrements = [2]"
+    (here / "wrong.toml").write_text(text)
+    with pytest.raises(ConfigError, match=reason):
+        call(distill, "--recipe", "wrong.toml")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--symbols", "17"), "not a rate"),
+        (("--symbols", "many"), "give numbers"),
+        (("--snr", "abc"), "give numbers"),
+        (("--snr", "nan"), "--snr"),
+        (("--channel", "tunnel"), "--channel tunnel"),
+        (("--channel", "awgn", "--csi", "perfect"), "does not go with"),
+        (("--channel", "rayleigh", "--csi", "known"), "does not go with"),
+        (("--csi", "some"), "--csi some"),
+        (("--seeds", "0"), "--seeds"),
+        (("--pair", "nothing"), "no model pair"),
+    ],
+)
+def test_wrong_use_of_evaluate_is_one_line(words: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        call(evaluate, *words)
+
+
+def test_no_command_of_training_imports_torch_for_its_help() -> None:
+    import subprocess
+
+    for module in ("distill", "teacher", "store", "evaluate"):
+        code = f"import sys, training.{module}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0, module
+    assert torch.get_num_threads() == 1

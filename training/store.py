@@ -1,0 +1,140 @@
+"""Look after a knowledge store: `python -m training.store build | info | verify | merge`.
+
+Knows nothing about students. `training.distill` builds a store by itself; `build` makes one on another machine, or
+on several processes with `torchrun -m training.store build ...`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from common.cli import invoke
+from common.errors import ConfigError, StoreError
+from common.manifest import write_atomic
+
+if TYPE_CHECKING:
+    from training.knowledge import Store
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group(help=__doc__.splitlines()[0])
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    pass
+
+
+@main.command(help="Run a teacher over the views of a training split; goes on where it was stopped.")
+@click.argument("store", type=FOLDER)
+@click.option("--dataset", required=True, help="digits, a folder or a Hub id.")
+@click.option("--teacher", required=True, help="Folder or Hub id; several with commas.")
+@click.option("--recipe", default="cifar10", show_default=True, help="Whose views and image size.")
+@click.option("--views", type=int, help="Views per image. [default: the recipe's]")
+@click.option("--first", default=0, help="Begin with this view: a part that another machine's part is merged with.")
+@click.option("--encoding", help="int8, fp16 or topK. [default: the recipe's]")
+@click.option("--dtype", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", help="auto: bf16 on a GPU.")
+@click.option("--device", default="auto", show_default=True)
+def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, device: str, **options: Any) -> None:
+    from training.distill import load_data
+    from training.generate import generate, plan_for
+    from training.oracle import load_oracle, pick_device
+    from training.recipe import adjusted, load_recipe
+
+    recipe = adjusted(load_recipe(options["recipe"]), views=options["views"], encoding=options["encoding"])
+    if not 0 <= first < recipe.views:
+        raise ConfigError(f"--first must be one of the views 0 to {recipe.views - 1}, not {first}")
+    where = pick_device(device)
+    train, _, _ = load_data(recipe, dataset)
+    precision = dtype if dtype != "auto" else "bf16" if where.type == "cuda" else "fp32"
+    oracle = load_oracle(teacher, train.classes, where, precision)
+    plan = plan_for(train, "train", oracle.id, recipe.view, recipe.encoding)
+    made = generate(store, plan, range(first, recipe.views), train, oracle, Console(stderr=True))
+    if made is not None:
+        _show(made)
+
+
+@main.command(help="What a store holds.")
+@click.argument("store", type=FOLDER)
+def info(store: Path) -> None:
+    from training.knowledge import open_store
+
+    _show(open_store(store))
+
+
+@main.command(help="Check every shard's SHA-256; with --dataset its pixels, with --teacher a sample of its answers.")
+@click.argument("store", type=FOLDER)
+@click.option("--dataset", help="digits, a folder or a Hub id: also check that its pixels are the teacher's.")
+@click.option("--recipe", default="cifar10", show_default=True, help="Whose image size.")
+@click.option("--teacher", help="Run this teacher again on a sample.")
+@click.option("--rows", default=64, show_default=True, help="Size of the sample.")
+@click.option("--device", default="auto", show_default=True)
+def verify(store: Path, dataset: str | None, recipe: str, teacher: str | None, rows: int, device: str) -> None:
+    from training.distill import load_data
+    from training.generate import agreement
+    from training.knowledge import open_store
+    from training.loop import bar
+    from training.oracle import load_oracle, pick_device
+    from training.recipe import load_recipe
+
+    opened = open_store(store)
+    images = None if dataset is None else load_data(load_recipe(recipe), dataset)[0]
+    with bar(Console(stderr=True), "verify", len(opened.shards)) as advance:
+        for _ in opened.verify(images):
+            advance()
+    click.echo(
+        f"{len(opened.shards)} shards are whole" + ("" if images is None else ", and the pixels are the teacher's")
+    )
+    if teacher is None:
+        return
+    if images is None:
+        raise ConfigError("--teacher needs --dataset: the teacher is run again on its images")
+    oracle = load_oracle(teacher, images.classes, pick_device(device), opened.plan.teacher.dtype)
+    if oracle.id.sha256 != opened.plan.teacher.sha256:
+        raise StoreError(f"{store} was made by {opened.plan.teacher.name}, whose weights are not those of {teacher}")
+    loss, same = agreement(opened, images, oracle, min(rows, len(images)))
+    click.echo(f"{rows} rows again: mean KL {loss:.2e} nats, same top class {100 * same:.1f} %")
+    if same < 0.99:
+        raise StoreError(f"{teacher} gives other answers than {store} holds; make the store again")
+
+
+@main.command(help="Put the shards of stores of one plan together into STORE.")
+@click.argument("store", type=FOLDER)
+@click.argument("parts", type=FOLDER, nargs=-1, required=True)
+def merge(store: Path, parts: tuple[Path, ...]) -> None:
+    from training.knowledge import MANIFEST, open_store, seal
+
+    opened = [open_store(part) for part in parts]
+    plan = opened[0].plan
+    if (store / MANIFEST).is_file():
+        opened.append(open_store(store))
+    for one in opened:
+        plan.refuse(one.plan, one.folder)
+        for shard in one.verify():
+            target = store / shard.file
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(target, (one.folder / shard.file).read_bytes())
+    _show(seal(store, plan, {view for one in opened for view in one.present}))
+
+
+def _show(store: "Store") -> None:
+    plan, table = store.plan, Table(show_header=False)
+    rows = {
+        "store": store.folder,
+        "plan": plan.id,
+        "data": f"{plan.dataset} {plan.split}, {plan.samples} images, {plan.classes} classes, {plan.data_sha256[:16]}",
+        "teacher": f"{plan.teacher.name}, {plan.teacher.dtype}, {plan.teacher.sha256[:16]}",
+        "views": f"{len(store.present)} ({', '.join(map(str, store.present))}), {plan.view}",
+        "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view",
+        "size": f"{sum(shard.bytes for shard in store.shards):,} bytes in {len(store.shards)} shards",
+    }
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    invoke(main, "TRAINING_STORE")
