@@ -8,10 +8,11 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import zmq
 
-from common.errors import ProtocolError
+from common.errors import ProtocolError, SemlinkError
 from common.log import safe
 from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Message, Ping, Result
@@ -23,16 +24,24 @@ from scrx.session import INBOUND, Action, Closed, Opened, Reply, Route, SessionT
 logger = logging.getLogger(__name__)
 TICK_MS = 100
 MUTE_AFTER, MUTE_WITHIN_NS, MUTE_FOR_NS = 16, 10_000_000_000, 60_000_000_000
+KEPT_ROUTES = 1024
 
 
 class Link:
     """Binds at once (so that a taken port is an error here), then runs in its own thread until `close`."""
 
-    def __init__(self, address: str, table: SessionTable, batcher: Batcher, on_closed: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        address: str,
+        table: SessionTable,
+        batcher: Batcher,
+        on_closed: Callable[[bytes], None],
+        on_failure: Callable[[SemlinkError], None],
+    ) -> None:
         self.table = table
         self.protocol_errors: Counter[str] = Counter()
         self.unsent = 0
-        self._batcher, self._on_closed = batcher, on_closed
+        self._batcher, self._on_closed, self._on_failure = batcher, on_closed, on_failure
         self._results: deque[Result] = deque()
         self._errors: dict[Route, deque[int]] = {}
         self._muted: dict[Route, int] = {}
@@ -54,7 +63,7 @@ class Link:
     def post(self, results: Sequence[Result]) -> None:
         """Send results (called by the decode thread, the only one that may)."""
         self._results.extend(results)
-        self._wake_out.send(b"")
+        self._wake_thread()
 
     def drain(self) -> None:
         """Say BYE to every session and take no new ones; frames that are queued are still answered."""
@@ -63,10 +72,14 @@ class Link:
     def close(self) -> None:
         """Send what is left and end the thread. Call after the decode thread has ended."""
         self._stop = True
-        self._wake_out.send(b"")
+        self._wake_thread()
         self._thread.join(timeout=5)
         self._wake_out.close(0)
         self._context.destroy(linger=0)
+
+    def _wake_thread(self) -> None:
+        with suppress(zmq.Again):  # it has more than enough to wake up for, or has ended
+            self._wake_out.send(b"", zmq.NOBLOCK)
 
     # -- the I/O thread
 
@@ -89,6 +102,10 @@ class Link:
                 if self._drain and not self.table.draining:
                     self._do(self.table.drain())
                 self._do(self.table.tick(time.monotonic_ns()))
+        except Exception as error:  # a receiver that no longer hears must not look alive
+            failure = SemlinkError(f"the link stopped working: {error!r}")
+            failure.__cause__ = error
+            self._on_failure(failure)
         finally:
             self._monitor.close()
             self._socket.close(linger=200)
@@ -138,6 +155,9 @@ class Link:
         except zmq.ZMQError as error:  # the peer is gone (EHOSTUNREACH) or does not read (EAGAIN)
             self.unsent += 1
             logger.debug("send_dropped", extra={"kind": message.KIND.name, "why": error.strerror})
+        except ProtocolError as error:  # one answer that cannot be said is not the end of all sessions
+            self.unsent += 1
+            logger.error("unsendable", extra={"kind": message.KIND.name, "why": str(error)})
 
     # -- bad input: count by reason, mute a route that sends nothing else
 
@@ -157,5 +177,6 @@ class Link:
             self._muted[route] = now + MUTE_FOR_NS
             del self._errors[route]
             logger.warning("route_muted", extra={"reason": error.reason, "for_s": MUTE_FOR_NS // 10**9})
-        while len(self._errors) > 1024:
-            del self._errors[next(iter(self._errors))]
+        for kept in (self._errors, self._muted):
+            while len(kept) > KEPT_ROUTES:
+                del kept[next(iter(kept))]

@@ -93,7 +93,7 @@ class Receiver:
         self._batcher = Batcher()
         self.answered = self.expired = 0
         self.table = SessionTable(terms)
-        self.link = Link(address, self.table, self._batcher, self._closed_sessions.put)
+        self.link = Link(address, self.table, self._batcher, self._closed_sessions.put, self._publish)
         self.address = self.link.address
         self._thread = threading.Thread(target=self._decode_loop, name="scrx-decode", daemon=True)
         self._thread.start()

@@ -9,14 +9,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 import zmq
 
-from common.errors import ProtocolError
+from common.errors import ProtocolError, SemlinkError
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
 from common.transport.monitor import Monitor
-from common.transport.sockets import make_socket
+from common.transport.sockets import connect, make_socket
 from sctx.session import INBOUND, Action, Down, Failed, Frame, Send, Session, Terms, Up
 
 logger = logging.getLogger(__name__)
@@ -24,17 +25,26 @@ TICK_MS = 20
 
 
 class Link:
-    """One session over one DEALER socket. Methods are for the application thread."""
+    """One session over one DEALER socket. Methods are for the application thread.
+
+    Connects at once (so that an impossible address is a ConfigError here), then runs in its own thread until `close`.
+    """
 
     def __init__(self, peer: str, terms: Terms) -> None:
         self.session = Session(terms, time.monotonic_ns())
         self.protocol_errors: dict[str, int] = {}
-        self._peer = peer
         self._events: deque[Action] = deque()
         self._outbox: deque[Message] = deque()
         self._changed = threading.Condition()
         self._stop = self._woken = False
         self._context = zmq.Context()
+        self._socket = make_socket(self._context, zmq.DEALER, "tx")
+        self._monitor = Monitor(self._socket)
+        try:
+            connect(self._socket, peer)
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
         self._wake_in, self._wake_out = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
         self._wake_in.bind("inproc://wake")
         self._wake_out.connect("inproc://wake")
@@ -42,16 +52,16 @@ class Link:
         self._thread.start()
 
     @property
-    def credit(self) -> int:
-        """Frames that may be submitted now."""
+    def window(self) -> int:
+        """Frames that may be without an answer at a time; 0 while the receiver is away."""
         with self._changed:
-            return self.session.credit
+            return self.session.window
 
     def submit(self, frame: Frame) -> None:
         """Send a frame; its answer comes as an event."""
         with self._changed:
             self._take(self.session.submit(frame, time.monotonic_ns()))
-        self._wake_out.send(b"")
+        self._wake_thread()
 
     def wake(self) -> None:
         """Let `wait_event` return early, now or the next time."""
@@ -73,17 +83,19 @@ class Link:
             with self._changed:
                 self._take(self.session.close())
                 self._stop = True
-            self._wake_out.send(b"")
+            self._wake_thread()
             self._thread.join(timeout=5)
         self._wake_out.close(0)
         self._context.destroy(linger=0)
 
+    def _wake_thread(self) -> None:
+        with suppress(zmq.Again):  # it has more than enough to wake up for, or has ended
+            self._wake_out.send(b"", zmq.NOBLOCK)
+
     # -- the I/O thread
 
     def _run(self) -> None:
-        socket = make_socket(self._context, zmq.DEALER, "tx")
-        monitor = Monitor(socket)
-        socket.connect(self._peer)
+        socket, monitor = self._socket, self._monitor
         poller = zmq.Poller()
         for readable in (socket, monitor.socket, self._wake_in):
             poller.register(readable, zmq.POLLIN)
@@ -95,6 +107,12 @@ class Link:
                 if monitor.socket in ready:
                     monitor.drain()
                 self._step(socket, self._receive(socket) if socket in ready else ())
+        except Exception as error:  # whoever waits for an answer must hear of it
+            failure = SemlinkError(f"the link stopped working: {error!r}")
+            failure.__cause__ = error
+            with self._changed:
+                self._take([Failed(failure)])
+                self._changed.notify_all()
         finally:
             socket.close(linger=200)
             monitor.close()
