@@ -137,6 +137,7 @@ def soft_labels(
     recipe: "Recipe", request: Request, train: ImageSet, device: "torch.device", console: Console
 ) -> "Store | Oracle | None":
     """The knowledge store, made where it is missing; the teacher itself with --online-teacher; None without either."""
+    from training import encoding as codec
     from training.generate import generate, plan_for
     from training.knowledge import MANIFEST, open_store
     from training.loop import wait
