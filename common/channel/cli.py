@@ -42,7 +42,8 @@ _FILE = click.Path(path_type=Path)
     type=click.Choice(["framed", "cf32"]),
     default="framed",
     show_default=True,
-    help="framed: this project's link. cf32: bare complex64 samples, PULL in and PUSH out, for GNU Radio.",
+    help="framed: this project's link. cf32: bare complex64 samples, PULL bound on --listen, PUSH connected to "
+    "--upstream; an address after > is connected and one after @ bound, as GNU Radio needs it.",
 )
 @click.option("--schedule", type=_FILE, metavar="FILE", help="Changes by plan: CSV with air_sample,parameter,value.")
 @click.option(
@@ -128,7 +129,11 @@ def _run(given: dict[str, Any]) -> None:
     elif any(given[name] for name in ("delay", "jitter", "drop", "truth")):
         raise ConfigError("--delay, --jitter, --drop and --truth are about frames; a raw wire (--wire cf32) has none")
     transit = TransitSpec(**transit_parameters(given))
-    listen, upstream = parse_listen(given["listen"], given["insecure"]), parse_peer(given["upstream"], "--upstream")
+    if framed:
+        listen, upstream = parse_listen(given["listen"], given["insecure"]), parse_peer(given["upstream"], "--upstream")
+    else:
+        listen = _raw_address(given["listen"], "@", given["insecure"], "--listen")
+        upstream = _raw_address(given["upstream"], ">", given["insecure"], "--upstream")
     control_address = parse_listen(given["control"], given["insecure"] and ":" in given["control"], "--control")
 
     stop = StopFlag()
@@ -183,6 +188,14 @@ def _replay(given: dict[str, Any]) -> None:
             player.close()
     finally:
         context.term()
+
+
+def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:
+    """`@address` to bind or `>address` to connect; `usual` where the text says neither."""
+    from common.transport.sockets import parse_listen, parse_peer
+
+    side, address = (text[0], text[1:]) if text[:1] in ("@", ">") else (usual, text)
+    return side + (parse_listen(address, insecure, flag) if side == "@" else parse_peer(address, flag))
 
 
 def _with_host(address: str) -> str:

@@ -4,6 +4,9 @@ Knows nothing about frames, sessions or this project's protocol.
 
     PULL (bound) --> [ channel, stream 0, air clock = samples so far ] --> PUSH (connected)
 
+An address that begins with `>` is connected and one that begins with `@` is bound instead: GNU Radio's push sink always
+binds and its pull source always connects.
+
 Every message is answered with one of the same length, at once. Nothing is dropped: while nobody takes the output, no
 input is read, and the sender waits.
 """
@@ -44,8 +47,8 @@ class RawWire:
             socket.setsockopt(zmq.SNDBUF, _BUFFER_BYTES)
             socket.setsockopt(zmq.RCVBUF, _BUFFER_BYTES)
         try:
-            self.address = bind(self._in, listen)
-            connect(self._out, upstream, "--upstream")
+            self.address = _attach(self._in, listen if listen[:1] in "@>" else f"@{listen}", "--listen")
+            _attach(self._out, upstream if upstream[:1] in "@>" else f">{upstream}", "--upstream")
         except BaseException:
             self.close()
             raise
@@ -102,3 +105,11 @@ class RawWire:
         self.counts["samples"] += x.size
         self._pending = frames[0] if y is x else y
         return True
+
+
+def _attach(socket: "zmq.Socket[bytes]", address: str, flag: str) -> str:
+    """Bind `@address` or connect `>address`; returns the address in full."""
+    if address[0] == "@":
+        return bind(socket, address[1:], flag)
+    connect(socket, address[1:], flag)
+    return address[1:]
