@@ -9,10 +9,12 @@ def answer(work: Work, decoded: Decoded, queue_ns: int, decode_ns: int, credits:
     """The RESULT of a decoded frame. Times in ns since its arrival and for its batch."""
     estimate, data = decoded.estimate, work.data
     confidence = float(decoded.outputs.get("classify", {}).get("confidence", 1.0))
+    status = Status.LOW_CONFIDENCE if 100.0 * confidence < data.ask_below else Status.OK
     return Result(
-        data.session, data.seq, data.round, Status.OK, _db(estimate.snr_inst_db), _db(estimate.snr_avg_db),
-        _db(estimate.inst_error_db), _db(estimate.avg_error_db), estimate.fd, data.air_start, min(max(confidence, 0.0), 1.0),
-        _us(queue_ns), _us(decode_ns), credits, {name: dict(output) for name, output in decoded.outputs.items()},
+        data.session, data.seq, data.round, status, _db(estimate.snr_inst_db), _db(estimate.snr_avg_db),
+        _db(estimate.inst_error_db), _db(estimate.avg_error_db), estimate.fd, data.air_start,
+        min(max(confidence, 0.0), 1.0), _us(queue_ns), _us(decode_ns), credits,
+        {name: dict(output) for name, output in decoded.outputs.items()},
     )  # fmt: skip
 
 

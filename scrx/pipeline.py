@@ -3,6 +3,7 @@
 Knows nothing about sockets, sessions or deadlines. The diagram of the whole system is in `sctx/pipeline.py`.
 """
 
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +18,22 @@ from scrx.decoder import decode, load_decoder
 from scrx.equalise import effective_snr, equalise
 from scrx.tracker import ChannelEstimate, ChannelTracker
 
+KEPT_IMAGES = 512
+"""Images per sender whose symbols wait for a further round: more than the session table keeps open."""
+
+Soft = tuple[NDArray[np.complex64], NDArray[np.float32]]
+"""Equalised symbols, complex64 [S], and their linear SNR, float32 [S]; both 0 where nothing was received."""
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A frame off the air. symbols: complex64 [P + n]; it carries increments start..rate; `sender` keys its channel."""
+    """A frame off the air. symbols: complex64 [P + n]; it carries increments start..rate; `sender` keys its channel.
+
+    start > 0: a later round of image `seq`, whose earlier rounds were received before.
+    """
 
     sender: Hashable
+    seq: int
     symbols: NDArray[np.complex64]
     air_start: int
     start: int
@@ -47,24 +58,21 @@ class ReceiveChain:
         self._decoder = load_decoder(manifest, device)
         self._pilots = pilot_sequence(manifest.layout.pilots)
         self._trackers: dict[Hashable, ChannelTracker] = {}
+        self._earlier: dict[Hashable, OrderedDict[int, Soft]] = {}
 
     def forget(self, sender: Hashable) -> None:
         """Drop what is known about a sender's channel."""
         self._trackers.pop(sender, None)
+        self._earlier.pop(sender, None)
 
     def receive(self, frames: Sequence[Received]) -> list[Decoded]:
         """Estimate and equalise each frame in order, then decode them as one batch."""
-        layout = self.manifest.layout
-        symbols = np.zeros((len(frames), layout.max_symbols), np.complex64)
-        gamma = np.zeros((len(frames), layout.max_symbols), np.float32)
-        estimates = []
-        for row, frame in enumerate(frames):
-            estimate = self._tracker(frame.sender).observe(frame.symbols[: layout.pilots], frame.air_start)
-            gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
-            span = layout.span(frame.start, frame.rate)
-            symbols[row, span] = equalise(frame.symbols[layout.pilots :], gain, noise)
-            gamma[row, span] = effective_snr(gain, noise, layout.pilots)
+        estimates, soft = [], []
+        for frame in frames:
+            estimate = self._tracker(frame.sender).observe(frame.symbols[: len(self._pilots)], frame.air_start)
             estimates.append(estimate)
+            soft.append(self._combine(frame, estimate))
+        symbols, gamma = (np.stack(rows) for rows in zip(*soft, strict=True))
         outputs = self._decode(symbols, gamma, [frame.tasks for frame in frames])
         return [Decoded(output, estimate) for output, estimate in zip(outputs, estimates, strict=True)]
 
@@ -72,6 +80,20 @@ class ReceiveChain:
         if sender not in self._trackers:
             self._trackers[sender] = ChannelTracker(self._pilots, self.manifest.layout.slot)
         return self._trackers[sender]
+
+    def _combine(self, frame: Received, estimate: ChannelEstimate) -> Soft:
+        """This round's equalised symbols beside those of the rounds before, each with the SNR it came with."""
+        layout, kept = self.manifest.layout, self._earlier.setdefault(frame.sender, OrderedDict())
+        blank = np.zeros(layout.max_symbols, np.complex64), np.zeros(layout.max_symbols, np.float32)
+        symbols, gamma = kept.pop(frame.seq) if frame.start else blank
+        gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
+        span = layout.span(frame.start, frame.rate)
+        symbols[span] = equalise(frame.symbols[layout.pilots :], gain, noise)
+        gamma[span] = effective_snr(gain, noise, layout.pilots)
+        kept[frame.seq] = symbols, gamma
+        while len(kept) > KEPT_IMAGES:
+            kept.popitem(last=False)
+        return symbols, gamma
 
     def _decode(
         self, symbols: NDArray[np.complex64], gamma: NDArray[np.float32], tasks: Sequence[tuple[str, ...]]

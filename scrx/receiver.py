@@ -184,4 +184,4 @@ class Receiver:
 
 def _received(work: Work) -> Received:
     data = work.data
-    return Received(data.session, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks)
+    return Received(data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks)

@@ -31,6 +31,7 @@ from common.protocol.messages import (
 
 MS = 1_000_000
 KEPT_ANSWERS = 128
+KEPT_ROUNDS = 256
 NAK_EVERY_NS = 1000 * MS
 INBOUND = frozenset({Kind.HELLO, Kind.DATA, Kind.PING, Kind.PONG, Kind.BYE})
 Route = tuple[bytes, ...]
@@ -131,6 +132,9 @@ class Peer:
     software: str
     sequence: SequenceWindow = field(default_factory=SequenceWindow)
     queued: dict[tuple[int, int], int] = field(default_factory=dict)
+    """(seq, round) -> rate of the frames that are being decoded."""
+    open_rounds: "OrderedDict[int, int]" = field(default_factory=OrderedDict)
+    """seq -> the increment that was asked for next."""
     answers: "OrderedDict[tuple[int, int], Result]" = field(default_factory=OrderedDict)
     nak_ns: int = -NAK_EVERY_NS
     snr_avg_db: float | None = None
@@ -172,7 +176,12 @@ class SessionTable:
         if peer is None:
             return []
         key = (result.seq, result.round)
-        peer.queued.pop(key, None)
+        rate = peer.queued.pop(key, None)
+        peer.open_rounds.pop(result.seq, None)
+        if result.status is Status.LOW_CONFIDENCE and rate is not None:
+            peer.open_rounds[result.seq] = rate + 1
+            while len(peer.open_rounds) > KEPT_ROUNDS:
+                peer.open_rounds.popitem(last=False)
         peer.answers[key] = result
         while len(peer.answers) > KEPT_ANSWERS:
             peer.answers.popitem(last=False)
@@ -247,17 +256,17 @@ class SessionTable:
         if data.round == 0:
             peer.sequence.add(data.seq)
         kept = peer.answers.get(key)
-        if kept is not None and kept.status is Status.OK:
+        if kept is not None and kept.status in (Status.OK, Status.LOW_CONFIDENCE):
             return [Reply(peer.route, replace(kept, credits=self.terms.window))]
         if key in peer.queued:
             return []
         if data.layout_id != 0 or self.terms.frame_symbols.get((data.start_id, data.rate_id)) != data.n_symbols:
             return self._nak(peer, data, NakCode.MALFORMED, now)
-        if data.round > 0:
+        if data.start_id != (peer.open_rounds.get(data.seq, -1) if data.round else 0):
             return self._nak(peer, data, NakCode.NEED_ROUND0, now)
         if len(peer.queued) >= self.terms.window:
             return self._nak(peer, data, NakCode.OVER_WINDOW, now)
-        peer.queued[key] = now
+        peer.queued[key] = data.rate_id
         left_ms = min(data.deadline_ms, self.terms.deadline_cap_ms) - data.age_ms
         return [Work(data, peer.tasks, now, now + left_ms * MS)]
 

@@ -63,6 +63,18 @@ EXIT_LOST = 1
     help="Goal: fewest symbols whose chance of falling a point short of the full ladder is at most this.",
 )
 @click.option(
+    "--arq",
+    type=click.Choice(["none", "incremental"]),
+    default="none",
+    help="incremental: an answer of low confidence gets the image's next symbols.",
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    help="With --arq incremental: confidence below which the receiver asks for more.",
+)
+@click.option(
     "--stream",
     type=click.IntRange(0, 2**32 - 1),
     help="Random stream of the channel; equal streams meet equal channels.  [default: random]",
@@ -121,6 +133,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
         deadline_ms=options["deadline_ms"],
         window=options["window"],
         give_up_s=options["give_up"],
+        ask_below=options["confidence"] if options["arq"] == "incremental" else 0.0,
         device=options["device"],
     ) as tx:
         summary = Summary(tx.stream)

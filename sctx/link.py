@@ -52,10 +52,10 @@ class Link:
         self._thread.start()
 
     @property
-    def credit(self) -> int:
-        """Frames that may be submitted now."""
+    def window(self) -> int:
+        """Frames that may be without an answer at a time; 0 while the receiver is away."""
         with self._changed:
-            return self.session.credit
+            return self.session.window
 
     def submit(self, frame: Frame) -> None:
         """Send a frame; its answer comes as an event."""

@@ -70,6 +70,7 @@ class Frame:
     rate_id: int
     captured_ns: int
     payload: bytes
+    ask_below: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +97,25 @@ class Down:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Action: a frame's answer. `latency_ns` since capture; `network_ns`: last round trip less the receiver's time."""
+    """Action: a frame's answer (LOW_CONFIDENCE: so far, and the next increments are asked for).
+
+    `latency_ns`: since capture; `round_ns`: since this frame was sent last.
+    """
 
     frame: Frame
     result: Result
     latency_ns: int
-    network_ns: int
+    round_ns: int
+
+    @property
+    def network_ns(self) -> int:
+        """The round trip less the receiver's own time."""
+        return max(self.round_ns - 1000 * (self.result.queue_us + self.result.decode_us), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Action: a frame that will get no answer. `why` is "expired" or "failed"."""
+    """Action: a frame that will get no answer. `why`: "expired", "failed" or "forgotten" (send round 0 again)."""
 
     frame: Frame
     why: str
@@ -159,7 +168,7 @@ class Session:
         self._over = False
         self._credits = 0
         self._pending: dict[int, Pending] = {}
-        self._answered: deque[int] = deque(maxlen=4096)
+        self._answered: deque[tuple[int, int]] = deque(maxlen=4096)
         self._heard_ns = now
         self._hello_ns, self._hello_wait = now, HELLO_FIRST_NS
         self._ping_ns, self._nonce, self._unanswered = now, 0, 0
@@ -175,12 +184,12 @@ class Session:
         return len(self._pending)
 
     @property
-    def credit(self) -> int:
-        """Frames that may be submitted now."""
-        return max(0, min(self._credits, self.terms.window) - len(self._pending)) if self._up else 0
+    def window(self) -> int:
+        """Frames that may be without an answer at a time; 0 while the receiver is away."""
+        return min(self._credits, self.terms.window) if self._up else 0
 
     def submit(self, frame: Frame, now: int) -> list[Action]:
-        """Take a frame. The caller has looked at `credit`."""
+        """Take a frame. The caller has looked at `window`."""
         pending = self._pending[frame.seq] = Pending(frame, frame.captured_ns)
         return [self._data(pending, now)]
 
@@ -271,6 +280,9 @@ class Session:
         self.counters.naks[name] = self.counters.naks.get(name, 0) + 1
         if nak.code is NakCode.NO_SESSION and self._up:
             return [*self._go_down("the receiver does not know us", now), self._hello(now)]
+        pending = self._pending.get(nak.seq)
+        if nak.code is NakCode.NEED_ROUND0 and pending is not None and pending.frame.round == nak.round > 0:
+            return [self._lose(pending, "forgotten")]
         return []
 
     def _go_down(self, why: str, now: int) -> list[Action]:
@@ -304,7 +316,8 @@ class Session:
         return Send(
             Data(
                 self.terms.session, frame.seq, frame.stream, frame.air_start, frame.round, 0, frame.start_id,
-                frame.rate_id, len(frame.payload) // 8, min(max(age_ms, 0), 0xFFFF), deadline_ms, 0, frame.payload,
+                frame.rate_id, len(frame.payload) // 8, min(max(age_ms, 0), 0xFFFF), deadline_ms,
+                frame.ask_below, frame.payload,
             )
         )  # fmt: skip
 
@@ -333,7 +346,7 @@ class Session:
             self._credits = result.credits
         pending = self._pending.get(result.seq)
         if pending is None or pending.frame.round != result.round:
-            if result.seq in self._answered:
+            if (result.seq, result.round) in self._answered:
                 self.counters.duplicates += 1
             else:
                 self.counters.late += 1
@@ -344,9 +357,8 @@ class Session:
         if result.status is Status.FAILED:
             return [self._lose(pending, "failed")]
         del self._pending[result.seq]
-        self._answered.append(result.seq)
-        network = now - pending.sent_ns - 1000 * (result.queue_us + result.decode_us)
-        return [Answered(pending.frame, result, now - pending.frame.captured_ns, max(network, 0))]
+        self._answered.append((result.seq, result.round))
+        return [Answered(pending.frame, result, now - pending.frame.captured_ns, now - pending.sent_ns)]
 
     def _on_expired(self, pending: Pending, now: int) -> list[Action]:
         pending.expired += 1

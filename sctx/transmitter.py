@@ -22,7 +22,7 @@ from common.data import fit_image
 from common.errors import LinkDown, SemlinkError
 from common.manifest import Manifest, find_pair
 from common.nn.device import pick_device
-from common.protocol.messages import Accept
+from common.protocol.messages import Accept, Status
 from common.transport.sockets import parse_peer
 from sctx.belief import is_stale
 from sctx.feed import Feed
@@ -62,10 +62,16 @@ class Missed:
 
 @dataclass(slots=True)
 class _InFlight:
+    """An image on its way: its full ladder of symbols, and what was sent of it."""
+
     capture: Capture
-    symbols: int
+    symbols: NDArray[np.complex64]
+    rate: int
     encode_us: int
     modulate_us: int
+    round: int = 0
+    sent: int = 0
+    uses: int = 0
 
 
 class Transmitter:
@@ -75,6 +81,8 @@ class Transmitter:
     (default: random). policy: how the rate is chosen. live: skip images when there is no credit and give up on old
     ones, instead of waiting. deadline_ms: age at which an answer is worth nothing (500 live, 10,000 otherwise). window:
     so many frames in flight at most (the receiver may allow fewer). give_up_s: how long to go without the receiver.
+    ask_below: confidence (0 to 1) below which the receiver asks for an image's next increments; 0: never. tasks: what
+    to ask for (default: everything).
     device: "auto", "cpu" or "cuda".
 
     Raises ConfigError, ModelError on opening; PeerRejected, LinkDown while sending. Not for several threads at once.
@@ -91,6 +99,7 @@ class Transmitter:
         deadline_ms: int | None = None,
         window: int | None = None,
         give_up_s: float = 60.0,
+        ask_below: float = 0.0,
         tasks: tuple[str, ...] = (),
         device: str = "auto",
     ) -> None:
@@ -101,6 +110,7 @@ class Transmitter:
         self.chain = TransmitChain(self.manifest, pick_device(device))
         self.stream = secrets.randbits(32) if stream is None else stream
         self.live = live
+        self._ask_below = round(100 * ask_below)
         self.accept: Accept | None = None
         self._seq = 0
         self._rate: int | None = None
@@ -144,7 +154,7 @@ class Transmitter:
         Raises DataError for anything else, PeerRejected, LinkDown, and SemlinkError if the receiver could not answer.
         """
         self.connect()
-        while not self.link.credit:
+        while not self._may_send:
             self._next_outcome(0.1)
         self._submit(Capture(self._seq, image, None, time.monotonic_ns()))
         while (outcome := self._next_outcome(0.1)) is None:
@@ -158,7 +168,7 @@ class Transmitter:
         self.connect()
         with Feed(captures, self.live, self.link.wake) as feed:
             while not feed.done or self._flying:
-                capture = feed.take() if self.link.credit else None
+                capture = feed.take() if self._may_send else None
                 if capture is not None:
                     self._submit(capture)
                 if outcome := self._next_outcome(0.1 if capture is None else 0.0):
@@ -166,6 +176,11 @@ class Transmitter:
                 yield from (Missed(index, "skipped") for index in feed.skipped())
             if feed.error:
                 raise feed.error
+
+    @property
+    def _may_send(self) -> bool:
+        # An image counts until its outcome was seen here: it may turn out to need a further round.
+        return len(self._flying) < self.link.window
 
     def _submit(self, capture: Capture) -> None:
         layout, seq = self.manifest.layout, self._seq
@@ -179,18 +194,46 @@ class Transmitter:
         decision = decide(self.policy, report, air_start, layout.rates, self.manifest.accuracy, self._rate)
         self._rate = decision.rate
         symbols = self.chain.modulate(features, decision.told_snr_db)[0]
-        payload = self.chain.frame(symbols, 0, decision.rate).astype("<c8").tobytes()
         modulated = time.perf_counter_ns()
         self._seq += 1
         self._flying[seq] = _InFlight(
-            capture, layout.rates[decision.rate], (encoded - started) // 1000, (modulated - encoded) // 1000
+            capture, symbols, decision.rate, (encoded - started) // 1000, (modulated - encoded) // 1000
         )
-        self.link.submit(Frame(seq, 0, self.stream, air_start, 0, decision.rate, capture.captured_ns, payload))
+        self._send_round(seq, start=0)
+
+    def _send_round(self, seq: int, start: int) -> None:
+        """Send increments start..rate of an image that is on its way."""
+        layout, flying = self.manifest.layout, self._flying[seq]
+        payload = self.chain.frame(flying.symbols, start, flying.rate).astype("<c8").tobytes()
+        flying.sent += len(payload) // 8 - layout.pilots
+        flying.uses += len(payload) // 8
+        ask_below = self._ask_below if flying.rate + 1 < len(layout.increments) else 0
+        air_start, captured_ns = layout.air_start(seq, flying.round), flying.capture.captured_ns
+        self.link.submit(
+            Frame(seq, flying.round, self.stream, air_start, start, flying.rate, captured_ns, payload, ask_below)
+        )
+
+    def _send_more(self, answered: Answered) -> bool:
+        """Send the next increment if the receiver asks for it and the deadline allows another round like the last."""
+        flying, result = self._flying[answered.frame.seq], answered.result
+        late = self.live and answered.latency_ns + answered.round_ns > self.link.session.terms.deadline_ms * 1_000_000
+        if result.status is not Status.LOW_CONFIDENCE or late:
+            return False
+        flying.round, flying.rate = result.round + 1, flying.rate + 1
+        self._send_round(result.seq, start=flying.rate)
+        return True
+
+    def _start_over(self, seq: int) -> None:
+        """The receiver was restarted between two rounds: send all increments up to here as round 0."""
+        self._flying[seq].round = 0
+        self._send_round(seq, start=0)
 
     def _next_outcome(self, timeout_s: float) -> Answer | Missed | None:
         match self.link.wait_event(timeout_s):
             case Answered() as answered:
-                return self._answer(answered)
+                return None if self._send_more(answered) else self._answer(answered)
+            case Lost(frame, "forgotten"):
+                self._start_over(frame.seq)
             case Lost(frame, why):
                 return Missed(self._flying.pop(frame.seq).capture.index, why)
             case Failed(error):
@@ -216,8 +259,8 @@ class Transmitter:
             label=labels[index] if 0 <= index < len(labels) else "",
             confidence=result.confidence,
             outputs=result.outputs,
-            symbols=flying.symbols,
-            uses=flying.symbols + self.manifest.layout.pilots,
+            symbols=flying.sent,
+            uses=flying.uses,
             snr_est_db=result.snr_inst_db,
             latency_ms=answered.latency_ns / 1e6,
             round=result.round,

@@ -100,6 +100,25 @@ def test_a_finite_source_waits_instead(receiver: scrx.Receiver, tiny_pair: Path)
         assert sorted(outcome.index for outcome in tx.run(captures)) == list(range(100))
 
 
+def test_redundancy_sends_the_rest_of_the_ladder_round_by_round(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+    images = [np.full((8, 8), value, np.uint8) for value in (0, 60, 250)]
+    smallest, whole = sctx.RatePolicy("fixed", 2), sctx.RatePolicy("fixed", 32)
+    with sctx.Transmitter(peer(receiver), tiny_pair, policy=smallest, ask_below=1.0) as tx:
+        grown = [tx.send(image) for image in images]
+    with sctx.Transmitter(peer(receiver), tiny_pair, policy=whole) as tx:
+        sent_whole = [tx.send(image) for image in images]
+    for a, b in zip(grown, sent_whole, strict=True):
+        assert (a.round, a.symbols, a.uses) == (4, 32, 32 + 5 * 8)
+        assert (b.round, b.symbols, b.uses) == (0, 32, 32 + 8)
+        # The ideal channel: the same symbols, whether they came in five frames or in one.
+        assert (a.answer, a.confidence) == (b.answer, pytest.approx(b.confidence, abs=0.02))
+
+
+def test_a_sure_answer_needs_no_further_round(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+    with sctx.Transmitter(peer(receiver), tiny_pair, policy=sctx.RatePolicy("fixed", 2), ask_below=0.01) as tx:
+        assert tx.send(np.zeros((8, 8), np.uint8)).round == 0
+
+
 def test_answers_come_while_a_slow_source_thinks(receiver: scrx.Receiver, tiny_pair: Path) -> None:
     more = threading.Event()
 

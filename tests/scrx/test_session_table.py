@@ -140,9 +140,24 @@ def test_a_frame_that_does_not_fit_the_layout_is_refused(changes: dict[str, int]
     assert replies(opened().on_message(data(0, **changes), ROUTE, 0)) == [Nak(SESSION, 0, 0, NakCode.MALFORMED)]
 
 
+def later(start: int = 2, **changes: int) -> Data:
+    return data(0, start_id=start, rate_id=2, n_symbols=FRAMES[(start, 2)], round=1, **changes)
+
+
 def test_a_later_round_needs_the_first() -> None:
-    later = data(0, start_id=1, rate_id=1, n_symbols=FRAMES[(1, 1)], round=1)
-    assert replies(opened().on_message(later, ROUTE, 0)) == [Nak(SESSION, 0, 1, NakCode.NEED_ROUND0)]
+    assert replies(opened().on_message(later(), ROUTE, 0)) == [Nak(SESSION, 0, 1, NakCode.NEED_ROUND0)]
+
+
+def test_after_low_confidence_exactly_the_next_increments_are_taken() -> None:
+    table = opened()
+    table.on_message(data(0, rate=1), ROUTE, 0)
+    table.on_result(result(0, Status.LOW_CONFIDENCE))
+    wrong = table.on_message(later(start=1), ROUTE, 0)
+    assert replies(wrong) == [Nak(SESSION, 0, 1, NakCode.NEED_ROUND0)]
+    assert isinstance(table.on_message(later(), ROUTE, 0)[0], Work)
+    table.on_result(replace(result(0), round=1))
+    again = data(0, start_id=2, rate_id=2, n_symbols=FRAMES[(2, 2)], round=2)
+    assert table.on_message(again, ROUTE, 0) == []  # the image is closed (and a NAK was sent less than a second ago)
 
 
 def test_bye_and_silence_end_a_session() -> None:

@@ -53,7 +53,7 @@ def test_hello_is_repeated_with_growing_pauses_until_accepted() -> None:
     assert times == [0, 100, 300, 700, 1100, 1500, 1900]
     up = session.on_message(ACCEPT, 2000 * MS)
     assert up == [Up(ACCEPT, first=True)]
-    assert session.credit == 2
+    assert session.window == 2
 
 
 def test_hello_names_model_protocol_and_session() -> None:
@@ -89,21 +89,20 @@ def test_accept_of_another_model_is_refused() -> None:
     assert isinstance(failed, Failed)
 
 
-def test_frames_in_flight_never_exceed_the_credit() -> None:
+def test_the_receiver_sets_the_window_with_each_answer() -> None:
     session = opened()
-    session.submit(frame(0), 0)
-    assert session.credit == 1
-    session.submit(frame(1), 0)
-    assert session.credit == 0
+    for seq in (0, 1):
+        session.submit(frame(seq), 0)
+    assert (session.window, session.outstanding) == (2, 2)
     session.on_message(result(0, credits=1), 0)
-    assert session.credit == 0  # the receiver lowered the window to the frame that is out
+    assert (session.window, session.outstanding) == (1, 1)  # the receiver lowered the window to the frame that is out
     session.on_message(result(1, credits=2), 0)
-    assert session.credit == 2
+    assert (session.window, session.outstanding) == (2, 0)
 
 
 def test_own_window_caps_the_receivers() -> None:
     session = opened(replace(TERMS, window=1))
-    assert session.credit == 1
+    assert session.window == 1
 
 
 def test_answer_comes_back_once_with_its_latency() -> None:
@@ -179,7 +178,7 @@ def test_three_unanswered_pings_take_the_link_down_and_hello_starts_again() -> N
     seen = [(t, type(a).__name__) for t in range(0, 1300, 10) for a in session.tick(t * MS) if isinstance(a, Down)]
     assert seen == [(1000, "Down")]
     assert not session.up
-    assert session.credit == 0
+    assert session.window == 0
     assert kinds(session.tick(1300 * MS)) == ["Hello"]
 
 
@@ -236,3 +235,27 @@ def test_newest_report_is_kept_even_if_answers_come_out_of_order() -> None:
 def test_goodbye_is_said_once_and_only_to_a_receiver_that_knows_us() -> None:
     assert kinds(opened().close()) == ["Bye"]
     assert Session(TERMS, 0).close() == []
+
+
+def test_low_confidence_is_handed_over_and_the_next_round_is_a_frame_of_its_own() -> None:
+    session = opened()
+    session.submit(replace(frame(0), ask_below=90), 0)
+    (answered,) = session.on_message(result(0, Status.LOW_CONFIDENCE), 0)
+    assert isinstance(answered, Answered)
+    second = replace(frame(0), round=1, start_id=2, rate_id=2, air_start=128)
+    (data,) = sends(session.submit(second, 0))
+    assert isinstance(data, Data)
+    assert (data.seq, data.round, data.start_id, data.air_start) == (0, 1, 2, 128)
+    assert session.on_message(result(0), 0) == []  # the first round's answer again
+    assert session.counters.duplicates == 1
+    assert isinstance(session.on_message(replace(result(0), round=1), 0)[0], Answered)
+
+
+def test_a_receiver_that_forgot_the_first_round_gets_the_image_anew() -> None:
+    session = opened()
+    later = replace(frame(0), round=1, start_id=2, rate_id=2)
+    session.submit(later, 0)
+    assert session.on_message(Nak(SESSION, 0, 1, NakCode.NEED_ROUND0), 0) == [Lost(later, "forgotten")]
+    session.submit(frame(0), 0)
+    assert session.on_message(Nak(SESSION, 0, 1, NakCode.NEED_ROUND0), 0) == []  # an old NAK changes nothing
+    assert isinstance(session.on_message(result(0), 0)[0], Answered)
