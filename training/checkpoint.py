@@ -54,6 +54,10 @@ def load_checkpoint(
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    for parameter, loaded in optimiser.state.items():
+        for key, tensor in loaded.items():  # the fused kernel walks memory: a moment must lie as its parameter does
+            if tensor.shape == parameter.shape:
+                loaded[key] = torch.empty_like(parameter).copy_(tensor)
     return int(header["epoch"])
 
 

@@ -76,7 +76,7 @@ class Fitted:
 def fit(task: Task, images: ImageSet, view: ViewSpec, views: int, schedule: Schedule, run: Run) -> Fitted:
     """Train `task.objective` on view (epoch mod views) of each image; views = 0 takes a fresh view each epoch."""
     objective = task.objective.to(run.device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(objective.parameters(), schedule.lr, weight_decay=schedule.weight_decay)
+    optimiser = torch.optim.AdamW(objective.parameters(), schedule.lr, weight_decay=schedule.weight_decay, fused=True)
     average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
     identity = hashlib.sha256(canonical({**run.identity, "schedule": asdict(schedule), "seed": run.seed})).hexdigest()
     checkpoint = run.folder / "checkpoint.safetensors"
@@ -183,8 +183,7 @@ def one_cycle(progress: float) -> float:
 
 @torch.no_grad()
 def _move(average: dict[str, Tensor], now: dict[str, Tensor], decay: float) -> None:
-    for name, tensor in now.items():
-        if tensor.is_floating_point():
-            average[name].lerp_(tensor, 1 - decay)
-        else:
-            average[name].copy_(tensor)
+    real = [name for name, tensor in now.items() if tensor.is_floating_point()]
+    torch._foreach_lerp_([average[name] for name in real], [now[name] for name in real], 1 - decay)
+    for name in now.keys() - set(real):
+        average[name].copy_(now[name])
