@@ -18,6 +18,12 @@ from common.errors import ConfigError, SemlinkError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+EXTRA_OF = {
+    "torch": "model", "PIL": "model", "transformers": "train", "datasets": "train", "sklearn": "train",
+    "matplotlib": "train", "accelerate": "train", "tensorboard": "train", "sigmf": "record",
+}  # fmt: skip
+"""Libraries that the base install leaves out -> the extra that brings them."""
+
 
 def shared_options(command: F) -> F:
     """Add --config, --print-config, --log-level, --debug and --version to a click command."""
@@ -52,11 +58,12 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
     except click.ClickException as error:
         _tell(f"{error.format_message().rstrip('.')}; see {name} --help")
         code = error.exit_code
-    except SemlinkError as error:
+    except (SemlinkError, ModuleNotFoundError) as error:
+        told = error if isinstance(error, SemlinkError) else _missing(error)
         if noted.get("debug"):
             traceback.print_exc()
-        _tell(str(error))
-        code = error.exit_code
+        _tell(str(told))
+        code = told.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -70,6 +77,13 @@ def begin(context: click.Context, log_level: str) -> None:
             click.echo(f"{_flag(parameter)} = {context.params[name]!r}  # {where}")
         context.exit(0)
     log.set_up(log_level)
+
+
+def _missing(error: ModuleNotFoundError) -> SemlinkError:
+    library = (error.name or "").partition(".")[0]
+    if library not in EXTRA_OF:
+        raise error
+    return ConfigError(f"this needs {library}, which the base install leaves out: install semlink[{EXTRA_OF[library]}]")
 
 
 def _tell(text: str) -> None:

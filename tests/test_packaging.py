@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from common.cli import EXTRA_OF
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("common", "sctx", "scrx", "training")
 DATA_SUFFIXES = {".py", ".json", ".safetensors", ".csv", ".toml", ".md"}
@@ -76,6 +78,14 @@ def test_the_base_install_is_light_and_nothing_needs_torchvision(wheel: zipfile.
     base = {re.split(r"[^\w-]", need)[0] for need in needs if "extra ==" not in need}
     assert base == {"numpy", "pyzmq", "msgpack", "click", "rich", "safetensors"}
     assert not [need for need in needs if need.startswith("torchvision")]
+
+
+def test_each_extra_that_an_error_names_brings_the_library_that_is_missing(wheel: zipfile.ZipFile) -> None:
+    needs = message_from_string(read(wheel, "METADATA")).get_all("Requires-Dist", [])
+    distributions = {"PIL": "pillow", "sklearn": "scikit-learn"}
+    for library, extra in EXTRA_OF.items():
+        wanted = distributions.get(library, library)
+        assert [need for need in needs if need.startswith(wanted) and f'extra == "{extra}"' in need], library
 
 
 @pytest.mark.parametrize("package", ["sctx", "scrx", "training"])

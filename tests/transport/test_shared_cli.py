@@ -37,9 +37,11 @@ def tool(
     """Do nothing."""
     cli.begin(context, log_level)
     errors = {error.__name__: error for error in (ConfigError, DataError, LinkDown, ModelMismatch, SemlinkError)}
+    if fail == "ImportTorch":
+        import torch  # noqa: F401
     if fail == "KeyboardInterrupt":
         raise KeyboardInterrupt
-    if fail:
+    if fail in errors:
         raise errors[fail]("this was\nwrong")
     click.echo(f"{snr} {name} {fast} {','.join(tag)}{' json' if as_json else ''}")
 
@@ -171,6 +173,14 @@ def test_a_missing_file_is_told_in_one_line(run: Run, tmp_path: Path) -> None:
 )
 def test_each_error_has_its_exit_code_and_one_line(run: Run, name: str, code: int) -> None:
     assert run("--fail", name) == Ran(code, "", "error: this was wrong\n")
+
+
+def test_a_library_that_the_base_install_leaves_out_is_named_with_its_extra(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    told = "error: this needs torch, which the base install leaves out: install semlink[model]\n"
+    assert run("--fail", "ImportTorch") == Ran(2, "", told)
 
 
 def test_interruption_is_exit_code_130(run: Run) -> None:
