@@ -135,8 +135,8 @@ class Data:
     """Transmitter -> receiver: one frame of symbols. The channel replaces `payload` and nothing else.
 
     The frame carries increments start_id..rate_id after its pilots. `age_ms`: since capture, with the transmitter's own
-    estimate of the one-way delay added; `deadline_ms`: the age at which the answer is worth nothing. `ask_below`: percent
-    of confidence below which the receiver should ask for the next increments (LOW_CONFIDENCE); 0: never.
+    estimate of the one-way delay added; `deadline_ms`: the age at which the answer is worth nothing. `ask_below`:
+    percent of confidence below which the receiver should ask for the next increments (LOW_CONFIDENCE); 0: never.
     payload: n_symbols x complex64, little endian, pilots included.
     """
 
