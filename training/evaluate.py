@@ -151,7 +151,7 @@ def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: s
         raise ConfigError(f"'{dataset}' has {len(images.classes)} classes and the pair {len(manifest.labels)}")
     where = str(pick_device(device))
     chain, decoder = TransmitChain(manifest, where), load_decoder(manifest, where)
-    features = _encode(chain, images.images)
+    features = encode_all(chain, images.images)
     points = []
     with bar(Console(stderr=True), "evaluate", len(settings)) as advance:
         for setting in settings:
@@ -216,7 +216,8 @@ def _through(
     return np.stack(equalised), np.stack(gammas)
 
 
-def _encode(chain: "TransmitChain", images: NDArray[np.uint8]) -> "torch.Tensor":
+def encode_all(chain: "TransmitChain", images: NDArray[np.uint8]) -> "torch.Tensor":
+    """Features of any number of images, float [N, 2 S], in batches that fit into memory."""
     import torch
 
     return torch.cat([chain.encode(part) for part in np.array_split(images, -(-len(images) // 512))])

@@ -1,0 +1,164 @@
+"""What each part of the method is worth: `python -m training.ablate` trains every variant and compares them, paired.
+
+Knows nothing about how a variant is trained or measured; it only switches parts off.
+
+A variant's accuracy is the mean over training seeds, images and channels at each setting; the difference is taken to
+the full method on the same images and channels. Intervals: bootstrap over images.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from common.cli import begin, invoke, shared_options
+from common.manifest import find_pair, write_atomic
+from training.evaluate import RESAMPLES, Setting
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+FULL = "full method"
+SNRS_DB = (-6.0, 0.0, 6.0, 12.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One row: what is changed in the recipe, and whether the teacher runs in every step."""
+
+    name: str
+    recipe: "Recipe"
+    online: bool = False
+
+
+def variants(recipe: "Recipe") -> list[Variant]:
+    """The method and what is left of it without each part."""
+    from training.recipe import adjusted
+
+    return [
+        Variant(FULL, recipe),
+        Variant("without distillation", adjusted(recipe, hard=1.0)),
+        Variant("without adaptive module", adjusted(recipe, adaptive=False)),
+        Variant("online teacher", recipe, online=True),
+        Variant("one stored view", adjusted(recipe, views=1)),
+        Variant("logit standardisation", adjusted(recipe, loss="standardised")),
+        Variant("decoupled (DKD)", adjusted(recipe, loss="dkd")),
+        Variant("rate term, beta 0.01", adjusted(recipe, beta=0.01)),
+    ]
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.option("--dataset", default="digits", show_default=True, help="digits, a folder or a Hub id.")
+@click.option("--recipe", default="digits", show_default=True, help="Name in training/configs or TOML file.")
+@click.option("--epochs", type=int, help="Passes over the training images. [default: the recipe's]")
+@click.option("--teacher", help="Folder or Hub id. [default: build/teachers/RECIPE, made if missing]")
+@click.option("--only", help="Names of variants, with commas; the full method is always there. [default: all]")
+@click.option("--symbols", default="4,16", show_default=True, help="Payload symbols per image, with commas.")
+@click.option("--split", default="test", show_default=True)
+@click.option("--seeds", default=3, show_default=True, help="Training seeds per variant.")
+@click.option("--channels", default=4, show_default=True, help="Channels per image.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows here.")
+@shared_options
+@click.pass_context
+def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+    begin(context, log_level)
+    from training.recipe import adjusted, load_recipe
+
+    recipe = adjusted(load_recipe(options["recipe"]), options["epochs"])
+    wanted = None if options["only"] is None else {FULL, *options["only"].split(",")}
+    chosen = [one for one in variants(recipe) if wanted is None or one.name in wanted]
+    settings = [
+        Setting(channel, "estimated", snr, int(n), options["channels"], 0, 0, 7.8e-5, snr)
+        for channel in ("awgn", "block-rayleigh")
+        for n in options["symbols"].split(",")
+        for snr in SNRS_DB
+    ]
+    rows = [run(variant, settings, options) for variant in chosen]
+    report = [_compared(row, rows[0], settings) for row in rows]
+    _show(report, settings)
+    if options["json_file"]:
+        options["json_file"].parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(options["json_file"], json.dumps({"rows": report}, indent=1).encode() + b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """right: share of right decisions per training seed, setting and image, float64 [R, settings, N]."""
+
+    name: str
+    right: NDArray[np.float64]
+    clean: list[float]
+    epoch_s: list[float]
+
+
+def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> Row:
+    """Train a variant with each seed, and answer every image of the split at every setting."""
+    from common.data import load_images
+    from scrx.decoder import load_decoder
+    from sctx.pipeline import TransmitChain
+    from training.distill import BUILD, Request, distill
+    from training.evaluate import decide, encode_all
+
+    right, clean, times = [], [], []
+    for seed in range(options["seeds"]):
+        place = BUILD / "ablate" / variant.recipe.name / f"{variant.name.replace(' ', '-').replace(',', '')}-{seed}"
+        request = Request(options["dataset"], options["teacher"], None, place, place / "run", options["device"], seed,
+                          variant.online, tensorboard=False)  # fmt: skip
+        distill(variant.recipe, request, Console(stderr=True))
+        manifest = find_pair(place)
+        images = load_images(options["dataset"], options["split"], manifest.preprocess)
+        chain, decoder = TransmitChain(manifest), load_decoder(manifest)
+        features = encode_all(chain, images.images)
+        shares = [
+            np.mean([decide(chain, decoder, features, one, stream) == images.labels for stream in range(one.seeds)], 0)
+            for one in settings
+        ]
+        right.append(shares)
+        clean.append(manifest.accuracy.clean)
+        lines = (place / "run" / "metrics.jsonl").read_text().splitlines()[-variant.recipe.schedule.epochs :]
+        times.append(float(np.median([json.loads(line)["seconds"] for line in lines])))
+    return Row(variant.name, np.array(right), clean, times)
+
+
+def _compared(row: Row, full: Row, settings: list[Setting]) -> dict[str, Any]:
+    """Accuracy and paired difference to the full method, in points: overall and at each setting."""
+    gap = row.right.mean(0) - full.right.mean(0)
+    pick = np.random.default_rng(0).integers(0, gap.shape[1], (RESAMPLES, gap.shape[1]))
+    low, high = np.percentile(gap.mean(0)[pick].mean(1), [2.5, 97.5])
+    per_seed = row.right.mean((1, 2))
+    return {
+        "name": row.name,
+        "accuracy": 100 * float(per_seed.mean()),
+        "over_seeds": [100 * float(value) for value in per_seed],
+        "difference": 100 * float(gap.mean()),
+        "ci95": [100 * float(low), 100 * float(high)],
+        "epoch_s": float(np.mean(row.epoch_s)),
+        "clean_validation": [100 * value for value in row.clean],
+        "settings": {
+            f"{one.channel} {one.symbols} {one.snr_db:g}": [100 * float(share), 100 * float(change)]
+            for one, share, change in zip(settings, row.right.mean((0, 2)), gap.mean(1), strict=True)
+        },
+    }
+
+
+def _show(report: list[dict[str, Any]], settings: list[Setting]) -> None:
+    what = sorted({f"{one.channel}" for one in settings})
+    table = Table(title=f"mean accuracy in % over {', '.join(what)}, {len(settings)} settings, {SNRS_DB} dB")
+    for heading in ("variant", "accuracy", "seeds", "difference (95 %)", "s per epoch"):
+        table.add_column(heading, no_wrap=True)
+    for row in report:
+        spread = " ".join(f"{value:.1f}" for value in row["over_seeds"])
+        change = f"{row['difference']:+.2f} ({row['ci95'][0]:+.2f} .. {row['ci95'][1]:+.2f})"
+        table.add_row(row["name"], f"{row['accuracy']:.2f}", spread, change, f"{row['epoch_s']:.3f}")
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    invoke(main, "TRAINING_ABLATE")
