@@ -18,6 +18,9 @@ class Batcher:
         self._queues: OrderedDict[bytes, deque[Work]] = OrderedDict()
         self._busy_since_ns: int | None = None
         self._closed = False
+        self._dropped: list[bytes] = []
+        self.ended: list[bytes] = []
+        """Sessions that ended before the newest batch was taken: what is kept for them can go before it is decoded."""
 
     def put(self, work: Work) -> None:
         """Queue a frame."""
@@ -27,15 +30,23 @@ class Batcher:
                 self._busy_since_ns = time.monotonic_ns()
             self._changed.notify()
 
+    def drop(self, session: bytes) -> None:
+        """A session ended: nobody waits for what it has queued."""
+        with self._changed:
+            self._queues.pop(session, None)
+            self._dropped.append(session)
+
     def take(self, most: int, wait_s: float = 0.0) -> list[Work] | None:
         """Up to `most` frames, as soon as there is one; with `wait_s` a little later but fuller. None once closed."""
         with self._changed:
             while not self._queues and not self._closed:
+                self._busy_since_ns = None
                 self._changed.wait()
             if wait_s > 0:
                 self._changed.wait_for(lambda: self._closed or self._depth() >= most, wait_s)
             if not self._queues:
                 return None
+            self.ended, self._dropped = self._dropped, []
             batch: list[Work] = []
             while self._queues and len(batch) < most:
                 session, queue = self._queues.popitem(last=False)

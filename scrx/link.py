@@ -35,13 +35,12 @@ class Link:
         address: str,
         table: SessionTable,
         batcher: Batcher,
-        on_closed: Callable[[bytes], None],
         on_failure: Callable[[SemlinkError], None],
     ) -> None:
         self.table = table
         self.protocol_errors: Counter[str] = Counter()
         self.unsent = 0
-        self._batcher, self._on_closed, self._on_failure = batcher, on_closed, on_failure
+        self._batcher, self._on_failure = batcher, on_failure
         self._results: deque[Result] = deque()
         self._errors: dict[Route, deque[int]] = {}
         self._muted: dict[Route, int] = {}
@@ -147,7 +146,7 @@ class Link:
                     logger.info("session_opened", extra={"session": session.hex()[:8], "peer": software, "hops": hops})
                 case Closed(session, why):
                     logger.info("session_closed", extra={"session": session.hex()[:8], "why": why})
-                    self._on_closed(session)
+                    self._batcher.drop(session)
 
     def _send(self, route: Route, message: Message) -> None:
         try:

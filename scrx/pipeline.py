@@ -85,7 +85,8 @@ class ReceiveChain:
         """This round's equalised symbols beside those of the rounds before, each with the SNR it came with."""
         layout, kept = self.manifest.layout, self._earlier.setdefault(frame.sender, OrderedDict())
         blank = np.zeros(layout.max_symbols, np.complex64), np.zeros(layout.max_symbols, np.float32)
-        symbols, gamma = kept.pop(frame.seq) if frame.start else blank
+        earlier = kept.pop(frame.seq, None) if frame.start else None
+        symbols, gamma = earlier or blank  # rounds that were forgotten count as not received
         gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
         span = layout.span(frame.start, frame.rate)
         symbols[span] = equalise(frame.symbols[layout.pilots :], gain, noise)

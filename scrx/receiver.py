@@ -89,11 +89,10 @@ class Receiver:
         )
         self._max_batch, self._wait_s, self._window = max_batch, batch_wait_ms / 1000, window
         self._answers: queue.Queue[ReceivedAnswer | Exception | None] = queue.Queue(KEPT_ANSWERS)
-        self._closed_sessions: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._batcher = Batcher()
         self.answered = self.expired = 0
         self.table = SessionTable(terms)
-        self.link = Link(address, self.table, self._batcher, self._closed_sessions.put, self._publish)
+        self.link = Link(address, self.table, self._batcher, self._publish)
         self.address = self.link.address
         self._thread = threading.Thread(target=self._decode_loop, name="scrx-decode", daemon=True)
         self._thread.start()
@@ -142,8 +141,8 @@ class Receiver:
         self._publish(None)
 
     def _handle(self, batch: Sequence[Work]) -> None:
-        while not self._closed_sessions.empty():
-            self.chain.forget(self._closed_sessions.get())
+        for session in self._batcher.ended:
+            self.chain.forget(session)
         started = time.monotonic_ns()
         expired = [work for work in batch if started > work.expires_ns]
         fresh = [work for work in batch if started <= work.expires_ns]

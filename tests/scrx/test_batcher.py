@@ -64,3 +64,17 @@ def test_progress_age_grows_only_while_work_waits() -> None:
     batcher.finished()
     assert batcher._busy_since_ns is None
     assert batcher.progress_age_ms == 0
+
+
+def test_a_session_that_ended_loses_its_queue_and_is_named_before_the_next_batch() -> None:
+    batcher = Batcher()
+    for session in (1, 2, 1):
+        batcher.put(work(session, 0))
+    batcher.drop(bytes([1]) * 16)
+    batcher.put(work(1, 5))  # it came back
+    assert batcher.ended == []
+    assert label(batcher.take(9)) == [(2, 0), (1, 5)]
+    assert batcher.ended == [bytes([1]) * 16]
+    batcher.put(work(3, 0))
+    batcher.take(9)
+    assert batcher.ended == []

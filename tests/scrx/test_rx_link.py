@@ -25,7 +25,7 @@ def test_a_failure_of_the_thread_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(SessionTable, "tick", fail)
     failures: queue.SimpleQueue[SemlinkError] = queue.SimpleQueue()
     table = SessionTable(Terms(MODEL, 128, {}, 128, ()))
-    link = Link("tcp://127.0.0.1:0", table, Batcher(), lambda session: None, failures.put)
+    link = Link("tcp://127.0.0.1:0", table, Batcher(), failures.put)
     assert "out of order" in str(failures.get(timeout=30))
     link.post([RESULT])  # the decode thread goes on for a while
     link.close()
@@ -34,7 +34,7 @@ def test_a_failure_of_the_thread_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_result_that_cannot_be_said_does_not_end_the_session(context: "zmq.Context[zmq.Socket[bytes]]") -> None:
     failures: queue.SimpleQueue[SemlinkError] = queue.SimpleQueue()
     table = SessionTable(Terms(MODEL, 128, {}, 128, ()))
-    link = Link("tcp://127.0.0.1:0", table, Batcher(), lambda session: None, failures.put)
+    link = Link("tcp://127.0.0.1:0", table, Batcher(), failures.put)
     with make_socket(context, zmq.DEALER, "tx") as transmitter:
         connect(transmitter, link.address)
         transmitter.send_multipart(encode(Hello(SESSION, 1, 1, "", MODEL, (0,), (), 0)))

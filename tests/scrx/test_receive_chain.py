@@ -1,0 +1,45 @@
+"""Rounds of one image are decoded together; what is missing counts as not received."""
+
+import numpy as np
+
+from common.manifest import find_pair
+from common.phy.layout import pilot_sequence
+from scrx.pipeline import ReceiveChain, Received
+
+PAIR = find_pair("digits")
+LAYOUT = PAIR.layout
+
+
+def frame(seq: int, start: int, rate: int) -> Received:
+    """Increments start..rate of one and the same full payload, without noise."""
+    payload = np.exp(1j * np.arange(LAYOUT.max_symbols)).astype(np.complex64)
+    symbols = np.concatenate((pilot_sequence(LAYOUT.pilots), payload[LAYOUT.span(start, rate)]))
+    return Received(b"sender", seq, symbols, 0, start, rate, ("classify", "embedding"))
+
+
+def embedding(chain: ReceiveChain, *frames: Received) -> list[float]:
+    """Of the last frame."""
+    vectors = [chain.receive([each])[0].outputs["embedding"]["vector"] for each in frames]
+    return list(vectors[-1])
+
+
+def test_two_rounds_say_what_one_frame_with_both_says() -> None:
+    whole = embedding(ReceiveChain(PAIR), frame(0, 0, 2))
+    parts = embedding(ReceiveChain(PAIR), frame(0, 0, 1), frame(0, 2, 2))
+    np.testing.assert_allclose(parts, whole, atol=1e-3)
+
+
+def test_rounds_that_were_forgotten_count_as_not_received() -> None:
+    chain = ReceiveChain(PAIR)
+    lone = embedding(ReceiveChain(PAIR), frame(0, 2, 2))
+    chain.receive([frame(0, 0, 1)])
+    chain.forget(b"sender")
+    np.testing.assert_allclose(embedding(chain, frame(0, 2, 2)), lone, atol=1e-3)
+
+
+def test_rounds_of_another_image_are_not_mixed_in() -> None:
+    chain = ReceiveChain(PAIR)
+    chain.receive([frame(1, 0, 1)])
+    np.testing.assert_allclose(
+        embedding(chain, frame(0, 2, 2)), embedding(ReceiveChain(PAIR), frame(0, 2, 2)), atol=1e-3
+    )
