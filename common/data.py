@@ -45,7 +45,8 @@ def load_images(spec: str, split: str, fit: Preprocess | None = None) -> ImageSe
 
     spec: `digits`; or a folder that holds `SPLIT-*.parquet` (columns `img` or `image`, and `label`) or files
     `SPLIT/CLASS/*.jpg`; or a Hub id such as `uoft-cs/cifar10`. split: train, validation or test; where there is no
-    validation split, a fixed tenth of train is held out. fit: resize each image to this; without it, images of unequal size are refused.
+    validation split, a fixed tenth of train is held out. fit: resize each image to this; without it, images of unequal
+    size are refused.
     """
     if split not in SPLITS:
         raise ConfigError(f"unknown split '{split}': one of {', '.join(SPLITS)}")

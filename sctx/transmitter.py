@@ -246,8 +246,7 @@ class Transmitter:
 
     def _answer(self, answered: Answered) -> Answer:
         result, flying = answered.result, self._flying.pop(answered.frame.seq)
-        classified = result.outputs.get("classify", {})
-        index = int(classified.get("index", -1))
+        index = _class_of(result.outputs.get("classify"))
         labels = self.manifest.labels
         stages = {
             "encode": flying.encode_us, "modulate": flying.modulate_us, "network": answered.network_ns // 1000,
@@ -266,3 +265,9 @@ class Transmitter:
             round=result.round,
             stages_us=stages,
         )
+
+
+def _class_of(output: Any) -> int:
+    """The class that `classify` answered with; -1 where the output, which comes from outside, names none."""
+    index = output.get("index") if isinstance(output, dict) else None
+    return index if type(index) is int else -1
