@@ -153,7 +153,12 @@ def _from_folder(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
 def _from_hub(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
     try:
         from datasets import get_dataset_split_names
+        from huggingface_hub import HfApi, constants
 
+        if not constants.HF_HUB_OFFLINE:  # with HF_HUB_OFFLINE=1 the cache is enough
+            HfApi().dataset_info(
+                spec, timeout=5
+            )  # says at once what the library finds out after half a minute of retries
         available = get_dataset_split_names(spec)
     except ImportError as error:
         raise ConfigError("data sets from the Hub need the `datasets` library: install semlink[train]") from error
