@@ -35,8 +35,8 @@ types: install  ## mypy, strict on common, sctx and scrx
 
 check: lint types test  ## all that continuous integration runs
 
-statistics: install  ## the full statistical tests of the channel (minutes)
-	@$(PY) -m pytest -q -m full tests/channel
+statistics: install  ## the long tests: the channel's full statistics, a million mutated messages (minutes)
+	@$(PY) -m pytest -q -m full tests
 
 bench: install  ## measured tables: channel speed, link latency
 	@$(PY) -m pytest -q -s -m bench tests/bench

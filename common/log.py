@@ -31,6 +31,8 @@ class JsonLine(logging.Formatter):
             "event": record.getMessage(),
             **_fields(record),
         }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str)
 
 

@@ -256,6 +256,8 @@ class Session:
     def _on_accept(self, accept: Accept, now: int) -> list[Action]:
         if accept.slot != self.terms.slot or accept.model_id != self.terms.model_id:
             return self._fail(PeerRejected("the receiver accepted another model or air slot than was asked for"))
+        if not (accept.window and accept.heartbeat_ms and accept.heartbeat_misses):
+            return self._fail(PeerRejected("the receiver offers a window or a heartbeat of 0"))
         self.clock.update(accept.t1_ns, accept.t2_ns, accept.t3_ns, now)
         if self._up:
             return []

@@ -89,6 +89,13 @@ def test_accept_of_another_model_is_refused() -> None:
     assert isinstance(failed, Failed)
 
 
+@pytest.mark.parametrize("term", ["window", "heartbeat_ms", "heartbeat_misses"])
+def test_terms_that_leave_no_room_to_work_are_refused(term: str) -> None:
+    (failed,) = Session(TERMS, 0).on_message(replace(ACCEPT, **{term: 0}), 0)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, PeerRejected)
+
+
 def test_the_receiver_sets_the_window_with_each_answer() -> None:
     session = opened()
     for seq in (0, 1):
