@@ -64,6 +64,7 @@ class Request:
 @click.option("--encoding", help="int8, fp16 or topK. [default: the recipe's]")
 @click.option("--loss", help="kl, standardised or dkd. [default: the recipe's]")
 @click.option("--beta", type=float, help="Weight of the rate term. [default: the recipe's]")
+@click.option("--encoder", help="Transmitter as WIDTH,BLOCKS,STRIDE of its stem. [default: the recipe's]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the pair. [default: build/pairs/RECIPE]")
 @click.option("--run", type=click.Path(path_type=Path), help="Checkpoint and metrics. [default: build/runs/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
@@ -85,7 +86,8 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
         options["tensorboard"],
     )  # fmt: skip
     recipe = adjusted(recipe, options["epochs"], options["views"], options["encoding"], options["loss"],
-                      options["beta"], 1.0 if options["no_kd"] else None, not options["no_adapt"])  # fmt: skip
+                      options["beta"], 1.0 if options["no_kd"] else None, options["encoder"],
+                      not options["no_adapt"])  # fmt: skip
     distill(recipe, request, Console(stderr=True))
 
 
@@ -94,7 +96,7 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
     import torch
 
     from training.loop import Run, fit, process
-    from training.measure import measure
+    from training.measure import measure, transmitter_cost
     from training.objective import Distillation, Objective
     from training.oracle import pick_device
     from training.student import Shapes, Student
@@ -117,9 +119,12 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
         return None
     task.objective.load_state_dict(fitted.weights)
     accuracy = measure(student.to(device), validation, preprocess, request.seed)
-    notes = provenance(recipe, request, source, fitted)
+    parameters, macs = transmitter_cost(student, preprocess)
+    cost = f"{parameters:,} parameters, {macs / 1e6:.1f} MMAC"
+    notes = {**provenance(recipe, request, source), "transmitter": cost}
     manifest = write(recipe, request, train, preprocess, student, accuracy, notes)
     report(manifest, fitted, console)
+    figure(manifest, request.run / "accuracy.png")
     return manifest
 
 
@@ -193,7 +198,7 @@ def soft_name(soft: "Store | Oracle | None") -> str:
     return f"store {soft.plan.id}" if isinstance(soft, Store) else f"teacher {soft.id.sha256}"
 
 
-def provenance(recipe: "Recipe", request: Request, source: str, fitted: "Fitted") -> Mapping[str, str]:
+def provenance(recipe: "Recipe", request: Request, source: str) -> Mapping[str, str]:
     """What made this pair: command, versions, seed, soft labels. No time, so the same run gives the same id."""
     libraries = {name: version(name) for name in ("torch", "numpy", "transformers")}
     arguments = " ".join(word for word in sys.argv[1:] if word)
@@ -240,7 +245,21 @@ def report(manifest: Manifest, fitted: "Fitted", console: Console) -> None:
     for rate, row in zip(manifest.layout.rates, manifest.accuracy.acc, strict=True):
         table.add_row(str(rate), *(f"{100 * row[index]:.1f}" for index in shown))
     console.print(table)
-    console.print(f"pair: {manifest.path}, id {manifest.id[:16]}, {fitted.epoch_s:.2f} s per epoch")
+    console.print(f"transmitter: {manifest.provenance['transmitter']}; {fitted.epoch_s:.2f} s per epoch")
+    console.print(f"pair: {manifest.path}, id {manifest.id[:16]}")
+
+
+def figure(manifest: Manifest, path: Path) -> None:
+    """The accuracy table as curves."""
+    from training.evaluate import Point, draw_figure
+
+    table = manifest.accuracy
+    points = [
+        Point(manifest.name, "awgn", "estimated", n + manifest.layout.pilots, snr, share, (share, share), 1, float(n))
+        for n, row in zip(manifest.layout.rates, table.acc, strict=True)
+        for snr, share in zip(table.snr_db, row, strict=True)
+    ]
+    draw_figure(points, path)
 
 
 if __name__ == "__main__":

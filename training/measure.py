@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from common.data import ImageSet
 from common.manifest import Accuracy, Preprocess
@@ -18,6 +18,30 @@ from training.student import Student
 GRID_DB = tuple(float(snr) for snr in range(-10, 31, 2))
 CLEAN_DB = 60.0
 ROWS = 2048
+
+
+def transmitter_cost(student: Student, preprocess: Preprocess) -> tuple[int, int]:
+    """Parameters, and multiply-accumulates of convolutions and linear layers for one image."""
+    macs = 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal macs
+        places = output[0, 0].numel() if isinstance(module, nn.Conv2d) else 1
+        macs += module.weight.numel() * places  # type: ignore[operator, union-attr]
+
+    parts = [part for part in (student.encoder, student.adapt) if part is not None]
+    layers = [layer for part in parts for layer in part.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    device = next(student.parameters()).device
+    image = torch.zeros(1, preprocess.channels, preprocess.height, preprocess.width, device=device)
+    with torch.no_grad():
+        student.eval()
+        features = student.encoder(image)
+        if student.adapt is not None:
+            student.adapt(features, torch.zeros(1, device=device))
+    for hook in hooks:
+        hook.remove()
+    return sum(p.numel() for part in parts for p in part.parameters()), macs
 
 
 @torch.no_grad()

@@ -53,7 +53,9 @@ class _Task:
 def build_model(spec: TeacherSpec, channels: int, classes: tuple[str, ...]) -> nn.Module:
     """An untrained classifier of the recipe's `transformers` configuration."""
     from transformers import AutoConfig, AutoModelForImageClassification
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # ours are enough
     names = dict(enumerate(classes))
     own: dict[str, Any] = {"image_size": spec.size, "num_channels": channels, **spec.config}
     try:

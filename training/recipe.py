@@ -92,11 +92,10 @@ def load_recipe(name_or_file: str) -> Recipe:
         known = ", ".join(sorted(found.stem for found in CONFIGS.glob("*.toml")))
         raise ConfigError(f"no recipe '{name_or_file}': give a TOML file or one of {known}")
     try:
-        document = tomllib.loads(path.read_text())
-        return _recipe(path.stem, document)
+        return _recipe(path.stem, _document(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"recipe {path}: not TOML: {error}") from error
-    except (ConfigError, ValueError, TypeError, KeyError) as error:
+    except (ConfigError, ValueError, TypeError, KeyError, OSError) as error:
         raise ConfigError(f"recipe {path}: {error}") from error
 
 
@@ -108,9 +107,10 @@ def adjusted(
     loss: str | None = None,
     beta: float | None = None,
     hard: float | None = None,
+    encoder: str | None = None,
     adaptive: bool = True,
 ) -> Recipe:
-    """The recipe with what the command line says; None leaves a value as it is."""
+    """The recipe with what the command line says; None leaves a value as it is. encoder: "WIDTH,BLOCKS,STRIDE"."""
     if views is not None and views < 1:
         raise ConfigError(f"--views must be at least 1, not {views}")
     schedule = recipe.schedule if epochs is None else replace(recipe.schedule, epochs=epochs)
@@ -123,8 +123,20 @@ def adjusted(
         views=recipe.views if views is None else views,
         encoding=encoding or recipe.encoding,
         loss=replace(recipe.loss, **wanted),
-        encoder=replace(recipe.encoder, adaptive=recipe.encoder.adaptive and adaptive),
+        encoder=replace(_encoder(encoder, recipe.encoder), adaptive=recipe.encoder.adaptive and adaptive),
     )
+
+
+def _encoder(text: str | None, default: EncoderShape) -> EncoderShape:
+    if text is None:
+        return default
+    try:
+        width, blocks, stride = (int(part) for part in text.split(","))
+        if min(width, blocks, stride) < 1:
+            raise ValueError
+    except ValueError:
+        raise ConfigError(f"--encoder '{text}': give WIDTH,BLOCKS,STRIDE of the stem, such as 16,3,1") from None
+    return replace(default, width=width, blocks=blocks, stem_stride=stride)
 
 
 def adjusted_teacher(recipe: Recipe, epochs: int | None) -> Recipe:
@@ -133,6 +145,21 @@ def adjusted_teacher(recipe: Recipe, epochs: int | None) -> Recipe:
         return recipe
     schedule = replace(recipe.teacher.schedule, epochs=epochs)
     return replace(recipe, teacher=replace(recipe.teacher, schedule=schedule))
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """The file, over the recipe that its key `base` names."""
+    document = tomllib.loads(path.read_text())
+    base = document.pop("base", None)
+    return document if base is None else _over(_document(CONFIGS / f"{base}.toml"), document)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        nested = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _over(below[key], value) if nested else value
+    return merged
 
 
 def _recipe(name: str, document: dict[str, Any]) -> Recipe:
