@@ -37,9 +37,9 @@ class Shadowing(InBlocks):
 
 
 class Walk:
-    """Random walk in steps of N(0, 1), 0 at sample 0, that can be entered anywhere: float64, samples 0..2^60.
+    """Random walk in steps of N(0, 1), 0 at sample 0, that can be entered anywhere: float64, samples 0..2^65.
 
-    Five levels of cells, 4096 to one above; the 4096 increments within a cell are drawn freely and then shifted so that
+    Five levels of cells, 8192 to one above; the 8192 increments within a cell are drawn freely and then shifted so that
     they add up to the increment of their cell (Levy's construction): exactly a walk, and sample n costs five blocks.
     """
 
@@ -49,12 +49,12 @@ class Walk:
         self._draws = [WhiteNoise(*key, level) for level in range(self.LEVELS + 1)]
 
     def cell(self, index: int) -> NDArray[np.float64]:
-        """Walk at the end of each sample of cell `index` (samples 4096 * index and on): float64 [4096]."""
+        """Walk at the end of each sample of cell `index` (samples 8192 * index and on): float64 [8192]."""
         start, steps = self._cell(0, index)
         return start + np.cumsum(steps)
 
     def _cell(self, level: int, index: int) -> tuple[float, NDArray[np.float64]]:
-        """Value at the start of a cell of 4096^(level + 1) samples, and the increments of its 4096 parts."""
+        """Value at the start of a cell of 8192^(level + 1) samples, and the increments of its 8192 parts."""
         scale = float(BLOCK) ** (level / 2.0)
         free = self._draws[level].samples(index * BLOCK, BLOCK).real.astype(np.float64) * (math.sqrt(2.0) * scale)
         if level + 1 == self.LEVELS:

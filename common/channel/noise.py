@@ -2,7 +2,7 @@
 
 Knows nothing about SNR, fading or what the randomness is used for.
 
-The index runs in fixed blocks of 4096 samples. A block's SFC64 generator is keyed with BLAKE2b(key, block), so a
+The index runs in fixed blocks of 8192 samples. A block's SFC64 generator is keyed with BLAKE2b(key, block), so a
 message may cut the process anywhere, and sample 1e9 costs as much as sample 0. Radius and angle follow Box and Muller
 (1958):
 
@@ -19,7 +19,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 4096
+BLOCK = 8192
 """Samples per keyed block."""
 
 

@@ -39,7 +39,7 @@ class RawWire:
         self.counts: Counter[str] = Counter()
         self._recorder = recorder
         self._clock = 0
-        self._pending: zmq.Frame | np.ndarray | None = None
+        self._pending: bytes | memoryview | None = None
         self._in = make_socket(context, zmq.PULL, "emu")
         self._out = make_socket(context, zmq.PUSH, "emu")
         for socket in (self._in, self._out):
@@ -72,7 +72,7 @@ class RawWire:
         if self._pending is None:
             return True
         try:
-            self._out.send(self._pending, zmq.NOBLOCK, copy=False)  # type: ignore[arg-type]  # any buffer will do
+            self._out.send(self._pending, zmq.NOBLOCK)
         except zmq.Again:
             if self._in in self.poller:
                 self.poller.unregister(self._in)
@@ -87,7 +87,7 @@ class RawWire:
     def _take(self) -> bool:
         """Read one message and put its answer into `pending`; False where none waits."""
         try:
-            frames = self._in.recv_multipart(zmq.NOBLOCK, copy=False)
+            frames = self._in.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
             return False
         if len(frames) != 1 or len(frames[0]) % 8:
@@ -96,14 +96,14 @@ class RawWire:
         if not len(frames[0]):
             self._pending = frames[0]
             return True
-        x = np.frombuffer(frames[0].buffer, "<c8")
+        x = np.frombuffer(frames[0], "<c8")
         y = self.channel.transform(0, self._clock, x)
         if self._recorder:
             self._recorder.samples(0, self._clock, y, self.channel.truth(0, self._clock, x))
         self._clock += x.size
         self.counts["messages"] += 1
         self.counts["samples"] += x.size
-        self._pending = frames[0] if y is x else y
+        self._pending = frames[0] if y is x else y.data
         return True
 
 

@@ -30,7 +30,7 @@ Symbols = NDArray[np.complex64]
 _PAST = MAX_DELAY + 64
 """Input samples that are kept for the delay line."""
 
-_PIECE = 4096
+_PIECE = 8192
 """Symbols that go through at a time: what they need stays in the processor's cache."""
 
 
@@ -186,7 +186,7 @@ class Stream:
         if gain is not None:
             y = y * gain
         amplitude = segment.noise_amplitude(start, x.size)
-        if np.any(amplitude):
+        if isinstance(amplitude, np.ndarray) or amplitude > 0.0:
             y = _add_noise(y, self.noise(start, x.size, round_), amplitude)
         return unbalance(y, spec.iq_gain_db, spec.iq_phase) if segment.model.unbalanced else y
 
