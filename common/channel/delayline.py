@@ -5,6 +5,7 @@
 a_p: fading of path p. g_p: its delay on the sample grid, one sample where the delay is whole and else a windowed sinc
 of 18 taps (Kaiser, beta 5: better than -50 dB for |f| < 0.4 of the sample rate), which needs 8 samples to look ahead:
 where any delay is a fraction, all paths are late by 8 samples (`lead`). Only lags l that some path uses are computed.
+Where few paths touch many lags, each path is filtered first and then counts as one lag.
 
 Gains are straight lines between knots, so the D samples between two knots are one product of real matrices:
 
@@ -12,6 +13,7 @@ Gains are straight lines between knots, so the D samples between two knots are o
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ _TAPS = 18
 _LEAD = _TAPS // 2 - 1
 _BETA = 5.0
 _CELLS = 128  # cells between knots whose coefficients are computed at once
+_ONE_THREAD = 200_000  # multiplications of one product; OpenBLAS wakes its other threads for more, which costs more
 _PIECE = 4096  # samples at a time: the working set stays in the cache
 
 
@@ -38,6 +41,16 @@ class DelayLine:
     ) -> None:
         self._grid, self._lags, self.lead = _on_sample_grid(profile.delays)
         self.reach = int(self._lags[-1])
+        self._filters: NDArray[np.float32] | None = None
+        if self._lags.size > 10 + 3 * profile.delays.size:  # measured: from here on it is faster
+            filters, lags = self._grid, self._lags
+            self._lags = profile.delays.astype(np.intp)
+            self._filters = np.zeros((profile.delays.size, _TAPS), np.float32)
+            for p, whole in enumerate(self._lags):
+                inside = (lags >= whole) & (lags < whole + _TAPS)
+                self._filters[p, lags[inside] - whole] = filters[inside, p]
+            self._grid = np.eye(profile.delays.size, dtype=np.float32)
+            self.reach = int(self._lags.max()) + _TAPS
         self._fader, self._doppler, self._los_doppler = fader, doppler, los_doppler
         self._origin, self._cycles = origin, cycles
         scattered = profile.powers.copy()
@@ -88,8 +101,9 @@ class DelayLine:
         lagged = self._scratch[: math.prod(shape)].reshape(shape)
         lagged[:, :, :before] = 0.0
         lagged[:, :, before + count :] = 0.0
+        sources, base = self._filter(parts)
         for row, lag in enumerate(self._lags):
-            lagged[:, row, before : before + count] = parts[:, self.reach - lag : self.reach - lag + count]
+            lagged[:, row, before : before + count] = sources[row][:, base - lag : base - lag + count]
         here = first % _CELLS
         found = np.matmul(
             self._block(first // _CELLS)[here : here + cells],
@@ -99,6 +113,21 @@ class DelayLine:
         np.add(found[:, 0], found[:, 2] * self._ramp, out=y[:, :, 0])
         np.add(found[:, 1], found[:, 3] * self._ramp, out=y[:, :, 1])
         return y.reshape(-1).view(np.complex64)[before : before + count]
+
+    def _filter(self, parts: NDArray[np.float32]) -> tuple[Sequence[NDArray[np.float32]], int]:
+        """What each row delays, float32 [2, n] each, and where its first output sample without delay is."""
+        if self._filters is None:
+            return [parts] * self._lags.size, self.reach
+        width = parts.shape[1] - _TAPS
+        windows = np.empty((_TAPS, 2, width), np.float32)
+        for tap in range(_TAPS):
+            windows[tap] = parts[:, _TAPS - tap : _TAPS - tap + width]
+        columns = windows.reshape(_TAPS, 2 * width)
+        filtered = np.empty((self._lags.size, 2 * width), np.float32)
+        step = _ONE_THREAD // self._filters.size
+        for at in range(0, 2 * width, step):
+            filtered[:, at : at + step] = self._filters @ columns[:, at : at + step]
+        return list(filtered.reshape(-1, 2, width)), self.reach - _TAPS
 
     def _block(self, block: int) -> NDArray[np.float32]:
         """Rows (re, im of the constant; re, im of the slope) of each cell of a block: float32 [128, 4, 2L]."""

@@ -11,7 +11,7 @@ Every message is answered with one of the same length, at once. Nothing is dropp
 input is read, and the sender waits.
 """
 
-from collections import Counter
+from collections import Counter, deque
 
 import numpy as np
 import zmq
@@ -22,6 +22,7 @@ from common.transport.sockets import bind, connect, make_socket
 
 _BUFFER_BYTES = 1 << 20
 _BURST = 32
+_BATCH = 8192
 
 
 class RawWire:
@@ -39,7 +40,7 @@ class RawWire:
         self.counts: Counter[str] = Counter()
         self._recorder = recorder
         self._clock = 0
-        self._pending: bytes | memoryview | None = None
+        self._pending: deque[bytes | memoryview] = deque()
         self._in = make_socket(context, zmq.PULL, "emu")
         self._out = make_socket(context, zmq.PUSH, "emu")
         for socket in (self._in, self._out):
@@ -69,41 +70,53 @@ class RawWire:
 
     def _flush(self) -> bool:
         """Send what is pending; False while nobody takes it. Then only room at the output ends the next wait."""
-        if self._pending is None:
-            return True
-        try:
-            self._out.send(self._pending, zmq.NOBLOCK)
-        except zmq.Again:
-            if self._in in self.poller:
-                self.poller.unregister(self._in)
-            self.poller.register(self._out, zmq.POLLOUT)
-            return False
-        self._pending = None
+        while self._pending:
+            try:
+                self._out.send(self._pending[0], zmq.NOBLOCK)
+            except zmq.Again:
+                if self._in in self.poller:
+                    self.poller.unregister(self._in)
+                    self.poller.register(self._out, zmq.POLLOUT)
+                return False
+            self._pending.popleft()
         if self._out in self.poller:
             self.poller.unregister(self._out)
             self.poller.register(self._in, zmq.POLLIN)
         return True
 
     def _take(self) -> bool:
-        """Read one message and put its answer into `pending`; False where none waits."""
-        try:
-            frames = self._in.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
+        """Read the messages that wait, up to 8192 samples of them, and put their answers into `pending`.
+
+        They go through the channel in one piece, which is faster and gives the same samples. False where none waits.
+        """
+        messages: list[bytes] = []
+        samples = 0
+        while samples < _BATCH:
+            try:
+                frames = self._in.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if len(frames) != 1 or len(frames[0]) % 8:
+                self.counts["not_complex64"] += 1
+                continue
+            messages.append(frames[0])
+            samples += len(frames[0]) // 8
+        if not messages:
             return False
-        if len(frames) != 1 or len(frames[0]) % 8:
-            self.counts["not_complex64"] += 1
-            return True
-        if not len(frames[0]):
-            self._pending = frames[0]
-            return True
-        x = np.frombuffer(frames[0], "<c8")
-        y = self.channel.transform(0, self._clock, x)
-        if self._recorder:
-            self._recorder.samples(0, self._clock, y, self.channel.truth(0, self._clock, x))
-        self._clock += x.size
-        self.counts["messages"] += 1
-        self.counts["samples"] += x.size
-        self._pending = frames[0] if y is x else y.data
+        x = np.frombuffer(messages[0] if len(messages) == 1 else b"".join(messages), "<c8")
+        y = self.channel.transform(0, self._clock, x) if samples else x
+        at = 0
+        for message in messages:
+            count = len(message) // 8
+            piece = y[at : at + count]
+            if self._recorder and count:
+                truth = self.channel.truth(0, self._clock + at, x[at : at + count])
+                self._recorder.samples(0, self._clock + at, piece, truth)
+            self._pending.append(message if y is x else piece.data)
+            at += count
+        self._clock += samples
+        self.counts["messages"] += len(messages)
+        self.counts["samples"] += samples
         return True
 
 

@@ -56,7 +56,7 @@ def test_it_blocks_rather_than_drops(context: zmq.Context, tmp_path: Path) -> No
         source.send(np.full(100, i, np.complex64).tobytes())
     for _ in range(5):
         wire.step(10)
-    assert wire.counts["messages"] <= 1
+    assert wire.counts["messages"] <= 82  # one piece of the channel, 8192 samples, waits for the output
     sink = context.socket(zmq.PULL)
     sink.bind(later)
     seen = []
