@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common.cli import begin, invoke, shared_options
+from common.errors import ConfigError
 from common.manifest import find_pair, write_atomic
 from training.evaluate import RESAMPLES, Setting
 
@@ -49,7 +50,7 @@ def variants(recipe: "Recipe") -> list[Variant]:
         Variant("one stored view", adjusted(recipe, views=1)),
         Variant("logit standardisation", adjusted(recipe, loss="standardised")),
         Variant("decoupled (DKD)", adjusted(recipe, loss="dkd")),
-        Variant("rate term, beta 0.01", adjusted(recipe, beta=0.01)),
+        Variant("rate term at beta 0.01", adjusted(recipe, beta=0.01)),
     ]
 
 
@@ -72,8 +73,13 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     from training.recipe import adjusted, load_recipe
 
     recipe = adjusted(load_recipe(options["recipe"]), options["epochs"])
-    wanted = None if options["only"] is None else {FULL, *options["only"].split(",")}
-    chosen = [one for one in variants(recipe) if wanted is None or one.name in wanted]
+    chosen = variants(recipe)
+    if options["only"] is not None:
+        wanted = {FULL, *options["only"].split(",")}
+        if unknown := wanted - {one.name for one in chosen}:
+            names = ", ".join(one.name for one in chosen)
+            raise ConfigError(f"--only: no variant '{min(unknown)}'; there are {names}")
+        chosen = [one for one in chosen if one.name in wanted]
     settings = [
         Setting(channel, "estimated", snr, int(n), options["channels"], 0, 0, 7.8e-5, snr)
         for channel in ("awgn", "block-rayleigh")

@@ -113,6 +113,11 @@ def process() -> tuple[int, int]:
     return int(os.environ.get("RANK", "0")), world
 
 
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 itself; emulated, it takes twice as long as float32."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def wait() -> None:
     """Until every process is here."""
     if process()[1] > 1:
@@ -150,7 +155,7 @@ def _epoch(
     parameters = words(view, which, 0, len(images))
     order = torch.randperm(len(images), generator=random).numpy()
     steps = len(images) // batch
-    half = schedule.bf16 or run.device.type == "cuda"
+    half = run.device.type == "cuda" or (schedule.bf16 and has_bf16())
     model.train()
     task.start_view(which)
     losses: list[float] = []

@@ -40,7 +40,7 @@ class Schedule:
     ema: float = 0.99
     """Decay per step of the averaged weights that are kept."""
     bf16: bool = False
-    """Autocast of the convolutions to bfloat16."""
+    """Autocast of the convolutions to bfloat16, on processors that have it; GPUs always do."""
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch) < 1 or self.lr <= 0 or not 0 <= self.ema < 1:
