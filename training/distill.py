@@ -112,9 +112,10 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
     student = Student(shapes)
     task = Distillation(Objective(student, preprocess, recipe.loss), train, recipe.channel, soft, device)
     source = soft_name(soft)
-    run = Run("student", request.run, {"recipe": recipe.plain(), "soft": source}, request.seed, device, console,
+    run = Run("student", request.run, {"recipe": recipe.plain(), "soft": source}, train, recipe.view,
+              0 if request.online else recipe.views, recipe.schedule, request.seed, device, console,
               request.tensorboard)  # fmt: skip
-    fitted = fit(task, train, recipe.view, 0 if request.online else recipe.views, recipe.schedule, run)
+    fitted = fit(task, run)
     if process()[0]:
         return None
     task.objective.load_state_dict(fitted.weights)

@@ -137,7 +137,9 @@ def finished(folder: Path, plan: Plan, view: int, start: int, stop: int) -> bool
 
 
 def seal(folder: Path, plan: Plan, which: Iterable[int]) -> "Store":
-    """Check that all shards of these views are there, hash them and write the manifest."""
+    """Check that all shards of these views are there, hash them and write the manifest; clear what a kill left."""
+    for left in folder.glob("v*/.*.tmp"):
+        left.unlink()
     shards = []
     for view in sorted(which):
         for start, stop in plan.ranges():

@@ -33,6 +33,8 @@ from training.views import ViewSpec, augment, words
 
 CHECKPOINT_S = 20.0
 """Least time between two checkpoints."""
+CLIP = 5.0
+"""Largest norm of the gradient."""
 
 
 class Task(Protocol):
@@ -53,15 +55,25 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training run. `identity` is whatever must be equal for a checkpoint to be taken up."""
+    """One training run: epoch e trains on view (e mod views) of each image; views = 0 takes a fresh view each epoch."""
 
     title: str
     folder: Path
     identity: dict[str, Any]
+    """Beside schedule and seed, what must be equal for a checkpoint to be taken up."""
+    images: ImageSet
+    view: ViewSpec
+    views: int
+    schedule: Schedule
     seed: int
     device: torch.device
     console: Console
     tensorboard: bool = False
+
+    @property
+    def id(self) -> str:
+        document = {**self.identity, "schedule": asdict(self.schedule), "seed": self.seed}
+        return hashlib.sha256(canonical(document)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +85,14 @@ class Fitted:
     """Mean wall time of the epochs that this process ran; NaN if it ran none."""
 
 
-def fit(task: Task, images: ImageSet, view: ViewSpec, views: int, schedule: Schedule, run: Run) -> Fitted:
-    """Train `task.objective` on view (epoch mod views) of each image; views = 0 takes a fresh view each epoch."""
+def fit(task: Task, run: Run) -> Fitted:
+    """Train `task.objective`; a run that was killed goes on from its checkpoint."""
+    schedule = run.schedule
     objective = task.objective.to(run.device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(objective.parameters(), schedule.lr, weight_decay=schedule.weight_decay, fused=True)
     average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
-    identity = hashlib.sha256(canonical({**run.identity, "schedule": asdict(schedule), "seed": run.seed})).hexdigest()
     checkpoint = run.folder / "checkpoint.safetensors"
-    done = load_checkpoint(checkpoint, identity, objective, average, optimiser)
+    done = load_checkpoint(checkpoint, run.id, objective, average, optimiser)
     if done:
         run.console.print(f"{run.title}: going on after epoch {done} of {schedule.epochs}")
     rank, world = process()
@@ -90,13 +102,12 @@ def fit(task: Task, images: ImageSet, view: ViewSpec, views: int, schedule: Sche
     with bar(run.console, run.title, schedule.epochs, done) as advance, Metrics(run.folder, run.tensorboard) as metrics:
         for epoch in range(done, schedule.epochs):
             began = time.monotonic()
-            losses = _epoch(task, model, optimiser, average, images, view, epoch, epoch % views if views else epoch,
-                            schedule, run)  # fmt: skip
+            losses = _epoch(task, model, optimiser, average, run, epoch)
             times.append(time.monotonic() - began)
             if rank == 0:
                 metrics.write(epoch, loss=float(np.mean(losses)), lr=optimiser.param_groups[0]["lr"], seconds=times[-1])
                 if time.monotonic() - saved > CHECKPOINT_S and epoch + 1 < schedule.epochs:
-                    save_checkpoint(checkpoint, identity, epoch + 1, objective, average, optimiser)
+                    save_checkpoint(checkpoint, run.id, epoch + 1, objective, average, optimiser)
                     saved = time.monotonic()
             advance()
     checkpoint.unlink(missing_ok=True)
@@ -135,48 +146,35 @@ def bar(console: Console, title: str, total: int, done: int = 0) -> Iterator[Any
 
 
 def _epoch(
-    task: Task,
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    average: dict[str, Tensor],
-    images: ImageSet,
-    view: ViewSpec,
-    epoch: int,
-    which: int,
-    schedule: Schedule,
-    run: Run,
+    task: Task, model: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor], run: Run, epoch: int
 ) -> list[float]:
     """One pass over one view; the last, incomplete batch is left out. Returns the loss of each step."""
     rank, world = process()
+    images, schedule = run.images.images, run.schedule
     random = torch.Generator().manual_seed((run.seed << 20) + epoch)
-    batch = min(schedule.batch, len(images))
-    share = batch // world
-    ours = slice(rank * share, (rank + 1) * share)
-    parameters = words(view, which, 0, len(images))
+    view = epoch % run.views if run.views else epoch
+    parameters = words(run.view, view, 0, len(images))
     order = torch.randperm(len(images), generator=random).numpy()
+    batch = min(schedule.batch, len(images))
+    ours = slice(rank * (batch // world), (rank + 1) * (batch // world))
     steps = len(images) // batch
     half = run.device.type == "cuda" or (schedule.bf16 and has_bf16())
     model.train()
-    task.start_view(which)
+    task.start_view(view)
     losses: list[float] = []
-    for step in range(steps):
-        index = order[step * batch : (step + 1) * batch]
-        pixels = augment(images.images[index[ours]], parameters[index[ours]], view)
+    for step in range(epoch * steps, (epoch + 1) * steps):
+        index = order[step % steps * batch : (step % steps + 1) * batch]
+        pixels = augment(images[index[ours]], parameters[index[ours]], run.view)
         arguments = task.arguments(pixels, index, ours, random)
-        rate = one_cycle((epoch * steps + step) / (schedule.epochs * steps)) * schedule.lr
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = schedule.lr * one_cycle(step / (schedule.epochs * steps))
         with torch.autocast(run.device.type, torch.bfloat16) if half else nullcontext():
             loss = model(*arguments)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimiser.step()
-        _move(
-            average,
-            task.objective.state_dict(),
-            min(schedule.ema, (epoch * steps + step) / (epoch * steps + step + 10)),
-        )
+        _move(average, task.objective.state_dict(), min(schedule.ema, step / (step + 10)))
         losses.append(float(loss.detach()))
     return losses
 

@@ -86,9 +86,10 @@ def train_teacher(
     inputs = Inputs(spec.size, spec.size, channels, mean, std)
     model = build_model(spec, channels, train.classes)
     identity = {"teacher": asdict(spec), "view": asdict(recipe.view), "data": fingerprint(train)}
-    run = Run("teacher", out.parent / f"{out.name}.run", identity, seed, device, console, tensorboard)
+    run = Run("teacher", out.parent / f"{out.name}.run", identity, train, recipe.view, 0, spec.schedule, seed, device,
+              console, tensorboard)  # fmt: skip
     task = _Task(_Objective(model, inputs, spec.label_smoothing), train, device)
-    fitted = fit(task, train, recipe.view, 0, spec.schedule, run)
+    fitted = fit(task, run)
     if process()[0] == 0:
         task.objective.load_state_dict(fitted.weights)
         _save(model, inputs, out)

@@ -163,7 +163,8 @@ def _epoch(
     batch = min(recipe.schedule.batch, len(images))
     schedule = replace(recipe.schedule, epochs=epochs, batch=batch)
     place = Path(tempfile.mkdtemp(dir=folder))
-    fit(task, images, recipe.view, 1, schedule, Run("epoch", place, {}, 0, device, Console(quiet=True)))
+    run = Run("epoch", place, {}, images, recipe.view, 1, schedule, 0, device, Console(quiet=True))
+    fit(task, run)
     times = [json.loads(line)["seconds"] for line in (place / "metrics.jsonl").read_text().splitlines()]
     return float(min(times)) / (len(images) // batch * batch)
 

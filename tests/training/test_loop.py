@@ -38,8 +38,9 @@ def train(recipe: Recipe, images: ImageSet, folder: Path, die_at: int | None = N
     task = Distillation(objective, images, recipe.channel, None, CPU)
     if die_at is not None:
         task.start_view = dying(die_at)  # type: ignore[method-assign]
-    run = Run("test", folder, {"recipe": recipe.plain()}, seed, CPU, Console(quiet=True))
-    return fit(task, images, recipe.view, recipe.views, recipe.schedule, run)
+    run = Run("test", folder, {"recipe": recipe.plain()}, images, recipe.view, recipe.views, recipe.schedule, seed, CPU,
+              Console(quiet=True))  # fmt: skip
+    return fit(task, run)
 
 
 def dying(at: int) -> Any:
