@@ -1,10 +1,12 @@
 """`channel-emu`: the command line of the emulator. Knows nothing about how a channel is computed."""
 
+from __future__ import annotations
+
 import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +19,9 @@ from common.channel.options import (
 )
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
+
+if TYPE_CHECKING:
+    from common.channel.channel import Channel
 
 _EPILOG = """\b
 Examples:
@@ -107,38 +112,20 @@ def status(control: str) -> None:
 def _run(given: dict[str, Any]) -> None:
     import zmq
 
-    from common.channel.channel import Channel
     from common.channel.control import ControlPort
     from common.channel.proxy import Proxy
     from common.channel.raw import RawWire
     from common.channel.record import Recorder
-    from common.channel.schedule import load_schedule
-    from common.channel.spec import ChannelSpec
     from common.channel.transit import TransitSpec
     from common.channel.truth import TruthLog
     from common.transport.signals import StopFlag
-    from common.transport.sockets import parse_listen, parse_peer
 
-    spec = ChannelSpec(**channel_parameters(given))
-    framed = given["wire"] == "framed"
-    plan = load_schedule(given["schedule"], spec) if given["schedule"] else [(0, spec)]
-    channel = Channel(plan[0][1], plan[1:])
-    if framed:
-        for _, part in plan:
-            part.require_flat()
-    elif any(given[name] for name in ("delay", "jitter", "drop", "truth")):
-        raise ConfigError("--delay, --jitter, --drop and --truth are about frames; a raw wire (--wire cf32) has none")
+    channel, framed = _make_channel(given)
     transit = TransitSpec(**transit_parameters(given))
-    if framed:
-        listen, upstream = parse_listen(given["listen"], given["insecure"]), parse_peer(given["upstream"], "--upstream")
-    else:
-        listen = _raw_address(given["listen"], "@", given["insecure"], "--listen")
-        upstream = _raw_address(given["upstream"], ">", given["insecure"], "--upstream")
-    control_address = parse_listen(given["control"], given["insecure"] and ":" in given["control"], "--control")
-
+    (listen, upstream), control_address = _addresses(given, framed), _control_address(given)
     stop = StopFlag()
     truth = TruthLog(given["truth"]) if given["truth"] else None
-    recorder = Recorder(given["record"], spec) if given["record"] else None
+    recorder = Recorder(given["record"], channel.spec) if given["record"] else None
     context = zmq.Context[zmq.Socket[bytes]]()
     wire: Proxy | RawWire | None = None
     control: ControlPort | None = None
@@ -162,6 +149,38 @@ def _run(given: dict[str, Any]) -> None:
             if opened is not None:
                 opened.close()
         context.term()
+
+
+def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
+    """The channel that the flags describe, and whether the wire is framed; what such a wire cannot use is refused."""
+    from common.channel.channel import Channel
+    from common.channel.schedule import load_schedule
+    from common.channel.spec import ChannelSpec
+
+    spec, framed = ChannelSpec(**channel_parameters(given)), given["wire"] == "framed"
+    plan = load_schedule(given["schedule"], spec) if given["schedule"] else [(0, spec)]
+    for _, part in plan if framed else ():
+        part.require_flat()
+    if not framed and any(given[name] for name in ("delay", "jitter", "drop", "truth")):
+        raise ConfigError("--delay, --jitter, --drop and --truth are about frames; a raw wire (--wire cf32) has none")
+    return Channel(plan[0][1], plan[1:]), framed
+
+
+def _addresses(given: dict[str, Any], framed: bool) -> tuple[str, str]:
+    """What to listen on and where to forward to."""
+    from common.transport.sockets import parse_listen, parse_peer
+
+    if framed:
+        return parse_listen(given["listen"], given["insecure"]), parse_peer(given["upstream"], "--upstream")
+    listen = _raw_address(given["listen"], "@", given["insecure"], "--listen")
+    return listen, _raw_address(given["upstream"], ">", given["insecure"], "--upstream")
+
+
+def _control_address(given: dict[str, Any]) -> str:
+    """Loopback, unless an address in full says otherwise and --insecure that it is meant."""
+    from common.transport.sockets import parse_listen
+
+    return parse_listen(given["control"], given["insecure"] and ":" in given["control"], "--control")
 
 
 def _replay(given: dict[str, Any]) -> None:

@@ -59,9 +59,10 @@ class RawWire:
     def step(self, timeout_ms: int = 200) -> None:
         """Wait for something to do, at most `timeout_ms`, and do it."""
         self.poller.poll(timeout_ms)
-        for _ in range(_BURST):
+        for _ in range(_BURST):  # bounded, so that the caller's other duties are not forgotten
             if not (self._flush() and self._take()):
                 return
+        self._flush()
 
     def close(self) -> None:
         """Close both sockets."""
