@@ -132,7 +132,7 @@ def _own_split(spec: str, split: str, available: Sequence[str], read: Callable[[
     if split == "test" or "validation" in available:
         return whole
     order = permutation(len(whole))
-    cut = len(whole) - int(HELD_OUT * len(whole))
+    cut = len(whole) - max(1, int(HELD_OUT * len(whole)))
     return whole.take(order[:cut] if split == "train" else order[cut:])
 
 
@@ -191,9 +191,14 @@ def _from_rows(spec: str, rows: Any, fit: Preprocess | None) -> ImageSet:
         raise DataError(f"'{spec}' needs a column `img` or `image` and a column `label`; it has {', '.join(columns)}")
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
-    for table in rows.select_columns([column, "label"]).with_format("arrow").iter(batch_size=2048):
-        labels.extend(table["label"].to_pylist())
-        images.extend(decode_image(row["bytes"] or Path(row["path"])) for row in table[column].to_pylist())
+    try:
+        for table in rows.select_columns([column, "label"]).with_format("arrow").iter(batch_size=2048):
+            labels.extend(table["label"].to_pylist())
+            images.extend(decode_image(row["bytes"] or Path(row["path"])) for row in table[column].to_pylist())
+    except DataError:
+        raise
+    except Exception as error:  # pyarrow's own errors for a damaged file
+        raise DataError(f"cannot read the rows of '{spec}': {_one_line(error)}") from error
     classes = getattr(rows.features["label"], "names", None) or [str(k) for k in range(max(labels, default=-1) + 1)]
     return _stack(spec, images, labels, tuple(classes), fit)
 
@@ -214,7 +219,10 @@ def _stack(
         raise DataError(f"'{name}' holds no images")
     if len({image.shape for image in listed}) > 1:
         raise DataError(f"the images of '{name}' differ in size, and no size was given to fit them to")
-    return ImageSet(name, np.stack(listed), np.asarray(labels, np.int64), classes)
+    numbers = np.asarray([-1 if label is None else label for label in labels], np.int64)
+    if numbers.min() < 0 or numbers.max() >= len(classes):
+        raise DataError(f"'{name}' holds images without a label, or labels outside 0 to {len(classes) - 1}")
+    return ImageSet(name, np.stack(listed), numbers, classes)
 
 
 def _one_line(error: BaseException) -> str:

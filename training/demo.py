@@ -20,6 +20,7 @@ from common.errors import SemlinkError
 from training.processes import Command, start_emulator, start_receiver
 
 STREAM, SEED = 1, 0
+EXIT_LOST = 1
 RUNS = (
     ("awgn", -5.0, 360, ("--fading", "none")),
     ("awgn", 0.0, 360, ("--fading", "none")),
@@ -94,6 +95,8 @@ def run(model: str, console: Console) -> list[Row]:
             with emulator, _transmitter(model, port, images) as transmitter:
                 summary = _follow(transmitter, bar, task)
             rows.append(_row(channel, snr_db, summary))
+            if rows[-1].images + rows[-1].lost + rows[-1].expired != images:
+                raise SemlinkError(f"{images} images were to be sent, and the summary says {summary}")
     return rows
 
 
@@ -125,7 +128,7 @@ def _follow(transmitter: Command, bar: Progress, task: Any) -> dict[str, Any]:
         symbols += item["symbols"]
         so_far = f"accuracy {100 * correct / answered:5.1f} %  symbols {symbols / answered:5.1f}"
         bar.update(task, completed=answered, now=f"{so_far}  SNR {item['snr_est_db']:5.1f} dB")
-    if transmitter.wait(30) != 0 or not summary:
+    if transmitter.wait(30) not in (0, EXIT_LOST) or not summary:
         raise SemlinkError(f"sctx failed: {transmitter.said or 'no summary'}")
     return summary
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from common import __version__
 from common.cli import begin, invoke, shared_options
 from common.data import ImageSet, load_images
-from common.errors import ConfigError
+from common.errors import ConfigError, DataError
 from common.manifest import SHIPPED, Accuracy, Manifest, Preprocess, write_pair
 
 if TYPE_CHECKING:
@@ -134,8 +134,10 @@ def load_data(recipe: "Recipe", dataset: str) -> tuple[ImageSet, ImageSet, Prepr
     image = recipe.image
     blank = Preprocess(image.height, image.width, image.channels, (0.0,) * image.channels, (1.0,) * image.channels)
     train, validation = (load_images(dataset, split, blank) for split in ("train", "validation"))
+    if len(train) < 2 * len(train.classes):
+        raise DataError(f"'{dataset}' has {len(train)} images to train on; {2 * len(train.classes)} are the least")
     pixels = train.images.reshape(-1, image.channels) / 255.0
-    mean, std = (tuple(value.round(4).tolist()) for value in (pixels.mean(0), pixels.std(0)))
+    mean, std = (tuple(value.round(4).tolist()) for value in (pixels.mean(0), pixels.std(0).clip(0.01)))
     return train, validation, Preprocess(image.height, image.width, image.channels, mean, std)
 
 

@@ -28,7 +28,7 @@ from training.oracle import Oracle
 from training.views import VERSION, ViewSpec, augment, words
 from training.views import fingerprint as view_fingerprint
 
-BATCH = 512
+BATCH = 256
 
 
 def plan_for(

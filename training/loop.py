@@ -99,12 +99,13 @@ def fit(task: Task, run: Run) -> Fitted:
     model = DistributedDataParallel(objective) if world > 1 else objective
     times: list[float] = []
     saved = time.monotonic()
-    with bar(run.console, run.title, schedule.epochs, done) as advance, Metrics(run.folder, run.tensorboard) as metrics:
+    log = Metrics(run.folder, done, run.tensorboard) if rank == 0 else nullcontext()
+    with log as metrics, bar(run.console, run.title, schedule.epochs, done) as advance:
         for epoch in range(done, schedule.epochs):
             began = time.monotonic()
             losses = _epoch(task, model, optimiser, average, run, epoch)
             times.append(time.monotonic() - began)
-            if rank == 0:
+            if metrics is not None:
                 metrics.write(epoch, loss=float(np.mean(losses)), lr=optimiser.param_groups[0]["lr"], seconds=times[-1])
                 if time.monotonic() - saved > CHECKPOINT_S and epoch + 1 < schedule.epochs:
                     save_checkpoint(checkpoint, run.id, epoch + 1, objective, average, optimiser)

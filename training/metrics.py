@@ -10,11 +10,17 @@ from typing import Any
 
 
 class Metrics:
-    """Appends to FOLDER/metrics.jsonl; with tensorboard=True also writes event files there. A context manager."""
+    """Writes FOLDER/metrics.jsonl, and with tensorboard=True event files too. A context manager.
 
-    def __init__(self, folder: Path, tensorboard: bool = False) -> None:
+    `done`: steps of an earlier process that still count; what it wrote of later ones is dropped.
+    """
+
+    def __init__(self, folder: Path, done: int = 0, tensorboard: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "metrics.jsonl").open("a")
+        path = folder / "metrics.jsonl"
+        kept = path.read_text().splitlines(keepends=True)[:done] if done and path.is_file() else []
+        self._file = path.open("w")
+        self._file.writelines(kept)
         self._board: Any = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter

@@ -237,7 +237,7 @@ def _prompts(folder: Path, classes: Sequence[str]) -> dict[str, Tensor]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    texts = [PROMPT.format(name) for name in classes]
+    texts = [PROMPT.format(name.replace("_", " ")) for name in classes]
     return dict(tokenizer(texts, padding=True, return_tensors="pt"))
 
 

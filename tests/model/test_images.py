@@ -116,6 +116,16 @@ def test_parquet_folder(tmp_path: Path) -> None:
     test = load_images(str(tmp_path), "test")
     assert (test.images.shape, test.classes) == ((6, 32, 32, 3), ("a", "b", "c"))
     assert test.name == tmp_path.name
+    path = tmp_path / "test-00000.parquet"
+    whole = path.read_bytes()
+    for broken in (whole[:-100], whole[:300] + bytes(200) + whole[500:], b""):
+        path.write_bytes(broken)
+        with pytest.raises(DataError, match="cannot read"):
+            load_images(str(tmp_path), "test")
+    rows["label"][2] = -1
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(path)
+    with pytest.raises(DataError, match="without a label"):
+        load_images(str(tmp_path), "test")
 
 
 @pytest.mark.parametrize(
