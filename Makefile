@@ -10,14 +10,14 @@ STAMP  := $(VENV)/.semlink-installed
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# The stamp is written last and holds the folder: an interrupted install is done again, and so is one whose Python does
-# not start any more or that was made elsewhere and moved.
+# The stamp is written last and holds the folder: an interrupted install is done again, and so is one whose Python or
+# pip does not work or that was made elsewhere and moved.
 install:  ## make .venv and install everything into it; mends a half-made one
-	@$(PY) -c '' 2>/dev/null && [ "$$(cat $(STAMP) 2>/dev/null)" = "$(CURDIR)" ] || rm -f $(STAMP)
+	@$(PY) -m pip --version >/dev/null 2>&1 && [ "$$(cat $(STAMP) 2>/dev/null)" = "$(CURDIR)" ] || rm -f $(STAMP)
 	@$(MAKE) --silent --no-print-directory $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PY) -c '' 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV); }
+	@$(PY) -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV); }
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@echo "$(CURDIR)" >$@
 

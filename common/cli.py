@@ -3,7 +3,6 @@
 Knows nothing about what the commands do.
 """
 
-import os
 import sys
 import tomllib
 import traceback
@@ -52,9 +51,6 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
         code = command.main(arguments, name, standalone_mode=False, auto_envvar_prefix=prefix, obj=noted)
     except click.exceptions.Abort:
         code = 130
-    except BrokenPipeError:  # whoever read our output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
     except click.ClickException as error:
         _tell(f"{error.format_message().rstrip('.')}; see {name} --help")
         code = error.exit_code

@@ -5,7 +5,6 @@
       DataError             an image or data set we cannot use  exit 2
       ProtocolError         bytes that are not our protocol     exit 1
       ModelError            a weight file or manifest is wrong  exit 1
-        ModelMismatch       the halves do not belong together   exit 3
       PeerRejected          the receiver refused us             exit 3
       LinkDown              no answer within `--give-up`        exit 4
       StoreError            the knowledge store cannot be used  exit 1
@@ -42,12 +41,6 @@ class ProtocolError(SemlinkError):
 
 class ModelError(SemlinkError):
     """A manifest or a weight file is missing, damaged or not ours."""
-
-
-class ModelMismatch(ModelError):
-    """Two halves that do not belong together."""
-
-    exit_code = 3
 
 
 class PeerRejected(SemlinkError):

@@ -142,7 +142,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         document = json.loads(path.read_bytes())
         if document.pop("schema") != SCHEMA:
-            raise ModelError(f"{path} has another schema than {SCHEMA}: it needs another version of semlink")
+            raise ModelError(f"another schema than {SCHEMA}: it needs another version of semlink")
         return _from_document(document, folder)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
@@ -169,7 +169,7 @@ def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
 
 
 def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decoder: bytes) -> Manifest:
-    """Write a pair so that a crash leaves the old one or the new one: weights, then the manifest last.
+    """Write a pair so that a crash leaves the old one, the new one or none, but no mixture: the manifest comes last.
 
     document: the fields of `Manifest` but `path`, `id` and `sha256`; encoder, decoder: safetensors bytes.
     """

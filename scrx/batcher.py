@@ -1,4 +1,4 @@
-"""The bounded queue between the I/O thread and the decode thread: fair batches, expired frames first out.
+"""The bounded queue between the I/O thread and the decode thread: batches that are fair over sessions.
 
 Knows nothing about sockets or networks.
 """
@@ -39,13 +39,13 @@ class Batcher:
     def take(self, most: int, wait_s: float = 0.0) -> list[Work] | None:
         """Up to `most` frames, as soon as there is one; with `wait_s` a little later but fuller. None once closed."""
         with self._changed:
-            while not self._queues and not self._closed:
+            while not self._queues:
+                if self._closed:
+                    return None
                 self._busy_since_ns = None
                 self._changed.wait()
-            if wait_s > 0:
-                self._changed.wait_for(lambda: self._closed or self._depth() >= most, wait_s)
-            if not self._queues:
-                return None
+                if wait_s > 0:
+                    self._changed.wait_for(lambda: self._closed or self._depth() >= most, wait_s)
             self.ended, self._dropped = self._dropped, []
             batch: list[Work] = []
             while self._queues and len(batch) < most:

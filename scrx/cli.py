@@ -41,7 +41,12 @@ WARN_EVERY_S = 60.0
     "--deadline-cap-ms", type=click.IntRange(1, 65535), default=60_000, help="Longest deadline that is honoured."
 )
 @click.option("--max-sessions", type=click.IntRange(1, 65535), default=64, help="Transmitters served at once.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per answer, where it is used.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object per answer, where it is used (a reader over 4,096 answers behind misses some).",
+)
 @shared_options
 @click.pass_context
 def command(context: click.Context, /, log_level: str, debug: bool, as_json: bool, **options: Any) -> int:
@@ -69,7 +74,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
         warned = time.monotonic() - WARN_EVERY_S
         for answer in rx.answers(timeout_s=POLL_S):
             if stop:
-                break
+                rx.close()  # drains; the answers of the drain still come
             if options["insecure"] and time.monotonic() - warned >= WARN_EVERY_S:
                 warned = time.monotonic()
                 logger.warning("open_without_encryption", extra={"address": rx.address})
@@ -82,7 +87,8 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
 def _as_line(answer: "ReceivedAnswer") -> dict[str, Any]:
     return {
         "session": answer.session, "seq": answer.seq, "round": answer.round, "answer": answer.answer,
-        "label": answer.label, "confidence": round(answer.confidence, 4), "snr_est_db": round(answer.snr_est_db, 2),
+        "label": answer.label, "confidence": round(answer.confidence, 4),
+        "final": answer.final, "snr_est_db": round(answer.snr_est_db, 2),
         "queue_us": answer.queue_us, "decode_us": answer.decode_us,
     }  # fmt: skip
 

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import zmq
 
@@ -18,6 +17,7 @@ from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Message, Ping, Result
 from common.transport.monitor import Monitor
 from common.transport.sockets import bind, make_socket
+from common.transport.waker import Waker
 from scrx.batcher import Batcher
 from scrx.session import INBOUND, Action, Closed, Opened, Reply, Route, SessionTable, Work
 
@@ -53,16 +53,14 @@ class Link:
             self._context.destroy(linger=0)
             raise
         self._monitor = Monitor(self._socket)
-        self._wake_in, self._wake_out = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
-        self._wake_in.bind("inproc://wake")
-        self._wake_out.connect("inproc://wake")
+        self._waker = Waker(self._context)
         self._thread = threading.Thread(target=self._run, name="scrx-link", daemon=True)
         self._thread.start()
 
     def post(self, results: Sequence[Result]) -> None:
         """Send results (called by the decode thread, the only one that may)."""
         self._results.extend(results)
-        self._wake_thread()
+        self._waker.wake()
 
     def drain(self) -> None:
         """Say BYE to every session and take no new ones; frames that are queued are still answered."""
@@ -71,27 +69,22 @@ class Link:
     def close(self) -> None:
         """Send what is left and end the thread. Call after the decode thread has ended."""
         self._stop = True
-        self._wake_thread()
+        self._waker.wake()
         self._thread.join(timeout=5)
-        self._wake_out.close(0)
+        self._waker.close()
         self._context.destroy(linger=0)
-
-    def _wake_thread(self) -> None:
-        with suppress(zmq.Again):  # it has more than enough to wake up for, or has ended
-            self._wake_out.send(b"", zmq.NOBLOCK)
 
     # -- the I/O thread
 
     def _run(self) -> None:
         poller = zmq.Poller()
-        for readable in (self._socket, self._monitor.socket, self._wake_in):
+        for readable in (self._socket, self._monitor.socket, self._waker.reader):
             poller.register(readable, zmq.POLLIN)
         try:
             while not (self._stop and not self._results):
                 ready = dict(poller.poll(TICK_MS))
-                if self._wake_in in ready:
-                    while self._wake_in.poll(0):
-                        self._wake_in.recv()
+                if self._waker.reader in ready:
+                    self._waker.drain()
                 if self._monitor.socket in ready:
                     self._monitor.drain()
                 while self._results:
@@ -108,7 +101,7 @@ class Link:
         finally:
             self._monitor.close()
             self._socket.close(linger=200)
-            self._wake_in.close(0)
+            self._waker.reader.close(0)
 
     def _receive(self) -> None:
         for _ in range(64):  # then look at the clock and the results again
@@ -144,8 +137,8 @@ class Link:
                     self._batcher.put(action)
                 case Opened(session, software, hops):
                     logger.info("session_opened", extra={"session": session.hex()[:8], "peer": software, "hops": hops})
-                case Closed(session, why):
-                    logger.info("session_closed", extra={"session": session.hex()[:8], "why": why})
+                case Closed(session, why, counts):
+                    logger.info("session_closed", extra={"session": session.hex()[:8], "why": why, **counts})
                     self._batcher.drop(session)
 
     def _send(self, route: Route, message: Message) -> None:

@@ -32,7 +32,7 @@ KEPT_ANSWERS = 4096
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAnswer:
-    """One answer at the receiver. `session`: 8 hex digits; SNR in dB (Es/N0); times in us."""
+    """One answer at the receiver. `session`: 8 hex digits; `final`: no further round was asked for; SNR in dB; us."""
 
     session: str
     seq: int
@@ -41,6 +41,7 @@ class ReceivedAnswer:
     label: str
     confidence: float
     outputs: dict[str, Any]
+    final: bool
     snr_est_db: float
     queue_us: int
     decode_us: int
@@ -176,7 +177,8 @@ class Receiver:
         classified = result.outputs.get("classify", {})
         return ReceivedAnswer(
             result.session.hex()[:8], result.seq, result.round, int(classified.get("index", -1)),
-            str(classified.get("label", "")), result.confidence, result.outputs, decoded.estimate.snr_inst_db,
+            str(classified.get("label", "")), result.confidence, result.outputs,
+            result.status is Status.OK, decoded.estimate.snr_inst_db,
             result.queue_us, result.decode_us,
         )  # fmt: skip
 

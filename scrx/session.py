@@ -32,6 +32,8 @@ from common.protocol.messages import (
 MS = 1_000_000
 KEPT_ANSWERS = 128
 KEPT_ROUNDS = 256
+FINAL = (Status.OK, Status.LOW_CONFIDENCE)
+"""Outcomes that answer a frame for good; EXPIRED and FAILED leave it open to be sent again."""
 NAK_EVERY_NS = 1000 * MS
 INBOUND = frozenset({Kind.HELLO, Kind.DATA, Kind.PING, Kind.PONG, Kind.BYE})
 Route = tuple[bytes, ...]
@@ -83,10 +85,11 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Action: a session ended; whatever is kept for it elsewhere can go."""
+    """Action: a session ended, after these counts; whatever is kept for it elsewhere can go."""
 
     session: bytes
     why: str
+    counts: dict[str, int]
 
 
 Action = Reply | Work | Opened | Closed
@@ -135,9 +138,9 @@ class Peer:
     """(seq, round) -> rate of the frames that are being decoded."""
     open_rounds: "OrderedDict[int, int]" = field(default_factory=OrderedDict)
     """seq -> the increment that was asked for next."""
-    answers: "OrderedDict[tuple[int, int], Result]" = field(default_factory=OrderedDict)
+    answers: "OrderedDict[tuple[int, int], tuple[int, Result]]" = field(default_factory=OrderedDict)
+    """(seq, round) -> rate and answer of the frames that were decoded."""
     nak_ns: int = -NAK_EVERY_NS
-    snr_avg_db: float | None = None
     answered: int = 0
     expired: int = 0
 
@@ -177,17 +180,18 @@ class SessionTable:
             return []
         key = (result.seq, result.round)
         rate = peer.queued.pop(key, None)
-        peer.open_rounds.pop(result.seq, None)
+        if result.status in FINAL:
+            peer.open_rounds.pop(result.seq, None)
+            if rate is not None:
+                peer.answers[key] = rate, result
         if result.status is Status.LOW_CONFIDENCE and rate is not None:
             peer.open_rounds[result.seq] = rate + 1
             while len(peer.open_rounds) > KEPT_ROUNDS:
                 peer.open_rounds.popitem(last=False)
-        peer.answers[key] = result
         while len(peer.answers) > KEPT_ANSWERS:
             peer.answers.popitem(last=False)
         peer.answered += result.status is Status.OK
         peer.expired += result.status is Status.EXPIRED
-        peer.snr_avg_db = peer.snr_avg_db if result.snr_avg_db is None else result.snr_avg_db
         return [Reply(peer.route, result)]
 
     def tick(self, now: int) -> list[Action]:
@@ -231,8 +235,8 @@ class SessionTable:
             return RejectCode.LAYOUT, "this receiver knows layout 0"
         if hello.tasks and not set(hello.tasks) & set(self.terms.tasks):
             return RejectCode.TASKS, f"this receiver answers {', '.join(self.terms.tasks)}"[:128]
-        if hello.session not in self.peers and (self.draining or len(self.peers) >= self.terms.max_sessions):
-            return RejectCode.BUSY, "no room for another session"
+        if self.draining or (hello.session not in self.peers and len(self.peers) >= self.terms.max_sessions):
+            return RejectCode.BUSY, "going away" if self.draining else "no room for another session"
         return None
 
     def _on_stranger(self, message: Message, route: Route, now: int) -> list[Action]:
@@ -247,7 +251,9 @@ class SessionTable:
 
     def _close(self, peer: Peer, why: str) -> list[Action]:
         del self.peers[peer.session]
-        return [Closed(peer.session, why)]
+        seen = peer.sequence
+        counts = {"answered": peer.answered, "expired": peer.expired, "lost": seen.lost, "duplicate": seen.duplicate}
+        return [Closed(peer.session, why, counts | {"late": seen.late})]
 
     # -- frames
 
@@ -255,10 +261,10 @@ class SessionTable:
         key = (data.seq, data.round)
         if data.round == 0:
             peer.sequence.add(data.seq)
-        kept = peer.answers.get(key)
-        if kept is not None and kept.status in (Status.OK, Status.LOW_CONFIDENCE):
+        rate, kept = peer.answers.get(key, (None, None))
+        if kept is not None and rate == data.rate_id:  # with another rate it is an image that was started over
             return [Reply(peer.route, replace(kept, credits=self.terms.window))]
-        if key in peer.queued:
+        if key in peer.queued or self.draining:
             return []
         if data.layout_id != 0 or self.terms.frame_symbols.get((data.start_id, data.rate_id)) != data.n_symbols:
             return self._nak(peer, data, NakCode.MALFORMED, now)

@@ -47,6 +47,7 @@ class ChannelTracker:
         self._gains: deque[complex] = deque(maxlen=MEMORY_FRAMES)
         self._places: deque[int] = deque(maxlen=MEMORY_FRAMES)
         self._fd: float | None = None
+        self._frames = 0
 
     def observe(self, pilots_rx: NDArray[np.complex64], air_start: int) -> ChannelEstimate:
         """Take a frame's received pilots, complex64 [P], and the frame's air sample."""
@@ -57,7 +58,8 @@ class ChannelTracker:
         self._places.append(air_start)
         dof = len(self._residuals) * (count - 1)
         noise = max(sum(self._residuals) / dof, NOISE_FLOOR)
-        if len(self._gains) >= DOPPLER_FRAMES and (self._fd is None or len(self._residuals) % 8 == 0):
+        self._frames += 1
+        if len(self._gains) >= DOPPLER_FRAMES and (self._fd is None or self._frames % 8 == 0):
             self._fd = self._estimate_doppler(noise)
         smooth, frames = self._smoothed_gain(air_start)
         inst = max(abs(smooth) ** 2 / noise * (dof - 1) / dof - 1.0 / (count * frames), 0.03)

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.cli import begin, invoke, shared_options
+from common.errors import ConfigError
 
 if TYPE_CHECKING:
+    from common.manifest import Manifest
     from sctx.rate import Goal
     from sctx.source import Capture, Source
     from sctx.summary import Summary
-    from sctx.transmitter import Answer, Transmitter
+    from sctx.transmitter import Answer, Missed, Transmitter
 
 EXIT_LOST = 1
+WAIT_TOLD_S, FINISH_S = 2.0, 1.0
 
 
 @click.command(context_settings={"show_default": True})
@@ -108,7 +111,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
                      channel-emu --listen 5555 --upstream RXHOST:5555 --insecure
                      sctx --peer EMUHOST:5555
 
-    Exit codes: 0 done, 1 something was lost or failed, 2 wrong use, 3 the receiver refused, 4 link lost.
+    Exit codes: 0 done or stopped, 1 something was lost or failed, 2 wrong use, 3 the receiver refused, 4 link lost.
     """  # fmt: skip
     begin(context, log_level)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -116,13 +119,12 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
 
     from common.manifest import find_pair
     from sctx.rate import RatePolicy
-    from sctx.source import Source
     from sctx.summary import Summary
     from sctx.transmitter import Transmitter
 
     policy = RatePolicy.parse(options["rate_policy"], _goal(options))
     manifest = find_pair(options["model"])
-    source = Source(options["source"] or f"dataset:{manifest.dataset}:test", manifest)
+    source = _source(options["source"], manifest)
     torch.set_num_threads(1)  # one small image at a time: more threads only add latency
     with Transmitter(
         options["peer"],
@@ -140,12 +142,23 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
         try:
             _run(tx, source, summary, options)
         except KeyboardInterrupt:
-            click.echo("stopped; frames still on their way count neither as answered nor as lost", err=True)
+            click.echo("stopped", err=True)
         finally:  # after an error too: what was reached is told
+            summary.lost += tx.in_flight
             summary.duplicates = tx.link.session.counters.duplicates
+            summary.header_bytes = tx.link.session.counters.header_bytes
             _tell_summary(summary, options["as_json"])
     missing = summary.lost + (0 if tx.live else summary.expired)
     return EXIT_LOST if missing else 0
+
+
+def _source(given: str | None, manifest: "Manifest") -> "Source":
+    from sctx.source import Source
+
+    try:
+        return Source(given or f"dataset:{manifest.dataset}:test", manifest)
+    except ConfigError as error:
+        raise ConfigError(str(error) if given else f"{error}; or say --source") from None
 
 
 def _goal(options: dict[str, Any]) -> "Goal":
@@ -162,26 +175,33 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
     from sctx.dashboard import Dashboard
     from sctx.transmitter import Answer
 
-    accept = tx.connect()
-    if accept.hops == 0:
+    if tx.connect(timeout_s=WAIT_TOLD_S) is None:
+        click.echo(f"note: waiting for a receiver behind {options['peer']}", err=True)
+    if (accept := tx.connect()) is not None and accept.hops == 0:
         click.echo("note: no channel emulator is on the path, so the channel is ideal", err=True)
     labels: dict[int, int | None] = {}
-    total = options["count"] or source.size
 
     def captures() -> "Iterator[Capture]":
         for capture in _paced(source.captures(options["count"]), options["fps"]):
             labels[capture.index] = capture.label
-            summary.sent += 1
             yield capture
 
-    with nullcontext() if options["as_json"] else Dashboard(tx, summary, total) as dashboard:
-        for outcome in tx.run(captures()):
-            label = labels.pop(outcome.index)
-            summary.add(outcome, label)
-            if dashboard is not None:
-                dashboard.refresh()
-            elif isinstance(outcome, Answer):
-                click.echo(json.dumps(_as_line(outcome, label)))
+    def take(outcome: "Answer | Missed") -> None:
+        label = labels.pop(outcome.index)
+        summary.add(outcome, label)
+        if dashboard is not None:
+            dashboard.refresh()
+        elif isinstance(outcome, Answer):
+            click.echo(json.dumps(_as_line(outcome, label)))
+
+    with nullcontext() if options["as_json"] else Dashboard(tx, summary, options["count"] or source.size) as dashboard:
+        try:
+            for outcome in tx.run(captures()):
+                take(outcome)
+        except KeyboardInterrupt:
+            for outcome in tx.finish(timeout_s=FINISH_S):
+                take(outcome)
+            raise
 
 
 def _paced(captures: "Iterator[Capture]", fps: float | None) -> "Iterator[Capture]":

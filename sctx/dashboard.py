@@ -1,6 +1,7 @@
 """A run as it happens, on a terminal; nothing where standard error is not one. Knows nothing about sockets."""
 
 import sys
+import time
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,7 @@ class Dashboard:
             disable=not sys.stderr.isatty(),
             refresh_per_second=4,
         )
+        self._next_s = 0.0
         self._task = self._progress.add_task("", total=total)
 
     def __enter__(self) -> Self:
@@ -33,10 +35,15 @@ class Dashboard:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._next_s = 0.0
+        self.refresh()
         self._progress.stop()
 
     def refresh(self) -> None:
-        """Show the summary as it stands."""
+        """Show the summary as it stands, at most four times a second."""
+        if self._progress.disable or time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + 0.25
         values = self._summary.as_dict()
         accuracy = self._summary.accuracy
         state = "up" if self._tx.link.session.up else "[red]down[/red]"
@@ -47,5 +54,6 @@ class Dashboard:
             f"SNR est {values['snr_est_db']} dB",
             f"p50 {values['p50_ms']} ms",
         ]
-        done = self._summary.answered + self._summary.lost + self._summary.expired + self._summary.skipped
-        self._progress.update(self._task, completed=done, description="  ".join(part for part in parts if part))
+        self._progress.update(
+            self._task, completed=self._summary.sent, description="  ".join(part for part in parts if part)
+        )

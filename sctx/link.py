@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
+from dataclasses import asdict
 
 import zmq
 
@@ -18,7 +18,8 @@ from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
 from common.transport.monitor import Monitor
 from common.transport.sockets import connect, make_socket
-from sctx.session import INBOUND, Action, Down, Failed, Frame, Send, Session, Terms, Up
+from common.transport.waker import Waker
+from sctx.session import INBOUND, Action, Down, Failed, Frame, Send, Session, Stalled, Terms, Up
 
 logger = logging.getLogger(__name__)
 TICK_MS = 20
@@ -45,9 +46,8 @@ class Link:
         except BaseException:
             self._context.destroy(linger=0)
             raise
-        self._wake_in, self._wake_out = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
-        self._wake_in.bind("inproc://wake")
-        self._wake_out.connect("inproc://wake")
+        self._waker = Waker(self._context)
+        self._over: Failed | None = None
         self._thread = threading.Thread(target=self._run, name="sctx-link", daemon=True)
         self._thread.start()
 
@@ -61,7 +61,7 @@ class Link:
         """Send a frame; its answer comes as an event."""
         with self._changed:
             self._take(self.session.submit(frame, time.monotonic_ns()))
-        self._wake_thread()
+        self._waker.wake()
 
     def wake(self) -> None:
         """Let `wait_event` return early, now or the next time."""
@@ -70,40 +70,38 @@ class Link:
             self._changed.notify_all()
 
     def wait_event(self, timeout_s: float) -> Action | None:
-        """The next event, or None if nothing changed for `timeout_s` (a change of credit returns early too)."""
+        """The next event, or None after `timeout_s` or earlier. A failure is told again each time."""
         with self._changed:
-            if not self._events and not self._woken:
+            if not self._events and not self._woken and self._over is None:
                 self._changed.wait(timeout_s)
             self._woken = False
-            return self._events.popleft() if self._events else None
+            return self._events.popleft() if self._events else self._over
 
     def close(self) -> None:
         """Say goodbye and end the thread."""
         if self._thread.is_alive():
             with self._changed:
+                logger.info("link_closed", extra=asdict(self.session.counters))
                 self._take(self.session.close())
                 self._stop = True
-            self._wake_thread()
+            self._waker.wake()
             self._thread.join(timeout=5)
-        self._wake_out.close(0)
+        self._over = self._over or Failed(SemlinkError("this transmitter was closed; open another"))
+        self._waker.close()
         self._context.destroy(linger=0)
-
-    def _wake_thread(self) -> None:
-        with suppress(zmq.Again):  # it has more than enough to wake up for, or has ended
-            self._wake_out.send(b"", zmq.NOBLOCK)
 
     # -- the I/O thread
 
     def _run(self) -> None:
         socket, monitor = self._socket, self._monitor
         poller = zmq.Poller()
-        for readable in (socket, monitor.socket, self._wake_in):
+        for readable in (socket, monitor.socket, self._waker.reader):
             poller.register(readable, zmq.POLLIN)
         try:
             while not (self._stop and not self._outbox):
                 ready = dict(poller.poll(TICK_MS))
-                if self._wake_in in ready:
-                    self._wake_in.recv()
+                if self._waker.reader in ready:
+                    self._waker.drain()
                 if monitor.socket in ready:
                     monitor.drain()
                 self._step(socket, self._receive(socket) if socket in ready else ())
@@ -116,7 +114,7 @@ class Link:
         finally:
             socket.close(linger=200)
             monitor.close()
-            self._wake_in.close(0)
+            self._waker.reader.close(0)
 
     def _step(self, socket: "zmq.Socket[bytes]", messages: Iterable[Message]) -> None:
         with self._changed:
@@ -155,7 +153,10 @@ class Link:
                 self._outbox.append(action.message)
                 continue
             _log(action)
-            self._events.append(action)
+            if isinstance(action, Failed):
+                self._over = action
+            elif not isinstance(action, Stalled):
+                self._events.append(action)
 
 
 def _log(action: Action) -> None:
@@ -164,7 +165,9 @@ def _log(action: Action) -> None:
             logger.info("link_up", extra={"session": accept.session.hex()[:8], "hops": accept.hops, "again": not first})
         case Down(why):
             logger.warning("link_down", extra={"why": why})
+        case Stalled(for_ms):
+            logger.warning("receiver_stalled", extra={"no_answer_decoded_for_ms": for_ms})
         case Failed(error):
-            logger.error("link_failed", extra={"why": str(error)})
+            logger.info("link_failed", extra={"why": str(error)})
         case _:
             pass

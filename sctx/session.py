@@ -39,7 +39,8 @@ from sctx.belief import Report
 MS = 1_000_000
 HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 400 * MS
 RESEND_FIRST_NS, RESEND_LAST_NS = 1000 * MS, 4000 * MS
-MAX_EXPIRED = 8
+MAX_EXPIRED, MAX_SENDS = 8, 30
+STALLED_MS = 5000
 INBOUND = frozenset({Kind.ACCEPT, Kind.REJECT, Kind.RESULT, Kind.PING, Kind.PONG, Kind.NAK, Kind.BYE})
 
 
@@ -128,7 +129,14 @@ class Failed:
     error: SemlinkError
 
 
-Action = Send | Up | Down | Answered | Lost | Failed
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """Action: the receiver hears us but has decoded nothing for so long, although work waits (a wedged device)."""
+
+    for_ms: int
+
+
+Action = Send | Up | Down | Answered | Lost | Stalled | Failed
 
 
 @dataclass(slots=True)
@@ -172,6 +180,7 @@ class Session:
         self._heard_ns = now
         self._hello_ns, self._hello_wait = now, HELLO_FIRST_NS
         self._ping_ns, self._nonce, self._unanswered = now, 0, 0
+        self._stalled = False
 
     @property
     def up(self) -> bool:
@@ -197,7 +206,7 @@ class Session:
         """Whatever time alone demands. Call after the socket was drained, at least every heartbeat."""
         if self._over:
             return []
-        if now - self._heard_ns > self.terms.give_up_s * 1e9:
+        if not self._up and now - self._heard_ns > self.terms.give_up_s * 1e9:
             why = "lost the receiver" if self.accept else "no receiver answered"
             return self._fail(LinkDown(f"{why} for {self.terms.give_up_s:g} s; is it running, and is --peer right?"))
         actions: list[Action] = []
@@ -219,7 +228,8 @@ class Session:
         """Take a decoded message. One for another session is ignored."""
         if self._over or message.session != self.terms.session:
             return []
-        self._heard_ns, self._unanswered = now, 0
+        if not isinstance(message, Reject):  # a busy receiver is none that we could use: `--give-up` goes on counting
+            self._heard_ns, self._unanswered = now, 0
         match message:
             case Accept():
                 return self._on_accept(message, now)
@@ -230,7 +240,7 @@ class Session:
             case Ping():
                 return [Send(Pong(message.session, message.nonce, message.t1_ns, now, now, 0, 0))]
             case Pong():
-                self.clock.update(message.t1_ns, message.t2_ns, message.t3_ns, now)
+                return self._on_pong(message, now)
             case Nak():
                 return self._on_nak(message, now)
             case Bye():
@@ -276,6 +286,11 @@ class Session:
             RejectCode.VERSION: f"it does not speak protocol {VERSION}; run the same release on both sides",
         }
         return self._fail(PeerRejected(f"the receiver refused: {reasons.get(reject.code) or safe(reject.detail)}"))
+
+    def _on_pong(self, pong: Pong, now: int) -> list[Action]:
+        self.clock.update(pong.t1_ns, pong.t2_ns, pong.t3_ns, now)
+        was, self._stalled = self._stalled, pong.progress_age_ms >= STALLED_MS
+        return [Stalled(pong.progress_age_ms)] if self._stalled and not was else []
 
     def _on_nak(self, nak: Nak, now: int) -> list[Action]:
         name = nak.code.name.lower()
@@ -334,7 +349,9 @@ class Session:
         if not self._up:
             return []
         overdue = [p for p in self._pending.values() if now - p.sent_ns > self._resend_after(p)]
-        return [self._restart(pending, now) for pending in overdue]
+        hopeless = [p for p in overdue if p.sends >= MAX_SENDS]  # two minutes: nobody takes this frame
+        again = [p for p in overdue if p.sends < MAX_SENDS]
+        return [*(self._lose(p, "failed") for p in hopeless), *(self._restart(p, now) for p in again)]
 
     def _resend_after(self, pending: Pending) -> int:
         return min(RESEND_FIRST_NS << min(pending.sends - 1, 8), RESEND_LAST_NS)

@@ -7,14 +7,13 @@ FILE.jpg, FILE.png     one photograph
 -                      JPEG pictures one after the other on standard input, such as motion JPEG from a camera (live)
 """
 
-import io
-import sys
+import logging
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count as integers
+from itertools import islice
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,9 @@ from numpy.typing import NDArray
 from common.data import IMAGE_COLUMNS, SUFFIXES, decode_image, load_images
 from common.errors import ConfigError, DataError
 from common.manifest import Manifest
+from sctx.mjpeg import pictures
 
-MAX_PICTURE_BYTES = 64 << 20
+logger = logging.getLogger(__name__)
 Picture = Path | bytes | NDArray[np.uint8]
 """A photograph still encoded (file or bytes), or uint8 [H, W, C]."""
 
@@ -41,9 +41,10 @@ class Capture:
 class Source:
     """Images in order. `size`: how many (None: not known). `live`: an image not sent at once is worth little."""
 
-    def __init__(self, spec: str, manifest: Manifest, stream: io.BufferedReader | None = None) -> None:
+    def __init__(self, spec: str, manifest: Manifest, read: Callable[[int], bytes] | None = None) -> None:
+        """read: where `-` reads from (default: standard input)."""
         self.spec, self.live = spec, spec == "-"
-        self._stream = stream
+        self._read = read or (lambda count: os.read(0, count))  # not sys.stdin, whose lock a reader thread would hold
         self._items = [] if self.live else _open(spec, manifest)
         if not self.live and not self._items:
             raise DataError(f"--source {spec}: no image found there")
@@ -52,25 +53,23 @@ class Source:
     def captures(self, count: int | None = None) -> Iterator[Capture]:
         """`count` captures (default: each image once), going round again where the source is smaller."""
         if self.live:
-            for index, picture in zip(range(count) if count else integers(), self._pictures(), strict=False):
-                yield Capture(index, decode_image(picture), None, time.monotonic_ns())
+            yield from islice(self._live_captures(), count)
             return
         for index in range(len(self._items) if count is None else count):
             item, label = self._items[index % len(self._items)]
             image = item if isinstance(item, np.ndarray) else decode_image(item)
             yield Capture(index, image, label, time.monotonic_ns())
 
-    def _pictures(self) -> Iterator[bytes]:
-        """JPEG pictures on the stream: from each start marker (FF D8 FF) to the next end marker (FF D9)."""
-        stream = self._stream or cast(io.BufferedReader, sys.stdin.buffer)
-        buffer = b""
-        while chunk := stream.read1(1 << 16):
-            buffer += chunk
-            while (start := buffer.find(b"\xff\xd8\xff")) >= 0 and (end := buffer.find(b"\xff\xd9", start)) >= 0:
-                yield buffer[start : end + 2]
-                buffer = buffer[end + 2 :]
-            if len(buffer) > MAX_PICTURE_BYTES:
-                raise DataError("--source -: no whole JPEG within 64 MiB; the stream must be JPEG pictures")
+    def _live_captures(self) -> Iterator[Capture]:
+        index = 0
+        for picture in pictures(self._read):
+            try:
+                image = decode_image(picture)
+            except DataError as error:  # one bad picture of a camera is no reason to stop
+                logger.warning("picture_unreadable", extra={"why": str(error)})
+                continue
+            yield Capture(index, image, None, time.monotonic_ns())
+            index += 1
 
 
 def _open(spec: str, manifest: Manifest) -> list[tuple[Picture, int | None]]:
@@ -86,15 +85,15 @@ def _open(spec: str, manifest: Manifest) -> list[tuple[Picture, int | None]]:
     if path.is_file() and path.suffix.lower() in SUFFIXES:
         return [(path, None)]
     if path.is_file() and path.suffix == ".parquet":
-        return _open_parquet(path)
+        return _open_parquet(path, manifest)
     raise ConfigError(f"--source {spec}: not found; give dataset:NAME:SPLIT, a folder, a picture, a .parquet file or -")
 
 
-def _label(folder: str, manifest: Manifest) -> int | None:
-    return manifest.labels.index(folder) if folder in manifest.labels else None
+def _label(name: str, manifest: Manifest) -> int | None:
+    return manifest.labels.index(name) if name in manifest.labels else None
 
 
-def _open_parquet(path: Path) -> list[tuple[Picture, int | None]]:
+def _open_parquet(path: Path, manifest: Manifest) -> list[tuple[Picture, int | None]]:
     import pyarrow
     from pyarrow import parquet
 
@@ -105,6 +104,11 @@ def _open_parquet(path: Path) -> list[tuple[Picture, int | None]]:
     column = next((name for name in IMAGE_COLUMNS if name in table.column_names), None)
     if column is None:
         raise DataError(f"--source {path}: no column `img` or `image`; it has {', '.join(table.column_names)}")
-    pictures = [row["bytes"] if isinstance(row, dict) else row for row in table[column].to_pylist()]
-    labels = table["label"].to_pylist() if "label" in table.column_names else [None] * len(pictures)
-    return list(zip(pictures, labels, strict=True))
+    cells = [cell.get("bytes") if isinstance(cell, dict) else cell for cell in table[column].to_pylist()]
+    labels = table["label"].to_pylist() if "label" in table.column_names else [None] * len(cells)
+    items: list[tuple[Picture, int | None]] = []
+    for row, (cell, label) in enumerate(zip(cells, labels, strict=True)):
+        if not isinstance(cell, bytes):
+            raise DataError(f"--source {path}: row {row} of `{column}` holds no encoded picture")
+        items.append((cell, _label(label, manifest) if isinstance(label, str) else label))
+    return items

@@ -1,5 +1,6 @@
 """Outcomes of a run -> its summary. Knows nothing about sockets or terminals."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,13 +9,15 @@ import numpy as np
 from common.phy.decibel import from_db, to_db
 from sctx.transmitter import Answer, Missed
 
+KEPT_LATENCIES = 100_000
+"""Percentiles are over the last so many answers, so that a run of weeks stays small."""
+
 
 @dataclass(slots=True)
 class Summary:
-    """Counts and distributions of one run. `labels`: image number -> true class, where known."""
+    """Counts and distributions of one run; every image that was sent or skipped is in exactly one count."""
 
     stream: int
-    sent: int = 0
     answered: int = 0
     correct: int = 0
     labelled: int = 0
@@ -22,10 +25,12 @@ class Summary:
     expired: int = 0
     skipped: int = 0
     duplicates: int = 0
-    symbols: list[int] = field(default_factory=list)
-    uses: list[int] = field(default_factory=list)
-    snr: list[float] = field(default_factory=list)
-    latency_ms: list[float] = field(default_factory=list)
+    header_bytes: int = 0
+    symbols: int = 0
+    uses: int = 0
+    snr: float = 0.0
+    estimates: int = 0
+    latency_ms: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_LATENCIES))
 
     def add(self, outcome: Answer | Missed, label: int | None) -> None:
         """Take one outcome; `label`: the image's true class, if known."""
@@ -37,11 +42,17 @@ class Summary:
         self.answered += 1
         self.labelled += label is not None
         self.correct += label is not None and outcome.answer == label
-        self.symbols.append(outcome.symbols)
-        self.uses.append(outcome.uses)
+        self.symbols += outcome.symbols
+        self.uses += outcome.uses
         self.latency_ms.append(outcome.latency_ms)
         if outcome.snr_est_db is not None:
-            self.snr.append(from_db(outcome.snr_est_db))
+            self.snr += from_db(outcome.snr_est_db)
+            self.estimates += 1
+
+    @property
+    def sent(self) -> int:
+        """Distinct images that were sent, or skipped because the link was busy."""
+        return self.answered + self.lost + self.expired + self.skipped
 
     @property
     def accuracy(self) -> float | None:
@@ -51,10 +62,13 @@ class Summary:
     @property
     def snr_est_db(self) -> float | None:
         """Estimated SNR averaged linearly, then in dB."""
-        return to_db(float(np.mean(self.snr))) if self.snr else None
+        return to_db(self.snr / self.estimates) if self.estimates else None
 
     def as_dict(self) -> dict[str, Any]:
-        """What `--json` prints last. `sent`: distinct images; `correct` is null without labels."""
+        """What `--json` prints last. `correct` is null without labels; `mean_*` are per answered image.
+
+        `mean_uses`: payload symbols and the pilots of every round; `mean_header_bytes`: beside them, on the wire.
+        """
         return {
             "sent": self.sent,
             "answered": self.answered,
@@ -63,22 +77,17 @@ class Summary:
             "expired": self.expired,
             "skipped": self.skipped,
             "duplicates": self.duplicates,
-            "mean_symbols": _mean(self.symbols),
-            "mean_uses": _mean(self.uses),
-            "snr_est_db": _round(self.snr_est_db),
-            "p50_ms": _percentile(self.latency_ms, 50),
-            "p99_ms": _percentile(self.latency_ms, 99),
+            "mean_symbols": self._mean(self.symbols),
+            "mean_uses": self._mean(self.uses),
+            "mean_header_bytes": self._mean(self.header_bytes),
+            "snr_est_db": None if self.snr_est_db is None else round(self.snr_est_db, 3),
+            "p50_ms": self._percentile(50),
+            "p99_ms": self._percentile(99),
             "stream": self.stream,
         }
 
+    def _mean(self, total: int) -> float | None:
+        return round(total / self.answered, 3) if self.answered else None
 
-def _mean(values: list[int]) -> float | None:
-    return round(float(np.mean(values)), 3) if values else None
-
-
-def _percentile(values: list[float], percent: float) -> float | None:
-    return round(float(np.percentile(values, percent)), 3) if values else None
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+    def _percentile(self, percent: float) -> float | None:
+        return round(float(np.percentile(self.latency_ms, percent)), 3) if self.latency_ms else None

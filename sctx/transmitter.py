@@ -7,6 +7,7 @@
 Knows nothing about where images come from or how answers are shown.
 """
 
+import math
 import secrets
 import time
 from collections.abc import Iterable, Iterator
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from common import __version__
 from common.data import fit_image
-from common.errors import LinkDown, SemlinkError
+from common.errors import SemlinkError
 from common.manifest import Manifest, find_pair
 from common.nn.device import pick_device
 from common.protocol.messages import Accept, Status
@@ -37,7 +38,11 @@ LIVE_DEADLINE_MS, FINITE_DEADLINE_MS = 500, 10_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back for one image. SNR in dB (Es/N0 as the receiver estimated it), times in ms."""
+    """What came back for one image. SNR in dB (Es/N0 as the receiver estimated it), times in ms.
+
+    symbols: the payload symbols that the answer rests on; uses: all that was sent for it, every round's pilots included
+    (a frame that is repeated because the network lost it is not a use of the channel).
+    """
 
     index: int
     answer: int
@@ -70,7 +75,6 @@ class _InFlight:
     encode_us: int
     modulate_us: int
     round: int = 0
-    sent: int = 0
     uses: int = 0
 
 
@@ -139,14 +143,24 @@ class Transmitter:
         """Say goodbye to the receiver and free the socket."""
         self.link.close()
 
-    def connect(self, timeout_s: float | None = None) -> Accept:
-        """Wait until the receiver accepts and return its terms. Raises PeerRejected, LinkDown."""
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        while self.accept is None:
+    def connect(self, timeout_s: float | None = None) -> Accept | None:
+        """Wait until the receiver accepts; its terms, or None after `timeout_s`. Raises PeerRejected, LinkDown."""
+        until = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while self.accept is None and time.monotonic() < until:
             self._next_outcome(0.1)
-            if until is not None and time.monotonic() > until:
-                raise LinkDown(f"no receiver answered within {timeout_s:g} s")
         return self.accept
+
+    @property
+    def in_flight(self) -> int:
+        """Images on their way."""
+        return len(self._flying)
+
+    def finish(self, timeout_s: float) -> Iterator[Answer | Missed]:
+        """What still comes of the images on their way, for at most `timeout_s`."""
+        until = time.monotonic() + timeout_s
+        while self._flying and time.monotonic() < until:
+            if outcome := self._next_outcome(0.05):
+                yield outcome
 
     def send(self, image: NDArray[np.uint8]) -> Answer:
         """Send one image and wait for its answer. image: uint8 [H, W] or [H, W, 3], resized as the manifest says.
@@ -154,7 +168,7 @@ class Transmitter:
         Raises DataError for anything else, PeerRejected, LinkDown, and SemlinkError if the receiver could not answer.
         """
         self.connect()
-        while not self._may_send:
+        while self._flying or not self._may_send:  # what a broken-off call left on its way has no taker any more
             self._next_outcome(0.1)
         self._submit(Capture(self._seq, image, None, time.monotonic_ns()))
         while (outcome := self._next_outcome(0.1)) is None:
@@ -205,7 +219,6 @@ class Transmitter:
         """Send increments start..rate of an image that is on its way."""
         layout, flying = self.manifest.layout, self._flying[seq]
         payload = self.chain.frame(flying.symbols, start, flying.rate).astype("<c8").tobytes()
-        flying.sent += len(payload) // 8 - layout.pilots
         flying.uses += len(payload) // 8
         ask_below = self._ask_below if flying.rate + 1 < len(layout.increments) else 0
         air_start, captured_ns = layout.air_start(seq, flying.round), flying.capture.captured_ns
@@ -217,7 +230,8 @@ class Transmitter:
         """Send the next increment if the receiver asks for it and the deadline allows another round like the last."""
         flying, result = self._flying[answered.frame.seq], answered.result
         late = self.live and answered.latency_ns + answered.round_ns > self.link.session.terms.deadline_ms * 1_000_000
-        if result.status is not Status.LOW_CONFIDENCE or late:
+        whole = flying.rate + 1 == len(self.manifest.layout.increments)
+        if result.status is not Status.LOW_CONFIDENCE or late or whole:
             return False
         flying.round, flying.rate = result.round + 1, flying.rate + 1
         self._send_round(result.seq, start=flying.rate)
@@ -258,7 +272,7 @@ class Transmitter:
             label=labels[index] if 0 <= index < len(labels) else "",
             confidence=result.confidence,
             outputs=result.outputs,
-            symbols=flying.sent,
+            symbols=self.manifest.layout.rates[flying.rate],
             uses=flying.uses,
             snr_est_db=result.snr_inst_db,
             latency_ms=answered.latency_ns / 1e6,

@@ -10,7 +10,7 @@ import pytest
 
 import scrx
 import sctx
-from common.errors import ConfigError, DataError, LinkDown, PeerRejected
+from common.errors import ConfigError, DataError, LinkDown, PeerRejected, SemlinkError
 from sctx.source import Capture
 
 
@@ -144,6 +144,35 @@ def test_an_error_of_the_source_arrives_after_what_was_answered(receiver: scrx.R
         for outcome in tx.run(breaking()):
             seen.append(outcome.index)
     assert seen == [0]
+
+
+def test_an_answer_belongs_to_its_image_even_after_a_run_was_broken_off(
+    receiver: scrx.Receiver, tiny_pair: Path
+) -> None:
+    captures = (Capture(100 + k, np.zeros((8, 8), np.uint8), None, 0) for k in range(10))
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        for _ in tx.run(captures):
+            break
+        assert tx.send(np.zeros((8, 8), np.uint8)).index < 100
+
+
+def test_a_failure_is_told_again_instead_of_waiting_for_ever(tiny_pair: Path) -> None:
+    with sctx.Transmitter("127.0.0.1:1", tiny_pair, give_up_s=0.2) as tx:
+        for _ in range(2):
+            with pytest.raises(LinkDown):
+                tx.send(np.zeros((8, 8), np.uint8))
+    with pytest.raises(SemlinkError):
+        tx.send(np.zeros((8, 8), np.uint8))
+
+
+def test_redundancy_survives_rounds_that_expire(tiny_pair: Path) -> None:
+    with (
+        scrx.Receiver("0", tiny_pair) as rx,
+        sctx.Transmitter(peer(rx), tiny_pair, policy=sctx.RatePolicy("fixed", 2), ask_below=1.0, deadline_ms=1) as tx,
+    ):
+        captures = [Capture(k, np.zeros((8, 8), np.uint8), None, 0) for k in range(5)]
+        outcomes = list(tx.run(captures))
+    assert sorted(outcome.index for outcome in outcomes) == list(range(5))
 
 
 def test_many_sessions_open_and_close_without_leaving_anything(receiver: scrx.Receiver, tiny_pair: Path) -> None:

@@ -54,6 +54,19 @@ def test_waiting_a_little_fills_the_batch() -> None:
     assert len(batcher.take(2, wait_s=30.0) or []) == 2
 
 
+def test_a_session_that_leaves_while_a_batch_fills_does_not_end_the_receiver() -> None:
+    batcher = Batcher()
+    batcher.put(work(1, 0))
+    taken: list[object] = []
+    taker = threading.Thread(target=lambda: taken.append(label(batcher.take(2, wait_s=0.2))))
+    taker.start()
+    batcher.drop(work(1, 0).data.session)
+    taker.join(0.5)
+    batcher.put(work(2, 7))
+    taker.join(30)
+    assert taken in ([[(2, 7)]], [[(1, 0)]])  # the second only if it was taken before the session left
+
+
 def test_progress_age_grows_only_while_work_waits() -> None:
     batcher = Batcher()
     assert batcher.progress_age_ms == 0

@@ -26,6 +26,7 @@ SESSION, MODEL = b"s" * 16, b"m" * 32
 ROUTE = (b"emu", b"tx")
 FRAMES = {(start, rate): 8 + 2 * (rate - start + 1) for rate in range(3) for start in range(rate + 1)}
 TERMS = Terms(MODEL, 128, FRAMES, 128, ("classify", "embedding"))
+NOTHING = {"answered": 0, "expired": 0, "lost": 0, "duplicate": 0, "late": 0}
 HELLO = Hello(SESSION, VERSION, VERSION, "test", MODEL, (0,), (), 11)
 
 
@@ -160,19 +161,39 @@ def test_after_low_confidence_exactly_the_next_increments_are_taken() -> None:
     assert table.on_message(again, ROUTE, 0) == []  # the image is closed (and a NAK was sent less than a second ago)
 
 
+def test_a_later_round_that_expired_may_be_sent_again() -> None:
+    table = opened()
+    table.on_message(data(0, rate=1), ROUTE, 0)
+    table.on_result(result(0, Status.LOW_CONFIDENCE))
+    table.on_message(later(), ROUTE, 0)
+    table.on_result(replace(result(0, Status.EXPIRED), round=1))
+    assert isinstance(table.on_message(later(), ROUTE, 1)[0], Work)
+
+
+def test_an_image_that_is_started_over_is_decoded_and_not_answered_from_memory() -> None:
+    table = opened()
+    table.on_message(data(0, rate=1), ROUTE, 0)
+    table.on_result(result(0, Status.LOW_CONFIDENCE))
+    assert replies(table.on_message(data(0, rate=1), ROUTE, 1)) == [result(0, Status.LOW_CONFIDENCE)]
+    assert isinstance(table.on_message(data(0, rate=2), ROUTE, 2)[0], Work)
+
+
 def test_bye_and_silence_end_a_session() -> None:
-    assert opened().on_message(Bye(SESSION, ByeCode.DONE), ROUTE, 0) == [Closed(SESSION, "bye")]
+    assert opened().on_message(Bye(SESSION, ByeCode.DONE), ROUTE, 0) == [Closed(SESSION, "bye", NOTHING)]
     table = opened()
     assert table.tick(7_500 * MS) == []
-    assert table.tick(7_501 * MS) == [Closed(SESSION, "silent")]
+    assert table.tick(7_501 * MS) == [Closed(SESSION, "silent", NOTHING)]
     assert not table.peers
 
 
 def test_draining_says_bye_and_takes_nobody_new() -> None:
     table = opened()
     assert replies(table.drain()) == [Bye(SESSION, ByeCode.DRAIN)]
-    (reject,) = replies(table.on_message(replace(HELLO, session=b"o" * 16), ROUTE, 0))
-    assert isinstance(reject, Reject)
+    for hello in (HELLO, replace(HELLO, session=b"o" * 16)):
+        (reject,) = replies(table.on_message(hello, ROUTE, 0))
+        assert isinstance(reject, Reject)
+        assert reject.code is RejectCode.BUSY
+    assert table.on_message(data(5), ROUTE, 0) == []
 
 
 def test_kept_answers_are_bounded() -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from common.errors import ConfigError, DataError
 from common.manifest import find_pair
+from sctx.mjpeg import pictures
 from sctx.source import Source
 
 MANIFEST = find_pair("digits")
@@ -58,6 +59,19 @@ def test_a_parquet_file_is_a_source(tmp_path: Path) -> None:
     assert [(c.image.shape, c.label) for c in captures] == [((10, 20, 3), 4), ((10, 20, 3), 5)]
 
 
+def test_labels_by_name_are_looked_up_and_rows_without_a_picture_are_named(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    from pyarrow import parquet
+
+    rows = {"image": [{"bytes": jpeg(1), "path": None}] * 2, "label": ["7", "heron"]}
+    parquet.write_table(pyarrow.table(rows), tmp_path / "named.parquet")
+    assert [c.label for c in Source(str(tmp_path / "named.parquet"), MANIFEST).captures()] == [7, None]
+    for column in ([None], ["text"]):
+        parquet.write_table(pyarrow.table({"img": column}), tmp_path / "bad.parquet")
+        with pytest.raises(DataError, match="row 0 of `img`"):
+            Source(str(tmp_path / "bad.parquet"), MANIFEST)
+
+
 def test_a_broken_parquet_file_and_one_without_images_are_named(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     from pyarrow import parquet
@@ -70,11 +84,37 @@ def test_a_broken_parquet_file_and_one_without_images_are_named(tmp_path: Path) 
             Source(str(file), MANIFEST)
 
 
+def camera(raw: bytes) -> Source:
+    return Source("-", MANIFEST, io.BytesIO(raw).read)
+
+
 def test_pictures_on_standard_input_are_cut_at_their_markers() -> None:
-    stream = io.BufferedReader(io.BytesIO(b"noise" + jpeg(10) + b"between" + jpeg(20, (8, 4)) + jpeg(30)[:-40]))
-    source = Source("-", MANIFEST, stream)
+    source = camera(b"noise" + jpeg(10) + b"between" + jpeg(20, (8, 4)) + jpeg(30)[:-40])
     assert source.live
-    assert [c.image.shape for c in source.captures()] == [(10, 20, 3), (4, 8, 3)]
+    assert [(c.index, c.image.shape) for c in source.captures()] == [(0, (10, 20, 3)), (1, (4, 8, 3))]
+    assert len(list(camera(jpeg(1) * 3).captures(2))) == 2
+
+
+def test_a_thumbnail_inside_a_picture_is_not_its_end() -> None:
+    exif = b"Exif\x00\x00" + jpeg(99)
+    whole = jpeg(10)
+    photo = whole[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + whole[2:]
+    assert [c.image.shape for c in camera(photo + photo).captures()] == [(10, 20, 3)] * 2
+
+
+def test_progressive_pictures_with_several_scans_are_whole() -> None:
+    out = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(out, "JPEG", progressive=True, quality=95)
+    assert list(pictures(io.BytesIO(out.getvalue() * 2).read)) == [out.getvalue()] * 2
+
+
+def test_a_damaged_picture_of_a_camera_is_passed_over() -> None:
+    damaged = jpeg(5)
+    damaged = damaged[:20] + bytes(len(damaged) - 40) + damaged[-20:]
+    shapes = [c.image.shape for c in camera(damaged + jpeg(7) + jpeg(8)).captures()]
+    assert shapes[-1] == (10, 20, 3)
+    assert 1 <= len(shapes) <= 2
 
 
 def test_an_empty_folder_and_a_missing_path_are_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_snr_is_averaged_before_it_is_turned_into_decibels() -> None:
 
 
 def test_counts_go_where_they_belong() -> None:
-    summary = Summary(stream=7, sent=6)
+    summary = Summary(stream=7)
     summary.add(answer(0, 1), 1)
     summary.add(answer(1, 2, symbols=8), 1)
     summary.add(answer(2, 3), None)
@@ -28,6 +28,7 @@ def test_counts_go_where_they_belong() -> None:
         summary.add(Missed(3, why), None)
     found = summary.as_dict()
     assert (found["answered"], found["correct"], found["lost"], found["expired"], found["skipped"]) == (3, 1, 1, 1, 1)
+    assert found["sent"] == 6
     assert summary.accuracy == 0.5
     assert (found["mean_symbols"], found["mean_uses"]) == (
         pytest.approx(16 / 3, abs=1e-3),

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from common import cli
-from common.errors import ConfigError, DataError, LinkDown, ModelMismatch, SemlinkError
+from common.errors import ConfigError, DataError, LinkDown, PeerRejected, SemlinkError
 
 
 @click.command()
@@ -36,7 +36,7 @@ def tool(
 ) -> None:
     """Do nothing."""
     cli.begin(context, log_level)
-    errors = {error.__name__: error for error in (ConfigError, DataError, LinkDown, ModelMismatch, SemlinkError)}
+    errors = {error.__name__: error for error in (ConfigError, DataError, LinkDown, PeerRejected, SemlinkError)}
     if fail == "ImportTorch":
         import torch  # noqa: F401
     if fail == "KeyboardInterrupt":
@@ -169,7 +169,7 @@ def test_a_missing_file_is_told_in_one_line(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("ConfigError", 2), ("DataError", 2), ("SemlinkError", 1), ("ModelMismatch", 3), ("LinkDown", 4)]
+    ("name", "code"), [("ConfigError", 2), ("DataError", 2), ("SemlinkError", 1), ("PeerRejected", 3), ("LinkDown", 4)]
 )
 def test_each_error_has_its_exit_code_and_one_line(run: Run, name: str, code: int) -> None:
     assert run("--fail", name) == Ran(code, "", "error: this was wrong\n")
