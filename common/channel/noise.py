@@ -31,8 +31,7 @@ class Use(IntEnum):
     FADER = 2
     SHADOWING = 3
     PHASE_NOISE = 4
-    PHASE_STEPS = 5
-    TRANSIT = 6
+    TRANSIT = 5
 
 
 class KeyedBits:
