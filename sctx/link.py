@@ -19,7 +19,8 @@ from common.protocol.messages import Data, Message
 from common.transport.monitor import Monitor
 from common.transport.sockets import connect, make_socket
 from common.transport.waker import Waker
-from sctx.session import INBOUND, Action, Down, Failed, Frame, Send, Session, Stalled, Terms, Up
+from sctx.actions import Action, Down, Failed, Frame, Send, Stalled, Terms, Up
+from sctx.session import INBOUND, Session
 
 logger = logging.getLogger(__name__)
 TICK_MS = 20

@@ -25,12 +25,12 @@ from common.manifest import Manifest, find_pair
 from common.nn.device import pick_device
 from common.protocol.messages import Accept, Status
 from common.transport.sockets import parse_peer
+from sctx.actions import Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.belief import is_stale
 from sctx.feed import Feed
 from sctx.link import Link
 from sctx.pipeline import TransmitChain
 from sctx.rate import RatePolicy, decide
-from sctx.session import Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.source import Capture
 
 LIVE_DEADLINE_MS, FINITE_DEADLINE_MS = 500, 10_000

@@ -3,8 +3,8 @@
 import pytest
 
 from common.errors import ConfigError
+from sctx.actions import Failed, Terms
 from sctx.link import Link
-from sctx.session import Failed, Terms
 
 TERMS = Terms(bytes(16), bytes(32), "test", slot=128, live=False, deadline_ms=1000, give_up_s=60.0)
 

@@ -12,6 +12,7 @@ from common.protocol.messages import (
     ByeCode,
     Data,
     Hello,
+    Message,
     Nak,
     NakCode,
     Ping,
@@ -21,7 +22,8 @@ from common.protocol.messages import (
     Result,
     Status,
 )
-from sctx.session import MS, Answered, Down, Failed, Frame, Lost, Session, Terms, Up, sends
+from sctx.actions import Answered, Down, Failed, Frame, Lost, Send, Terms, Up
+from sctx.session import MS, Session
 
 SESSION, MODEL = b"s" * 16, b"m" * 32
 TERMS = Terms(SESSION, MODEL, "test", slot=128, live=False, deadline_ms=10_000, give_up_s=60.0)
@@ -41,6 +43,10 @@ def opened(terms: Terms = TERMS) -> Session:
     session = Session(terms, now=0)
     session.on_message(ACCEPT, 0)
     return session
+
+
+def sends(actions: list) -> list[Message]:
+    return [action.message for action in actions if isinstance(action, Send)]
 
 
 def kinds(actions: list) -> list[str]:

@@ -1,0 +1,101 @@
+"""What a session is given and what it asks for: its terms, its frames, and one class per action. Knows no rules."""
+
+from dataclasses import dataclass
+
+from common.errors import SemlinkError
+from common.protocol.messages import Accept, Message, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the transmitter brings to a session. Times in ms unless named otherwise."""
+
+    session: bytes
+    model_id: bytes
+    software: str
+    slot: int
+    live: bool
+    deadline_ms: int
+    give_up_s: float
+    window: int = 255
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame to send: where it lies on the air clock, which increments it carries, and its bytes."""
+
+    seq: int
+    round: int
+    stream: int
+    air_start: int
+    start_id: int
+    rate_id: int
+    captured_ns: int
+    payload: bytes
+    ask_below: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Action: put this message on the socket."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """Action: tell the owner that the receiver accepted us (`first`: for the first time)."""
+
+    accept: Accept
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """Action: tell the owner that the receiver went away; the session goes on trying."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Action: a frame's answer (LOW_CONFIDENCE: so far, and the next increments are asked for).
+
+    `latency_ns`: since capture; `round_ns`: since this frame was sent last.
+    """
+
+    frame: Frame
+    result: Result
+    latency_ns: int
+    round_ns: int
+
+    @property
+    def network_ns(self) -> int:
+        """The round trip less the receiver's own time."""
+        return max(self.round_ns - 1000 * (self.result.queue_us + self.result.decode_us), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Action: a frame that will get no answer. `why`: "expired", "failed" or "forgotten" (send round 0 again)."""
+
+    frame: Frame
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Action: the session is over."""
+
+    error: SemlinkError
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """Action: the receiver hears us but has decoded nothing for so long, although work waits (a wedged device)."""
+
+    for_ms: int
+
+
+Action = Send | Up | Down | Answered | Lost | Stalled | Failed
