@@ -123,31 +123,49 @@ def _digits(split: str, fit: Preprocess | None) -> ImageSet:
     return _stack("digits", scaled.astype(np.uint8)[..., None], bunch.target[part], classes, fit)
 
 
-def _own_split(spec: str, split: str, available: Sequence[str], read: Callable[[str], ImageSet]) -> ImageSet:
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """A split before its images are decoded: files or encoded bytes."""
+
+    name: str
+    sources: list[Any]
+    labels: list[int]
+    classes: tuple[str, ...]
+
+    def decode(self, index: Iterable[int], fit: Preprocess | None) -> ImageSet:
+        picked = list(index)
+        images = (decode_image(self.sources[k]) for k in picked)
+        return _stack(self.name, images, [self.labels[k] for k in picked], self.classes, fit)
+
+
+def _own_split(
+    spec: str, split: str, available: Sequence[str], read: Callable[[str], _Listing], fit: Preprocess | None
+) -> ImageSet:
     """`read(split)`; without a validation split, `permutation` of train gives its last tenth, and train the rest."""
     source = "train" if split == "validation" and split not in available else split
     if source not in available:
         raise DataError(f"'{spec}' has no {source} split: expected {source}-*.parquet or {source}/CLASS/*.jpg")
     whole = read(source)
+    count = len(whole.sources)
     if split == "test" or "validation" in available:
-        return whole
-    order = permutation(len(whole))
-    cut = len(whole) - max(1, int(HELD_OUT * len(whole)))
-    return whole.take(order[:cut] if split == "train" else order[cut:])
+        return whole.decode(range(count), fit)
+    order = permutation(count)
+    cut = count - max(1, int(HELD_OUT * count))
+    return whole.decode(order[:cut] if split == "train" else order[cut:], fit)
 
 
 def _from_folder(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
     folder = Path(spec).expanduser()
+    own = folder.resolve().name
     tables = {name: sorted(folder.glob(f"{name}-*.parquet")) for name in SPLITS}
     available = [name for name in SPLITS if tables[name] or (folder / name).is_dir()]
 
-    def read(name: str) -> ImageSet:
+    def read(name: str) -> _Listing:
         if tables[name]:
-            files = {name: [str(path) for path in tables[name]]}
-            return _from_rows(folder.resolve().name, _open("parquet", name, files), fit)
-        return _from_classes(folder.resolve().name, folder / name, fit)
+            return _rows(own, _open("parquet", name, {name: [str(path) for path in tables[name]]}))
+        return _class_folders(own, folder / name)
 
-    return _own_split(spec, split, available, read)
+    return _own_split(spec, split, available, read, fit)
 
 
 def _from_hub(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
@@ -155,10 +173,8 @@ def _from_hub(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
         from datasets import get_dataset_split_names
         from huggingface_hub import HfApi, constants
 
-        if not constants.HF_HUB_OFFLINE:  # with HF_HUB_OFFLINE=1 the cache is enough
-            HfApi().dataset_info(
-                spec, timeout=5
-            )  # says at once what the library finds out after half a minute of retries
+        if not constants.HF_HUB_OFFLINE:  # then the cache is enough; else ask once, without half a minute of retries
+            HfApi().dataset_info(spec, timeout=5)
         available = get_dataset_split_names(spec)
     except ImportError as error:
         raise ConfigError("data sets from the Hub need the `datasets` library: install semlink[train]") from error
@@ -166,7 +182,7 @@ def _from_hub(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
         raise ConfigError(
             f"cannot reach data set '{spec}' on the Hub ({_one_line(error)}); without a network, give a local folder"
         ) from error
-    return _own_split(spec, split, available, lambda name: _from_rows(spec, _open(spec, name), fit))
+    return _own_split(spec, split, available, lambda name: _rows(spec, _open(spec, name)), fit)
 
 
 def _open(path: str, split: str, data_files: dict[str, list[str]] | None = None) -> Any:
@@ -184,31 +200,28 @@ def _open(path: str, split: str, data_files: dict[str, list[str]] | None = None)
         raise DataError(f"cannot read the {split} split of '{path}': {_one_line(error)}") from error
 
 
-def _from_rows(spec: str, rows: Any, fit: Preprocess | None) -> ImageSet:
+def _rows(name: str, rows: Any) -> _Listing:
     columns = list(rows.features)
-    column = next((name for name in IMAGE_COLUMNS if name in columns), None)
+    column = next((one for one in IMAGE_COLUMNS if one in columns), None)
     if column is None or "label" not in columns:
-        raise DataError(f"'{spec}' needs a column `img` or `image` and a column `label`; it has {', '.join(columns)}")
-    images: list[NDArray[np.uint8]] = []
+        raise DataError(f"'{name}' needs a column `img` or `image` and a column `label`; it has {', '.join(columns)}")
+    sources: list[Any] = []
     labels: list[int] = []
     try:
         for table in rows.select_columns([column, "label"]).with_format("arrow").iter(batch_size=2048):
-            labels.extend(table["label"].to_pylist())
-            images.extend(decode_image(row["bytes"] or Path(row["path"])) for row in table[column].to_pylist())
-    except DataError:
-        raise
+            labels.extend(-1 if label is None else label for label in table["label"].to_pylist())
+            sources.extend((row or {}).get("bytes") or b"" for row in table[column].to_pylist())
     except Exception as error:  # pyarrow's own errors for a damaged file
-        raise DataError(f"cannot read the rows of '{spec}': {_one_line(error)}") from error
+        raise DataError(f"cannot read the rows of '{name}': {_one_line(error)}") from error
     classes = getattr(rows.features["label"], "names", None) or [str(k) for k in range(max(labels, default=-1) + 1)]
-    return _stack(spec, images, labels, tuple(classes), fit)
+    return _Listing(name, sources, labels, tuple(classes))
 
 
-def _from_classes(spec: str, folder: Path, fit: Preprocess | None) -> ImageSet:
+def _class_folders(name: str, folder: Path) -> _Listing:
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    files = [(path, k) for k, name in enumerate(classes) for path in sorted((folder / name).rglob("*"))]
+    files = [(path, k) for k, one in enumerate(classes) for path in sorted((folder / one).rglob("*"))]
     files = [(path, k) for path, k in files if path.suffix.lower() in SUFFIXES]
-    images = (decode_image(path) for path, _ in files)
-    return _stack(spec, images, [k for _, k in files], tuple(classes), fit)
+    return _Listing(name, [path for path, _ in files], [k for _, k in files], tuple(classes))
 
 
 def _stack(
@@ -219,7 +232,7 @@ def _stack(
         raise DataError(f"'{name}' holds no images")
     if len({image.shape for image in listed}) > 1:
         raise DataError(f"the images of '{name}' differ in size, and no size was given to fit them to")
-    numbers = np.asarray([-1 if label is None else label for label in labels], np.int64)
+    numbers = np.asarray(labels, np.int64)
     if numbers.min() < 0 or numbers.max() >= len(classes):
         raise DataError(f"'{name}' holds images without a label, or labels outside 0 to {len(classes) - 1}")
     return ImageSet(name, np.stack(listed), numbers, classes)
