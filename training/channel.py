@@ -6,13 +6,14 @@ y = h x + n with E|h|^2 = 1 and n ~ CN(0, N0), N0 per complex symbol (N0/2 per r
 SNR = 1/N0 is the average Es/N0, because E|x|^2 = 1.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from common.phy.layout import Layout, pilot_sequence
-from scrx.equalise import effective_snr, equalise
+from scrx.equalise import effective_snr, equalise, non_coherent
 from scrx.estimate import estimate_gain, residual_energy
 
 FRAMES = 2
@@ -76,6 +77,8 @@ def draw(batch: int, layout: Layout, conditions: Conditions, random: torch.Gener
     snr_db = low + (high - low) * uniform(batch)
     fading = uniform(batch) < conditions.rayleigh
     gain = torch.where(fading[:, None], normal(batch, FRAMES), torch.ones(1, dtype=torch.complex64))
+    if not layout.pilots:  # non-coherent: any phase, and nobody who could report
+        gain = gain * torch.polar(torch.ones(batch, FRAMES), 2 * math.pi * uniform(batch, FRAMES))
     # What the transmitter was told: a gain of some time ago (correlation rho), or the average, or nothing.
     rho = uniform(batch).sqrt()
     aged = rho * gain[:, 0] + (1 - rho**2).sqrt() * normal(batch)
@@ -84,7 +87,9 @@ def draw(batch: int, layout: Layout, conditions: Conditions, random: torch.Gener
     told = told + conditions.report_error_db * torch.randn(batch, generator=random)
     told = (told / conditions.report_step_db).round() * conditions.report_step_db
     told = torch.where(uniform(batch) < conditions.missing, torch.nan, told)
-    dof = (torch.randint(conditions.pool, (batch,), generator=random) * (layout.pilots - 1)).float()
+    if not layout.pilots:
+        told = torch.full_like(told, torch.nan)
+    dof = (torch.randint(conditions.pool, (batch,), generator=random) * max(layout.pilots - 1, 0)).float()
     # A sum of n exponentials is Gamma(n), by Wilson and Hilferty (1931) close to n (1 - 1/9n + z/(3 sqrt n))^3.
     z, n = torch.randn(batch, generator=random), dof.clamp(min=1)
     energy = torch.where(dof > 0, n * (1 - 1 / (9 * n) + z / (3 * n.sqrt())).clamp(min=0) ** 3, torch.zeros(()))
@@ -104,18 +109,20 @@ def receive(symbols: Tensor, drawn: Draw, layout: Layout) -> tuple[Tensor, Tenso
     Increments 0..last travel in one frame, the others in a second one; each frame has its own h and its own pilots.
     """
     count = layout.pilots
-    pilots = torch.as_tensor(pilot_sequence(count), device=symbols.device)
+    increment = torch.repeat_interleave(torch.tensor(layout.increments)).to(symbols.device)
+    frame = (increment > drawn.last[:, None]).long()
     noise = drawn.noise * drawn.n0.sqrt()[:, None]
+    received = transmit(symbols, drawn.gain.gather(1, frame), noise[:, FRAMES * count :])
+    if not count:
+        return non_coherent(received)
+    pilots = torch.as_tensor(pilot_sequence(count), device=symbols.device)
     heard = transmit(
         pilots.expand(len(symbols), FRAMES, count), drawn.gain, noise[:, : FRAMES * count].unflatten(1, (FRAMES, count))
     )
     gain = estimate_gain(heard, pilots)
     energy, dof = drawn.others.unbind(-1)
     pooled = (residual_energy(heard, pilots, gain)[:, 0] + energy * drawn.n0) / (dof + count - 1)
-    increment = torch.repeat_interleave(torch.tensor(layout.increments)).to(symbols.device)
-    frame = (increment > drawn.last[:, None]).long()
-    heard = transmit(symbols, drawn.gain.gather(1, frame), noise[:, FRAMES * count :])
     n0 = pooled[:, None]
-    equalised = [equalise(heard, gain[:, f], pooled) for f in range(FRAMES)]
+    equalised = [equalise(received, gain[:, f], pooled) for f in range(FRAMES)]
     gamma = effective_snr(gain, n0, count).gather(1, frame)
     return torch.where(frame == 0, equalised[0], equalised[1]), gamma

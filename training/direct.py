@@ -27,7 +27,7 @@ class DirectAnswer:
     confidence: float
     symbols: int
     uses: int
-    snr_est_db: float
+    snr_est_db: float | None
     round: int
 
 
@@ -55,7 +55,14 @@ def run_direct(
             decoded = loop.pass_on(seq, round_, symbols, rate, rate)
         answer = decoded.outputs["classify"]
         sent = manifest.layout.rates[rate]
-        yield DirectAnswer(answer["index"], answer["confidence"], sent, uses, decoded.estimate.snr_inst_db, round_)
+        yield DirectAnswer(
+            answer["index"],
+            answer["confidence"],
+            sent,
+            uses,
+            decoded.estimate.snr_inst_db if decoded.estimate else None,
+            round_,
+        )
 
 
 class _Loop:
@@ -81,6 +88,6 @@ class _Loop:
         received, _ = self._channel.apply(self._stream, air, frame, round_)
         (decoded,) = self._receive.receive([Received("direct", seq, received, air, start, rate, ("classify",))])
         seen = decoded.estimate
-        if self._report is None or air >= self._report.air_start:
+        if seen is not None and (self._report is None or air >= self._report.air_start):
             self._report = Report(seen.snr_inst_db, seen.snr_avg_db, seen.inst_error_db, seen.fd, air, 0)
         return decoded

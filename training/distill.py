@@ -241,7 +241,8 @@ def report(manifest: Manifest, fitted: "Fitted", console: Console) -> None:
     """What was made, as one table."""
     from rich.table import Table
 
-    table = Table(title=f"validation accuracy in %, AWGN, estimated CSI (clean {100 * manifest.accuracy.clean:.1f})")
+    csi = "estimated CSI" if manifest.layout.pilots else "no pilots"
+    table = Table(title=f"validation accuracy in %, AWGN, {csi} (clean {100 * manifest.accuracy.clean:.1f})")
     shown = [index for index, snr in enumerate(manifest.accuracy.snr_db) if -6 <= snr <= 22][::2]
     for heading in ("symbols", *(f"{manifest.accuracy.snr_db[index]:g} dB" for index in shown)):
         table.add_column(heading, justify="right")
@@ -258,7 +259,17 @@ def figure(manifest: Manifest, path: Path) -> None:
 
     table = manifest.accuracy
     points = [
-        Point(manifest.name, "awgn", "estimated", n + manifest.layout.pilots, snr, share, (share, share), 1, float(n))
+        Point(
+            manifest.name,
+            "awgn",
+            "estimated" if manifest.layout.pilots else "none",
+            n + manifest.layout.pilots,
+            snr,
+            share,
+            (share, share),
+            1,
+            float(n),
+        )
         for n, row in zip(manifest.layout.rates, table.acc, strict=True)
         for snr, share in zip(table.snr_db, row, strict=True)
     ]

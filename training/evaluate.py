@@ -6,6 +6,7 @@ Channel state information (csi):
     known      awgn: h = 1 and N0 are known and no pilots are sent, as in the literature; n = payload symbols
     perfect    fading: h and N0 are known, no pilots; n = payload symbols
     estimated  the receiver's own tracker: pilots, least squares, pooled N0; n = payload symbols + pilots
+    none       a pair without pilots: non-coherent reception, the transmitter is told nothing; n = payload symbols
 Image i of the split is frame i of a stream on the air clock, as over the link. Intervals: bootstrap over images, of
 each image's mean over the channels.
 """
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from sctx.pipeline import TransmitChain
 
 CHANNELS = {"awgn": "none", "block-rayleigh": "block-rayleigh", "rayleigh": "rayleigh"}
-CSI = ("known", "perfect", "estimated")
+CSI = ("known", "perfect", "estimated", "none")
 RESAMPLES = 2000
 QUIET_N0 = 1e-9
 """N0 that the receiver assumes where there is no noise at all."""
@@ -70,7 +71,7 @@ class Setting:
     """SNR that the transmitter is told; NaN = no report."""
 
     def __post_init__(self) -> None:
-        if (self.channel == "awgn") == (self.csi == "perfect") and self.csi != "estimated":
+        if (self.channel == "awgn") == (self.csi == "perfect") and self.csi not in ("estimated", "none"):
             raise ConfigError(f"csi {self.csi} does not go with {self.channel}: awgn has known, fading perfect")
 
 
@@ -121,19 +122,26 @@ def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
         raise ConfigError("--snr takes numbers of dB, or inf")
     if options["seeds"] < 1:
         raise ConfigError(f"--seeds must be at least 1, not {options['seeds']}")
+    blind = not manifest.layout.pilots
+    if blind and (options["csi"] or "none") != "none":
+        raise ConfigError(f"--csi {options['csi']}: this pair sends no pilots, so csi is none")
     settings = []
     for channel in options["channel"].split(","):
         if channel not in CHANNELS:
             raise ConfigError(f"--channel {channel} is not one of {', '.join(CHANNELS)}")
-        for csi in (options["csi"] or ("known" if channel == "awgn" else "estimated")).split(","):
-            if csi not in CSI:
-                raise ConfigError(f"--csi {csi} is not one of {', '.join(CSI)}")
+        for csi in (options["csi"] or _default_csi(channel, blind)).split(","):
+            if csi not in CSI or (csi == "none" and not blind):
+                raise ConfigError(f"--csi {csi}: choose of {', '.join(CSI[:3])}; none is for pairs without pilots")
             settings += [_setting(options, channel, csi, snr, n) for n in symbols for snr in snrs]
     return settings
 
 
+def _default_csi(channel: str, blind: bool) -> str:
+    return "none" if blind else "known" if channel == "awgn" else "estimated"
+
+
 def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, symbols: int) -> Setting:
-    told = _told(options["told"], snr_db)
+    told = math.nan if csi == "none" else _told(options["told"], snr_db)
     seeds, seed, stream, doppler = (options[name] for name in ("seeds", "seed", "stream", "doppler"))
     return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, told)
 
@@ -190,7 +198,7 @@ def _through(
     from common.channel.channel import Channel
     from common.channel.spec import ChannelSpec
     from common.phy.layout import pilot_sequence
-    from scrx.equalise import effective_snr, equalise
+    from scrx.equalise import effective_snr, equalise, non_coherent
     from scrx.tracker import ChannelTracker
 
     layout = chain.manifest.layout
@@ -202,6 +210,11 @@ def _through(
     equalised, gammas = [], []
     for seq, symbols in enumerate(sent):
         at = layout.air_start(seq, 0)
+        if setting.csi == "none":
+            y, gammas_seen = non_coherent(channel.transform(stream, at, chain.frame(symbols, 0, rate)))
+            equalised.append(y)
+            gammas.append(gammas_seen)
+            continue
         if setting.csi == "estimated":
             y = channel.transform(stream, at, chain.frame(symbols, 0, rate))
             seen = tracker.observe(y[: layout.pilots], at)
