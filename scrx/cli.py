@@ -88,7 +88,7 @@ def _as_line(answer: "ReceivedAnswer") -> dict[str, Any]:
     return {
         "session": answer.session, "seq": answer.seq, "round": answer.round, "answer": answer.answer,
         "label": answer.label, "confidence": round(answer.confidence, 4),
-        "final": answer.final, "snr_est_db": round(answer.snr_est_db, 2),
+        "final": answer.final, "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2),
         "queue_us": answer.queue_us, "decode_us": answer.decode_us,
     }  # fmt: skip
 

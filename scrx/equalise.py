@@ -1,4 +1,4 @@
-"""MMSE equaliser: received symbols -> estimates of what was sent, with the SNR that the decoder may believe.
+"""Equaliser: received symbols -> estimates of what was sent, with the SNR that the decoder may believe.
 
 Knows nothing about pilots or models. Works on numpy arrays and torch tensors alike (see `estimate.py`).
 """
@@ -17,3 +17,11 @@ def equalise(symbols: Array, gain: Array, noise: Array) -> Array:
 def effective_snr(gain: Array, noise: Array, pilots: int) -> Array:
     """gamma = |h^|^2 / (N0 + N0/P): the linear SNR after equalising with an h^ from P pilots, float [...]."""
     return abs(gain) ** 2 / (noise * (1.0 + 1.0 / pilots))
+
+
+def non_coherent(symbols: Array) -> tuple[Array, Array]:
+    """Without pilots neither h nor N0 is known: the decoder gets y itself, and gamma = 1 for "received, SNR unknown".
+
+    symbols: complex [..., S]. Returns complex [..., S] and float [..., S]. The decoder has learned to bear any phase.
+    """
+    return symbols, abs(symbols) * 0.0 + 1.0

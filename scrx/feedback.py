@@ -1,5 +1,7 @@
 """A frame's outcome -> the RESULT that goes back: answer, channel report, confidence, credit. Pure."""
 
+from dataclasses import replace
+
 from common.protocol.messages import Result, Status
 from scrx.pipeline import Decoded
 from scrx.session import Work
@@ -10,11 +12,16 @@ def answer(work: Work, decoded: Decoded, queue_ns: int, decode_ns: int, credits:
     estimate, data = decoded.estimate, work.data
     confidence = float(decoded.outputs.get("classify", {}).get("confidence", 1.0))
     status = Status.LOW_CONFIDENCE if 100.0 * confidence < data.ask_below else Status.OK
-    return Result(
-        data.session, data.seq, data.round, status, _db(estimate.snr_inst_db), _db(estimate.snr_avg_db),
-        _db(estimate.inst_error_db), _db(estimate.avg_error_db), estimate.fd, data.air_start,
+    result = Result(
+        data.session, data.seq, data.round, status, None, None, None, None, None, data.air_start,
         min(max(confidence, 0.0), 1.0), _us(queue_ns), _us(decode_ns), credits,
         {name: dict(output) for name, output in decoded.outputs.items()},
+    )  # fmt: skip
+    if estimate is None:
+        return result
+    return replace(
+        result, snr_inst_db=_db(estimate.snr_inst_db), snr_avg_db=_db(estimate.snr_avg_db),
+        inst_error_db=_db(estimate.inst_error_db), avg_error_db=_db(estimate.avg_error_db), fd=estimate.fd,
     )  # fmt: skip
 
 

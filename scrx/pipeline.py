@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from common.manifest import Manifest
 from common.phy.layout import pilot_sequence
 from scrx.decoder import decode, load_decoder
-from scrx.equalise import effective_snr, equalise
+from scrx.equalise import effective_snr, equalise, non_coherent
 from scrx.tracker import ChannelEstimate, ChannelTracker
 
 KEPT_IMAGES = 512
@@ -43,10 +43,10 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One frame's answers by task, and the channel it came through."""
+    """One frame's answers by task, and the channel it came through (None: no pilots, nothing was estimated)."""
 
     outputs: dict[str, Mapping[str, Any]]
-    estimate: ChannelEstimate
+    estimate: ChannelEstimate | None
 
 
 class ReceiveChain:
@@ -69,28 +69,36 @@ class ReceiveChain:
         """Estimate and equalise each frame in order, then decode them as one batch."""
         estimates, soft = [], []
         for frame in frames:
-            estimate = self._tracker(frame.sender).observe(frame.symbols[: len(self._pilots)], frame.air_start)
+            estimate = self._estimate(frame)
             estimates.append(estimate)
             soft.append(self._combine(frame, estimate))
         symbols, gamma = (np.stack(rows) for rows in zip(*soft, strict=True))
         outputs = self._decode(symbols, gamma, [frame.tasks for frame in frames])
         return [Decoded(output, estimate) for output, estimate in zip(outputs, estimates, strict=True)]
 
+    def _estimate(self, frame: Received) -> ChannelEstimate | None:
+        if not len(self._pilots):
+            return None
+        return self._tracker(frame.sender).observe(frame.symbols[: len(self._pilots)], frame.air_start)
+
     def _tracker(self, sender: Hashable) -> ChannelTracker:
         if sender not in self._trackers:
             self._trackers[sender] = ChannelTracker(self._pilots, self.manifest.layout.slot)
         return self._trackers[sender]
 
-    def _combine(self, frame: Received, estimate: ChannelEstimate) -> Soft:
+    def _combine(self, frame: Received, estimate: ChannelEstimate | None) -> Soft:
         """This round's equalised symbols beside those of the rounds before, each with the SNR it came with."""
         layout, kept = self.manifest.layout, self._earlier.setdefault(frame.sender, OrderedDict())
         blank = np.zeros(layout.max_symbols, np.complex64), np.zeros(layout.max_symbols, np.float32)
         earlier = kept.pop(frame.seq, None) if frame.start else None
         symbols, gamma = earlier or blank  # rounds that were forgotten count as not received
-        gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
         span = layout.span(frame.start, frame.rate)
-        symbols[span] = equalise(frame.symbols[layout.pilots :], gain, noise)
-        gamma[span] = effective_snr(gain, noise, layout.pilots)
+        if estimate is None:
+            symbols[span], gamma[span] = non_coherent(frame.symbols)
+        else:
+            gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
+            symbols[span] = equalise(frame.symbols[layout.pilots :], gain, noise)
+            gamma[span] = effective_snr(gain, noise, layout.pilots)
         kept[frame.seq] = symbols, gamma
         while len(kept) > KEPT_IMAGES:
             kept.popitem(last=False)

@@ -42,7 +42,7 @@ class ReceivedAnswer:
     confidence: float
     outputs: dict[str, Any]
     final: bool
-    snr_est_db: float
+    snr_est_db: float | None
     queue_us: int
     decode_us: int
 
@@ -178,7 +178,7 @@ class Receiver:
         return ReceivedAnswer(
             result.session.hex()[:8], result.seq, result.round, int(classified.get("index", -1)),
             str(classified.get("label", "")), result.confidence, result.outputs,
-            result.status is Status.OK, decoded.estimate.snr_inst_db,
+            result.status is Status.OK, decoded.estimate.snr_inst_db if decoded.estimate else None,
             result.queue_us, result.decode_us,
         )  # fmt: skip
 

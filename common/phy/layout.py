@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Symbols per increment, pilots per frame, and the air slot that a frame occupies (all in symbols)."""
+    """Symbols per increment, pilots per frame, and the air slot that a frame occupies (all in symbols).
+
+    pilots = 0 is non-coherent: the receiver learns neither gain nor SNR and decodes the symbols as they come.
+    """
 
     increments: tuple[int, ...]
     pilots: int = 8
@@ -25,8 +28,8 @@ class Layout:
     def __post_init__(self) -> None:
         if not self.increments or any(n < 1 for n in self.increments):
             raise ValueError(f"increments must be positive: {self.increments}")
-        if self.pilots < 2:
-            raise ValueError(f"at least 2 pilots are needed to estimate noise, not {self.pilots}")
+        if self.pilots < 0 or self.pilots == 1:
+            raise ValueError(f"at least 2 pilots are needed to estimate noise (or 0: non-coherent), not {self.pilots}")
         if self.pilots + sum(self.increments) > self.slot:
             raise ValueError(
                 f"{self.pilots} pilots + {sum(self.increments)} symbols do not fit the air slot of {self.slot} symbols"

@@ -17,10 +17,10 @@ from training.processes import Command, start_emulator, start_receiver
 GRID = tuple(float(snr) for snr in range(-10, 31, 2))
 
 
-def make_pair(folder: Path, seed: int) -> Path:
+def make_pair(folder: Path, seed: int, pilots: int = 8) -> Path:
     """An untrained pair whose accuracy table makes fewer symbols do at higher SNR."""
     torch.manual_seed(seed)
-    layout, encoder, decoder = Layout((2, 2, 4, 8, 16)), EncoderShape(width=8), DecoderShape(hidden=64)
+    layout, encoder, decoder = Layout((2, 2, 4, 8, 16), pilots), EncoderShape(width=8), DecoderShape(hidden=64)
     count = layout.max_symbols
     parts = {"encoder.": Encoder(encoder, 1, count), "adapt.": ChannelAdaptive(2 * count)}
     tensors = {prefix + name: w for prefix, part in parts.items() for name, w in part.state_dict().items()}
@@ -53,6 +53,12 @@ def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def other_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another pair: same shape, other weights, so another model id."""
     return make_pair(tmp_path_factory.mktemp("pair") / "other", seed=1)
+
+
+@pytest.fixture(scope="session")
+def blind_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pair that sends no pilots."""
+    return make_pair(tmp_path_factory.mktemp("pair") / "blind", seed=0, pilots=0)
 
 
 Start = Callable[..., Command]

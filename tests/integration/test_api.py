@@ -175,6 +175,14 @@ def test_redundancy_survives_rounds_that_expire(tiny_pair: Path) -> None:
     assert sorted(outcome.index for outcome in outcomes) == list(range(5))
 
 
+def test_without_pilots_nothing_is_reported_and_the_most_robust_rate_is_sent(blind_pair: Path) -> None:
+    with scrx.Receiver("0", blind_pair) as rx, sctx.Transmitter(peer(rx), blind_pair) as tx:
+        answers = [tx.send(np.full((8, 8), 40 * k, np.uint8)) for k in range(5)]
+        assert all(answer.snr_est_db is None for answer in answers)
+        assert [(answer.symbols, answer.uses) for answer in answers] == [(32, 32)] * 5
+        assert tx.link.session.report is None
+
+
 def test_many_sessions_open_and_close_without_leaving_anything(receiver: scrx.Receiver, tiny_pair: Path) -> None:
     for _ in range(20):
         with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
