@@ -42,7 +42,7 @@ class Decoder(nn.Module):
         return embedding, {name: head(embedding.relu()) for name, head in self.heads.items()}
 
 
-def load_decoder(manifest: Manifest, device: str = "cpu") -> Decoder:
+def load_decoder(manifest: Manifest, device: torch.device | str = "cpu") -> Decoder:
     """The pair's receiver half, ready to answer (evaluation mode)."""
     decoder = Decoder(manifest.decoder, manifest.layout.max_symbols, len(manifest.labels))
     decoder.load_state_dict(load_half(manifest, "decoder"))

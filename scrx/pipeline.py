@@ -52,7 +52,7 @@ class Decoded:
 class ReceiveChain:
     """Estimator, equaliser and decoder of one pair, with one channel tracker per sender. For one thread."""
 
-    def __init__(self, manifest: Manifest, device: str = "cpu") -> None:
+    def __init__(self, manifest: Manifest, device: torch.device | str = "cpu") -> None:
         self.manifest = manifest
         self._device = torch.device(device)
         self._decoder = load_decoder(manifest, device)

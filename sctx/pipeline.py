@@ -37,7 +37,7 @@ Snr = float | NDArray[np.float32] | None
 class TransmitChain:
     """Encoder, channel-adaptive module and modulator of one pair, in evaluation mode."""
 
-    def __init__(self, manifest: Manifest, device: str = "cpu") -> None:
+    def __init__(self, manifest: Manifest, device: torch.device | str = "cpu") -> None:
         layout, image = manifest.layout, manifest.preprocess
         width = 2 * layout.max_symbols
         weights = load_half(manifest, "encoder")

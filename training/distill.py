@@ -95,10 +95,10 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
     """Teacher -> store -> student -> accuracy table -> pair. Returns None on all processes but the first."""
     import torch
 
+    from common.nn.device import pick_device
     from training.loop import Run, fit, process
     from training.measure import measure, transmitter_cost
     from training.objective import Distillation, Objective
-    from training.oracle import pick_device
     from training.student import Shapes, Student
 
     device = pick_device(request.device, recipe.threads)

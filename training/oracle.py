@@ -135,20 +135,6 @@ def identify(spec: str, dtype: str = "fp32") -> TeacherId:
     return ids[0] if len(ids) == 1 else _joint(ids)
 
 
-def pick_device(name: str, threads: int = 0) -> torch.device:
-    """`auto` is CUDA where there is one; threads > 0 limits the CPU threads of this process."""
-    if threads:
-        torch.set_num_threads(threads)
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"cannot use device '{name}': {str(error).splitlines()[0]}; try auto or cpu") from error
-    return device
-
-
 def _members(spec: str) -> list[str]:
     return [one.strip() for one in spec.split(",")]
 

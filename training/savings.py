@@ -66,8 +66,9 @@ class Savings:
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
+    from common.nn.device import pick_device
     from training.distill import BUILD, load_data
-    from training.oracle import load_oracle, pick_device
+    from training.oracle import load_oracle
     from training.recipe import load_recipe
 
     recipe = load_recipe(options["recipe"])

@@ -38,9 +38,10 @@ def main(debug: bool) -> None:
 @click.option("--dtype", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", help="auto: bf16 on a GPU.")
 @click.option("--device", default="auto", show_default=True)
 def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, device: str, **options: Any) -> None:
+    from common.nn.device import pick_device
     from training.distill import load_data
     from training.generate import generate, plan_for
-    from training.oracle import load_oracle, pick_device
+    from training.oracle import load_oracle
     from training.recipe import adjusted, load_recipe
 
     recipe = adjusted(load_recipe(options["recipe"]), views=options["views"], encoding=options["encoding"])
@@ -72,11 +73,12 @@ def info(store: Path) -> None:
 @click.option("--rows", default=64, show_default=True, help="Size of the sample.")
 @click.option("--device", default="auto", show_default=True)
 def verify(store: Path, dataset: str | None, recipe: str, teacher: str | None, rows: int, device: str) -> None:
+    from common.nn.device import pick_device
     from training.distill import load_data
     from training.generate import agreement
     from training.knowledge import open_store
     from training.loop import bar
-    from training.oracle import load_oracle, pick_device
+    from training.oracle import load_oracle
     from training.recipe import load_recipe
 
     opened = open_store(store)

@@ -24,9 +24,9 @@ from common.cli import begin, invoke, shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
+    from common.nn.device import pick_device
     from training.distill import BUILD, load_data
     from training.loop import process
-    from training.oracle import pick_device
     from training.pretrain import accuracy, train_teacher
     from training.recipe import adjusted_teacher, load_recipe
 
