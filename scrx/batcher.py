@@ -17,6 +17,7 @@ class Batcher:
         self._changed = threading.Condition()
         self._queues: OrderedDict[bytes, deque[Work]] = OrderedDict()
         self._busy_since_ns: int | None = None
+        self._in_hand = 0
         self._closed = False
         self._dropped: list[bytes] = []
         self.ended: list[bytes] = []
@@ -35,6 +36,8 @@ class Batcher:
         with self._changed:
             self._queues.pop(session, None)
             self._dropped.append(session)
+            if not self._queues and not self._in_hand:
+                self._busy_since_ns = None
 
     def take(self, most: int, wait_s: float = 0.0) -> list[Work] | None:
         """Up to `most` frames, as soon as there is one; with `wait_s` a little later but fuller. None once closed."""
@@ -42,7 +45,6 @@ class Batcher:
             while not self._queues:
                 if self._closed:
                     return None
-                self._busy_since_ns = None
                 self._changed.wait()
                 if wait_s > 0:
                     self._changed.wait_for(lambda: self._closed or self._depth() >= most, wait_s)
@@ -53,12 +55,14 @@ class Batcher:
                 batch.append(queue.popleft())
                 if queue:
                     self._queues[session] = queue  # to the back: each session gives one frame a turn
+            self._in_hand += 1
             return batch
 
     def finished(self) -> None:
-        """The decode thread is done with what it took."""
+        """One batch that was taken is done with."""
         with self._changed:
-            self._busy_since_ns = time.monotonic_ns() if self._queues else None
+            self._in_hand -= 1
+            self._busy_since_ns = time.monotonic_ns() if self._queues or self._in_hand else None
 
     def close(self) -> None:
         """Let `take` return what is left, then None."""

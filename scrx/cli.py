@@ -40,6 +40,20 @@ WARN_EVERY_S = 60.0
 @click.option(
     "--deadline-cap-ms", type=click.IntRange(1, 65535), default=60_000, help="Longest deadline that is honoured."
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 64),
+    default=0,
+    help="Processes that decode, such as one per GPU; 0: none besides.",
+)
+@click.option(
+    "--worker-timeout",
+    "worker_timeout_s",
+    type=click.FloatRange(0.1, 3600),
+    default=5.0,
+    metavar="SECONDS",
+    help="A worker that takes longer over a batch is killed, and its frames go to another.",
+)
 @click.option("--max-sessions", type=click.IntRange(1, 65535), default=64, help="Transmitters served at once.")
 @click.option(
     "--json",
@@ -81,7 +95,11 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
             if answer is not None and as_json:
                 click.echo(json.dumps(_as_line(answer)))
     _tell_end(rx)
-    return 0
+    if rx.stuck:
+        click.echo(
+            "error: the decoder did not come back within 2 s; with --workers a decoder that hangs is killed", err=True
+        )
+    return int(rx.stuck)
 
 
 def _as_line(answer: "ReceivedAnswer") -> dict[str, Any]:
@@ -95,7 +113,10 @@ def _as_line(answer: "ReceivedAnswer") -> dict[str, Any]:
 
 def _tell_end(rx: "Receiver") -> None:
     errors = ", ".join(f"{reason} {count}" for reason, count in sorted(rx.link.protocol_errors.items())) or "none"
-    click.echo(f"scrx: {rx.answered} frames answered, {rx.expired} expired; protocol errors: {errors}", err=True)
+    told = f"{rx.answered} frames answered, {rx.expired} expired, {rx.failed} failed"
+    if rx.pool is not None:
+        told += f"; workers: {rx.pool.restarts} restarts, {rx.pool.retries} batches tried again"
+    click.echo(f"scrx: {told}; protocol errors: {errors}", err=True)
 
 
 def main() -> None:

@@ -6,7 +6,9 @@ Knows nothing about sockets, pilots or images.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.errors import ConfigError
@@ -14,6 +16,9 @@ from common.manifest import DecoderShape, Manifest, load_half
 from common.nn.blocks import MlpBlock
 
 CLASSIFY, EMBEDDING = "classify", "embedding"
+
+Outputs = dict[str, Mapping[str, Any]]
+"""One frame's answers: task name -> answer."""
 
 
 class Decoder(nn.Module):
@@ -49,17 +54,39 @@ def load_decoder(manifest: Manifest, device: torch.device | str = "cpu") -> Deco
     return decoder.to(device).eval()
 
 
+class Answerer:
+    """A pair's decoder on its device. Keeps nothing from batch to batch: any frame may go to any of several."""
+
+    def __init__(self, manifest: Manifest, device: torch.device | str = "cpu") -> None:
+        self._labels, self._device = manifest.labels, torch.device(device)
+        self._decoder = load_decoder(manifest, device)
+
+    def answer(
+        self, symbols: NDArray[np.complex64], gamma: NDArray[np.float32], tasks: Sequence[Sequence[str]]
+    ) -> list[Outputs]:
+        """symbols: complex64 [B, S]; gamma: float32 [B, S], linear; tasks: the names that each row asks for.
+
+        Every task that any row asks for is computed for the batch; each row gets its own.
+        """
+        wanted = tuple(dict.fromkeys(task for names in tasks for task in names))
+        rows = decode(
+            self._decoder, torch.from_numpy(symbols).to(self._device), torch.from_numpy(gamma).to(self._device),
+            self._labels, wanted,
+        )  # fmt: skip
+        return [{name: row[name] for name in names} for row, names in zip(rows, tasks, strict=True)]
+
+
 @torch.inference_mode()
 def decode(
     decoder: Decoder, symbols: Tensor, gamma: Tensor, labels: Sequence[str], tasks: Sequence[str], top: int = 1
-) -> list[dict[str, Mapping[str, Any]]]:
+) -> list[Outputs]:
     """Answer every task for a batch: one {task: answer} per row.
 
     symbols: complex64 [B, S]; gamma: float32 [B, S], linear. `classify` gives {"index", "label", "confidence"} (softmax
     probability) and, for top > 1, "top": [[index, probability], ...]; `embedding` gives {"vector": [E floats]}.
     """
     embedding, logits = decoder(symbols, gamma)
-    answers: list[dict[str, Mapping[str, Any]]] = [{} for _ in range(len(embedding))]
+    answers: list[Outputs] = [{} for _ in range(len(embedding))]
     for task in tasks:
         if task == CLASSIFY:
             rows = classify(logits[CLASSIFY], labels, top)

@@ -58,7 +58,7 @@ class Link:
         self._thread.start()
 
     def post(self, results: Sequence[Result]) -> None:
-        """Send results (called by the decode thread, the only one that may)."""
+        """Send results. For any thread."""
         self._results.extend(results)
         self._waker.wake()
 

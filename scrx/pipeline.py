@@ -4,17 +4,16 @@ Knows nothing about sockets, sessions or deadlines. The diagram of the whole sys
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from common.manifest import Manifest
-from common.phy.layout import pilot_sequence
-from scrx.decoder import decode, load_decoder
+from common.phy.layout import Layout, pilot_sequence
+from scrx.decoder import Answerer, Outputs
 from scrx.equalise import effective_snr, equalise, non_coherent
 from scrx.tracker import ChannelEstimate, ChannelTracker
 
@@ -42,21 +41,28 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class SoftBatch:
+    """What a decoder is given: equalised symbols, complex64 [B, S], their linear SNR, float32 [B, S], tasks per row."""
+
+    symbols: NDArray[np.complex64]
+    gamma: NDArray[np.float32]
+    tasks: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """One frame's answers by task, and the channel it came through (None: no pilots, nothing was estimated)."""
 
-    outputs: dict[str, Mapping[str, Any]]
+    outputs: Outputs
     estimate: ChannelEstimate | None
 
 
-class ReceiveChain:
-    """Estimator, equaliser and decoder of one pair, with one channel tracker per sender. For one thread."""
+class Demodulator:
+    """Estimator and equaliser, with one channel tracker per sender. numpy only; for one thread."""
 
-    def __init__(self, manifest: Manifest, device: torch.device | str = "cpu") -> None:
-        self.manifest = manifest
-        self._device = torch.device(device)
-        self._decoder = load_decoder(manifest, device)
-        self._pilots = pilot_sequence(manifest.layout.pilots)
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._pilots = pilot_sequence(layout.pilots)
         self._trackers: dict[Hashable, ChannelTracker] = {}
         self._earlier: dict[Hashable, OrderedDict[int, Soft]] = {}
 
@@ -65,16 +71,15 @@ class ReceiveChain:
         self._trackers.pop(sender, None)
         self._earlier.pop(sender, None)
 
-    def receive(self, frames: Sequence[Received]) -> list[Decoded]:
-        """Estimate and equalise each frame in order, then decode them as one batch."""
+    def demodulate(self, frames: Sequence[Received]) -> tuple[SoftBatch, list[ChannelEstimate | None]]:
+        """Estimate and equalise each frame, in order."""
         estimates, soft = [], []
         for frame in frames:
             estimate = self._estimate(frame)
             estimates.append(estimate)
             soft.append(self._combine(frame, estimate))
         symbols, gamma = (np.stack(rows) for rows in zip(*soft, strict=True))
-        outputs = self._decode(symbols, gamma, [frame.tasks for frame in frames])
-        return [Decoded(output, estimate) for output, estimate in zip(outputs, estimates, strict=True)]
+        return SoftBatch(symbols, gamma, tuple(frame.tasks for frame in frames)), estimates
 
     def _estimate(self, frame: Received) -> ChannelEstimate | None:
         if not len(self._pilots):
@@ -83,12 +88,12 @@ class ReceiveChain:
 
     def _tracker(self, sender: Hashable) -> ChannelTracker:
         if sender not in self._trackers:
-            self._trackers[sender] = ChannelTracker(self._pilots, self.manifest.layout.slot)
+            self._trackers[sender] = ChannelTracker(self._pilots, self._layout.slot)
         return self._trackers[sender]
 
     def _combine(self, frame: Received, estimate: ChannelEstimate | None) -> Soft:
         """This round's equalised symbols beside those of the rounds before, each with the SNR it came with."""
-        layout, kept = self.manifest.layout, self._earlier.setdefault(frame.sender, OrderedDict())
+        layout, kept = self._layout, self._earlier.setdefault(frame.sender, OrderedDict())
         blank = np.zeros(layout.max_symbols, np.complex64), np.zeros(layout.max_symbols, np.float32)
         earlier = kept.pop(frame.seq, None) if frame.start else None
         symbols, gamma = earlier or blank  # rounds that were forgotten count as not received
@@ -104,13 +109,16 @@ class ReceiveChain:
             kept.popitem(last=False)
         return symbols, gamma
 
-    def _decode(
-        self, symbols: NDArray[np.complex64], gamma: NDArray[np.float32], tasks: Sequence[tuple[str, ...]]
-    ) -> list[dict[str, Mapping[str, Any]]]:
-        """Every task that any frame asks for is computed for the batch; each frame gets its own."""
-        wanted = tuple(dict.fromkeys(task for names in tasks for task in names))
-        rows = decode(
-            self._decoder, torch.from_numpy(symbols).to(self._device), torch.from_numpy(gamma).to(self._device),
-            self.manifest.labels, wanted,
-        )  # fmt: skip
-        return [{name: row[name] for name in names} for row, names in zip(rows, tasks, strict=True)]
+
+class ReceiveChain:
+    """Demodulator and decoder of one pair. For one thread."""
+
+    def __init__(self, manifest: Manifest, device: torch.device | str = "cpu") -> None:
+        self.demodulator = Demodulator(manifest.layout)
+        self.answerer = Answerer(manifest, device)
+
+    def receive(self, frames: Sequence[Received]) -> list[Decoded]:
+        """Estimate and equalise each frame in order, then decode them as one batch."""
+        soft, estimates = self.demodulator.demodulate(frames)
+        outputs = self.answerer.answer(soft.symbols, soft.gamma, soft.tasks)
+        return [Decoded(output, estimate) for output, estimate in zip(outputs, estimates, strict=True)]

@@ -4,28 +4,36 @@
         for answer in rx.answers():      # where the answer is used
             print(answer.label, answer.confidence, answer.snr_est_db)
 
-Knows nothing about how answers are shown. One thread does I/O, one decodes.
+Knows nothing about how answers are shown. One thread does I/O; another estimates and equalises, and decodes as well or
+leaves that to worker processes.
 """
 
+import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common.errors import SemlinkError
-from common.manifest import find_pair
+from common.manifest import Manifest, find_pair, load_half
 from common.nn.device import pick_device
 from common.protocol.messages import Result, Status
 from common.transport.sockets import parse_listen
 from scrx.batcher import Batcher
+from scrx.decoder import Answerer, Outputs
 from scrx.feedback import answer, no_answer
 from scrx.link import Link
-from scrx.pipeline import Decoded, ReceiveChain, Received
+from scrx.pipeline import Decoded, Demodulator, Received
+from scrx.pool import Pool
 from scrx.session import SessionTable, Terms, Work
+from scrx.tracker import ChannelEstimate
 
+logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
 KEPT_ANSWERS = 4096
 
@@ -54,6 +62,8 @@ class Receiver:
     directory. insecure: let other hosts reach the port without encryption. max_batch: frames decoded together;
     batch_wait_ms: how long to wait for a fuller batch (0: a lone frame never waits). window: frames a transmitter may
     have in flight. device: "auto", "cpu", "cuda".
+    workers: processes that decode; 0 decodes in this one, where a device that hangs hangs the receiver. The answers are
+    the same. A worker that takes longer than worker_timeout_s over a batch is killed; one that ends is started again.
 
     Raises ConfigError (port taken, no such model), ModelError (damaged weights) on opening.
     """
@@ -70,10 +80,11 @@ class Receiver:
         window: int = 2,
         deadline_cap_ms: int = 60_000,
         max_sessions: int = 64,
+        workers: int = 0,
+        worker_timeout_s: float = 5.0,
     ) -> None:
         self.manifest = find_pair(model)
         address = parse_listen(listen, insecure)
-        self.chain = ReceiveChain(self.manifest, pick_device(device))
         layout = self.manifest.layout
         rates = range(len(layout.increments))
         terms = Terms(
@@ -91,9 +102,20 @@ class Receiver:
         self._max_batch, self._wait_s, self._window = max_batch, batch_wait_ms / 1000, window
         self._answers: queue.Queue[ReceivedAnswer | Exception | None] = queue.Queue(KEPT_ANSWERS)
         self._batcher = Batcher()
-        self.answered = self.expired = 0
+        self.answered = self.expired = self.failed = 0
+        self.stuck = False
+        self._demodulator = Demodulator(layout)
+        self._answerer = None if workers else Answerer(self.manifest, pick_device(device))
+        self.pool = (
+            Pool(_commands(self.manifest, device, workers), worker_timeout_s, self._publish) if workers else None
+        )
         self.table = SessionTable(terms)
-        self.link = Link(address, self.table, self._batcher, self._publish)
+        try:
+            self.link = Link(address, self.table, self._batcher, self._publish)
+        except BaseException:
+            if self.pool is not None:
+                self.pool.close(0.0)
+            raise
         self.address = self.link.address
         self._thread = threading.Thread(target=self._decode_loop, name="scrx-decode", daemon=True)
         self._thread.start()
@@ -122,45 +144,83 @@ class Receiver:
             yield item
 
     def close(self) -> None:
-        """Drain: BYE to every session, decode what is queued for at most 2 s, close."""
+        """Drain: BYE to every session, decode what is queued for at most 2 s, close.
+
+        `stuck` is True from then on if the decoder did not come back in that time.
+        """
         if self._batcher.closed:
             return
+        until = time.monotonic() + DRAIN_S
         self.link.drain()
         self._batcher.close()
         self._thread.join(timeout=DRAIN_S)
+        if self.pool is not None:
+            self.pool.close(max(until - time.monotonic(), 0.0))
+            self._thread.join(timeout=DRAIN_S)
+        self.stuck = self._thread.is_alive()
         self.link.close()
+        self._publish(None)
 
     # -- the decode thread
 
     def _decode_loop(self) -> None:
         try:
-            while (batch := self._batcher.take(self._max_batch, self._wait_s)) is not None:
+            while (batch := self._take()) is not None:
                 self._handle(batch)
-                self._batcher.finished()
         except Exception as error:  # told to whoever reads the answers
             self._publish(error if isinstance(error, SemlinkError) else SemlinkError(f"decoding failed: {error!r}"))
-        self._publish(None)
+            self._publish(None)
+
+    def _take(self) -> list[Work] | None:
+        if self.pool is not None:
+            self.pool.wait_free()  # what waits here longer leaves in a fuller batch
+        return self._batcher.take(self._max_batch, self._wait_s)
 
     def _handle(self, batch: Sequence[Work]) -> None:
         for session in self._batcher.ended:
-            self.chain.forget(session)
+            self._demodulator.forget(session)
         started = time.monotonic_ns()
         expired = [work for work in batch if started > work.expires_ns]
         fresh = [work for work in batch if started <= work.expires_ns]
         if expired:
-            late = [no_answer(work, Status.EXPIRED, started - work.arrived_ns, self._window) for work in expired]
-            self.expired += len(late)
-            self.link.post(late)
+            self.expired += len(expired)
+            self._refuse(expired, Status.EXPIRED, started)
         if not fresh:
+            self._batcher.finished()
             return
-        decoded = self.chain.receive([_received(work) for work in fresh])
-        took = time.monotonic_ns() - started
-        pairs = [(work, item) for work, item in zip(fresh, decoded, strict=True)]
-        results = [answer(work, item, started - work.arrived_ns, took, self._window) for work, item in pairs]
-        self.answered += len(results)
-        self.link.post(results)
-        for result, (_, item) in zip(results, pairs, strict=True):
-            self._publish(self._shown(result, item))
+        soft, estimates = self._demodulator.demodulate([_received(work) for work in fresh])
+        done = partial(self._finish, fresh, estimates, started)
+        if self.pool is not None:
+            self.pool.submit(soft, done)
+        elif self._answerer is not None:
+            done(self._answerer.answer(soft.symbols, soft.gamma, soft.tasks))
+
+    def _finish(
+        self,
+        works: Sequence[Work],
+        estimates: Sequence[ChannelEstimate | None],
+        started: int,
+        outputs: list[Outputs] | None,
+    ) -> None:
+        """Send and show a batch's answers. With workers this runs in the pool's thread."""
+        if outputs is None:
+            self.failed += len(works)
+            self._refuse(works, Status.FAILED, started)
+        else:
+            took = time.monotonic_ns() - started
+            decoded = [Decoded(output, estimate) for output, estimate in zip(outputs, estimates, strict=True)]
+            results = [
+                answer(work, item, started - work.arrived_ns, took, self._window)
+                for work, item in zip(works, decoded, strict=True)
+            ]
+            self.answered += len(results)
+            self.link.post(results)
+            for result, item in zip(results, decoded, strict=True):
+                self._publish(self._shown(result, item))
+        self._batcher.finished()
+
+    def _refuse(self, works: Sequence[Work], status: Status, started: int) -> None:
+        self.link.post([no_answer(work, status, started - work.arrived_ns, self._window) for work in works])
 
     def _publish(self, item: ReceivedAnswer | Exception | None) -> None:
         while True:
@@ -186,3 +246,16 @@ class Receiver:
 def _received(work: Work) -> Received:
     data = work.data
     return Received(data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks)
+
+
+def _commands(manifest: Manifest, device: str, workers: int) -> list[list[str]]:
+    """How each worker is started. The devices of a machine with several are shared out."""
+    load_half(manifest, "decoder")  # damaged weights are told here, once
+    import torch
+
+    devices = [device] * workers
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        devices = [f"cuda:{index % torch.cuda.device_count()}" for index in range(workers)]
+    return [
+        [sys.executable, "-m", "scrx.worker", str(manifest.path.resolve()), manifest.id, device] for device in devices
+    ]

@@ -33,7 +33,7 @@ def test_rounds_that_were_forgotten_count_as_not_received() -> None:
     chain = ReceiveChain(PAIR)
     lone = embedding(ReceiveChain(PAIR), frame(0, 2, 2))
     chain.receive([frame(0, 0, 1)])
-    chain.forget(b"sender")
+    chain.demodulator.forget(b"sender")
     np.testing.assert_allclose(embedding(chain, frame(0, 2, 2)), lone, atol=1e-3)
 
 

@@ -1,0 +1,80 @@
+"""`scrx --workers`: the same answers as without, and no frame lost with a worker that dies or hangs."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scrx
+import sctx
+from sctx.source import Capture
+from training.processes import Command
+
+IMAGES = np.random.default_rng(3).integers(0, 256, (12, 8, 8), dtype=np.uint8)
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def answers(rx: scrx.Receiver, pair: Path) -> list[tuple[object, ...]]:
+    policy = sctx.RatePolicy("fixed", 2)
+    with sctx.Transmitter(rx.address.removeprefix("tcp://"), pair, policy=policy, ask_below=0.5, window=1) as tx:
+        sent = [tx.send(image) for image in IMAGES]
+    return [(a.answer, a.confidence, a.outputs, a.symbols, a.round, a.snr_est_db) for a in sent]
+
+
+def test_answers_are_bit_for_bit_those_of_a_receiver_without_workers(tiny_pair: Path) -> None:
+    with scrx.Receiver("0", tiny_pair) as rx:
+        alone = answers(rx, tiny_pair)
+    with scrx.Receiver("0", tiny_pair, workers=2) as rx:
+        assert answers(rx, tiny_pair) == alone
+    assert max(a[4] for a in alone) > 0  # rounds that are combined are among them
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_frames_of_a_lost_worker_are_answered_by_another(tiny_pair: Path, fault: signal.Signals) -> None:
+    captures = (Capture(k, IMAGES[k % len(IMAGES)], None, 0) for k in range(400))
+    with (
+        scrx.Receiver("0", tiny_pair, workers=2, worker_timeout_s=1.0) as rx,
+        sctx.Transmitter(rx.address.removeprefix("tcp://"), tiny_pair) as tx,
+    ):
+        assert rx.pool is not None
+        seen = []
+        for outcome in tx.run(captures):
+            seen.append(outcome)
+            if len(seen) == 100:
+                os.kill(rx.pool.processes[0], fault)
+        while not rx.pool.restarts:  # one that was stopped while it had no batch is only found when it gets one
+            tx.send(IMAGES[0])
+    assert sorted(outcome.index for outcome in seen) == list(range(400))
+    assert all(isinstance(outcome, sctx.Answer) for outcome in seen)
+
+
+def test_workers_end_with_a_receiver_that_was_killed(start: Callable[..., Command], tiny_pair: Path) -> None:
+    receiver = start("scrx", "--listen", "0", "--model", str(tiny_pair), "--workers", "1")
+    receiver.port()
+    workers = children(receiver.process.pid)
+    assert len(workers) == 1
+    receiver.kill()
+    until = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_sigterm_drains_a_receiver_with_workers(start: Callable[..., Command], tiny_pair: Path) -> None:
+    receiver = start("scrx", "--listen", "0", "--model", str(tiny_pair), "--workers", "1", "--json")
+    transmitter = start(
+        "sctx", "--peer", f"127.0.0.1:{receiver.port()}", "--model", str(tiny_pair), "--count", "5", "--json"
+    )
+    answered = [json.loads(line) for line in transmitter.lines()][-1]["summary"]["answered"]
+    assert answered == 5
+    assert receiver.stop() == 0
+    assert "5 frames answered, 0 expired, 0 failed; workers: 0 restarts, 0 batches tried again" in receiver.said

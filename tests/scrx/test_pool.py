@@ -1,0 +1,153 @@
+"""Worker processes: fed, watched, replaced. The workers here are small programs without a decoder."""
+
+import os
+import queue
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError, SemlinkError
+from scrx.decoder import Outputs
+from scrx.pipeline import SoftBatch
+from scrx.pool import Pool
+
+# argv: ADDRESS NAME MARKER. What goes wrong does so where the marker file is not there yet, and puts it there.
+PROGRAM = """
+import os, pathlib, sys, time
+from scrx.worker import serve
+marker = pathlib.Path(sys.argv[3])
+def answer(symbols, gamma, tasks):
+    {trouble}
+    rows = zip(symbols, gamma, tasks)
+    return [{{"raw": {{"symbols": s.tobytes(), "gamma": g.tobytes(), "tasks": t}}}} for s, g, t in rows]
+serve(sys.argv[1], sys.argv[2], answer)
+"""
+FINE = "pass"
+DIES_ONCE = "marker.exists() or (marker.touch(), os._exit(9))"
+DIES_ALWAYS = "symbols.real.any() and os._exit(9)"
+HANGS_ONCE = "marker.exists() or (marker.touch(), time.sleep(1000))"
+FAILS_ONCE = "marker.exists() or (marker.touch(), 1 / 0)"
+
+Open = Callable[..., Pool]
+Got = queue.SimpleQueue[list[Outputs] | None]
+
+
+def batch(rows: int, seed: int = 0) -> SoftBatch:
+    parts = np.random.default_rng(seed).standard_normal((3, rows, 6)).astype(np.float32)
+    return SoftBatch((parts[0] + 1j * parts[1]).astype(np.complex64), parts[2], (("raw",),) * rows)
+
+
+def expected(soft: SoftBatch) -> list[Outputs]:
+    return [
+        {"raw": {"symbols": s.tobytes(), "gamma": g.tobytes(), "tasks": ["raw"]}}
+        for s, g in zip(soft.symbols, soft.gamma, strict=True)
+    ]
+
+
+@pytest.fixture
+def open_pool(tmp_path: Path) -> Iterator[Open]:
+    opened: list[Pool] = []
+    failures: list[SemlinkError] = []
+
+    def begin(*troubles: str, limit_s: float = 60.0) -> Pool:
+        commands = [
+            [sys.executable, "-c", PROGRAM.format(trouble=trouble), str(tmp_path / f"marker{index}")]
+            for index, trouble in enumerate(troubles)
+        ]
+        opened.append(Pool(commands, limit_s, failures.append))
+        return opened[-1]
+
+    yield begin
+    for pool in opened:
+        pool.close(0.0)
+    assert not failures
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_worker_sees_each_batch_bit_for_bit(open_pool: Open) -> None:
+    pool, got = open_pool(FINE), Got()
+    for rows in (1, 7, 300):
+        soft = batch(rows, seed=rows)
+        pool.submit(soft, got.put)
+        assert got.get(timeout=60) == expected(soft)
+
+
+@pytest.mark.parametrize("trouble", [DIES_ONCE, FAILS_ONCE, HANGS_ONCE])
+def test_the_batch_of_a_worker_that_dies_or_hangs_is_tried_once_more(
+    open_pool: Open, trouble: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pool, got = open_pool(trouble, limit_s=2.0), Got()
+    pool.submit(batch(3), got.put)
+    assert got.get(timeout=60) == expected(batch(3))
+    assert (pool.restarts, pool.retries) == (1, 1)
+    assert ("ZeroDivisionError" in capfd.readouterr().err) == (trouble == FAILS_ONCE)
+
+
+def test_a_batch_that_ends_two_workers_is_given_up_and_the_next_is_answered(open_pool: Open) -> None:
+    pool, got = open_pool(DIES_ALWAYS), Got()
+    pool.submit(batch(2), got.put)
+    assert got.get(timeout=60) is None
+    harmless = SoftBatch(np.zeros((1, 6), np.complex64), np.zeros((1, 6), np.float32), (("raw",),))
+    pool.submit(harmless, got.put)
+    assert got.get(timeout=60) == expected(harmless)
+    assert (pool.restarts, pool.retries) == (2, 1)
+
+
+def test_another_worker_answers_for_one_that_hangs(open_pool: Open) -> None:
+    pool, got = open_pool(HANGS_ONCE, FINE, limit_s=2.0), Got()
+    batches = [batch(1, seed=k) for k in range(4)]
+    for soft in batches:
+        pool.submit(soft, got.put)
+    answered = [got.get(timeout=60) for _ in batches]
+    assert sorted(map(repr, answered)) == sorted(repr(expected(soft)) for soft in batches)
+    assert answered[-1] == expected(batches[0])  # the others did not wait for it
+
+
+def test_an_idle_worker_that_dies_is_replaced(open_pool: Open) -> None:
+    pool, got = open_pool(FINE), Got()
+    (first,) = pool.processes
+    os.kill(first, signal.SIGKILL)
+    pool.submit(batch(1), got.put)
+    assert got.get(timeout=60) == expected(batch(1))
+    assert first not in pool.processes
+
+
+def test_a_worker_that_cannot_start_is_told_at_once() -> None:
+    with pytest.raises(ConfigError, match="ended before it was ready"):
+        Pool([[sys.executable, "-c", "raise SystemExit(1)"]], 1.0, lambda error: None)
+
+
+def test_closing_waits_for_what_is_being_decoded_and_leaves_no_process(open_pool: Open) -> None:
+    pool, got = open_pool("time.sleep(0.3)", FINE), Got()
+    pids = pool.processes
+    pool.submit(batch(1), got.put)
+    pool.close(60.0)
+    assert got.get(timeout=0) == expected(batch(1))
+    assert not any(map(is_running, pids))
+
+
+def test_closing_ends_a_worker_that_is_stopped(open_pool: Open) -> None:
+    pool = open_pool(FINE)
+    (pid,) = pool.processes
+    os.kill(pid, signal.SIGSTOP)
+    pool.close(0.0)
+    assert not is_running(pid)
+
+
+def test_a_free_worker_is_one_without_a_batch(open_pool: Open) -> None:
+    pool, got = open_pool("time.sleep(0.3)"), Got()
+    pool.wait_free()
+    pool.submit(batch(1), got.put)
+    pool.wait_free()
+    assert got.get(timeout=60) is not None  # `done` may still be on its way when the worker is free again
