@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.phy.decibel import from_db
+from common.protocol.frames import ResultHead
+from common.protocol.messages import Result
 
 STALE_NS = 5_000_000_000
 STALE_SLOTS = 256
@@ -27,6 +29,16 @@ class Report:
     fd: float | None
     air_start: int
     heard_ns: int
+
+
+def newer(known: Report | None, result: Result | ResultHead, now_ns: int) -> Report | None:
+    """What is known after a RESULT: its report, unless it has none or one about an earlier air sample."""
+    if result.snr_inst_db is None or result.snr_avg_db is None:
+        return known
+    if known is not None and result.air_start < known.air_start:
+        return known
+    error_db = result.inst_error_db or 0.0
+    return Report(result.snr_inst_db, result.snr_avg_db, error_db, result.fd, result.air_start, now_ns)
 
 
 def is_stale(report: Report, air_now: int, now_ns: int, slot: int) -> bool:

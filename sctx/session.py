@@ -34,7 +34,7 @@ from common.protocol.messages import (
 )
 from common.transport.clock import ClockOffset
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
-from sctx.belief import Report
+from sctx.belief import Report, newer
 
 MS = 1_000_000
 HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 400 * MS
@@ -275,7 +275,7 @@ class Session:
             else:
                 self.counters.late += 1
             return []
-        self._take_report(result, now)
+        self.report = newer(self.report, result, now)
         if result.status is Status.EXPIRED:
             return self._on_expired(pending, now)
         if result.status is Status.FAILED:
@@ -289,11 +289,3 @@ class Session:
         if self.terms.live or pending.expired >= MAX_EXPIRED:
             return [self._lose(pending, "expired")]
         return [self._restart(pending, now)]
-
-    def _take_report(self, result: Result, now: int) -> None:
-        if result.snr_inst_db is None or result.snr_avg_db is None:
-            return
-        if self.report is None or result.air_start >= self.report.air_start:
-            self.report = Report(
-                result.snr_inst_db, result.snr_avg_db, result.inst_error_db or 0.0, result.fd, result.air_start, now
-            )

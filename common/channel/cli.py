@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.channel.options import (
+    about_messages,
     change_options,
     channel_options,
     channel_parameters,
+    feedback_parameters,
+    return_parameters,
     transit_options,
     transit_parameters,
 )
@@ -113,6 +116,7 @@ def _run(given: dict[str, Any]) -> None:
     import zmq
 
     from common.channel.control import ControlPort
+    from common.channel.feedback import FeedbackSpec
     from common.channel.proxy import Proxy
     from common.channel.raw import RawWire
     from common.channel.record import Recorder
@@ -121,7 +125,8 @@ def _run(given: dict[str, Any]) -> None:
     from common.transport.signals import StopFlag
 
     channel, framed = _make_channel(given)
-    transit = TransitSpec(**transit_parameters(given))
+    transit, back = TransitSpec(**transit_parameters(given)), TransitSpec(**return_parameters(given))
+    feedback = FeedbackSpec(**feedback_parameters(given))
     (listen, upstream), control_address = _addresses(given, framed), _control_address(given)
     stop = StopFlag()
     truth = TruthLog(given["truth"]) if given["truth"] else None
@@ -131,7 +136,7 @@ def _run(given: dict[str, Any]) -> None:
     control: ControlPort | None = None
     try:
         if framed:
-            wire = Proxy(context, channel, listen, upstream, transit, truth, recorder)
+            wire = Proxy(context, channel, listen, upstream, transit, truth, recorder, back, feedback)
         else:
             wire = RawWire(context, channel, listen, upstream, recorder)
         control = ControlPort(context, control_address, channel, wire.counts, framed)
@@ -161,8 +166,8 @@ def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
     plan = load_schedule(given["schedule"], spec) if given["schedule"] else [(0, spec)]
     for _, part in plan if framed else ():
         part.require_flat()
-    if not framed and any(given[name] for name in ("delay", "jitter", "drop", "truth")):
-        raise ConfigError("--delay, --jitter, --drop and --truth are about frames; a raw wire (--wire cf32) has none")
+    if not framed and (flags := about_messages(given)):
+        raise ConfigError(f"{', '.join(flags)}: about frames, and a raw wire (--wire cf32) has none")
     return Channel(plan[0][1], plan[1:]), framed
 
 

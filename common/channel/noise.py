@@ -32,6 +32,8 @@ class Use(IntEnum):
     SHADOWING = 3
     PHASE_NOISE = 4
     TRANSIT = 5
+    FEEDBACK = 6
+    RETURN = 7
 
 
 class KeyedBits:

@@ -14,7 +14,7 @@ LIGHT_SPEED = 299_792_458.0
 
 
 class Flag(NamedTuple):
-    """One flag: how it is typed, the field of ChannelSpec or TransitSpec that it sets, and its default."""
+    """One flag: how it is typed, the field of a specification that it sets, and its default."""
 
     name: str
     field: str
@@ -56,6 +56,18 @@ TRANSIT = (
     Flag("--drop", "drop", "P", 0.0, "Lose data frames with this probability."),
     Flag("--burst", "burst", "N", 0.0, "Mean number of losses in a row (Gilbert-Elliott); 0 loses one by one."),
 )
+RETURN = (
+    Flag("--return-delay", "delay_ms", "MS", 0.0, "Delay every message on its way back to the transmitter."),
+    Flag("--return-jitter", "jitter_ms", "MS", 0.0, "Delay each answer by 0 to so much more."),
+    Flag("--return-drop", "drop", "P", 0.0, "Lose answers, reports and all, with this probability."),
+)
+FEEDBACK = (
+    Flag("--feedback-loss", "loss", "P", 0.0, "Lose channel reports with this probability; the answers pass."),
+    Flag("--feedback-delay", "delay", "SYMBOLS", 0, "A report comes with the answer to a frame this much later."),
+    Flag("--feedback-bits", "bits", "N", 0, "Quantise the SNRs of a report to so many bits; 0 leaves them exact."),
+    Flag("--feedback-low", "low_db", "DB", -10.0, "Lowest level of the quantiser."),
+    Flag("--feedback-high", "high_db", "DB", 30.0, "Highest level of the quantiser."),
+)
 
 
 def channel_options(command: F) -> F:
@@ -69,8 +81,8 @@ def change_options(command: F) -> F:
 
 
 def transit_options(command: F) -> F:
-    """Add the flags that make a TransitSpec."""
-    return _add(command, TRANSIT, with_defaults=True)
+    """Add the flags that make a TransitSpec for each direction, and a FeedbackSpec."""
+    return _add(command, TRANSIT + RETURN + FEEDBACK, with_defaults=True)
 
 
 def channel_parameters(given: dict[str, Any]) -> dict[str, Any]:
@@ -88,6 +100,22 @@ def channel_parameters(given: dict[str, Any]) -> dict[str, Any]:
 def transit_parameters(given: dict[str, Any]) -> dict[str, Any]:
     """Values of the transit flags -> fields of TransitSpec."""
     return _collect(given, TRANSIT)
+
+
+def return_parameters(given: dict[str, Any]) -> dict[str, Any]:
+    """Values of the return flags -> fields of TransitSpec, for the way back."""
+    return _collect(given, RETURN)
+
+
+def feedback_parameters(given: dict[str, Any]) -> dict[str, Any]:
+    """Values of the feedback flags -> fields of FeedbackSpec."""
+    return _collect(given, FEEDBACK)
+
+
+def about_messages(given: dict[str, Any]) -> list[str]:
+    """Flags that were given and that only frames can have."""
+    flags = [flag.name for flag in TRANSIT + RETURN + FEEDBACK if given[_variable(flag)] != flag.default]
+    return [*flags, *(["--truth"] if given["truth"] else [])]
 
 
 def _variable(flag: Flag) -> str:

@@ -3,7 +3,7 @@
 Knows nothing about sessions, models or what the symbols mean, and keeps no message of its own but an occasional NAK.
 
     transmitters -- ROUTER (bound) --> [ DATA payload through the channel ] --> DEALER (connected) -- receiver
-                 <---------------------------- everything verbatim <--------------------------------
+                 <------- everything verbatim; where asked for, the report in RESULT through `Feedback` <------
 """
 
 import logging
@@ -15,11 +15,13 @@ import numpy as np
 import zmq
 
 from common.channel.channel import Channel
+from common.channel.feedback import Feedback, FeedbackSpec
+from common.channel.noise import Use
 from common.channel.record import Recorder
 from common.channel.transit import Fate, OnTheWay, TransitSpec
 from common.channel.truth import TruthLog
 from common.errors import ProtocolError
-from common.protocol.frames import MAGIC, DataHead, encode, peek_data, split
+from common.protocol.frames import MAGIC, DataHead, encode, peek_data, peek_result, put_result, split
 from common.protocol.messages import VERSION, Kind, Nak, NakCode
 from common.transport.sockets import bind, connect, make_socket
 
@@ -32,6 +34,8 @@ MAX_AIR_SAMPLE = 1 << 53
 """Air samples beyond cannot be counted exactly in float64; no run gets there."""
 
 _DATA = MAGIC + bytes((VERSION, Kind.DATA))
+_RESULT = MAGIC + bytes((VERSION, Kind.RESULT))
+_KEPT = 4096
 _BURST = 64
 _IDLE_MS = 200
 _NAK_INTERVAL_S = 1.0
@@ -42,7 +46,9 @@ Parts = list[bytes]
 class Proxy:
     """The two sockets and what passes between them. `listen` and `upstream` are ZeroMQ addresses.
 
-    `counts`: messages by what became of them: data, passed, returned, lost, and one entry per reason for a drop.
+    transit: what happens to messages on the way to the receiver; back: to those on the way back (drop and jitter act on
+    DATA and RESULT); feedback: to the channel reports in RESULT.
+    `counts`: messages by what became of them: data, passed, returned, lost, answers_lost, and one per reason to drop.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class Proxy:
         transit: TransitSpec | None = None,
         truth: TruthLog | None = None,
         recorder: Recorder | None = None,
+        back: TransitSpec | None = None,
+        feedback: FeedbackSpec | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         channel.spec.require_flat()
@@ -63,8 +71,13 @@ class Proxy:
         self._truth = truth
         self._recorder = recorder
         self._clock = clock
-        self._fates: dict[int, Fate] = {}
+        self._back_spec = back or TransitSpec()
+        feedback = feedback or FeedbackSpec()
+        self._feedback = None if feedback.clean else Feedback(feedback, channel.spec.seed)
+        self._streams: dict[bytes, int] = {}
+        self._fates: dict[tuple[Use, int], Fate] = {}
         self._on_the_way: OnTheWay[Parts] = OnTheWay()
+        self._on_the_way_back: OnTheWay[Parts] = OnTheWay()
         self._nak_after_s = 0.0
         self._front = make_socket(context, zmq.ROUTER, "emu")
         self._back = make_socket(context, zmq.DEALER, "emu")
@@ -80,9 +93,10 @@ class Proxy:
 
     def step(self, timeout_ms: int = _IDLE_MS) -> None:
         """Wait for something to do, at most `timeout_ms`, and do it."""
-        wait_s = self._on_the_way.wait_s(self._clock())
-        if wait_s is not None:
-            timeout_ms = min(timeout_ms, int(wait_s * 1e3 + 0.999))
+        for way in (self._on_the_way, self._on_the_way_back):
+            wait_s = way.wait_s(self._clock())
+            if wait_s is not None:
+                timeout_ms = min(timeout_ms, int(wait_s * 1e3 + 0.999))
         ready = {socket for socket, _ in self.poller.poll(timeout_ms)}
         if self._front in ready:
             self._drain(self._front, self._forward)
@@ -90,8 +104,8 @@ class Proxy:
             self._drain(self._back, self._return)
         for parts in self._on_the_way.due(self._clock()):
             self._send(self._back, parts, "passed", "upstream_away")
-        if not ready and self._truth:
-            self._truth.flush()
+        for parts in self._on_the_way_back.due(self._clock()):
+            self._send(self._front, parts, "returned", "transmitter_away")
 
     def close(self) -> None:
         """Close both sockets."""
@@ -107,7 +121,25 @@ class Proxy:
             handle(parts)
 
     def _return(self, parts: Parts) -> None:
-        self._send(self._front, parts, "returned", "transmitter_away")
+        delay_s = self._back_spec.delay_ms / 1e3
+        if len(parts) >= 3 and parts[-3] == _RESULT and (self._feedback or self._back_spec != TransitSpec()):
+            try:
+                head = peek_result(parts[-2])
+            except ProtocolError as error:
+                self._refuse(error)
+                return
+            stream = self._streams.get(head.session, 0)
+            fate = self._fate(stream, self._back_spec, Use.RETURN)
+            if fate.lost():
+                self.counts["answers_lost"] += 1
+                return
+            if self._feedback:
+                parts = [*parts[:-2], put_result(self._feedback.carry(stream, head), parts[-2]), parts[-1]]
+            delay_s += fate.jitter_s()
+        if delay_s:
+            self._on_the_way_back.put(parts, self._clock() + delay_s)
+        else:
+            self._send(self._front, parts, "returned", "transmitter_away")
 
     def _forward(self, parts: Parts) -> None:
         try:
@@ -121,7 +153,8 @@ class Proxy:
         if body[0][3:] == _DATA[3:]:
             try:
                 head = self._read_head(body)
-                fate = self._fate(head.stream)
+                self._note(head)
+                fate = self._fate(head.stream, self._transit, Use.TRANSIT)
                 if fate.lost():
                     self.counts["lost"] += 1
                     return
@@ -155,18 +188,24 @@ class Proxy:
         if not power <= MAX_POWER:  # not a number or infinite as well
             raise ProtocolError("power", f"mean power {power:g} instead of 1")
         y, truth = self.channel.apply(head.stream, head.air_start, x, head.round)
-        if self._truth:
-            self._truth.write(head, truth)
-        if self._recorder:
-            self._recorder.frame(head, header, y, truth)
+        if self._truth and not self._truth.write(head, truth):
+            self.counts["truth_missed"] += 1
+        if self._recorder and not self._recorder.frame(head, header, y, truth):
+            self.counts["unrecorded"] += 1
         return payload if y is x else y.tobytes()
 
-    def _fate(self, stream: int) -> Fate:
-        if stream not in self._fates:
-            if len(self._fates) >= 4096:
+    def _note(self, head: DataHead) -> None:
+        """Remember a session's stream: a RESULT does not name it."""
+        self._streams[head.session] = head.stream
+        if len(self._streams) > _KEPT:
+            del self._streams[next(iter(self._streams))]
+
+    def _fate(self, stream: int, spec: TransitSpec, use: Use) -> Fate:
+        if (use, stream) not in self._fates:
+            if len(self._fates) >= _KEPT:
                 self._fates.clear()
-            self._fates[stream] = Fate(self._transit, self.channel.spec.seed, stream)
-        return self._fates[stream]
+            self._fates[use, stream] = Fate(spec, self.channel.spec.seed, stream, use)
+        return self._fates[use, stream]
 
     def _refuse(self, error: ProtocolError) -> None:
         self.counts[error.reason] += 1

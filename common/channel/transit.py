@@ -38,11 +38,14 @@ class TransitSpec:
 
 
 class Fate:
-    """Decides over the messages of one stream in the order in which they arrive; the same seed decides the same."""
+    """Decides over the messages of one stream in the order in which they arrive; the same seed decides the same.
 
-    def __init__(self, spec: TransitSpec, seed: int, stream: int) -> None:
+    use: TRANSIT on the way to the receiver, RETURN on the way back.
+    """
+
+    def __init__(self, spec: TransitSpec, seed: int, stream: int, use: Use = Use.TRANSIT) -> None:
         self._spec = spec
-        self._random = np.random.Generator(KeyedBits().at((seed, Use.TRANSIT, stream), 0))
+        self._random = np.random.Generator(KeyedBits().at((seed, use, stream), 0))
         self._bad = bool(spec.burst) and self._random.random() < spec.drop
 
     def lost(self) -> bool:

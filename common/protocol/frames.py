@@ -7,7 +7,7 @@
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import msgpack
@@ -119,6 +119,32 @@ _HEAD_CHECKS = (session_id, u32, u32, u64, u8)
 def peek_data(header: bytes) -> DataHead:
     """The first five fields of a DATA header; the rest is not looked at."""
     return DataHead(*_check_fields(_unpack(header), _HEAD_CHECKS))
+
+
+@dataclass(frozen=True, slots=True)
+class ResultHead:
+    """Which frame a RESULT answers, and its channel report: the first ten header fields, as in `Result`."""
+
+    session: bytes
+    seq: int
+    round: int
+    status: int
+    snr_inst_db: float | None
+    snr_avg_db: float | None
+    inst_error_db: float | None
+    avg_error_db: float | None
+    fd: float | None
+    air_start: int
+
+
+def peek_result(header: bytes) -> ResultHead:
+    """The first ten fields of a RESULT header; the rest is not looked at."""
+    return ResultHead(*_check_fields(_unpack(header), Result.CHECKS[:10]))
+
+
+def put_result(head: ResultHead, header: bytes) -> bytes:
+    """A RESULT header with its first ten fields replaced by those of `head`; the rest stays as it is."""
+    return bytes(msgpack.packb([*astuple(head), *_unpack(header)[10:]]))
 
 
 def _unpack(header: bytes) -> tuple[Any, ...]:

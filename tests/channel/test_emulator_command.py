@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from common.channel.options import CHANNEL, TRANSIT, channel_parameters, transit_parameters
+from common.channel.feedback import FeedbackSpec
+from common.channel.options import (
+    CHANNEL,
+    FEEDBACK,
+    TRANSIT,
+    channel_parameters,
+    feedback_parameters,
+    transit_parameters,
+)
 from common.channel.spec import ChannelSpec
 from common.channel.transit import TransitSpec
 
@@ -39,6 +47,9 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (["--speed", "3"], "--speed needs --carrier and --rate"),
         (["--spectrum", "none.csv", "--fading", "rayleigh"], "none.csv cannot be read"),
         (["--drop", "2"], "drop 2 is outside 0 to 1"),
+        (["--return-drop", "2"], "drop 2 is outside 0 to 1"),
+        (["--feedback-loss", "2"], "feedback loss 2 is outside 0 to 1"),
+        (["--feedback-low", "40"], "must ascend"),
         (["--listen", "0.0.0.0:5556"], "--insecure"),
         (["--upstream", "nowhere"], "--upstream"),
         (["--unknown"], "--unknown"),
@@ -48,6 +59,7 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (["--wire", "cf32", "--fading", "tdl-a"], "give the rate"),
         (["--wire", "cf32", "--fading", "tdl-a", "--rate", "1e6", "--delay-spread", "-1e-9"], "delay_spread -1e-09"),
         (["--wire", "cf32", "--drop", "0.1"], "a raw wire (--wire cf32) has none"),
+        (["--wire", "cf32", "--feedback-bits", "6"], "--feedback-bits: about frames"),
         (["--schedule", "missing.csv"], "missing.csv cannot be read"),
         (["--snr-trace", "missing.csv"], "missing.csv cannot be read"),
         (["--record", "/nonexistent/file"], "--record"),
@@ -114,6 +126,8 @@ def test_flags_have_the_defaults_of_the_channel() -> None:
     assert ChannelSpec(**channel_parameters(given)) == ChannelSpec()
     given = {flag.name[2:]: flag.default for flag in TRANSIT}
     assert TransitSpec(**transit_parameters(given)) == TransitSpec()
+    given = {flag.name[2:].replace("-", "_"): flag.default for flag in FEEDBACK}
+    assert FeedbackSpec(**feedback_parameters(given)) == FeedbackSpec()
 
 
 def test_speed_makes_doppler() -> None:

@@ -11,6 +11,7 @@ import pytest
 import zmq
 
 from common.channel.channel import Channel
+from common.channel.feedback import FeedbackSpec
 from common.channel.proxy import Proxy
 from common.channel.spec import ChannelSpec
 from common.channel.transit import TransitSpec
@@ -172,6 +173,83 @@ def test_delay_holds_messages_back_and_keeps_their_order(make_bench) -> None:
     assert bench.until(bench.upstream)[2][3] == Kind.DATA
     now[0] += 0.051
     assert bench.until(bench.upstream)[2][3] == Kind.PING
+
+
+def result(seq: int) -> list[bytes]:
+    fields = [SESSION, seq, 0, 0, 7.25, 8.5, 0.5, 0.25, 1e-4, 128 * seq, 0.75, 10, 20, 2, "a later version's field"]
+    return [b"SC\x01\x05", msgpack.packb(fields), msgpack.packb({"classify": {"index": 3}})]
+
+
+def answers(bench: Bench, count: int) -> list[list[bytes]]:
+    """Send frames 0..count-1 and answer each; what the transmitter gets."""
+    got = []
+    for seq in range(count):
+        bench.tx.send_multipart(data(seq, symbols()))
+        envelope = bench.until(bench.upstream)[:2]
+        bench.upstream.send_multipart([*envelope, *result(seq)])
+        got.append(bench.until(bench.tx))
+    return got
+
+
+def test_a_lost_report_leaves_the_rest_of_the_answer_as_it_was(make_bench) -> None:
+    bench = make_bench(ChannelSpec(), feedback=FeedbackSpec(loss=1.0))
+    (got,) = answers(bench, 1)
+    fields, sent = msgpack.unpackb(got[1]), msgpack.unpackb(result(0)[1])
+    assert fields[4:9] == [None] * 5
+    assert (fields[:4], fields[9:]) == (sent[:4], sent[9:])
+    assert (got[0], got[2]) == (result(0)[0], result(0)[2])
+
+
+def test_a_delayed_report_keeps_its_air_sample_on_the_wire(make_bench) -> None:
+    bench = make_bench(ChannelSpec(), feedback=FeedbackSpec(delay=256))
+    heads = [decode(got) for got in answers(bench, 3)]
+    assert [(one.seq, one.snr_inst_db, one.air_start) for one in heads] == [(0, None, 0), (1, None, 128), (2, 7.25, 0)]
+
+
+def test_the_way_back_knows_the_stream_of_its_session(make_bench) -> None:
+    """Losses are drawn per stream, which a RESULT does not name."""
+    gone = []
+    for stream in (5, 6):
+        bench = make_bench(ChannelSpec(), feedback=FeedbackSpec(loss=0.5))
+        for seq in range(20):
+            bench.tx.send_multipart(data(seq, symbols(), stream))
+            bench.upstream.send_multipart([*bench.until(bench.upstream)[:2], *result(seq)])
+            gone.append(decode(bench.until(bench.tx)).snr_inst_db is None)
+    assert gone[:20] != gone[20:]
+    assert any(gone[:20])
+
+
+def test_lost_answers_are_counted_and_other_kinds_come_back(make_bench) -> None:
+    bench = make_bench(ChannelSpec(), back=TransitSpec(drop=1.0))
+    bench.tx.send_multipart(data(0, symbols()))
+    envelope = bench.until(bench.upstream)[:2]
+    pong = [b"SC\x01\x07", b"a pong", b""]
+    for message in (result(0), pong):
+        bench.upstream.send_multipart([*envelope, *message])
+    assert bench.until(bench.tx) == pong
+    assert bench.proxy.counts["answers_lost"] == 1
+
+
+def test_answers_wait_for_the_delay_of_the_way_back(make_bench) -> None:
+    now = [100.0]
+    bench = make_bench(ChannelSpec(), back=TransitSpec(delay_ms=50.0), clock=lambda: now[0])
+    bench.tx.send_multipart(data(0, symbols()))
+    bench.upstream.send_multipart([*bench.until(bench.upstream)[:2], *result(0)])
+    for _ in range(20):
+        bench.proxy.step(10)
+    assert not bench.tx.poll(0)
+    now[0] += 0.051
+    assert bench.until(bench.tx) == result(0)
+
+
+def test_an_answer_that_cannot_be_read_is_refused_only_where_its_report_matters(make_bench) -> None:
+    bench = make_bench(ChannelSpec(), feedback=FeedbackSpec(loss=1.0))
+    bench.tx.send_multipart(data(0, symbols()))
+    envelope = bench.until(bench.upstream)[:2]
+    for message in ([b"SC\x01\x05", b"\xc1", b""], result(0)):
+        bench.upstream.send_multipart([*envelope, *message])
+    assert bench.until(bench.tx)[2] == result(0)[2]
+    assert bench.proxy.counts["bad_msgpack"] == 1
 
 
 def test_truth_goes_to_the_file_and_not_to_the_receiver(make_bench, tmp_path: Path) -> None:

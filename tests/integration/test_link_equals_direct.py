@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import torch
 
+from common.channel.feedback import FeedbackSpec
 from common.channel.spec import ChannelSpec
 from common.data import load_images
 from common.manifest import find_pair
@@ -15,6 +17,7 @@ from training.direct import run_direct
 from training.processes import Command, start_emulator, start_receiver
 
 COUNT = 120
+SNR_DB, SEED, STREAM = 4.0, 11, 6
 
 
 @pytest.fixture
@@ -26,38 +29,48 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def over_the_link(emulator_flags: tuple[str, ...], *flags: str) -> list[tuple[object, ...]]:
+    """(answer, symbols, round, confidence, SNR) of each image, one frame in flight."""
+    with ExitStack() as running:
+        receiver, upstream = start_receiver()
+        running.enter_context(receiver)
+        emulator, port = start_emulator(upstream, "--snr", str(SNR_DB), "--seed", str(SEED), *emulator_flags)
+        running.enter_context(emulator)
+        same = ("--window", "1", "--stream", str(STREAM), "--count", str(COUNT), "--json")
+        transmitter = running.enter_context(Command("sctx", "--peer", f"127.0.0.1:{port}", *same, *flags))
+        items = [json.loads(line) for line in transmitter.lines()]
+        assert transmitter.wait(30) == 0, transmitter.said
+    return [(a["answer"], a["symbols"], a["round"], a["confidence"], a["snr_est_db"]) for a in items[:-1]]
+
+
+def directly(fading: str, policy: str, ask_below: float = 0.0, **more: Any) -> list[tuple[object, ...]]:
+    """The same without sockets."""
+    spec = ChannelSpec(snr_db=SNR_DB, seed=SEED, fading=fading)
+    images = load_images("digits", "test").images[:COUNT]
+    answers = run_direct(find_pair("digits"), images, spec, STREAM, RatePolicy.parse(policy), ask_below, **more)
+    return [
+        (a.answer, a.symbols, a.round, round(a.confidence, 4), None if a.snr_est_db is None else round(a.snr_est_db, 2))
+        for a in answers
+    ]
+
+
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("fading", ["none", "rayleigh"])
 @pytest.mark.parametrize(("policy", "arq"), [("adaptive", "none"), ("fixed:8", "none"), ("fixed:2", "incremental")])
 def test_decisions_over_the_link_are_those_of_the_direct_evaluation(fading: str, policy: str, arq: str) -> None:
-    manifest = find_pair("digits")
-    with ExitStack() as running:
-        receiver, upstream = start_receiver()
-        running.enter_context(receiver)
-        emulator, port = start_emulator(upstream, "--snr", "4", "--fading", fading, "--seed", "11")
-        running.enter_context(emulator)
-        flags = (
-            "--window",
-            "1",
-            "--stream",
-            "6",
-            "--count",
-            str(COUNT),
-            "--rate-policy",
-            policy,
-            "--arq",
-            arq,
-            "--json",
-        )
-        transmitter = running.enter_context(Command("sctx", "--peer", f"127.0.0.1:{port}", *flags))
-        items = [json.loads(line) for line in transmitter.lines()]
-        assert transmitter.wait(30) == 0, transmitter.said
-    images = load_images("digits", "test").images[:COUNT]
-    spec = ChannelSpec(snr_db=4.0, fading=fading, seed=11)
-    ask_below = 0.9 if arq == "incremental" else 0.0
-    direct = list(run_direct(manifest, images, spec, 6, RatePolicy.parse(policy), ask_below))
-    over_the_link = [(a["answer"], a["symbols"], a["round"], a["confidence"], a["snr_est_db"]) for a in items[:-1]]
-    assert (max(a.round for a in direct) > 0) == (arq == "incremental")
-    assert over_the_link == [
-        (a.answer, a.symbols, a.round, round(a.confidence, 4), round(a.snr_est_db, 2)) for a in direct
-    ]
+    direct = directly(fading, policy, 0.9 if arq == "incremental" else 0.0)
+    assert (max(round_ for _, _, round_, _, _ in direct) > 0) == (arq == "incremental")
+    assert over_the_link(("--fading", fading), "--rate-policy", policy, "--arq", arq) == direct
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("arq", ["none", "incremental"])
+def test_an_impaired_way_back_is_the_same_over_the_link_and_without_it(arq: str) -> None:
+    """Loss, delay and quantisation are functions of frame addresses; half of them would give other rates."""
+    flags = ("--fading", "rayleigh", "--feedback-loss", "0.2", "--feedback-delay", "256", "--feedback-bits", "4")
+    asked = 0.9 if arq == "incremental" else 0.0
+    impaired = directly("rayleigh", "adaptive", asked, feedback=FeedbackSpec(0.2, 256, 4))
+    clean = directly("rayleigh", "adaptive", asked)
+    assert [symbols for _, symbols, _, _, _ in impaired] != [symbols for _, symbols, _, _, _ in clean]
+    assert any(snr is None for _, _, _, _, snr in impaired[10:])
+    assert over_the_link(flags, "--arq", arq) == impaired

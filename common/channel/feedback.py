@@ -1,0 +1,102 @@
+"""What happens to channel reports on their way back: quantised, lost, delayed. Knows nothing about sockets or answers.
+
+    report -> quantiser -> lost with probability `loss` -> waits until a frame `delay` symbols later is answered
+
+The answer itself passes in time: a RESULT whose own report was lost or still waits carries the newest report that has
+arrived by then, under that report's air_start, or none. Who loses a report is a function of (seed, stream, seq, round),
+and delay is counted on the air clock, so that runs can be compared frame by frame whatever their timing.
+"""
+
+import math
+from collections import OrderedDict, deque
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from common.channel.noise import KeyedBits, Use
+from common.errors import ConfigError
+from common.protocol.frames import ResultHead
+
+_SESSIONS = 256
+"""Sessions whose waiting reports are kept."""
+_WAITING = 4096
+"""Reports of a session that can wait; older ones are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackSpec:
+    """loss: 0..1; delay: symbols of the air clock; bits: of each SNR, uniform over low_db..high_db, or 0 for exact."""
+
+    loss: float = 0.0
+    delay: int = 0
+    bits: int = 0
+    low_db: float = -10.0
+    high_db: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.loss <= 1.0:
+            raise ConfigError(f"feedback loss {self.loss:g} is outside 0 to 1 (a probability)")
+        if not 0 <= self.delay <= 2**32:
+            raise ConfigError(f"feedback delay {self.delay} is outside 0 to 2^32 symbols")
+        if not 0 <= self.bits <= 16:
+            raise ConfigError(f"feedback bits {self.bits} are outside 1 to 16 (or 0: not quantised)")
+        if not -100.0 <= self.low_db < self.high_db <= 100.0:
+            raise ConfigError(f"feedback range {self.low_db:g} to {self.high_db:g} dB must ascend within -100 to 100")
+
+    @property
+    def clean(self) -> bool:
+        """True where reports pass as they are."""
+        return not (self.loss or self.delay or self.bits)
+
+
+class Feedback:
+    """The way back of all streams: takes the report of one RESULT, gives the one that it carries on arrival."""
+
+    def __init__(self, spec: FeedbackSpec, seed: int) -> None:
+        self._spec = spec
+        self._seed = seed
+        self._bits = KeyedBits()
+        self._waiting: OrderedDict[bytes, deque[ResultHead]] = OrderedDict()
+
+    def carry(self, stream: int, head: ResultHead) -> ResultHead:
+        """`head` of a RESULT as the receiver sent it -> as the transmitter sees it. Call in the order of sending."""
+        waiting = self._waiting.setdefault(head.session, deque(maxlen=_WAITING))
+        self._waiting.move_to_end(head.session)
+        if len(self._waiting) > _SESSIONS:
+            self._waiting.popitem(last=False)
+        if head.snr_inst_db is not None and not self._lost(stream, head):
+            waiting.append(self._quantised(head))
+        arrived = None
+        while waiting and waiting[0].air_start + self._spec.delay <= head.air_start:
+            arrived = waiting.popleft()
+        if arrived is None:
+            return replace(head, snr_inst_db=None, snr_avg_db=None, inst_error_db=None, avg_error_db=None, fd=None)
+        return replace(arrived, seq=head.seq, round=head.round, status=head.status)
+
+    def _lost(self, stream: int, head: ResultHead) -> bool:
+        if not self._spec.loss:
+            return False
+        key = (self._seed, Use.FEEDBACK, stream, head.seq)
+        return float(np.random.Generator(self._bits.at(key, head.round)).random()) < self._spec.loss
+
+    def _quantised(self, head: ResultHead) -> ResultHead:
+        """SNRs on the nearest of 2^bits levels; a uniform error of one step adds step^2/12 to the stated variance."""
+        spec = self._spec
+        if not spec.bits:
+            return head
+        step = (spec.high_db - spec.low_db) / (2**spec.bits - 1)
+
+        def level(value: float | None) -> float | None:
+            if value is None:
+                return None
+            steps = round((min(max(value, spec.low_db), spec.high_db) - spec.low_db) / step)
+            return float(min(spec.low_db + step * steps, spec.high_db))
+
+        def error(value: float | None) -> float | None:
+            return None if value is None else min(math.hypot(value, step / math.sqrt(12.0)), 100.0)
+
+        return replace(
+            head,
+            snr_inst_db=level(head.snr_inst_db), snr_avg_db=level(head.snr_avg_db),
+            inst_error_db=error(head.inst_error_db), avg_error_db=error(head.avg_error_db),
+        )  # fmt: skip
