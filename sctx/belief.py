@@ -30,6 +30,12 @@ class Report:
     air_start: int
     heard_ns: int
 
+    @classmethod
+    def exact(cls, snr_db: float, air_start: int, now_ns: int) -> "Report":
+        """The SNR at `air_start` without error; beyond +-100 dB makes no difference."""
+        snr_db = min(max(snr_db, -100.0), 100.0)
+        return cls(snr_db, snr_db, 0.0, 0.0, air_start, now_ns)
+
 
 def newer(known: Report | None, result: Result | ResultHead, now_ns: int) -> Report | None:
     """What is known after a RESULT: its report, unless it has none or one about an earlier air sample."""

@@ -49,7 +49,13 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
     "--rate-policy",
     default="adaptive",
     metavar="POLICY",
-    help="adaptive, average (ignores the instantaneous SNR), robust, or fixed:SYMBOLS.",
+    help="adaptive, average (ignores the instantaneous SNR), robust, fixed:SYMBOLS, or genie (with --genie-from). "
+    "A report that is older than 5 s or 256 frames on the air counts as none, and then the most robust rate is sent.",
+)
+@click.option(
+    "--genie-from",
+    metavar="HOST:PORT",
+    help="For experiments: the emulator's control port, which --rate-policy genie asks for the true SNR of each frame.",
 )
 @click.option(
     "--within",
@@ -137,6 +143,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
         give_up_s=options["give_up"],
         ask_below=options["confidence"] if options["arq"] == "incremental" else 0.0,
         device=options["device"],
+        genie_from=options["genie_from"],
     ) as tx:
         summary = Summary(tx.stream)
         try:

@@ -34,7 +34,10 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class RatePolicy:
-    """Who decides: `adaptive`, `average` (ignores the instantaneous SNR), `robust`, or `fixed` at `symbols`."""
+    """Who decides: `adaptive`, `average` (ignores the instantaneous SNR), `robust`, or `fixed` at `symbols`.
+
+    `genie` decides as `adaptive` does; its reports are the truth about the frame to be sent, for experiments.
+    """
 
     kind: str = "adaptive"
     symbols: int = 0
@@ -42,13 +45,13 @@ class RatePolicy:
 
     @classmethod
     def parse(cls, text: str, goal: Goal | None = None) -> "RatePolicy":
-        """`adaptive`, `average`, `robust` or `fixed:SYMBOLS`. Raises ConfigError."""
+        """`adaptive`, `average`, `robust`, `genie` or `fixed:SYMBOLS`. Raises ConfigError."""
         kind, _, symbols = text.partition(":")
         if kind == "fixed" and symbols.isdigit():
             return cls("fixed", int(symbols), goal or Goal())
-        if kind in ("adaptive", "average", "robust") and not symbols:
+        if kind in ("adaptive", "average", "robust", "genie") and not symbols:
             return cls(kind, 0, goal or Goal())
-        raise ConfigError(f"--rate-policy {text}: choose adaptive, average, robust or fixed:SYMBOLS")
+        raise ConfigError(f"--rate-policy {text}: choose adaptive, average, robust, genie or fixed:SYMBOLS")
 
     def check(self, rates: tuple[int, ...]) -> None:
         """Raise ConfigError where the policy asks for what the ladder `rates` (payload symbols) does not have."""

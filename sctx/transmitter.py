@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 
 from common import __version__
 from common.data import fit_image
-from common.errors import SemlinkError
+from common.errors import ConfigError, SemlinkError
 from common.manifest import Manifest, find_pair
 from common.nn.device import pick_device
 from common.protocol.messages import Accept, Status
 from common.transport.sockets import parse_peer
 from sctx.actions import Answered, Down, Failed, Frame, Lost, Terms, Up
-from sctx.belief import is_stale
+from sctx.belief import Report, is_stale
 from sctx.feed import Feed
+from sctx.genie import Genie
 from sctx.link import Link
 from sctx.pipeline import TransmitChain
 from sctx.rate import RatePolicy, decide
@@ -87,7 +88,7 @@ class Transmitter:
     so many frames in flight at most (the receiver may allow fewer). give_up_s: how long to go without the receiver.
     ask_below: confidence (0 to 1) below which the receiver asks for an image's next increments; 0: never. tasks: what
     to ask for (default: everything).
-    device: "auto", "cpu" or "cuda".
+    device: "auto", "cpu" or "cuda". genie_from: "HOST:PORT" of the emulator's control port, for the policy `genie`.
 
     Raises ConfigError, ModelError on opening; PeerRejected, LinkDown while sending. Not for several threads at once.
     """
@@ -106,10 +107,15 @@ class Transmitter:
         ask_below: float = 0.0,
         tasks: tuple[str, ...] = (),
         device: str = "auto",
+        genie_from: str | None = None,
     ) -> None:
         self.manifest = model if isinstance(model, Manifest) else find_pair(model)
         self.policy = policy or RatePolicy()
         self.policy.check(self.manifest.layout.rates)
+        if (self.policy.kind == "genie") != (genie_from is not None):
+            raise ConfigError(
+                "--rate-policy genie and --genie-from HOST:PORT go together: one was given without the other"
+            )
         address = parse_peer(peer)
         self.chain = TransmitChain(self.manifest, pick_device(device))
         self.stream = secrets.randbits(32) if stream is None else stream
@@ -132,6 +138,7 @@ class Transmitter:
             tasks=tasks,
         )
         self.link = Link(address, terms)
+        self._genie = None if genie_from is None else Genie(genie_from)
 
     def __enter__(self) -> "Transmitter":
         return self
@@ -142,6 +149,8 @@ class Transmitter:
     def close(self) -> None:
         """Say goodbye to the receiver and free the socket."""
         self.link.close()
+        if self._genie is not None:
+            self._genie.close()
 
     def connect(self, timeout_s: float | None = None) -> Accept | None:
         """Wait until the receiver accepts; its terms, or None after `timeout_s`. Raises PeerRejected, LinkDown."""
@@ -202,10 +211,8 @@ class Transmitter:
         features = self.chain.encode(fit_image(capture.image, self.manifest.preprocess)[None])
         encoded = time.perf_counter_ns()
         air_start = layout.air_start(seq, 0)
-        report = self.link.session.report
-        if report is not None and is_stale(report, air_start, time.monotonic_ns(), layout.slot):
-            report = None
-        decision = decide(self.policy, report, air_start, layout.rates, self.manifest.accuracy, self._rate)
+        report, table = self._known(air_start), self.manifest.accuracy
+        decision = decide(self.policy, report, air_start, layout.rates, table, self._rate)
         self._rate = decision.rate
         symbols = self.chain.modulate(features, decision.told_snr_db)[0]
         modulated = time.perf_counter_ns()
@@ -214,6 +221,14 @@ class Transmitter:
             capture, symbols, decision.rate, (encoded - started) // 1000, (modulated - encoded) // 1000
         )
         self._send_round(seq, start=0)
+
+    def _known(self, air_start: int) -> Report | None:
+        """What is known of the channel for a frame at `air_start`; None where there is no report or an old one."""
+        layout, now = self.manifest.layout, time.monotonic_ns()
+        if self._genie is not None:
+            return self._genie.report(self.stream, air_start, layout.pilots + layout.max_symbols, now)
+        report = self.link.session.report
+        return None if report is None or is_stale(report, air_start, now, layout.slot) else report
 
     def _send_round(self, seq: int, start: int) -> None:
         """Send increments start..rate of an image that is on its way."""

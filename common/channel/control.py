@@ -5,11 +5,14 @@ One ROUTER; a request and its answer are one msgpack map each:
     {"op": "set", "parameters": {"snr_db": 12.0}}  ->  {"ok": true, "channel": text, "applied": [[stream, air sample]]}
     {"op": "status"}                               ->  {"ok": true, "channel": text, "streams": [[stream, air sample]],
                                                         "counts": {name: count}, "uptime_s": seconds}
+    {"op": "truth", "stream": n, "air_start": n, "symbols": n, "round": n}  ->  {"ok": true, "snr_inst_db": dB or nil}
     anything wrong                                 ->  {"ok": false, "error": text}
 
 `applied` names the first air sample of each stream that sees the change; a stream that comes later sees it from 0.
+`truth` is the SNR of a stretch of air, sent or not (nil: no noise), for experiments with a transmitter that knows it.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgpack
+import numpy as np
 import zmq
 
 from common.channel.channel import Channel
@@ -25,6 +29,8 @@ from common.errors import ConfigError, LinkDown
 from common.transport.sockets import bind, connect, make_socket
 
 _MAX_REQUEST = 16 * 1024
+_PLACE = {"stream": (0, 2**32 - 1), "air_start": (0, 2**53), "symbols": (1, 2**16), "round": (0, 255)}
+"""Fields of a request for the truth, and their ranges."""
 
 
 class ControlPort:
@@ -76,7 +82,9 @@ class ControlPort:
                 return {"ok": True, "channel": self._channel.spec.describe(), "applied": applied}
             if request.get("op") == "status":
                 return self._status()
-            raise ConfigError("the request is neither set nor status")
+            if request.get("op") == "truth":
+                return self._truth(request)
+            raise ConfigError("the request is neither set nor status nor truth")
         except ConfigError as error:
             return {"ok": False, "error": str(error)[:500]}
 
@@ -90,6 +98,15 @@ class ControlPort:
             replace(self._channel.spec, **fields).require_flat()
         return sorted(self._channel.change(fields).items())
 
+    def _truth(self, request: dict[str, Any]) -> dict[str, Any]:
+        for name, (low, high) in _PLACE.items():
+            value = request.get(name)
+            if type(value) is not int or not low <= value <= high:
+                raise ConfigError(f"truth needs {name}, an integer from {low} to {high}")
+        x = np.ones(request["symbols"], np.complex64)
+        snr_db = self._channel.truth(request["stream"], request["air_start"], x, request["round"]).snr_inst_db
+        return {"ok": True, "snr_inst_db": None if snr_db == math.inf else snr_db}
+
     def _status(self) -> dict[str, Any]:
         return {
             "ok": True,
@@ -100,29 +117,51 @@ class ControlPort:
         }
 
 
-def ask(address: str, request: dict[str, Any], timeout_s: float = 3.0) -> dict[str, Any]:
-    """Send one request to a control port and return the answer.
+class ControlClient:
+    """A connection to a control port, for any number of requests. `flag`: who gave the address, for messages."""
 
-    Raises LinkDown where nothing answers in time, and ConfigError where the emulator refuses.
-    """
-    context = zmq.Context[zmq.Socket[bytes]]()
-    socket = make_socket(context, zmq.DEALER, "tx")
-    try:
-        connect(socket, address, "--control")
-        socket.sndtimeo = int(timeout_s * 1e3)
+    def __init__(self, address: str, flag: str = "--control") -> None:
+        self._address, self._flag = address, flag
+        self._context = zmq.Context[zmq.Socket[bytes]]()
+        self._socket = make_socket(self._context, zmq.DEALER, "tx")
         try:
-            socket.send(msgpack.packb(request))
+            connect(self._socket, address, flag)
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, request: dict[str, Any], timeout_s: float = 3.0) -> dict[str, Any]:
+        """Send one request and return the answer.
+
+        Raises LinkDown where nothing answers in time (then close the client: the answer may still come), and
+        ConfigError where the emulator refuses.
+        """
+        self._socket.sndtimeo = int(timeout_s * 1e3)
+        try:
+            self._socket.send(msgpack.packb(request))
         except zmq.Again:
-            raise LinkDown(f"no emulator answers at {address}; is channel-emu running with this --control?") from None
-        if not socket.poll(int(timeout_s * 1e3)):
-            raise LinkDown(f"the emulator at {address} did not answer within {timeout_s:g} s")
-        answer = _unpack(socket.recv())
+            why = f"no emulator answers at {self._address}; is channel-emu running with this control port?"
+            raise LinkDown(f"{self._flag}: {why}") from None
+        if not self._socket.poll(int(timeout_s * 1e3)):
+            raise LinkDown(f"{self._flag}: the emulator at {self._address} did not answer within {timeout_s:g} s")
+        answer = _unpack(self._socket.recv())
+        if not answer.get("ok"):
+            raise ConfigError(str(answer.get("error")))
+        return answer
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close(0)
+        self._context.term()
+
+
+def ask(address: str, request: dict[str, Any], timeout_s: float = 3.0) -> dict[str, Any]:
+    """One request over a connection of its own; see `ControlClient.ask`."""
+    client = ControlClient(address)
+    try:
+        return client.ask(request, timeout_s)
     finally:
-        socket.close(0)
-        context.term()
-    if not answer.get("ok"):
-        raise ConfigError(str(answer.get("error")))
-    return answer
+        client.close()
 
 
 def _unpack(body: bytes) -> dict[str, Any]:

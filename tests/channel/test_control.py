@@ -71,6 +71,22 @@ def test_status_tells_streams_and_counts(serving: Serving) -> None:
     assert answer["channel"] == "SNR 20 dB, fading none"
 
 
+def test_truth_is_what_the_next_frame_will_meet_and_changes_nothing(serving: Serving) -> None:
+    place = {"stream": 3, "air_start": 1280, "symbols": 40, "round": 0}
+    ask(serving.port.address, {"op": "set", "parameters": {"fading": "rayleigh", "snr_db": 8.0}})
+    told = ask(serving.port.address, {"op": "truth", **place})["snr_inst_db"]
+    fresh = Channel(ChannelSpec(snr_db=8.0, fading="rayleigh"))
+    assert told == fresh.apply(3, 1280, np.ones(40, np.complex64))[1].snr_inst_db
+    assert told != pytest.approx(8.0, abs=0.01)
+    assert serving.channel.streams == {3: 0}
+
+
+def test_truth_without_noise_is_nil(serving: Serving) -> None:
+    ask(serving.port.address, {"op": "set", "parameters": {"snr_db": float("inf")}})
+    place = {"stream": 3, "air_start": 0, "symbols": 1, "round": 0}
+    assert ask(serving.port.address, {"op": "truth", **place}) == {"ok": True, "snr_inst_db": None}
+
+
 @pytest.mark.parametrize(
     ("request_", "says"),
     [
@@ -82,6 +98,9 @@ def test_status_tells_streams_and_counts(serving: Serving) -> None:
         ({"op": "set", "parameters": {"cfo": 0.1}}, "raw wire only"),
         ({"op": "set", "parameters": {"fading": "tdl-a", "rate": 1e6}}, "raw wire only"),
         ({"op": "dance"}, "neither set nor status"),
+        ({"op": "truth", "stream": 1, "air_start": 0, "round": 0}, "truth needs symbols"),
+        ({"op": "truth", "stream": -1, "air_start": 0, "symbols": 1, "round": 0}, "truth needs stream"),
+        ({"op": "truth", "stream": 1, "air_start": 0, "symbols": 10**9, "round": 0}, "from 1 to 65536"),
     ],
 )
 def test_wrong_requests_are_refused_and_change_nothing(serving: Serving, request_: dict, says: str) -> None:

@@ -97,6 +97,13 @@ def test_fixed_policy_sends_what_it_is_told_but_still_adapts_the_features() -> N
         RatePolicy.parse("fixed:5").check(RATES)
 
 
+def test_the_genie_decides_on_the_exact_snr() -> None:
+    exact = Report.exact(12.0, 5 * SLOT, 0)
+    assert np.allclose(believe(exact, 5 * SLOT), 10**1.2)
+    assert decide(RatePolicy.parse("genie"), exact, 5 * SLOT, RATES, TABLE).told_snr_db == pytest.approx(12.0)
+    assert Report.exact(float("inf"), 0, 0).snr_inst_db == 100.0
+
+
 def test_robust_policy_takes_no_notice_of_reports() -> None:
     assert decide(RatePolicy("robust"), report(30.0), 0, RATES, TABLE) == Decision(2, None)
 
