@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,10 +151,11 @@ def _run(given: dict[str, Any]) -> None:
         counts = ", ".join(f"{name} {count}" for name, count in sorted(wire.counts.items())) or "no messages"
         _tell(f"stopped after {time.monotonic() - begun:.1f} s: {counts}")
     finally:
-        for opened in (wire, control, truth, recorder):
-            if opened is not None:
-                opened.close()
-        context.term()
+        with ExitStack() as closing:  # all of them, whatever one of them has to say
+            closing.callback(context.term)
+            for opened in (recorder, truth, control, wire):
+                if opened is not None:
+                    closing.callback(opened.close)
 
 
 def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:

@@ -112,7 +112,8 @@ class RawWire:
             piece = y[at : at + count]
             if self._recorder and count:
                 truth = self.channel.truth(0, self._clock + at, x[at : at + count])
-                self._recorder.samples(0, self._clock + at, piece, truth)
+                if not self._recorder.samples(0, self._clock + at, piece, truth):
+                    self.counts["unrecorded"] += 1
             self._pending.append(message if y is x else piece.data)
             at += count
         self._clock += samples

@@ -8,12 +8,13 @@ header, and the greeting that opened its session.
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from common.channel.channel import Truth
+from common.channel.output import Output
 from common.channel.spec import ChannelSpec
 from common.channel.stream import Symbols
-from common.errors import ConfigError, ProtocolError
+from common.errors import ConfigError, ProtocolError, SemlinkError
 from common.protocol.frames import DataHead, decode
 from common.protocol.messages import Hello, Kind
 
@@ -35,10 +36,7 @@ class Recorder:
         except ImportError:
             raise ConfigError("--record needs the sigmf library: pip install 'semlink[record]'") from None
         self._data_path, self._meta_path = recording_paths(path)
-        try:
-            self._file: BinaryIO = self._data_path.open("wb")
-        except OSError as error:
-            raise ConfigError(f"--record {path}: {error.strerror}") from None
+        self._data = Output(self._data_path, "--record")
         self._spec = spec
         self._count = 0
         self._hellos: dict[bytes, bytes] = {}
@@ -53,8 +51,8 @@ class Recorder:
         if isinstance(message, Hello):
             self._hellos[message.session] = body[1]
 
-    def frame(self, head: DataHead, header: bytes, y: Symbols, truth: Truth) -> None:
-        """Add the samples of one DATA frame."""
+    def frame(self, head: DataHead, header: bytes, y: Symbols, truth: Truth) -> bool:
+        """Add the samples of one DATA frame; False where the disk does not take them."""
         more = {
             "semlink:session": head.session.hex(),
             "semlink:seq": head.seq,
@@ -62,12 +60,14 @@ class Recorder:
             "semlink:hello": self._hellos.get(head.session, b"").hex(),
             "semlink:header": header.hex(),
         }
-        self.samples(head.stream, head.air_start, y, truth, more)
+        return self.samples(head.stream, head.air_start, y, truth, more)
 
     def samples(
         self, stream: int, air_start: int, y: Symbols, truth: Truth, more: dict[str, Any] | None = None
-    ) -> None:
-        """Add y, complex64 [S], which left the channel at `air_start`."""
+    ) -> bool:
+        """Add y, complex64 [S], which left the channel at `air_start`; False where the disk does not take it."""
+        if not self._data.write(y.tobytes()):
+            return False
         notes: dict[str, Any] = {
             "semlink:stream": stream,
             "semlink:air_start": air_start,
@@ -78,15 +78,24 @@ class Recorder:
         }
         if math.isfinite(truth.snr_inst_db):
             notes["semlink:snr_inst_db"] = truth.snr_inst_db
-        self._file.write(y.tobytes())
         self._annotations.append((self._count, y.size, notes))
         self._count += y.size
+        return True
 
     def close(self) -> None:
-        """Finish the data and write the description."""
+        """Write the description of what was recorded. Raises SemlinkError where that is not all."""
+        try:
+            self._describe()
+        except OSError as error:
+            raise SemlinkError(
+                f"--record: cannot write {self._meta_path}: {error.strerror}; the samples lack it"
+            ) from None
+        finally:
+            self._data.close()
+
+    def _describe(self) -> None:
         from sigmf import SigMFFile
 
-        self._file.close()
         about: dict[str, Any] = {
             "core:datatype": "cf32_le",
             "core:description": f"semlink channel: {self._spec.describe()}",

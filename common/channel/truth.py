@@ -7,10 +7,9 @@ a result by (session, seq, round).
 import json
 import math
 from pathlib import Path
-from typing import TextIO
 
 from common.channel.channel import Truth
-from common.errors import ConfigError
+from common.channel.output import Output
 from common.protocol.frames import DataHead
 
 
@@ -21,13 +20,10 @@ class TruthLog:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._file: TextIO = path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"--truth {path}: {error.strerror}") from None
+        self._lines = Output(path, "--truth")
 
-    def write(self, head: DataHead, truth: Truth) -> None:
-        """Add one frame."""
+    def write(self, head: DataHead, truth: Truth) -> bool:
+        """Add one frame; False where the disk does not take it."""
         entry = {
             "session": head.session.hex(),
             "seq": head.seq,
@@ -39,12 +35,8 @@ class TruthLog:
             "snr_inst_db": truth.snr_inst_db if math.isfinite(truth.snr_inst_db) else None,
             "power": truth.power,
         }
-        self._file.write(json.dumps(entry) + "\n")
-
-    def flush(self) -> None:
-        """Let readers see everything written so far."""
-        self._file.flush()
+        return self._lines.write(f"{json.dumps(entry)}\n".encode())
 
     def close(self) -> None:
-        """Flush and close."""
-        self._file.close()
+        """Close the file. Raises SemlinkError where a frame is missing in it."""
+        self._lines.close()

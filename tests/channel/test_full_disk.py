@@ -1,0 +1,79 @@
+"""A disk that is full stops a recording, not the channel: the link loses nothing, and what is missing is counted."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+
+from common.channel.control import ask
+from common.channel.output import Output
+from common.channel.replay import Recording
+from common.errors import SemlinkError
+from common.protocol.frames import encode
+from common.protocol.messages import Data
+
+FRAMES, SYMBOLS = 20, 4096
+ROOM_512 = 512
+"""Blocks of 512 bytes that the shell lets a file have: 8 frames of 4096 symbols."""
+
+
+def test_a_piece_that_does_not_fit_is_taken_back_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    output = Output(Path("/dev/full"), "--record")
+    assert not output.write(b"x" * 10)
+    assert not output.write(b"")
+    assert [(r.message, r.__dict__["why"]) for r in caplog.records] == [("writing_stopped", "No space left on device")]
+    with pytest.raises(SemlinkError, match=r"--record /dev/full: 2 of 2 frames"):
+        output.close()
+
+
+@pytest.mark.parametrize("option", ["--record", "--truth"])
+def test_the_emulator_goes_on_forwarding(
+    context: "zmq.Context[zmq.Socket[bytes]]", tmp_path: Path, option: str
+) -> None:
+    receiver, transmitter = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
+    receiver.bind("tcp://127.0.0.1:0")
+    upstream = receiver.getsockopt_string(zmq.LAST_ENDPOINT).removeprefix("tcp://")
+    script, path = Path(sys.executable).with_name("channel-emu"), tmp_path / "run"
+    room = ROOM_512 if option == "--record" else 4
+    limited = f'ulimit -f {room}; exec "$0" --listen 0 --control 0 --upstream {upstream} {option} {path}'
+    emulator = subprocess.Popen(["sh", "-c", limited, str(script)], stderr=subprocess.PIPE, text=True)
+    try:
+        assert emulator.stderr is not None
+        said = [emulator.stderr.readline(), emulator.stderr.readline()]
+        words = " ".join(said).replace(",", " ").split()
+        listen, control = (next(w for w in words[words.index(k) :] if "tcp://" in w) for k in ("listening", "control"))
+        transmitter.connect(listen)
+        for seq in range(FRAMES):
+            payload = np.ones(SYMBOLS, np.complex64).tobytes()
+            transmitter.send_multipart(
+                encode(Data(bytes(16), seq, 0, seq * 4096, 0, 0, 0, 0, SYMBOLS, 0, 500, 0, payload))
+            )
+            assert receiver.poll(30_000)
+            receiver.recv_multipart()
+        counts = ask(control, {"op": "status"})["counts"]
+        emulator.send_signal(signal.SIGTERM)
+        rest = emulator.stderr.read()
+        assert emulator.wait(30) == 1
+    finally:
+        emulator.kill()
+        emulator.communicate()
+        for socket in (transmitter, receiver):
+            socket.close(0)
+    missing = counts["unrecorded" if option == "--record" else "truth_missed"]
+    assert counts["passed"] == FRAMES
+    assert 0 < missing < FRAMES
+    assert rest.count("writing_stopped") == 1
+    assert f"error: {option} " in rest
+    assert f"{missing} of {FRAMES} frames are not in it" in rest
+    assert "Traceback" not in rest
+    kept = (
+        len(Recording(path).pieces)
+        if option == "--record"
+        else len([json.loads(line) for line in path.read_text().splitlines()])
+    )
+    assert kept == FRAMES - missing
