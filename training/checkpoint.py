@@ -19,20 +19,21 @@ def save_checkpoint(
     epoch: int,
     module: nn.Module,
     average: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
+    optimisers: list[torch.optim.Optimizer],
 ) -> None:
     """Write weights, averaged weights and optimiser state after `epoch` epochs, whole or not at all."""
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": tensor for name, tensor in state.items()}
+    for number, optimiser in enumerate(optimisers):
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser{number}.{index}.{name}": tensor for name, tensor in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomic(path, save(plain, metadata={"identity": identity, "epoch": str(epoch)}))
 
 
 def load_checkpoint(
-    path: Path, identity: str, module: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer
+    path: Path, identity: str, module: nn.Module, average: dict[str, Tensor], optimisers: list[torch.optim.Optimizer]
 ) -> int:
     """Take up what `save_checkpoint` wrote; returns the epochs that are done.
 
@@ -49,8 +50,14 @@ def load_checkpoint(
     module.load_state_dict(_under("module.", tensors))
     for name, tensor in _under("average.", tensors).items():
         average[name].copy_(tensor)
+    for number, optimiser in enumerate(optimisers):
+        _load_state(optimiser, _under(f"optimiser{number}.", tensors))
+    return int(header["epoch"])
+
+
+def _load_state(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _under("optimiser.", tensors).items():
+    for name, tensor in tensors.items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
@@ -58,7 +65,6 @@ def load_checkpoint(
         for key, tensor in loaded.items():  # the fused kernel walks memory: a moment must lie as its parameter does
             if tensor.shape == parameter.shape:
                 loaded[key] = torch.empty_like(parameter).copy_(tensor)
-    return int(header["epoch"])
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from common import __version__
 from common.cli import begin, invoke, shared_options
-from common.data import ImageSet, load_images
+from common.data import ImageSet, load_images, permutation
 from common.errors import ConfigError, DataError
 from common.manifest import SHIPPED, Accuracy, Manifest, Preprocess, write_pair
 
@@ -65,6 +65,7 @@ class Request:
 @click.option("--loss", help="kl, standardised or dkd. [default: the recipe's]")
 @click.option("--beta", type=float, help="Weight of the rate term. [default: the recipe's]")
 @click.option("--encoder", help="Transmitter as WIDTH,BLOCKS,STRIDE of its stem. [default: the recipe's]")
+@click.option("--fraction", type=float, help="Share of the training images to use, 0 to 1. [default: the recipe's]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the pair. [default: build/pairs/RECIPE]")
 @click.option("--run", type=click.Path(path_type=Path), help="Checkpoint and metrics. [default: build/runs/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
@@ -87,7 +88,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     )  # fmt: skip
     recipe = adjusted(recipe, options["epochs"], options["views"], options["encoding"], options["loss"],
                       options["beta"], 1.0 if options["no_kd"] else None, options["encoder"],
-                      not options["no_adapt"])  # fmt: skip
+                      not options["no_adapt"], options["fraction"])  # fmt: skip
     distill(recipe, request, Console(stderr=True))
 
 
@@ -134,6 +135,8 @@ def load_data(recipe: "Recipe", dataset: str) -> tuple[ImageSet, ImageSet, Prepr
     image = recipe.image
     blank = Preprocess(image.height, image.width, image.channels, (0.0,) * image.channels, (1.0,) * image.channels)
     train, validation = (load_images(dataset, split, blank) for split in ("train", "validation"))
+    if recipe.fraction < 1:
+        train = train.take(permutation(len(train))[: int(recipe.fraction * len(train))])
     if len(train) < 2 * len(train.classes):
         raise DataError(f"'{dataset}' has {len(train)} images to train on; {2 * len(train.classes)} are the least")
     pixels = train.images.reshape(-1, image.channels) / 255.0

@@ -28,6 +28,7 @@ from common.data import ImageSet
 from common.manifest import canonical
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.metrics import Metrics
+from training.optimiser import make_optimisers
 from training.recipe import Schedule
 from training.views import ViewSpec, augment, words
 
@@ -89,10 +90,10 @@ def fit(task: Task, run: Run) -> Fitted:
     """Train `task.objective`; a run that was killed goes on from its checkpoint."""
     schedule = run.schedule
     objective = task.objective.to(run.device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(objective.parameters(), schedule.lr, weight_decay=schedule.weight_decay, fused=True)
+    optimisers = make_optimisers(schedule.optimiser, objective.parameters(), schedule.lr, schedule.weight_decay)
     average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
     checkpoint = run.folder / "checkpoint.safetensors"
-    done = load_checkpoint(checkpoint, run.id, objective, average, optimiser)
+    done = load_checkpoint(checkpoint, run.id, objective, average, optimisers)
     if done:
         run.console.print(f"{run.title}: going on after epoch {done} of {schedule.epochs}")
     rank, world = process()
@@ -103,12 +104,14 @@ def fit(task: Task, run: Run) -> Fitted:
     with log as metrics, bar(run.console, run.title, schedule.epochs, done) as advance:
         for epoch in range(done, schedule.epochs):
             began = time.monotonic()
-            losses = _epoch(task, model, optimiser, average, run, epoch)
+            losses = _epoch(task, model, optimisers, average, run, epoch)
             times.append(time.monotonic() - began)
             if metrics is not None:
-                metrics.write(epoch, loss=float(np.mean(losses)), lr=optimiser.param_groups[0]["lr"], seconds=times[-1])
+                metrics.write(
+                    epoch, loss=float(np.mean(losses)), lr=optimisers[0].param_groups[0]["lr"], seconds=times[-1]
+                )
                 if time.monotonic() - saved > CHECKPOINT_S and epoch + 1 < schedule.epochs:
-                    save_checkpoint(checkpoint, run.id, epoch + 1, objective, average, optimiser)
+                    save_checkpoint(checkpoint, run.id, epoch + 1, objective, average, optimisers)
                     saved = time.monotonic()
             advance()
     checkpoint.unlink(missing_ok=True)
@@ -147,7 +150,12 @@ def bar(console: Console, title: str, total: int, done: int = 0) -> Iterator[Any
 
 
 def _epoch(
-    task: Task, model: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor], run: Run, epoch: int
+    task: Task,
+    model: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    average: dict[str, Tensor],
+    run: Run,
+    epoch: int,
 ) -> list[float]:
     """One pass over one view; the last, incomplete batch is left out. Returns the loss of each step."""
     rank, world = process()
@@ -167,14 +175,15 @@ def _epoch(
         index = order[step % steps * batch : (step % steps + 1) * batch]
         pixels = augment(images[index[ours]], parameters[index[ours]], run.view)
         arguments = task.arguments(pixels, index, ours, random)
-        for group in optimiser.param_groups:
+        for group in (group for optimiser in optimisers for group in optimiser.param_groups):
             group["lr"] = schedule.lr * one_cycle(step / (schedule.epochs * steps))
         with torch.autocast(run.device.type, torch.bfloat16) if half else nullcontext():
             loss = model(*arguments)
-        optimiser.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         _move(average, task.objective.state_dict(), min(schedule.ema, step / (step + 10)))
         losses.append(float(loss.detach()))
     return losses

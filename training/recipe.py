@@ -6,7 +6,7 @@ Knows nothing about how any of it is carried out.
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from common.errors import ConfigError
 from common.manifest import DecoderShape, EncoderShape
@@ -31,7 +31,7 @@ class ImageSpec:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """AdamW with one cycle: the rate rises for a tenth of the steps and falls to 0 (Smith and Topin 2018)."""
+    """One cycle: the rate rises for a tenth of the steps and falls to 0 (Smith and Topin 2018)."""
 
     epochs: int = 30
     batch: int = 256
@@ -39,12 +39,15 @@ class Schedule:
     weight_decay: float = 0.02
     ema: float = 0.99
     """Decay per step of the averaged weights that are kept."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
     bf16: bool = False
     """Autocast of the convolutions to bfloat16, on processors that have it; GPUs always do."""
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch) < 1 or self.lr <= 0 or not 0 <= self.ema < 1:
             raise ConfigError(f"a schedule needs epochs and batch >= 1, lr > 0 and 0 <= ema < 1: {self}")
+        if self.optimiser not in ("adamw", "muon"):
+            raise ConfigError(f"unknown optimiser '{self.optimiser}': adamw or muon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,14 @@ class Recipe:
     loss: LossSpec
     channel: Conditions
     schedule: Schedule
+    fraction: float = 1.0
+    """Share of the training images that is used, the first of a fixed shuffle: a smaller share is part of a larger."""
     threads: int = 0
     """CPU threads, 0 = all. Networks on tiny images gain nothing from a second, and lose much on a busy machine."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction <= 1:
+            raise ConfigError(f"fraction must be above 0 and at most 1, not {self.fraction}")
 
     def plain(self) -> dict[str, Any]:
         """As a JSON-ready dictionary: what a checkpoint and a manifest remember."""
@@ -109,6 +118,7 @@ def adjusted(
     hard: float | None = None,
     encoder: str | None = None,
     adaptive: bool = True,
+    fraction: float | None = None,
 ) -> Recipe:
     """The recipe with what the command line says; None leaves a value as it is. encoder: "WIDTH,BLOCKS,STRIDE"."""
     if views is not None and views < 1:
@@ -124,6 +134,7 @@ def adjusted(
         encoding=encoding or recipe.encoding,
         loss=replace(recipe.loss, **wanted),
         encoder=replace(_encoder(encoder, recipe.encoder), adaptive=recipe.encoder.adaptive and adaptive),
+        fraction=recipe.fraction if fraction is None else fraction,
     )
 
 
@@ -139,12 +150,10 @@ def _encoder(text: str | None, default: EncoderShape) -> EncoderShape:
     return replace(default, width=width, blocks=blocks, stem_stride=stride)
 
 
-def adjusted_teacher(recipe: Recipe, epochs: int | None) -> Recipe:
-    """The recipe with another number of epochs for its teacher."""
-    if epochs is None:
-        return recipe
-    schedule = replace(recipe.teacher.schedule, epochs=epochs)
-    return replace(recipe, teacher=replace(recipe.teacher, schedule=schedule))
+def adjusted_teacher(recipe: Recipe, epochs: int | None, fraction: float | None = None) -> Recipe:
+    """The recipe with another number of epochs for its teacher, or another share of the images."""
+    schedule = recipe.teacher.schedule if epochs is None else replace(recipe.teacher.schedule, epochs=epochs)
+    return adjusted(replace(recipe, teacher=replace(recipe.teacher, schedule=schedule)), fraction=fraction)
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -184,6 +193,7 @@ def _recipe(name: str, document: dict[str, Any]) -> Recipe:
         loss=_section(LossSpec, "loss", left.pop("loss", {})),
         channel=_section(Conditions, "channel", left.pop("channel", {})),
         schedule=_section(Schedule, "schedule", left.pop("schedule", {})),
+        fraction=float(left.pop("fraction", 1.0)),
         threads=int(left.pop("threads", 0)),
     )
     if left:

@@ -16,6 +16,7 @@ from common.cli import begin, invoke, shared_options
 @click.option("--dataset", default="digits", show_default=True, help="digits, a folder or a Hub id.")
 @click.option("--recipe", help="Name in training/configs or TOML file. [default: digits; cifar10 for other data]")
 @click.option("--epochs", type=int, help="Passes over the training images. [default: the recipe's]")
+@click.option("--fraction", type=float, help="Share of the training images to use, 0 to 1. [default: the recipe's]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to save to. [default: build/teachers/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--seed", default=0, show_default=True, help="Seed of weights and batches.")
@@ -31,7 +32,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     from training.recipe import adjusted_teacher, load_recipe
 
     recipe = load_recipe(options["recipe"] or ("digits" if options["dataset"] == "digits" else "cifar10"))
-    recipe = adjusted_teacher(recipe, options["epochs"])
+    recipe = adjusted_teacher(recipe, options["epochs"], options["fraction"])
     device = pick_device(options["device"], recipe.threads)
     console = Console(stderr=True)
     train, validation, _ = load_data(recipe, options["dataset"])

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -65,10 +65,12 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 @pytest.mark.parametrize("kills", [(1,), (4,), (2, 1, 1)])
 def test_a_killed_run_ends_bit_for_bit_the_same(
-    recipe5: Recipe, images: ImageSet, tmp_path: Path, kills: tuple[int, ...]
+    recipe5: Recipe, images: ImageSet, tmp_path: Path, kills: tuple[int, ...], optimiser: Literal["adamw", "muon"]
 ) -> None:
+    recipe5 = replace(recipe5, schedule=replace(recipe5.schedule, optimiser=optimiser))
     whole = train(recipe5, images, tmp_path / "whole")
     for at in kills:
         with pytest.raises(Killed):
