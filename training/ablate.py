@@ -36,6 +36,8 @@ class Variant:
     name: str
     recipe: "Recipe"
     online: bool = False
+    teacher: str | None = None
+    """Folder or Hub id where it is not the one of all variants."""
 
 
 def variants(recipe: "Recipe") -> list[Variant]:
@@ -80,18 +82,23 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
             names = ", ".join(one.name for one in chosen)
             raise ConfigError(f"--only: no variant '{min(unknown)}'; there are {names}")
         chosen = [one for one in chosen if one.name in wanted]
-    settings = [
-        Setting(channel, "estimated", snr, int(n), options["channels"], 0, 0, 7.8e-5, snr)
-        for channel in ("awgn", "block-rayleigh")
-        for n in options["symbols"].split(",")
-        for snr in SNRS_DB
-    ]
+    settings = grid(options["symbols"], options["channels"])
     rows = [run(variant, settings, options) for variant in chosen]
-    report = [_compared(row, rows[0], settings) for row in rows]
+    report = [compared(row, rows[0], settings) for row in rows]
     _show(report, settings)
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)
         write_atomic(options["json_file"], json.dumps({"rows": report}, indent=1).encode() + b"\n")
+
+
+def grid(symbols: str, channels: int) -> list[Setting]:
+    """AWGN and block Rayleigh with estimated CSI at `SNRS_DB`. symbols: payloads with commas; channels: per image."""
+    return [
+        Setting(channel, "estimated", snr, int(n), channels, 0, 0, 7.8e-5, snr)
+        for channel in ("awgn", "block-rayleigh")
+        for n in symbols.split(",")
+        for snr in SNRS_DB
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +122,8 @@ def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> R
     right, clean, times = [], [], []
     for seed in range(options["seeds"]):
         place = BUILD / "ablate" / variant.recipe.name / f"{variant.name.replace(' ', '-').replace(',', '')}-{seed}"
-        request = Request(options["dataset"], options["teacher"], None, place, place / "run", options["device"], seed,
-                          variant.online, tensorboard=False)  # fmt: skip
+        request = Request(options["dataset"], variant.teacher or options["teacher"], None, place, place / "run",
+                          options["device"], seed, variant.online, tensorboard=False)  # fmt: skip
         distill(variant.recipe, request, Console(stderr=True))
         manifest = find_pair(place)
         images = load_images(options["dataset"], options["split"], manifest.preprocess)
@@ -133,8 +140,8 @@ def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> R
     return Row(variant.name, np.array(right), clean, times)
 
 
-def _compared(row: Row, full: Row, settings: list[Setting]) -> dict[str, Any]:
-    """Accuracy and paired difference to the full method, in points: overall and at each setting."""
+def compared(row: Row, full: Row, settings: list[Setting]) -> dict[str, Any]:
+    """Accuracy and paired difference to another row (`full`), in points: overall and at each setting."""
     gap = row.right.mean(0) - full.right.mean(0)
     pick = np.random.default_rng(0).integers(0, gap.shape[1], (RESAMPLES, gap.shape[1]))
     low, high = np.percentile(gap.mean(0)[pick].mean(1), [2.5, 97.5])

@@ -1,0 +1,134 @@
+"""What training data is worth, with and without distillation: `python -m training.fractions`.
+
+Knows nothing about how a variant is trained or measured; it only chooses images and teachers.
+
+Three rows for each share of the training images: true labels; a teacher that saw all of them (one "from outside"); a
+teacher that saw the same share. A smaller share is part of a larger one. Passes over a share f are the epochs for all
+images divided by the root of f, rounded: small shares get more passes, but fewer steps.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from common.cli import begin, invoke, shared_options
+from common.errors import ConfigError
+from common.manifest import write_atomic
+from training.ablate import Row, Variant, compared, grid, run
+from training.evaluate import Setting
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe, Schedule
+
+TRUE, ALL, SAME = "true labels", "teacher of all", "teacher of the same"
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.option("--dataset", default="cifar10", show_default=True, help="digits, a folder or a Hub id.")
+@click.option("--recipe", default="cifar10", show_default=True, help="Name in training/configs or TOML file.")
+@click.option("--encoder", help="Transmitter as WIDTH,BLOCKS,STRIDE of its stem. [default: the recipe's]")
+@click.option("--fractions", default="0.1,0.25,0.5,1", show_default=True, help="Shares of the training images.")
+@click.option("--epochs", type=int, help="Passes over all training images. [default: the recipe's]")
+@click.option("--teacher", help="Teacher of all images. [default: build/teachers/RECIPE, made if missing]")
+@click.option("--symbols", default="16", show_default=True, help="Payload symbols per image, with commas.")
+@click.option("--split", default="test", show_default=True)
+@click.option("--seeds", default=3, show_default=True, help="Training seeds per row.")
+@click.option("--channels", default=1, show_default=True, help="Channels per image.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows here.")
+@shared_options
+@click.pass_context
+def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+    begin(context, log_level)
+    from training.recipe import adjusted, load_recipe
+
+    try:
+        fractions = sorted(float(part) for part in options["fractions"].split(","))
+    except ValueError:
+        raise ConfigError(f"--fractions '{options['fractions']}': give shares such as 0.1,0.5,1") from None
+    recipe = adjusted(load_recipe(options["recipe"]), options["epochs"], encoder=options["encoder"])
+    chosen = [one for share in fractions for one in variants(recipe, share, options)]
+    settings = grid(options["symbols"], options["channels"])
+    report = table(fractions, {one.name: run(one, settings, options) for one in chosen}, settings)
+    show(report)
+    if options["json_file"]:
+        options["json_file"].parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(options["json_file"], json.dumps({"rows": report}, indent=1).encode() + b"\n")
+
+
+def variants(recipe: "Recipe", share: float, options: dict[str, Any]) -> list[Variant]:
+    """The rows of one share; where the share is everything, both teachers are the same one."""
+    from training.recipe import adjusted
+
+    part = adjusted(replace(recipe, schedule=stretched(recipe.schedule, share)), fraction=share)
+    rows = [Variant(name(share, TRUE), adjusted(part, hard=1.0)), Variant(name(share, ALL), part)]
+    if share < 1:
+        rows.append(Variant(name(share, SAME), part, teacher=teacher_of(part, options)))
+    return rows
+
+
+def name(share: float, labels: str) -> str:
+    """Of a row."""
+    return f"{100 * share:g} % {labels}"
+
+
+def stretched(schedule: "Schedule", share: float) -> "Schedule":
+    """More passes over fewer images."""
+    return replace(schedule, epochs=round(schedule.epochs / share**0.5))
+
+
+def teacher_of(part: "Recipe", options: dict[str, Any]) -> str:
+    """Folder of the recipe's teacher trained on this share alone; made if missing."""
+    from common.nn.device import pick_device
+    from training.distill import BUILD, load_data
+    from training.pretrain import train_teacher
+
+    folder = BUILD / "teachers" / f"{part.name}-{100 * part.fraction:g}"
+    if not (folder / "config.json").is_file():
+        longer = replace(part.teacher, schedule=stretched(part.teacher.schedule, part.fraction))
+        device = pick_device(options["device"], part.threads)
+        train, _, _ = load_data(part, options["dataset"])
+        train_teacher(replace(part, teacher=longer), train, folder, 0, device, Console(stderr=True))
+    return str(folder)
+
+
+def table(fractions: list[float], rows: dict[str, Row], settings: list[Setting]) -> list[dict[str, Any]]:
+    """Each row with its paired difference to true labels, on the same share and on twice the share."""
+    report = []
+    for share in fractions:
+        for labels in (TRUE, ALL, SAME):
+            row = rows.get(name(share, labels))
+            if row is None:
+                continue
+            found = compared(row, rows[name(share, TRUE)], settings)
+            double = rows.get(name(2 * share, TRUE))
+            if double is not None:
+                twice = compared(row, double, settings)
+                found |= {"to_double": twice["difference"], "to_double_ci95": twice["ci95"]}
+            report.append(found)
+    return report
+
+
+def show(report: list[dict[str, Any]]) -> None:
+    """One line per row."""
+    shown = Table(title="mean accuracy in %; differences in points, paired, 95 %")
+    for heading in ("row", "accuracy", "seeds", "to true labels", "to true labels on twice the share"):
+        shown.add_column(heading, no_wrap=True)
+    for row in report:
+        spread = " ".join(f"{value:.1f}" for value in row["over_seeds"])
+        double = _interval(row["to_double"], row["to_double_ci95"]) if "to_double" in row else ""
+        shown.add_row(row["name"], f"{row['accuracy']:.2f}", spread, _interval(row["difference"], row["ci95"]), double)
+    Console(width=120).print(shown)
+
+
+def _interval(value: float, ends: list[float]) -> str:
+    return f"{value:+.2f} ({ends[0]:+.2f} .. {ends[1]:+.2f})"
+
+
+if __name__ == "__main__":
+    invoke(main, "TRAINING_FRACTIONS")
