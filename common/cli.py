@@ -41,9 +41,12 @@ def shared_options(command: F) -> F:
     return command
 
 
-def invoke(command: click.Command, prefix: str, arguments: list[str] | None = None) -> NoReturn:
-    """Run a click command with environment names PREFIX_FLAG; turn errors into one line and an exit code."""
-    name, noted = prefix.lower().replace("_", "-"), dict[str, bool]()
+def invoke(command: click.Command, prefix: str, arguments: list[str] | None = None, name: str = "") -> NoReturn:
+    """Run a click command with environment names PREFIX_FLAG; turn errors into one line and an exit code.
+
+    name: what to type to run it (default: the prefix in small letters).
+    """
+    name, noted = name or prefix.lower().replace("_", "-"), dict[str, bool]()
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             parameter.envvar = f"{prefix}_{_flag(parameter).upper().replace('-', '_')}"

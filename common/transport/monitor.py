@@ -1,9 +1,13 @@
-"""A socket's connection events -> log lines. Knows nothing about sessions.
+"""A socket's connection events -> log lines, and why a peer refuses us. Knows nothing about sessions.
 
-Without it a refused key or a vanished peer is only silence.
+Without it a refused key or a vanished peer is only silence. ZeroMQ gives up for good after a handshake that was
+refused, and tries for ever where the peer closes each one, which is what a CURVE server does to a client that expects
+another key of it. A tunnel whose far end is away does the same, so that alone is told, but is not the end.
 """
 
 import logging
+import time
+from collections.abc import Callable
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
@@ -13,29 +17,66 @@ logger = logging.getLogger(__name__)
 _TELL: dict[int, tuple[int, str]] = {
     zmq.EVENT_CONNECTED: (logging.INFO, "connected"),
     zmq.EVENT_ACCEPTED: (logging.DEBUG, "peer_connected"),
+    zmq.EVENT_HANDSHAKE_SUCCEEDED: (logging.DEBUG, "handshake_done"),
     zmq.EVENT_DISCONNECTED: (logging.INFO, "disconnected"),
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: (logging.WARNING, "handshake_failed"),
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: (logging.WARNING, "handshake_failed_protocol"),
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH: (logging.WARNING, "key_refused_by_peer"),
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: (logging.WARNING, "handshake_failed_key"),
 }
+_MECHANISM_MISMATCH = 0x11000002
+_TEMPORARY = 300
+QUICK_S, QUICK_CLOSES = 1.0, 5
+TELL_AGAIN_S = 1.0
+
+REFUSED_KEY = "it does not trust this host's key: trust it there, or take --keys of a host that it trusts"
+REFUSED_MECHANISM = "one side encrypts and the other does not: give both sides keys, or both --insecure"
+REFUSED_OTHER = "what listens there does not speak this protocol"
+CLOSES = "it ends every handshake: it has another key than the one trusted here, or a tunnel to it has no far end"
 
 
 class Monitor:
-    """Reads the events of one socket; poll `socket` beside the data socket and call `drain` when it is readable."""
+    """Reads the events of one socket; poll `socket` beside the data socket and call `drain` when it is readable.
 
-    def __init__(self, watched: "zmq.Socket[bytes]") -> None:
-        self._watched = watched
+    refusal: why the peer that we connect to will never take us; empty while it may. suspicion: the same where it is
+    only likely, until a handshake succeeds.
+    """
+
+    def __init__(self, watched: "zmq.Socket[bytes]", clock: Callable[[], float] = time.monotonic) -> None:
+        self._watched, self._clock = watched, clock
+        self.refusal = self.suspicion = ""
+        self._connected_s, self._closes = 0.0, 0
+        self._told_s: dict[int, float] = {}
         self.socket = watched.get_monitor_socket(sum(_TELL))
 
     def drain(self) -> None:
-        """Log every event that is waiting."""
+        """Take every event that is waiting. Failures are logged once a second each: strangers make them."""
         while self.socket.poll(0):
             event = recv_monitor_message(self.socket)
-            level, name = _TELL.get(int(event["event"]), (logging.DEBUG, str(event["event"])))
-            logger.log(level, name, extra={"endpoint": event["endpoint"].decode(errors="replace")})
+            number, now = int(event["event"]), self._clock()
+            level, name = _TELL.get(number, (logging.DEBUG, str(number)))
+            if level < logging.WARNING or now - self._told_s.get(number, -TELL_AGAIN_S) >= TELL_AGAIN_S:
+                self._told_s[number] = now
+                logger.log(level, name, extra={"endpoint": event["endpoint"].decode(errors="replace")})
+            self._judge(number, int(event["value"]), now)
 
     def close(self) -> None:
         """Stop watching, before or after the watched socket is closed."""
         if not self._watched.closed:
             self._watched.disable_monitor()
         self.socket.close(0)  # pyzmq leaves it open, and the context would wait for it
+
+    def _judge(self, event: int, value: int, now: float) -> None:
+        if event == zmq.EVENT_CONNECTED:
+            self._connected_s = now
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._closes, self.suspicion = 0, ""
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            self.refusal = REFUSED_MECHANISM if value == _MECHANISM_MISMATCH else REFUSED_OTHER
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value != _TEMPORARY:
+            self.refusal = REFUSED_KEY
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+            # One that ends by the clock means a peer that is stopped or busy.
+            self._closes = self._closes + 1 if now - self._connected_s < QUICK_S else 0
+            if self._closes == QUICK_CLOSES:
+                self.suspicion = CLOSES
+                logger.warning("handshakes_ended_by_peer", extra={"why": CLOSES})

@@ -53,18 +53,21 @@ def parse_peer(text: str, flag: str = "--peer") -> str:
     return f"tcp://{_numeric(host)}:{port}"
 
 
-def parse_listen(text: str, insecure: bool, flag: str = "--listen") -> str:
+def parse_listen(text: str, reachable: bool, flag: str = "--listen") -> str:
     """`PORT` or `ADDRESS:PORT` -> an address to bind. Raises ConfigError.
 
-    A bare port is loopback only, or every interface with `insecure`. Without encryption an address that other hosts can
-    reach is refused unless `insecure` says that this is meant.
+    reachable: other hosts may reach it, because there are keys or because `--insecure` says that it is meant. Then a
+    bare port is every interface; otherwise it is loopback only, and an address that other hosts can reach is refused.
     """
     if text.startswith("ipc://"):
         return text
     host, port = _split(text, flag)
-    host = host or ("*" if insecure else "127.0.0.1")
-    if not insecure and not is_loopback(host):
-        raise ConfigError(f"{flag} {text}: other hosts could reach it without encryption; add --insecure to allow that")
+    host = host or ("*" if reachable else "127.0.0.1")
+    if not reachable and not is_loopback(host):
+        raise ConfigError(
+            f"{flag} {text}: other hosts could reach it without encryption; "
+            "make keys with `python -m common.transport.keys`, or add --insecure to allow that"
+        )
     return f"tcp://{_numeric(host)}:{port}"
 
 
@@ -86,6 +89,11 @@ def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "--listen") -> s
         raise ConfigError(f"{flag}: cannot listen on {address}: {_reason(error)}; choose another") from None
     # A socket with IPV6 set reports 127.0.0.1 as [::ffff:127.0.0.1].
     return re.sub(r"\[::ffff:([\d.]+)\]", r"\1", socket.getsockopt_string(zmq.LAST_ENDPOINT))
+
+
+def host_of(address: str) -> str:
+    """The host of a `tcp://` address as it was typed, without brackets; empty for a local file."""
+    return "" if address.startswith("ipc://") else _split(address, "")[0].strip("[]")
 
 
 def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "--peer") -> None:

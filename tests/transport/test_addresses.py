@@ -52,7 +52,7 @@ def test_the_line_names_the_flag_that_was_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "insecure", "address"),
+    ("text", "reachable", "address"),
     [
         ("5555", False, "tcp://127.0.0.1:5555"),
         ("5555", True, "tcp://*:5555"),
@@ -65,8 +65,8 @@ def test_the_line_names_the_flag_that_was_used() -> None:
         ("ipc:///run/semlink", False, "ipc:///run/semlink"),
     ],
 )
-def test_what_is_listened_on(text: str, insecure: bool, address: str) -> None:
-    assert parse_listen(text, insecure) == address
+def test_what_is_listened_on(text: str, reachable: bool, address: str) -> None:
+    assert parse_listen(text, reachable) == address
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,11 @@ def test_what_is_listened_on(text: str, insecure: bool, address: str) -> None:
 )
 def test_what_other_hosts_could_reach_needs_to_be_meant(host: str) -> None:
     with pytest.raises(ConfigError) as error:
-        parse_listen(f"{host}:5555", insecure=False)
-    told = "other hosts could reach it without encryption; add --insecure to allow that"
+        parse_listen(f"{host}:5555", reachable=False)
+    told = (
+        "other hosts could reach it without encryption; "
+        "make keys with `python -m common.transport.keys`, or add --insecure to allow that"
+    )
     assert str(error.value) == f"--listen {host}:5555: {told}"
 
 
@@ -88,7 +91,7 @@ def test_loopback_is_known(host: str, local: bool) -> None:
 
 @given(text=st.text(max_size=30) | st.from_regex(r"[a-z0-9.:\[\]]{0,12}:[0-9]{0,7}", fullmatch=True))
 def test_any_text_gives_an_address_or_a_config_error(text: str) -> None:
-    for parse in (parse_peer, lambda text: parse_listen(text, insecure=True), lambda text: parse_listen(text, False)):
+    for parse in (parse_peer, lambda text: parse_listen(text, reachable=True), lambda text: parse_listen(text, False)):
         with suppress(ConfigError):
             assert parse(text).startswith(("tcp://", "ipc://"))
 
@@ -130,7 +133,7 @@ def test_an_address_that_nobody_can_have_is_told_in_one_line(
 
 
 def test_local_files_work_as_addresses(context: "zmq.Context[zmq.Socket[bytes]]", tmp_path: Path) -> None:
-    address = parse_listen(f"ipc://{tmp_path}/s", insecure=False)
+    address = parse_listen(f"ipc://{tmp_path}/s", reachable=False)
     with make_socket(context, zmq.ROUTER, "rx") as router, make_socket(context, zmq.DEALER, "tx") as dealer:
         connect(dealer, parse_peer(bind(router, address)))
         dealer.send(b"hello")

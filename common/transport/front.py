@@ -1,0 +1,118 @@
+"""The bound ROUTER of a process, with who may come in. Knows nothing about messages.
+
+It can be opened anew, which cuts every connection: ROUTER has no way to cut one. Honest peers are back within a quarter
+of a second, and their sessions go on. It does so when a key that was let in is no longer trusted.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection
+
+import zmq
+
+from common.errors import ConfigError
+from common.transport.curve import Doorman, secure_server
+from common.transport.keystore import Keys
+from common.transport.monitor import Monitor
+from common.transport.sockets import MAX_FRAME_BYTES, Role, bind, make_socket
+
+logger = logging.getLogger(__name__)
+LOOK_EVERY_S = 0.5
+REOPEN_S = 2.0
+
+
+class Front:
+    """`socket` is the ROUTER (another one after it was opened anew), bound to `address`. For one thread.
+
+    keys: only trusted keys come in, encrypted; None: anybody, in the clear. max_frame: bytes; a peer that sends a
+    longer frame loses its connection.
+    """
+
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        role: Role,
+        address: str,
+        keys: Keys | None = None,
+        flag: str = "--listen",
+        max_frame: int = MAX_FRAME_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._context, self._role, self._keys = context, role, keys
+        self._flag, self._max_frame, self._clock = flag, max_frame, clock
+        self._poller: zmq.Poller | None = None
+        self._looked_s = clock()
+        self._doorman = Doorman(context, keys, clock) if keys else None
+        try:
+            self.socket = self._open(address)
+        except BaseException:
+            if self._doorman:
+                self._doorman.close()
+            raise
+
+    def watch(self, poller: zmq.Poller) -> None:
+        """Register all sockets to be polled, now and when this is opened anew."""
+        self._poller = poller
+        if self._doorman:
+            poller.register(self._doorman.socket, zmq.POLLIN)
+        self._register()
+
+    def serve(self, ready: Collection[object]) -> None:
+        """Look after handshakes and keys; `ready`: what `poll` found readable. Call after every poll."""
+        if self._monitor.socket in ready:
+            self._monitor.drain()
+        if self._doorman is None:
+            return
+        if self._doorman.socket in ready:
+            self._doorman.serve()
+        if self._clock() - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = self._clock()
+            if outcasts := self._doorman.outcasts():
+                logger.warning("keys_no_longer_trusted", extra={"who": ", ".join(outcasts)})
+                self.reopen()
+
+    def reopen(self) -> None:
+        """Cut every connection and listen again. Raises ConfigError where the address is taken meanwhile."""
+        if self._poller:
+            self._poller.unregister(self.socket)
+            self._poller.unregister(self._monitor.socket)
+        self._close_socket(0)
+        until = time.monotonic() + REOPEN_S
+        while True:
+            try:
+                self.socket = self._open(self.address)
+                break
+            except ConfigError:  # the old socket is closed in the background
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.002)
+        self._register()
+
+    def close(self, linger: int = 0) -> None:
+        """Close everything; what was sent may still leave for `linger` ms."""
+        self._close_socket(linger)
+        if self._doorman:
+            self._doorman.close()
+
+    def _open(self, address: str) -> "zmq.Socket[bytes]":
+        socket = make_socket(self._context, zmq.ROUTER, self._role)
+        socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame)
+        if self._keys:
+            secure_server(socket, self._keys)
+        self._monitor = Monitor(socket, self._clock)
+        try:
+            self.address = bind(socket, address, self._flag)
+        except BaseException:
+            self._monitor.close()
+            socket.close(0)
+            raise
+        return socket
+
+    def _register(self) -> None:
+        if self._poller:
+            self._poller.register(self.socket, zmq.POLLIN)
+            self._poller.register(self._monitor.socket, zmq.POLLIN)
+
+    def _close_socket(self, linger: int) -> None:
+        self._monitor.close()
+        self.socket.close(linger)
