@@ -249,7 +249,7 @@ class Session:
 
     def _look_after_pending(self, now: int) -> list[Action]:
         if self.terms.live:
-            late = [p for p in self._pending.values() if now - p.frame.captured_ns > self.terms.deadline_ms * MS]
+            late = [pending for pending in self._pending.values() if self._too_old(pending, now)]
             return [self._lose(pending, "expired") for pending in late]
         if not self._up:
             return []
@@ -257,6 +257,9 @@ class Session:
         hopeless = [p for p in overdue if p.sends >= MAX_SENDS]  # two minutes: nobody takes this frame
         again = [p for p in overdue if p.sends < MAX_SENDS]
         return [*(self._lose(p, "failed") for p in hopeless), *(self._restart(p, now) for p in again)]
+
+    def _too_old(self, pending: Pending, now: int) -> bool:
+        return now - pending.frame.captured_ns > self.terms.deadline_ms * MS
 
     def _resend_after(self, pending: Pending) -> int:
         return min(RESEND_FIRST_NS << min(pending.sends - 1, 8), RESEND_LAST_NS)
@@ -280,6 +283,8 @@ class Session:
             return self._on_expired(pending, now)
         if result.status is Status.FAILED:
             return [self._lose(pending, "failed")]
+        if self.terms.live and self._too_old(pending, now):  # it waited here, while this process was kept from running
+            return [self._lose(pending, "expired")]
         del self._pending[result.seq]
         self._answered.append((result.seq, result.round))
         return [Answered(pending.frame, result, now - pending.frame.captured_ns, now - pending.sent_ns)]

@@ -272,3 +272,13 @@ def test_a_receiver_that_forgot_the_first_round_gets_the_image_anew() -> None:
     session.submit(frame(0), 0)
     assert session.on_message(Nak(SESSION, 0, 1, NakCode.NEED_ROUND0), 0) == []  # an old NAK changes nothing
     assert isinstance(session.on_message(result(0), 0)[0], Answered)
+
+
+@pytest.mark.parametrize(("terms", "outcome"), [(LIVE, Lost(frame(0), "expired")), (TERMS, Answered)])
+def test_a_live_answer_that_was_read_too_late_is_not_shown(terms: Terms, outcome: object) -> None:
+    session = opened(terms)
+    session.submit(frame(0), 0)
+    # The process was stopped for two seconds with the answer in its socket; no tick ran before it was read.
+    (action,) = session.on_message(result(0), 2000 * MS)
+    assert action == outcome or type(action) is outcome
+    assert session.outstanding == 0
