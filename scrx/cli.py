@@ -76,11 +76,12 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
     from common.transport.signals import StopFlag
 
     stop = StopFlag()
-    import torch
-
     from scrx.receiver import Receiver
 
-    torch.set_num_threads(1)  # small batches: more threads only take the cores from the other processes
+    if not options["workers"]:
+        import torch
+
+        torch.set_num_threads(1)  # small batches: more threads only take the cores from the other processes
     with Receiver(options.pop("listen"), options.pop("model"), **options) as rx:
         click.echo(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})", err=True)
         if not options["insecure"]:

@@ -14,11 +14,9 @@ from torch import Tensor, nn
 from common.errors import ConfigError
 from common.manifest import DecoderShape, Manifest, load_half
 from common.nn.blocks import MlpBlock
+from scrx.feedback import Outputs
 
 CLASSIFY, EMBEDDING = "classify", "embedding"
-
-Outputs = dict[str, Mapping[str, Any]]
-"""One frame's answers: task name -> answer."""
 
 
 class Decoder(nn.Module):

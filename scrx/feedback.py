@@ -1,21 +1,28 @@
 """A frame's outcome -> the RESULT that goes back: answer, channel report, confidence, credit. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from common.protocol.messages import Result, Status
-from scrx.pipeline import Decoded
 from scrx.session import Work
+from scrx.tracker import ChannelEstimate
+
+Outputs = dict[str, Mapping[str, Any]]
+"""One frame's answers: task name -> answer."""
 
 
-def answer(work: Work, decoded: Decoded, queue_ns: int, decode_ns: int, credits: int) -> Result:
-    """The RESULT of a decoded frame. Times in ns since its arrival and for its batch."""
-    estimate, data = decoded.estimate, work.data
-    confidence = float(decoded.outputs.get("classify", {}).get("confidence", 1.0))
+def answer(
+    work: Work, outputs: Outputs, estimate: ChannelEstimate | None, queue_ns: int, decode_ns: int, credits: int
+) -> Result:
+    """The RESULT of a decoded frame. Times in ns since its arrival and for its batch; estimate: None without pilots."""
+    data = work.data
+    confidence = float(outputs.get("classify", {}).get("confidence", 1.0))
     status = Status.LOW_CONFIDENCE if 100.0 * confidence < data.ask_below else Status.OK
     result = Result(
         data.session, data.seq, data.round, status, None, None, None, None, None, data.air_start,
         min(max(confidence, 0.0), 1.0), _us(queue_ns), _us(decode_ns), credits,
-        {name: dict(output) for name, output in decoded.outputs.items()},
+        {name: dict(output) for name, output in outputs.items()},
     )  # fmt: skip
     if estimate is None:
         return result

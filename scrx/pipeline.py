@@ -1,52 +1,18 @@
-"""The receiver's chain: received frames -> channel estimates and answers, for any number of transmitters.
+"""The receiver's chain in one process: received frames -> channel estimates and answers, for many transmitters.
 
 Knows nothing about sockets, sessions or deadlines. The diagram of the whole system is in `sctx/pipeline.py`.
 """
 
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from common.manifest import Manifest
-from common.phy.layout import Layout, pilot_sequence
-from scrx.decoder import Answerer, Outputs
-from scrx.equalise import effective_snr, equalise, non_coherent
-from scrx.tracker import ChannelEstimate, ChannelTracker
-
-KEPT_IMAGES = 512
-"""Images per sender whose symbols wait for a further round: more than the session table keeps open."""
-
-Soft = tuple[NDArray[np.complex64], NDArray[np.float32]]
-"""Equalised symbols, complex64 [S], and their linear SNR, float32 [S]; both 0 where nothing was received."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A frame off the air. symbols: complex64 [P + n]; it carries increments start..rate; `sender` keys its channel.
-
-    start > 0: a later round of image `seq`, whose earlier rounds were received before.
-    """
-
-    sender: Hashable
-    seq: int
-    symbols: NDArray[np.complex64]
-    air_start: int
-    start: int
-    rate: int
-    tasks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SoftBatch:
-    """What a decoder is given: equalised symbols, complex64 [B, S], their linear SNR, float32 [B, S], tasks per row."""
-
-    symbols: NDArray[np.complex64]
-    gamma: NDArray[np.float32]
-    tasks: tuple[tuple[str, ...], ...]
+from scrx.decoder import Answerer
+from scrx.demodulate import Demodulator, Received
+from scrx.feedback import Outputs
+from scrx.tracker import ChannelEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,59 +21,6 @@ class Decoded:
 
     outputs: Outputs
     estimate: ChannelEstimate | None
-
-
-class Demodulator:
-    """Estimator and equaliser, with one channel tracker per sender. numpy only; for one thread."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._pilots = pilot_sequence(layout.pilots)
-        self._trackers: dict[Hashable, ChannelTracker] = {}
-        self._earlier: dict[Hashable, OrderedDict[int, Soft]] = {}
-
-    def forget(self, sender: Hashable) -> None:
-        """Drop what is known about a sender's channel."""
-        self._trackers.pop(sender, None)
-        self._earlier.pop(sender, None)
-
-    def demodulate(self, frames: Sequence[Received]) -> tuple[SoftBatch, list[ChannelEstimate | None]]:
-        """Estimate and equalise each frame, in order."""
-        estimates, soft = [], []
-        for frame in frames:
-            estimate = self._estimate(frame)
-            estimates.append(estimate)
-            soft.append(self._combine(frame, estimate))
-        symbols, gamma = (np.stack(rows) for rows in zip(*soft, strict=True))
-        return SoftBatch(symbols, gamma, tuple(frame.tasks for frame in frames)), estimates
-
-    def _estimate(self, frame: Received) -> ChannelEstimate | None:
-        if not len(self._pilots):
-            return None
-        return self._tracker(frame.sender).observe(frame.symbols[: len(self._pilots)], frame.air_start)
-
-    def _tracker(self, sender: Hashable) -> ChannelTracker:
-        if sender not in self._trackers:
-            self._trackers[sender] = ChannelTracker(self._pilots, self._layout.slot)
-        return self._trackers[sender]
-
-    def _combine(self, frame: Received, estimate: ChannelEstimate | None) -> Soft:
-        """This round's equalised symbols beside those of the rounds before, each with the SNR it came with."""
-        layout, kept = self._layout, self._earlier.setdefault(frame.sender, OrderedDict())
-        blank = np.zeros(layout.max_symbols, np.complex64), np.zeros(layout.max_symbols, np.float32)
-        earlier = kept.pop(frame.seq, None) if frame.start else None
-        symbols, gamma = earlier or blank  # rounds that were forgotten count as not received
-        span = layout.span(frame.start, frame.rate)
-        if estimate is None:
-            symbols[span], gamma[span] = non_coherent(frame.symbols)
-        else:
-            gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
-            symbols[span] = equalise(frame.symbols[layout.pilots :], gain, noise)
-            gamma[span] = effective_snr(gain, noise, layout.pilots)
-        kept[frame.seq] = symbols, gamma
-        while len(kept) > KEPT_IMAGES:
-            kept.popitem(last=False)
-        return symbols, gamma
 
 
 class ReceiveChain:

@@ -23,8 +23,8 @@ import zmq
 from common.errors import ConfigError, SemlinkError
 from common.transport.sockets import bind
 from common.transport.waker import Waker
-from scrx.decoder import Outputs
-from scrx.pipeline import SoftBatch
+from scrx.demodulate import SoftBatch
+from scrx.feedback import Outputs
 from scrx.worker import pack_batch, pool_socket
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,8 @@ class Worker:
 class Pool:
     """One worker process per command in `commands`; ADDRESS and NAME are put behind its first three words.
 
-    limit_s: how long a worker may take over a batch. Raises SemlinkError where one ends before it is ready.
+    limit_s: how long a worker may take over a batch. Raises SemlinkError, or ConfigError (wrong use), where one ends
+    before it is ready.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Pool:
         self._changed = threading.Condition()
         self._stop = False
         self.restarts = self.retries = 0
+        self._exit_code = 0
         self._folder = tempfile.TemporaryDirectory(prefix="scrx-")
         self._context = zmq.Context()
         self._socket = pool_socket(self._context, zmq.ROUTER)
@@ -124,7 +126,9 @@ class Pool:
             self._changed.wait_for(lambda: self._stop or all(w.ready for w in self._workers) or self.restarts)
             if all(worker.ready for worker in self._workers):
                 return
-        raise ConfigError("--workers: a worker ended before it was ready; what it said is above")
+        raise (ConfigError if self._exit_code == ConfigError.exit_code else SemlinkError)(
+            "--workers: a worker ended before it was ready; what it said is above"
+        )
 
     # -- the pool's thread; it changes the workers only while it holds the lock
 
@@ -184,6 +188,7 @@ class Pool:
             return []
         why = f"no answer within {limit_s:g} s" if hangs else f"exit code {code}"
         logger.error("worker_ended", extra={"worker": worker.name, "why": why, "had_work": worker.job is not None})
+        self._exit_code = code
         return self._bury(worker, now)
 
     def _bury(self, worker: Worker, now: float) -> list[tuple[Job, None]]:

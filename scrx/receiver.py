@@ -20,18 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import SemlinkError
-from common.manifest import Manifest, find_pair, load_half
-from common.nn.device import pick_device
+from common.manifest import Manifest, find_pair
 from common.protocol.messages import Result, Status
 from common.transport.sockets import parse_listen
 from scrx.batcher import Batcher
-from scrx.decoder import Answerer, Outputs
-from scrx.feedback import answer, no_answer
+from scrx.demodulate import Demodulator, Received
+from scrx.feedback import Outputs, answer, no_answer
 from scrx.link import Link
-from scrx.pipeline import Decoded, Demodulator, Received
 from scrx.pool import Pool
 from scrx.session import SessionTable, Terms, Work
 from scrx.tracker import ChannelEstimate
+from scrx.worker import Answer
 
 logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
@@ -64,6 +63,7 @@ class Receiver:
     have in flight. device: "auto", "cpu", "cuda".
     workers: processes that decode; 0 decodes in this one, where a device that hangs hangs the receiver. The answers are
     the same. A worker that takes longer than worker_timeout_s over a batch is killed; one that ends is started again.
+    decoder: another one than the pair's, such as a model that some engine serves; called in the decode thread.
 
     Raises ConfigError (port taken, no such model), ModelError (damaged weights) on opening.
     """
@@ -82,6 +82,7 @@ class Receiver:
         max_sessions: int = 64,
         workers: int = 0,
         worker_timeout_s: float = 5.0,
+        decoder: Answer | None = None,
     ) -> None:
         self.manifest = find_pair(model)
         address = parse_listen(listen, insecure)
@@ -105,10 +106,11 @@ class Receiver:
         self.answered = self.expired = self.failed = 0
         self.stuck = False
         self._demodulator = Demodulator(layout)
-        self._answerer = None if workers else Answerer(self.manifest, pick_device(device))
-        self.pool = (
-            Pool(_commands(self.manifest, device, workers), worker_timeout_s, self._publish) if workers else None
-        )
+        self.pool: Pool | None = None
+        if workers:
+            self.pool = Pool([_command(self.manifest, device)] * workers, worker_timeout_s, self._publish)
+        else:
+            self._decode = decoder or _decoder_here(self.manifest, device)
         self.table = SessionTable(terms)
         try:
             self.link = Link(address, self.table, self._batcher, self._publish)
@@ -192,8 +194,8 @@ class Receiver:
         done = partial(self._finish, fresh, estimates, started)
         if self.pool is not None:
             self.pool.submit(soft, done)
-        elif self._answerer is not None:
-            done(self._answerer.answer(soft.symbols, soft.gamma, soft.tasks))
+        else:
+            done(self._decode(soft.symbols, soft.gamma, soft.tasks))
 
     def _finish(
         self,
@@ -208,15 +210,14 @@ class Receiver:
             self._refuse(works, Status.FAILED, started)
         else:
             took = time.monotonic_ns() - started
-            decoded = [Decoded(output, estimate) for output, estimate in zip(outputs, estimates, strict=True)]
             results = [
-                answer(work, item, started - work.arrived_ns, took, self._window)
-                for work, item in zip(works, decoded, strict=True)
+                answer(work, output, estimate, started - work.arrived_ns, took, self._window)
+                for work, output, estimate in zip(works, outputs, estimates, strict=True)
             ]
             self.answered += len(results)
             self.link.post(results)
-            for result, item in zip(results, decoded, strict=True):
-                self._publish(self._shown(result, item))
+            for result in results:
+                self._publish(_shown(result))
         self._batcher.finished()
 
     def _refuse(self, works: Sequence[Work], status: Status, started: int) -> None:
@@ -233,14 +234,14 @@ class Receiver:
                 except queue.Empty:
                     continue
 
-    def _shown(self, result: Result, decoded: Decoded) -> ReceivedAnswer:
-        classified = result.outputs.get("classify", {})
-        return ReceivedAnswer(
-            result.session.hex()[:8], result.seq, result.round, int(classified.get("index", -1)),
-            str(classified.get("label", "")), result.confidence, result.outputs,
-            result.status is Status.OK, decoded.estimate.snr_inst_db if decoded.estimate else None,
-            result.queue_us, result.decode_us,
-        )  # fmt: skip
+
+def _shown(result: Result) -> ReceivedAnswer:
+    classified = result.outputs.get("classify", {})
+    return ReceivedAnswer(
+        result.session.hex()[:8], result.seq, result.round, int(classified.get("index", -1)),
+        str(classified.get("label", "")), result.confidence, result.outputs, result.status is Status.OK,
+        result.snr_inst_db, result.queue_us, result.decode_us,
+    )  # fmt: skip
 
 
 def _received(work: Work) -> Received:
@@ -248,14 +249,14 @@ def _received(work: Work) -> Received:
     return Received(data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks)
 
 
-def _commands(manifest: Manifest, device: str, workers: int) -> list[list[str]]:
-    """How each worker is started. The devices of a machine with several are shared out."""
-    load_half(manifest, "decoder")  # damaged weights are told here, once
-    import torch
+def _command(manifest: Manifest, device: str) -> list[str]:
+    """How a worker is started."""
+    return [sys.executable, "-m", "scrx.worker", str(manifest.path.resolve()), manifest.id, device]
 
-    devices = [device] * workers
-    if device in ("auto", "cuda") and torch.cuda.is_available():
-        devices = [f"cuda:{index % torch.cuda.device_count()}" for index in range(workers)]
-    return [
-        [sys.executable, "-m", "scrx.worker", str(manifest.path.resolve()), manifest.id, device] for device in devices
-    ]
+
+def _decoder_here(manifest: Manifest, device: str) -> Answer:
+    """A decoder in this process, which pays for torch only here."""
+    from common.nn.device import pick_device
+    from scrx.decoder import Answerer
+
+    return Answerer(manifest, pick_device(device)).answer

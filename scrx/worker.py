@@ -26,6 +26,7 @@ from common.errors import ModelError, SemlinkError
 from common.transport.sockets import connect, make_socket
 
 Answer = Callable[[NDArray[np.complex64], NDArray[np.float32], Sequence[Sequence[str]]], list[Any]]
+"""symbols [B, S], gamma [B, S], tasks per row -> one {task: answer} per row: what any decoder is to a receiver."""
 
 
 def pool_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.Socket[bytes]":
@@ -83,7 +84,7 @@ def main() -> int:
         manifest = find_pair(model)
         if manifest.id != model_id:
             raise ModelError(f"the pair in {model} is no longer the one that scrx was started with; start scrx again")
-        answerer = Answerer(manifest, pick_device(device, threads=1))
+        answerer = Answerer(manifest, pick_device(_share(device, int(name.partition(".")[0])), threads=1))
     except SemlinkError as error:
         print(f"error: worker {name}: {error}", file=sys.stderr)
         return error.exit_code
@@ -91,6 +92,14 @@ def main() -> int:
     answerer.answer(blank, blank.real.copy(), [manifest.tasks])
     serve(address, name, answerer.answer)
     return 0
+
+
+def _share(device: str, index: int) -> str:
+    """Worker `index`'s part of a machine with several devices."""
+    import torch
+
+    shared = device in ("auto", "cuda") and torch.cuda.is_available()
+    return f"cuda:{index % torch.cuda.device_count()}" if shared else device
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from common.channel.spec import ChannelSpec
 from common.manifest import Manifest
 from common.protocol.frames import ResultHead
 from common.protocol.messages import Status
-from scrx.pipeline import Decoded, ReceiveChain, Received
+from scrx.demodulate import Received
+from scrx.pipeline import Decoded, ReceiveChain
 from sctx.belief import Report, is_stale, newer
 from sctx.pipeline import TransmitChain
 from sctx.rate import RatePolicy, decide

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError, SemlinkError
-from scrx.decoder import Outputs
-from scrx.pipeline import SoftBatch
+from scrx.demodulate import SoftBatch
+from scrx.feedback import Outputs
 from scrx.pool import Pool
 
 # argv: ADDRESS NAME MARKER. What goes wrong does so where the marker file is not there yet, and puts it there.
@@ -123,9 +123,11 @@ def test_an_idle_worker_that_dies_is_replaced(open_pool: Open) -> None:
     assert first not in pool.processes
 
 
-def test_a_worker_that_cannot_start_is_told_at_once() -> None:
-    with pytest.raises(ConfigError, match="ended before it was ready"):
-        Pool([[sys.executable, "-c", "raise SystemExit(1)"]], 1.0, lambda error: None)
+@pytest.mark.parametrize(("code", "error"), [(1, SemlinkError), (2, ConfigError)])
+def test_a_worker_that_cannot_start_is_told_at_once(code: int, error: type[SemlinkError]) -> None:
+    with pytest.raises(error, match="ended before it was ready") as raised:
+        Pool([[sys.executable, "-c", f"raise SystemExit({code})"]], 1.0, lambda error: None)
+    assert raised.value.exit_code == code
 
 
 def test_closing_waits_for_what_is_being_decoded_and_leaves_no_process(open_pool: Open) -> None:

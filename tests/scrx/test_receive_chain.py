@@ -4,7 +4,8 @@ import numpy as np
 
 from common.manifest import find_pair
 from common.phy.layout import pilot_sequence
-from scrx.pipeline import ReceiveChain, Received
+from scrx.demodulate import Received
+from scrx.pipeline import ReceiveChain
 
 PAIR = find_pair("digits")
 LAYOUT = PAIR.layout
