@@ -1,0 +1,34 @@
+"""A whole receiver whose decoder is no network: `python bare_receiver.py PORT [MS_PER_BATCH [MAX_BATCH]]`.
+
+Starts without torch and takes exactly as long over a batch as it is told to. Serves the shipped digits pair and answers
+"0" to everything. On SIGTERM it drains and says what it counted.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from common.transport.signals import StopFlag
+from scrx.receiver import Receiver
+
+
+def main() -> None:
+    port, ms, most = [*sys.argv[1:], *("0", "32")[len(sys.argv) - 2 :]]
+    stop, batches = StopFlag(), []
+
+    def answer(symbols: Any, gamma: Any, tasks: Sequence[Sequence[str]]) -> list[Any]:
+        batches.append(len(tasks))
+        time.sleep(float(ms) / 1e3)
+        return [{"classify": {"index": 0, "label": "0", "confidence": 1.0}} for _ in tasks]
+
+    with Receiver(port, "digits", insecure=":" in port, decoder=answer, max_batch=int(most)) as rx:
+        print(f"listening on {rx.address}", file=sys.stderr, flush=True)
+        while not stop:
+            time.sleep(0.02)
+    assert "torch" not in sys.modules
+    print(json.dumps({"answered": rx.answered, "expired": rx.expired, "batches": len(batches)}))
+
+
+main()
