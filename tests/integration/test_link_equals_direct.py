@@ -36,6 +36,8 @@ def over_the_link(emulator_flags: tuple[str, ...], *flags: str) -> list[tuple[ob
         running.enter_context(receiver)
         emulator, port = start_emulator(upstream, "--snr", str(SNR_DB), "--seed", str(SEED), *emulator_flags)
         running.enter_context(emulator)
+        if "genie" in flags:
+            flags += ("--genie-from", "127.0.0.1:" + emulator.wait_for(r"control on \S+:(\d+)").group(1))
         same = ("--window", "1", "--stream", str(STREAM), "--count", str(COUNT), "--json")
         transmitter = running.enter_context(Command("sctx", "--peer", f"127.0.0.1:{port}", *same, *flags))
         items = [json.loads(line) for line in transmitter.lines()]
@@ -61,6 +63,14 @@ def test_decisions_over_the_link_are_those_of_the_direct_evaluation(fading: str,
     direct = directly(fading, policy, 0.9 if arq == "incremental" else 0.0)
     assert (max(round_ for _, _, round_, _, _ in direct) > 0) == (arq == "incremental")
     assert over_the_link(("--fading", fading), "--rate-policy", policy, "--arq", arq) == direct
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_genie_knows_the_same_over_the_link_and_without_it() -> None:
+    direct = directly("rayleigh", "genie")
+    assert len({symbols for _, symbols, _, _, _ in direct}) > 1
+    assert direct != directly("rayleigh", "adaptive")
+    assert over_the_link(("--fading", "rayleigh"), "--rate-policy", "genie") == direct
 
 
 @pytest.mark.usefixtures("one_thread")
