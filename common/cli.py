@@ -41,6 +41,12 @@ def shared_options(command: F) -> F:
     return command
 
 
+def keys_option(command: F) -> F:
+    """Add --keys to a click command that listens or connects."""
+    text = "Folder with this host's key and the keys that it trusts.  [default: the user's own folder, if it has a key]"
+    return click.option("--keys", type=click.Path(path_type=Path), metavar="DIR", help=text)(command)
+
+
 def invoke(command: click.Command, prefix: str, arguments: list[str] | None = None, name: str = "") -> NoReturn:
     """Run a click command with environment names PREFIX_FLAG; turn errors into one line and an exit code.
 

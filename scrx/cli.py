@@ -1,25 +1,24 @@
 """`scrx`: the receiver's command line. Only translates; what is done is in `receiver.py`."""
 
 import json
-import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.cli import begin, invoke, shared_options
+from common.cli import begin, invoke, keys_option, shared_options
 
 if TYPE_CHECKING:
     from scrx.receiver import ReceivedAnswer, Receiver
 
-logger = logging.getLogger(__name__)
 POLL_S = 0.2
-WARN_EVERY_S = 60.0
 
 
 @click.command(context_settings={"show_default": True})
 @click.option(
-    "--listen", required=True, metavar="PORT", help="Port to listen on: loopback only, or ADDRESS:PORT. See --insecure."
+    "--listen",
+    required=True,
+    metavar="PORT",
+    help="Port to listen on, or ADDRESS:PORT. A bare port is every interface with keys, and loopback only without.",
 )
 @click.option(
     "--model", default="digits", help="Model pair: a shipped name or a directory; the transmitter must use the same."
@@ -29,6 +28,7 @@ WARN_EVERY_S = 60.0
     is_flag=True,
     help="Let other hosts reach the port, without encryption: a bare port binds every interface.",
 )
+@keys_option
 @click.option("--device", default="auto", help="auto, cpu or cuda.")
 @click.option("--max-batch", type=click.IntRange(1, 4096), default=32, help="Frames decoded together at most.")
 @click.option(
@@ -67,12 +67,15 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
     """Receive semantic symbols, estimate the channel, answer the task and report the SNR back.
 
     \b
-    scrx --listen 5555               this host only
-    scrx --listen 5555 --insecure    other hosts too, without encryption
+    scrx --listen 5555               with keys: all hosts that it trusts, encrypted; without: this host only
+    scrx --listen 5555 --insecure    all hosts, without encryption
+
+    Keys are made with `python -m common.transport.keys`.
 
     SIGTERM or Ctrl-C drains: queued frames are answered, then it exits 0. A second signal ends it at once.
     """  # fmt: skip
     begin(context, log_level)
+    from common.transport.keystore import tell_access
     from common.transport.signals import StopFlag
 
     stop = StopFlag()
@@ -84,15 +87,10 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
         torch.set_num_threads(1)  # small batches: more threads only take the cores from the other processes
     with Receiver(options.pop("listen"), options.pop("model"), **options) as rx:
         click.echo(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})", err=True)
-        if not options["insecure"]:
-            click.echo("scrx: only this host can reach it; --insecure opens it to others without encryption", err=True)
-        warned = time.monotonic() - WARN_EVERY_S
+        click.echo(f"scrx: {tell_access(rx.keys, options['insecure'])}", err=True)
         for answer in rx.answers(timeout_s=POLL_S):
             if stop:
                 rx.close()  # drains; the answers of the drain still come
-            if options["insecure"] and time.monotonic() - warned >= WARN_EVERY_S:
-                warned = time.monotonic()
-                logger.warning("open_without_encryption", extra={"address": rx.address})
             if answer is not None and as_json:
                 click.echo(json.dumps(_as_line(answer)))
     _tell_end(rx)

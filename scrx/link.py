@@ -15,8 +15,8 @@ from common.errors import ProtocolError, SemlinkError
 from common.log import safe
 from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Message, Ping, Result
-from common.transport.monitor import Monitor
-from common.transport.sockets import bind, make_socket
+from common.transport.front import Front
+from common.transport.keystore import Keys
 from common.transport.waker import Waker
 from scrx.batcher import Batcher
 from scrx.session import INBOUND, Action, Closed, Opened, Reply, Route, SessionTable, Work
@@ -36,6 +36,7 @@ class Link:
         table: SessionTable,
         batcher: Batcher,
         on_failure: Callable[[SemlinkError], None],
+        keys: Keys | None = None,
     ) -> None:
         self.table = table
         self.protocol_errors: Counter[str] = Counter()
@@ -46,13 +47,12 @@ class Link:
         self._muted: dict[Route, int] = {}
         self._drain = self._stop = False
         self._context = zmq.Context()
-        self._socket = make_socket(self._context, zmq.ROUTER, "rx")
         try:
-            self.address = bind(self._socket, address)
+            self._front = Front(self._context, "rx", address, keys)
         except BaseException:
             self._context.destroy(linger=0)
             raise
-        self._monitor = Monitor(self._socket)
+        self.address = self._front.address
         self._waker = Waker(self._context)
         self._thread = threading.Thread(target=self._run, name="scrx-link", daemon=True)
         self._thread.start()
@@ -78,18 +78,17 @@ class Link:
 
     def _run(self) -> None:
         poller = zmq.Poller()
-        for readable in (self._socket, self._monitor.socket, self._waker.reader):
-            poller.register(readable, zmq.POLLIN)
+        poller.register(self._waker.reader, zmq.POLLIN)
+        self._front.watch(poller)
         try:
             while not (self._stop and not self._results):
                 ready = dict(poller.poll(TICK_MS))
                 if self._waker.reader in ready:
                     self._waker.drain()
-                if self._monitor.socket in ready:
-                    self._monitor.drain()
+                self._front.serve(ready)
                 while self._results:
                     self._do(self.table.on_result(self._results.popleft()))
-                if self._socket in ready:
+                if self._front.socket in ready:
                     self._receive()
                 if self._drain and not self.table.draining:
                     self._do(self.table.drain())
@@ -99,14 +98,13 @@ class Link:
             failure.__cause__ = error
             self._on_failure(failure)
         finally:
-            self._monitor.close()
-            self._socket.close(linger=200)
+            self._front.close(linger=200)
             self._waker.reader.close(0)
 
     def _receive(self) -> None:
         for _ in range(64):  # then look at the clock and the results again
             try:
-                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+                parts = self._front.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
             now = time.monotonic_ns()
@@ -143,7 +141,7 @@ class Link:
 
     def _send(self, route: Route, message: Message) -> None:
         try:
-            self._socket.send_multipart([*route, *encode(message)], zmq.NOBLOCK)
+            self._front.socket.send_multipart([*route, *encode(message)], zmq.NOBLOCK)
         except zmq.ZMQError as error:  # the peer is gone (EHOSTUNREACH) or does not read (EAGAIN)
             self.unsent += 1
             logger.debug("send_dropped", extra={"kind": message.KIND.name, "why": error.strerror})

@@ -22,6 +22,7 @@ from typing import Any
 from common.errors import SemlinkError
 from common.manifest import Manifest, find_pair
 from common.protocol.messages import Result, Status
+from common.transport.keystore import find_keys
 from common.transport.sockets import parse_listen
 from scrx.batcher import Batcher
 from scrx.demodulate import Demodulator, Received
@@ -58,7 +59,8 @@ class Receiver:
     """Answers any number of transmitters.
 
     listen: "PORT" or "ADDRESS:PORT" (port 0 takes a free one; `address` says which). model: a shipped pair's name or a
-    directory. insecure: let other hosts reach the port without encryption. max_batch: frames decoded together;
+    directory. keys: folder of the keys that let other hosts in (default: the user's own folder, if it has
+    a key). insecure: let other hosts in without encryption. max_batch: frames decoded together;
     batch_wait_ms: how long to wait for a fuller batch (0: a lone frame never waits). window: frames a transmitter may
     have in flight. device: "auto", "cpu", "cuda".
     workers: processes that decode; 0 decodes in this one, where a device that hangs hangs the receiver. The answers are
@@ -73,6 +75,7 @@ class Receiver:
         listen: str = "5555",
         model: str | Path = "digits",
         *,
+        keys: str | Path | None = None,
         insecure: bool = False,
         device: str = "auto",
         max_batch: int = 32,
@@ -85,7 +88,8 @@ class Receiver:
         decoder: Answer | None = None,
     ) -> None:
         self.manifest = find_pair(model)
-        address = parse_listen(listen, insecure)
+        self.keys = find_keys(keys, insecure)
+        address = parse_listen(listen, insecure or self.keys is not None)
         layout = self.manifest.layout
         rates = range(len(layout.increments))
         terms = Terms(
@@ -113,7 +117,7 @@ class Receiver:
             self._decode = decoder or _decoder_here(self.manifest, device)
         self.table = SessionTable(terms)
         try:
-            self.link = Link(address, self.table, self._batcher, self._publish)
+            self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
         except BaseException:
             if self.pool is not None:
                 self.pool.close(0.0)

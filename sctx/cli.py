@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.cli import begin, invoke, shared_options
+from common.cli import begin, invoke, keys_option, shared_options
 from common.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
 
 @click.command(context_settings={"show_default": True})
 @click.option("--peer", required=True, metavar="HOST:PORT", help="Channel emulator or receiver to send to.")
+@keys_option
+@click.option("--insecure", is_flag=True, help="Speak without encryption, although there are keys.")
 @click.option("--model", default="digits", help="Model pair: a shipped name or a directory.")
 @click.option(
     "--source",
@@ -113,8 +115,9 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     On one host:     scrx --listen 5555
                      channel-emu --snr 5 --fading rayleigh
                      sctx --peer 127.0.0.1:5556
-    On three hosts:  scrx --listen 5555 --insecure
-                     channel-emu --listen 5555 --upstream RXHOST:5555 --insecure
+    On three hosts, once they have keys (python -m common.transport.keys --help):
+                     scrx --listen 5555
+                     channel-emu --listen 5555 --upstream RXHOST:5555
                      sctx --peer EMUHOST:5555
 
     Exit codes: 0 done or stopped, 1 something was lost or failed, 2 wrong use, 3 the receiver refused, 4 link lost.
@@ -143,6 +146,8 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
         give_up_s=options["give_up"],
         ask_below=options["confidence"] if options["arq"] == "incremental" else 0.0,
         device=options["device"],
+        keys=options["keys"],
+        insecure=options["insecure"],
         genie_from=options["genie_from"],
     ) as tx:
         summary = Summary(tx.stream)

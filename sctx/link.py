@@ -13,9 +13,11 @@ from dataclasses import asdict
 
 import zmq
 
-from common.errors import ProtocolError, SemlinkError
+from common.errors import LinkDown, PeerRejected, ProtocolError, SemlinkError
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
+from common.transport.curve import secure_client
+from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
 from common.transport.sockets import connect, make_socket
 from common.transport.waker import Waker
@@ -24,6 +26,7 @@ from sctx.session import INBOUND, Session
 
 logger = logging.getLogger(__name__)
 TICK_MS = 20
+BURST = 64
 
 
 class Link:
@@ -32,7 +35,8 @@ class Link:
     Connects at once (so that an impossible address is a ConfigError here), then runs in its own thread until `close`.
     """
 
-    def __init__(self, peer: str, terms: Terms) -> None:
+    def __init__(self, peer: str, terms: Terms, keys: Keys | None = None) -> None:
+        self.peer = peer
         self.session = Session(terms, time.monotonic_ns())
         self.protocol_errors: dict[str, int] = {}
         self._events: deque[Action] = deque()
@@ -43,6 +47,8 @@ class Link:
         self._socket = make_socket(self._context, zmq.DEALER, "tx")
         self._monitor = Monitor(self._socket)
         try:
+            if keys is not None:
+                secure_client(self._socket, keys, peer)
             connect(self._socket, peer)
         except BaseException:
             self._context.destroy(linger=0)
@@ -94,7 +100,7 @@ class Link:
     # -- the I/O thread
 
     def _run(self) -> None:
-        socket, monitor = self._socket, self._monitor
+        socket, monitor, peer = self._socket, self._monitor, self.peer
         poller = zmq.Poller()
         for readable in (socket, monitor.socket, self._waker.reader):
             poller.register(readable, zmq.POLLIN)
@@ -105,17 +111,24 @@ class Link:
                     self._waker.drain()
                 if monitor.socket in ready:
                     monitor.drain()
+                    if monitor.refusal:
+                        raise PeerRejected(f"{peer} refused the connection: {monitor.refusal}")
                 self._step(socket, self._receive(socket) if socket in ready else ())
+        except PeerRejected as refusal:
+            self._end(refusal)
         except Exception as error:  # whoever waits for an answer must hear of it
             failure = SemlinkError(f"the link stopped working: {error!r}")
             failure.__cause__ = error
-            with self._changed:
-                self._take([Failed(failure)])
-                self._changed.notify_all()
+            self._end(failure)
         finally:
             socket.close(linger=200)
             monitor.close()
             self._waker.reader.close(0)
+
+    def _end(self, error: SemlinkError) -> None:
+        with self._changed:
+            self._take([Failed(error)])
+            self._changed.notify_all()
 
     def _step(self, socket: "zmq.Socket[bytes]", messages: Iterable[Message]) -> None:
         with self._changed:
@@ -129,8 +142,8 @@ class Link:
             self._send(socket, message)
 
     def _receive(self, socket: "zmq.Socket[bytes]") -> list[Message]:
-        messages = []
-        while True:
+        messages: list[Message] = []
+        for _ in range(BURST):  # then look at the clock again, whatever the peer sends
             try:
                 messages.append(decode(socket.recv_multipart(zmq.NOBLOCK), INBOUND))
             except zmq.Again:
@@ -138,6 +151,7 @@ class Link:
             except ProtocolError as error:
                 self.protocol_errors[error.reason] = self.protocol_errors.get(error.reason, 0) + 1
                 logger.debug("protocol_error", extra={"reason": error.reason})
+        return messages
 
     def _send(self, socket: "zmq.Socket[bytes]", message: Message) -> None:
         parts = encode(message)
@@ -153,6 +167,8 @@ class Link:
             if isinstance(action, Send):
                 self._outbox.append(action.message)
                 continue
+            if isinstance(action, Failed) and isinstance(action.error, LinkDown) and self._monitor.suspicion:
+                action = Failed(PeerRejected(f"{action.error} {self.peer}: {self._monitor.suspicion}"))
             _log(action)
             if isinstance(action, Failed):
                 self._over = action

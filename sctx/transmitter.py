@@ -24,6 +24,7 @@ from common.errors import ConfigError, SemlinkError
 from common.manifest import Manifest, find_pair
 from common.nn.device import pick_device
 from common.protocol.messages import Accept, Status
+from common.transport.keystore import find_keys
 from common.transport.sockets import parse_peer
 from sctx.actions import Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.belief import Report, is_stale
@@ -89,6 +90,8 @@ class Transmitter:
     ask_below: confidence (0 to 1) below which the receiver asks for an image's next increments; 0: never. tasks: what
     to ask for (default: everything).
     device: "auto", "cpu" or "cuda". genie_from: "HOST:PORT" of the emulator's control port, for the policy `genie`.
+    keys: folder of the keys that encrypt the link (default: the user's own, if there is one); insecure: no encryption,
+    keys or not.
 
     Raises ConfigError, ModelError on opening; PeerRejected, LinkDown while sending. Not for several threads at once.
     """
@@ -108,6 +111,8 @@ class Transmitter:
         tasks: tuple[str, ...] = (),
         device: str = "auto",
         genie_from: str | None = None,
+        keys: str | Path | None = None,
+        insecure: bool = False,
     ) -> None:
         self.manifest = model if isinstance(model, Manifest) else find_pair(model)
         self.policy = policy or RatePolicy()
@@ -116,7 +121,7 @@ class Transmitter:
             raise ConfigError(
                 "--rate-policy genie and --genie-from HOST:PORT go together: one was given without the other"
             )
-        address = parse_peer(peer)
+        address, found = parse_peer(peer), find_keys(keys, insecure)
         self.chain = TransmitChain(self.manifest, pick_device(device))
         self.stream = secrets.randbits(32) if stream is None else stream
         self.live = live
@@ -137,7 +142,7 @@ class Transmitter:
             window=255 if window is None else window,
             tasks=tasks,
         )
-        self.link = Link(address, terms)
+        self.link = Link(address, terms, found)
         self._genie = None if genie_from is None else Genie(genie_from)
 
     def __enter__(self) -> "Transmitter":

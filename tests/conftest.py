@@ -1,5 +1,6 @@
 """What every test may use. Knows nothing about any one room of the project."""
 
+import os
 import threading
 from collections.abc import Iterator
 
@@ -10,6 +11,9 @@ from hypothesis import settings
 # The same examples in every run, and no clock: a busy machine fails nothing.
 settings.register_profile("semlink", derandomize=True, deadline=None, database=None)
 settings.load_profile("semlink")
+
+# Not the keys of whoever runs the tests.
+os.environ["XDG_CONFIG_HOME"] = "/nonexistent"
 
 
 @pytest.fixture

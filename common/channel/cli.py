@@ -21,16 +21,17 @@ from common.channel.options import (
     transit_options,
     transit_parameters,
 )
-from common.cli import begin, invoke, shared_options
+from common.cli import begin, invoke, keys_option, shared_options
 from common.errors import ConfigError
 
 if TYPE_CHECKING:
     from common.channel.channel import Channel
+    from common.transport.keystore import Keys
 
 _EPILOG = """\b
 Examples:
   channel-emu --snr 5 --fading rayleigh
-  channel-emu --listen 5555 --upstream rxhost:5555 --insecure
+  channel-emu --listen 5555 --upstream rxhost:5555
   channel-emu set --snr 12 --doppler 0.001
   channel-emu --wire cf32 --listen tcp://127.0.0.1:6000 --upstream tcp://127.0.0.1:6001 \\
               --fading tdl-a --delay-spread 100e-9 --rate 10e6
@@ -46,6 +47,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--upstream", default="127.0.0.1:5555", show_default=True, metavar="HOST:PORT", help="The receiver.")
 @_CONTROL
 @click.option("--insecure", is_flag=True, help="Let other hosts connect without encryption.")
+@keys_option
 @click.option(
     "--wire",
     type=click.Choice(["framed", "cf32"]),
@@ -123,12 +125,14 @@ def _run(given: dict[str, Any]) -> None:
     from common.channel.record import Recorder
     from common.channel.transit import TransitSpec
     from common.channel.truth import TruthLog
+    from common.transport.keystore import tell_access
     from common.transport.signals import StopFlag
 
     channel, framed = _make_channel(given)
     transit, back = TransitSpec(**transit_parameters(given)), TransitSpec(**return_parameters(given))
     feedback = FeedbackSpec(**feedback_parameters(given))
-    (listen, upstream), control_address = _addresses(given, framed), _control_address(given)
+    keys = _find_keys(given, framed)
+    (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
     stop = StopFlag()
     truth = TruthLog(given["truth"]) if given["truth"] else None
     recorder = Recorder(given["record"], channel.spec) if given["record"] else None
@@ -137,13 +141,15 @@ def _run(given: dict[str, Any]) -> None:
     control: ControlPort | None = None
     try:
         if framed:
-            wire = Proxy(context, channel, listen, upstream, transit, truth, recorder, back, feedback)
+            wire = Proxy(context, channel, listen, upstream, transit, truth, recorder, back, feedback, keys)
         else:
             wire = RawWire(context, channel, listen, upstream, recorder)
         control = ControlPort(context, control_address, channel, wire.counts, framed)
         wire.poller.register(control.socket, zmq.POLLIN)
         _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
         _tell(f"channel: {channel.spec.describe()}")
+        if framed:
+            _tell(tell_access(keys, given["insecure"]))
         begun = time.monotonic()
         while not stop:
             wire.step()
@@ -173,12 +179,22 @@ def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
     return Channel(plan[0][1], plan[1:]), framed
 
 
-def _addresses(given: dict[str, Any], framed: bool) -> tuple[str, str]:
+def _find_keys(given: dict[str, Any], framed: bool) -> Keys | None:
+    """The keys of the link. A raw wire has none: what speaks there, such as GNU Radio, knows no keys."""
+    from common.transport.keystore import find_keys
+
+    if not framed and given["keys"]:
+        raise ConfigError("--keys: a raw wire (--wire cf32) cannot be encrypted")
+    return find_keys(given["keys"], given["insecure"]) if framed else None
+
+
+def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[str, str]:
     """What to listen on and where to forward to."""
     from common.transport.sockets import parse_listen, parse_peer
 
     if framed:
-        return parse_listen(given["listen"], given["insecure"]), parse_peer(given["upstream"], "--upstream")
+        listen = parse_listen(given["listen"], given["insecure"] or encrypted)
+        return listen, parse_peer(given["upstream"], "--upstream")
     listen = _raw_address(given["listen"], "@", given["insecure"], "--listen")
     return listen, _raw_address(given["upstream"], ">", given["insecure"], "--upstream")
 
@@ -203,7 +219,7 @@ def _replay(given: dict[str, Any]) -> None:
         if given["wire"] == "cf32":
             _tell(f"played {play_raw(context, upstream, recording, 10.0)} samples to {upstream}")
             return
-        player = Player(context, upstream)
+        player = Player(context, upstream, _find_keys(given, framed=True))
         try:
             for result in player.play(recording):
                 click.echo(json.dumps({

@@ -20,10 +20,14 @@ from common.channel.noise import Use
 from common.channel.record import Recorder
 from common.channel.transit import Fate, OnTheWay, TransitSpec
 from common.channel.truth import TruthLog
-from common.errors import ProtocolError
+from common.errors import PeerRejected, ProtocolError
 from common.protocol.frames import MAGIC, DataHead, encode, peek_data, peek_result, put_result, split
 from common.protocol.messages import VERSION, Kind, Nak, NakCode
-from common.transport.sockets import bind, connect, make_socket
+from common.transport.curve import secure_client
+from common.transport.front import Front
+from common.transport.keystore import Keys
+from common.transport.monitor import Monitor
+from common.transport.sockets import connect, make_socket
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +51,7 @@ class Proxy:
     """The two sockets and what passes between them. `listen` and `upstream` are ZeroMQ addresses.
 
     transit: what happens to messages on the way to the receiver; back: to those on the way back (drop and jitter act on
-    DATA and RESULT); feedback: to the channel reports in RESULT.
+    DATA and RESULT); feedback: to the channel reports in RESULT. keys: both sides are encrypted.
     `counts`: messages by what became of them: data, passed, returned, lost, answers_lost, and one per reason to drop.
     """
 
@@ -62,6 +66,7 @@ class Proxy:
         recorder: Recorder | None = None,
         back: TransitSpec | None = None,
         feedback: FeedbackSpec | None = None,
+        keys: Keys | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         channel.spec.require_flat()
@@ -79,37 +84,48 @@ class Proxy:
         self._on_the_way: OnTheWay[Parts] = OnTheWay()
         self._on_the_way_back: OnTheWay[Parts] = OnTheWay()
         self._nak_after_s = 0.0
-        self._front = make_socket(context, zmq.ROUTER, "emu")
+        self._upstream = upstream
+        self._front = Front(context, "emu", listen, keys)
         self._back = make_socket(context, zmq.DEALER, "emu")
+        self._monitor = Monitor(self._back)
         try:
-            self.address = bind(self._front, listen)
+            if keys is not None:
+                secure_client(self._back, keys, upstream)
             connect(self._back, upstream, "--upstream")
         except BaseException:
             self.close()
             raise
+        self.address = self._front.address
         self.poller = zmq.Poller()
-        self.poller.register(self._front, zmq.POLLIN)
-        self.poller.register(self._back, zmq.POLLIN)
+        self._front.watch(self.poller)
+        for socket in (self._back, self._monitor.socket):
+            self.poller.register(socket, zmq.POLLIN)
 
     def step(self, timeout_ms: int = _IDLE_MS) -> None:
-        """Wait for something to do, at most `timeout_ms`, and do it."""
+        """Wait for something to do, at most `timeout_ms`, and do it. Raises PeerRejected if the receiver refuses us."""
         for way in (self._on_the_way, self._on_the_way_back):
             wait_s = way.wait_s(self._clock())
             if wait_s is not None:
                 timeout_ms = min(timeout_ms, int(wait_s * 1e3 + 0.999))
         ready = {socket for socket, _ in self.poller.poll(timeout_ms)}
-        if self._front in ready:
-            self._drain(self._front, self._forward)
+        self._front.serve(ready)
+        if self._monitor.socket in ready:
+            self._monitor.drain()
+            if self._monitor.refusal:
+                raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._monitor.refusal}")
+        if self._front.socket in ready:
+            self._drain(self._front.socket, self._forward)
         if self._back in ready:
             self._drain(self._back, self._return)
         for parts in self._on_the_way.due(self._clock()):
             self._send(self._back, parts, "passed", "upstream_away")
         for parts in self._on_the_way_back.due(self._clock()):
-            self._send(self._front, parts, "returned", "transmitter_away")
+            self._send(self._front.socket, parts, "returned", "transmitter_away")
 
     def close(self) -> None:
         """Close both sockets."""
-        self._front.close(0)
+        self._front.close()
+        self._monitor.close()
         self._back.close(0)
 
     def _drain(self, socket: "zmq.Socket[bytes]", handle: Callable[[Parts], None]) -> None:
@@ -139,7 +155,7 @@ class Proxy:
         if delay_s:
             self._on_the_way_back.put(parts, self._clock() + delay_s)
         else:
-            self._send(self._front, parts, "returned", "transmitter_away")
+            self._send(self._front.socket, parts, "returned", "transmitter_away")
 
     def _forward(self, parts: Parts) -> None:
         try:
@@ -223,7 +239,7 @@ class Proxy:
             return
         self._nak_after_s = now_s + _NAK_INTERVAL_S
         nak = encode(Nak(head.session, head.seq, head.round, NakCode.BAD_SYMBOLS))
-        self._send(self._front, [*envelope, *nak], "nak", "transmitter_away")
+        self._send(self._front.socket, [*envelope, *nak], "nak", "transmitter_away")
 
     def _send(self, socket: "zmq.Socket[bytes]", parts: Parts, sent: str, away: str) -> None:
         try:

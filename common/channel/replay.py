@@ -18,6 +18,8 @@ from common.channel.stream import Symbols
 from common.errors import ConfigError, LinkDown, PeerRejected, ProtocolError
 from common.protocol.frames import MAGIC, decode, encode
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Kind, Message, Nak, Reject, Result
+from common.transport.curve import secure_client
+from common.transport.keystore import Keys
 from common.transport.sockets import connect, make_socket
 
 
@@ -62,11 +64,19 @@ class Recording:
 class Player:
     """Speaks to the receiver at `upstream` as the recorded transmitters did."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", upstream: str, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        upstream: str,
+        keys: Keys | None = None,
+        timeout_s: float = 10.0,
+    ) -> None:
         self._upstream = upstream
         self._timeout_ms = int(timeout_s * 1e3)
         self._socket = make_socket(context, zmq.DEALER, "tx")
         self._socket.sndtimeo = self._timeout_ms
+        if keys is not None:
+            secure_client(self._socket, keys, upstream)
         connect(self._socket, upstream, "--upstream")
 
     def play(self, recording: Recording) -> Iterator[Result]:

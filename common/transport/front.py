@@ -1,10 +1,14 @@
 """The bound ROUTER of a process, with who may come in. Knows nothing about messages.
 
 It can be opened anew, which cuts every connection: ROUTER has no way to cut one. Honest peers are back within a quarter
-of a second, and their sessions go on. It does so when a key that was let in is no longer trusted.
+of a second, and their sessions go on. It does so when a key that was let in is no longer trusted, and when the memory
+of the process has grown by MEMORY_STEP: ZeroMQ bounds frames, and how many messages wait, but a message may have any
+number of frames, and those of an unfinished one are seen by nobody.
 """
 
 import logging
+import math
+import os
 import time
 from collections.abc import Callable, Collection
 
@@ -14,11 +18,23 @@ from common.errors import ConfigError
 from common.transport.curve import Doorman, secure_server
 from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
-from common.transport.sockets import MAX_FRAME_BYTES, Role, bind, make_socket
+from common.transport.sockets import MAX_FRAME_BYTES, Role, bind, host_of, is_loopback, make_socket
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5
+WARN_EVERY_S = 60.0
 REOPEN_S = 2.0
+WEIGH_EVERY_S = 0.1
+MEMORY_STEP = 256 << 20
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds; 0 on systems other than Linux, where it cannot be watched."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 class Front:
@@ -41,7 +57,9 @@ class Front:
         self._context, self._role, self._keys = context, role, keys
         self._flag, self._max_frame, self._clock = flag, max_frame, clock
         self._poller: zmq.Poller | None = None
-        self._looked_s = clock()
+        self._looked_s = self._weighed_s = clock()
+        self._warned_s = -math.inf
+        self._floor = resident_bytes()
         self._doorman = Doorman(context, keys, clock) if keys else None
         try:
             self.socket = self._open(address)
@@ -58,10 +76,12 @@ class Front:
         self._register()
 
     def serve(self, ready: Collection[object]) -> None:
-        """Look after handshakes and keys; `ready`: what `poll` found readable. Call after every poll."""
+        """Look after handshakes, keys and memory; `ready`: what `poll` found readable. Call after every poll."""
         if self._monitor.socket in ready:
             self._monitor.drain()
+        self._weigh()
         if self._doorman is None:
+            self._warn()
             return
         if self._doorman.socket in ready:
             self._doorman.serve()
@@ -93,6 +113,24 @@ class Front:
         self._close_socket(linger)
         if self._doorman:
             self._doorman.close()
+
+    def _weigh(self) -> None:
+        """Let go of everything that strangers have made us keep, before it is too much."""
+        if self._clock() - self._weighed_s < WEIGH_EVERY_S:
+            return
+        self._weighed_s, now = self._clock(), resident_bytes()
+        self._floor = min(self._floor, now)
+        if now - self._floor > MEMORY_STEP:
+            logger.warning("memory_flooded", extra={"grown_mb": (now - self._floor) >> 20, "address": self.address})
+            self._floor = now
+            self.reopen()
+
+    def _warn(self) -> None:
+        """Say again and again that other hosts can reach a port that nothing protects."""
+        host = host_of(self.address)
+        if host and not is_loopback(host) and self._clock() - self._warned_s >= WARN_EVERY_S:
+            self._warned_s = self._clock()
+            logger.warning("open_without_encryption", extra={"address": self.address})
 
     def _open(self, address: str) -> "zmq.Socket[bytes]":
         socket = make_socket(self._context, zmq.ROUTER, self._role)

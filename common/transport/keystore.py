@@ -53,6 +53,15 @@ def find_keys(folder: str | Path | None, insecure: bool = False) -> "Keys | None
     return Keys(Path(folder) if folder is not None else default_folder())
 
 
+def tell_access(keys: "Keys | None", insecure: bool) -> str:
+    """Who can reach a bare port, in a line for people."""
+    if keys is not None:
+        return f"encrypted; lets in {keys.own.name} and the {len(keys.trusted)} keys trusted in {keys.folder}"
+    if insecure:
+        return "anybody can reach it, without encryption (--insecure)"
+    return f"only this host can reach it; to let others in make keys with `{TOOL}`, or say --insecure"
+
+
 class Keys:
     """The keys in a folder. `trusted`: name -> public key, as of the last `refresh`. For one thread."""
 
