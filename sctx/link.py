@@ -137,7 +137,8 @@ class Link:
             self._take(self.session.tick(time.monotonic_ns()))
             outbox = list(self._outbox)
             self._outbox.clear()
-            self._changed.notify_all()
+            if self._events or self._over:  # whoever waits is not woken to find nothing
+                self._changed.notify_all()
         for message in outbox:
             self._send(socket, message)
 

@@ -1,12 +1,21 @@
 """The transmitter's thread tells what went wrong instead of leaving its owner to wait."""
 
+import threading
+import time
+
 import pytest
+import zmq
 
 from common.errors import ConfigError
-from sctx.actions import Failed, Terms
+from common.protocol.frames import decode, encode
+from common.protocol.messages import Result, Status
+from scrx.session import Reply, SessionTable, Work
+from scrx.session import Terms as RxTerms
+from sctx.actions import Answered, Failed, Frame, Terms, Up
 from sctx.link import Link
 
 TERMS = Terms(bytes(16), bytes(32), "test", slot=128, live=False, deadline_ms=1000, give_up_s=60.0)
+RX_TERMS = RxTerms(bytes(32), 128, {(0, 0): 8}, 128, ())
 
 
 @pytest.mark.parametrize("peer", ["tcp://two words:5555", "tcp://http://emu:5555", "tcp://*:5555", "ipc://"])
@@ -27,3 +36,37 @@ def test_a_failure_of_the_thread_is_an_event(monkeypatch: pytest.MonkeyPatch) ->
     link.close()
     assert isinstance(event, Failed)
     assert "out of order" in str(event.error)
+
+
+def test_an_answer_wakes_its_owner_once(context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    receiver = context.socket(zmq.ROUTER)
+    receiver.bind("tcp://127.0.0.1:0")
+
+    def serve() -> None:
+        table, answered = SessionTable(RX_TERMS), 0
+        while answered < 50:
+            *route, prefix, header, payload = receiver.recv_multipart()
+            actions = table.on_message(decode([prefix, header, payload]), tuple(route), 0)
+            for work in [action for action in actions if isinstance(action, Work)]:
+                answered += 1
+                result = Result(bytes(16), work.data.seq, 0, Status.OK, *5 * (None,), 0, 1.0, 0, 0, 2, {})
+                actions += table.on_result(result)
+            for reply in [action for action in actions if isinstance(action, Reply)]:
+                receiver.send_multipart([*reply.route, *encode(reply.message)])
+        receiver.close(200)
+
+    serving = threading.Thread(target=serve)
+    serving.start()
+    link = Link(receiver.getsockopt_string(zmq.LAST_ENDPOINT), TERMS)
+    woken: list[object] = []
+    while not isinstance(link.wait_event(30), Up):
+        pass
+    for seq in range(50):
+        link.submit(Frame(seq, 0, 0, 128 * seq, 0, 0, time.monotonic_ns(), bytes(8 * 8)))
+        while True:
+            woken.append(link.wait_event(30))
+            if isinstance(woken[-1], Answered):
+                break
+    serving.join(30)
+    link.close()
+    assert len(woken) <= 55  # one per answer; waking it on every turn of the I/O thread made it 100
