@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.semlink-installed
 
-.PHONY: help install demo test lint types check statistics bench evaluate clean
+.PHONY: help install demo test lint types check statistics bench soak evaluate clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -40,6 +40,9 @@ statistics: install  ## the long tests: the channel's full statistics, a million
 
 bench: install  ## measured tables: channel speed, link latency
 	@$(PY) -m pytest -q -s -m bench tests/bench
+
+soak: install  ## the three commands under random faults: make soak SECONDS=600 SEED=1
+	@$(PY) -m training.soak --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
 
 evaluate: install  ## accuracy against SNR for the shipped digits pair
 	@$(PY) -m training.evaluate --pair digits --dataset digits --json build/evaluate/digits.json

@@ -1,0 +1,64 @@
+"""A short soak over the real processes, and that the soak sees what it is there to see."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from training.processes import Command
+from training.soak import DEADLINE_MS, Memory, Run, verdict
+
+FINE: dict[str, Any] = {"answered": 3, "lost": 0, "expired": 0, "skipped": 0}
+
+
+def run(live: bool, latency_ms: dict[int, float], count: int = 3, **changes: Any) -> Run:
+    command = Command.__new__(Command)  # nothing was started
+    found = Run(command, live, count, latency_ms=latency_ms, summary={**FINE, "answered": len(latency_ms)}, code=0)
+    for name, value in changes.items():
+        setattr(found, name, value)
+    return found
+
+
+ALL = {0: 5.0, 1: 5.0, 2: 5.0}
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (run(False, ALL), ""),
+        (run(True, ALL), ""),
+        (run(False, {0: 1.0, 2: 1.0}), "finite: 1 of 3 images lost"),
+        (run(True, {0: 1.0}), "live: 2 of 3 images lost"),
+        (run(True, {0: 1.0}, summary={**FINE, "answered": 1, "skipped": 1, "expired": 1}), ""),
+        (run(False, {0: 1.0}, summary={**FINE, "answered": 1, "expired": 2}), "finite: 2 of 3"),
+        (run(False, ALL, twice=1), "finite: 1 images counted twice"),
+        (run(True, {**ALL, 1: DEADLINE_MS + 1.0}), "live: 1 answers shown past their deadline"),
+        (run(False, {**ALL, 1: DEADLINE_MS + 1.0}), ""),  # a finite source waits
+        (run(False, {0: 1.0}, killed=True, summary=None, code=-9), ""),
+        (run(False, {0: 1.0}, killed=True, summary=None, code=-9, twice=2), "finite: 2 images counted twice"),
+    ],
+)
+def test_the_verdict_names_what_went_wrong(found: Run, words: str) -> None:
+    told = verdict([found], [])
+    assert [words in line for line in told] == ([True] if words else [])
+
+
+@pytest.mark.parametrize(("mb_per_s", "grows"), [(0.0, False), (1.0, True), (-1.0, False)])
+def test_memory_that_grows_is_named(mb_per_s: float, grows: bool) -> None:
+    at = [0.5 * k for k in range(200)]
+    memory = Memory("scrx", at, [100.0 + mb_per_s * t for t in at])
+    assert bool(verdict([], [memory])) == grows
+    assert not verdict([], [Memory("scrx", at[:20], memory.mb[:20])])  # too short to say
+
+
+@pytest.mark.timeout(300)
+def test_a_short_soak_over_the_real_processes_breaks_no_promise() -> None:
+    words = ["-m", "training.soak", "--seconds", "8", "--seed", "3", "--pause", "0.6", "--fps", "20"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["wrong"] == []
+    assert sum(told["faults"].values()) >= 3
+    assert told["finite"]["images"] == told["finite"]["answered"] > 0
