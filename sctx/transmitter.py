@@ -142,8 +142,8 @@ class Transmitter:
             window=255 if window is None else window,
             tasks=tasks,
         )
-        self.link = Link(address, terms, found)
         self._genie = None if genie_from is None else Genie(genie_from)
+        self.link = Link(address, terms, found)
 
     def __enter__(self) -> "Transmitter":
         return self
