@@ -88,6 +88,27 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """Temperatures by which logits are divided before the softmax, fitted on validation data.
+
+    temperature: [K][len(edges_db) + 1], by rate and by the mean SNR of the received symbols; edges_db: dB, ascending.
+    """
+
+    edges_db: tuple[float, ...]
+    temperature: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.edges_db) + 1 for row in self.temperature):
+            raise ModelError(
+                f"each row of the calibration needs {len(self.edges_db) + 1} temperatures, one per SNR bin"
+            )
+        if sorted(self.edges_db) != list(self.edges_db):
+            raise ModelError(f"the SNR bins of the calibration must ascend: {self.edges_db}")
+        if not all(0.01 <= value <= 100.0 for row in self.temperature for value in row):
+            raise ModelError("a temperature of the calibration is outside 0.01 to 100")
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything that both ends must know about a pair. `id` is the SHA-256 of the canonical manifest bytes."""
 
@@ -105,6 +126,8 @@ class Manifest:
     accuracy: Accuracy
     provenance: Mapping[str, str]
     sha256: Mapping[str, str]
+    calibration: Calibration | None = None
+    """None: none was fitted, confidence is the softmax of the logits as they are."""
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -114,6 +137,9 @@ class Manifest:
             raise ModelError(f"the accuracy table has {have} rates, not {need}")
         if set(self.sha256) != {"encoder", "decoder"}:
             raise ModelError("the manifest must hold the SHA-256 of encoder and decoder")
+        if self.calibration and len(self.calibration.temperature) != len(self.layout.increments):
+            have, need = len(self.calibration.temperature), len(self.layout.increments)
+            raise ModelError(f"the calibration has {have} rates, not {need}")
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
@@ -171,7 +197,8 @@ def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
 def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decoder: bytes) -> Manifest:
     """Write a pair so that a crash leaves the old one, the new one or none, but no mixture: the manifest comes last.
 
-    document: the fields of `Manifest` but `path`, `id` and `sha256`; encoder, decoder: safetensors bytes.
+    document: the fields of `Manifest` but `path`, `id` and `sha256`, and `calibration` if there is one; both halves:
+    safetensors bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     halves = {"encoder": encoder, "decoder": decoder}
@@ -201,10 +228,11 @@ def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
     known = {field.name for field in fields(Manifest)} - {"path", "id"}
-    if set(document) != known:
-        raise ModelError(f"fields missing or unknown: {', '.join(sorted(set(document) ^ known))}")
+    if wrong := (set(document) ^ known) - {"calibration"}:
+        raise ModelError(f"fields missing or unknown: {', '.join(sorted(wrong))}")
     table = document["accuracy"]
     image = document["preprocess"]
+    fitted = document.get("calibration")
     return Manifest(
         name=str(document["name"]),
         path=folder,
@@ -220,4 +248,5 @@ def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
         accuracy=Accuracy(tuple(table["snr_db"]), tuple(map(tuple, table["acc"])), float(table["clean"])),
         provenance=dict(document["provenance"]),
         sha256=dict(document["sha256"]),
+        calibration=fitted and Calibration(tuple(fitted["edges_db"]), tuple(map(tuple, fitted["temperature"]))),
     )

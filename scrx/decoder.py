@@ -58,6 +58,7 @@ class Answerer:
     def __init__(self, manifest: Manifest, device: torch.device | str = "cpu") -> None:
         self._labels, self._device = manifest.labels, torch.device(device)
         self._decoder = load_decoder(manifest, device)
+        self._rates, self._calibration = manifest.layout.rates, manifest.calibration
 
     def answer(
         self, symbols: NDArray[np.complex64], gamma: NDArray[np.float32], tasks: Sequence[Sequence[str]]
@@ -69,25 +70,50 @@ class Answerer:
         wanted = tuple(dict.fromkeys(task for names in tasks for task in names))
         rows = decode(
             self._decoder, torch.from_numpy(symbols).to(self._device), torch.from_numpy(gamma).to(self._device),
-            self._labels, wanted,
+            self._labels, wanted, temperature=torch.from_numpy(self._temperature(gamma)).to(self._device),
         )  # fmt: skip
         return [{name: row[name] for name in names} for row, names in zip(rows, tasks, strict=True)]
+
+    def _temperature(self, gamma: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [B]: by the shortest rate that holds all that was received, and its SNR; 1 without calibration."""
+        if self._calibration is None:
+            return np.ones(len(gamma), np.float32)
+        received = gamma.shape[1] - np.argmax(gamma[:, ::-1] > 0.0, axis=1)
+        table = np.array(self._calibration.temperature, np.float32)
+        chosen: NDArray[np.float32] = table[
+            np.searchsorted(self._rates, received), snr_bins(gamma, self._calibration.edges_db)
+        ]
+        return chosen
+
+
+def snr_bins(gamma: NDArray[np.float32], edges_db: Sequence[float]) -> NDArray[np.int64]:
+    """gamma: float32 [B, S], linear, 0 where nothing was received -> bin of the mean over the received, int64 [B]."""
+    mean = gamma.sum(1) / np.maximum((gamma > 0.0).sum(1), 1)
+    return np.digitize(10.0 * np.log10(np.maximum(mean, 1e-9)), np.asarray(edges_db))
 
 
 @torch.inference_mode()
 def decode(
-    decoder: Decoder, symbols: Tensor, gamma: Tensor, labels: Sequence[str], tasks: Sequence[str], top: int = 1
+    decoder: Decoder,
+    symbols: Tensor,
+    gamma: Tensor,
+    labels: Sequence[str],
+    tasks: Sequence[str],
+    top: int = 1,
+    temperature: Tensor | float = 1.0,
 ) -> list[Outputs]:
     """Answer every task for a batch: one {task: answer} per row.
 
-    symbols: complex64 [B, S]; gamma: float32 [B, S], linear. `classify` gives {"index", "label", "confidence"} (softmax
-    probability) and, for top > 1, "top": [[index, probability], ...]; `embedding` gives {"vector": [E floats]}.
+    symbols: complex64 [B, S]; gamma: float32 [B, S], linear; temperature: of the softmax, float [B] or one for all.
+    `classify` gives {"index", "label", "confidence"} (softmax probability) and, for top > 1,
+    "top": [[index, probability], ...]; `embedding` gives {"vector": [E floats]}.
     """
     embedding, logits = decoder(symbols, gamma)
+    divisor = torch.as_tensor(temperature, device=symbols.device).reshape(-1, 1)
     answers: list[Outputs] = [{} for _ in range(len(embedding))]
     for task in tasks:
         if task == CLASSIFY:
-            rows = classify(logits[CLASSIFY], labels, top)
+            rows = classify(logits[CLASSIFY] / divisor, labels, top)
         elif task == EMBEDDING:
             rows = [{"vector": row} for row in embedding.tolist()]
         else:

@@ -18,7 +18,7 @@ from common import __version__
 from common.cli import begin, invoke, shared_options
 from common.data import ImageSet, load_images, permutation
 from common.errors import ConfigError, DataError
-from common.manifest import SHIPPED, Accuracy, Manifest, Preprocess, write_pair
+from common.manifest import SHIPPED, Accuracy, Calibration, Manifest, Preprocess, write_pair
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +98,7 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
 
     from common.nn.device import pick_device
     from training.loop import Run, fit, process
-    from training.measure import measure, transmitter_cost
+    from training.measure import calibrate, measure, transmitter_cost
     from training.objective import Distillation, Objective
     from training.student import Shapes, Student
 
@@ -121,10 +121,11 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
         return None
     task.objective.load_state_dict(fitted.weights)
     accuracy = measure(student.to(device), validation, preprocess, request.seed)
+    fitted_confidence = calibrate(student, validation, preprocess, request.seed)
     parameters, macs = transmitter_cost(student, preprocess)
     cost = f"{parameters:,} parameters, {macs / 1e6:.1f} MMAC"
     notes = {**provenance(recipe, request, source), "transmitter": cost}
-    manifest = write(recipe, request, train, preprocess, student, accuracy, notes)
+    manifest = write(recipe, request, train, preprocess, student, accuracy, fitted_confidence, notes)
     report(manifest, fitted, console)
     figure(manifest, request.run / "accuracy.png")
     return manifest
@@ -223,7 +224,7 @@ def provenance(recipe: "Recipe", request: Request, source: str) -> Mapping[str, 
 
 def write(
     recipe: "Recipe", request: Request, train: ImageSet, preprocess: Preprocess, student: "Student",
-    accuracy: Accuracy, notes: Mapping[str, str],
+    accuracy: Accuracy, calibration: Calibration, notes: Mapping[str, str],
 ) -> Manifest:  # fmt: skip
     """Both halves as safetensors, then the manifest."""
     from safetensors.torch import save
@@ -235,7 +236,8 @@ def write(
     document: dict[str, Any] = {
         "name": recipe.name, "layout": asdict(recipe.layout), "order": recipe.order, "preprocess": asdict(preprocess),
         "dataset": train.name, "labels": train.classes, "tasks": TASKS, "encoder": asdict(recipe.encoder),
-        "decoder": asdict(recipe.decoder), "accuracy": asdict(accuracy), "provenance": notes,
+        "decoder": asdict(recipe.decoder), "accuracy": asdict(accuracy), "calibration": asdict(calibration),
+        "provenance": notes,
     }  # fmt: skip
     return write_pair(request.out, document, save(weights), save(decoder))
 

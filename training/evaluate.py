@@ -176,6 +176,14 @@ def decide(
     chain: "TransmitChain", decoder: "Decoder", features: "torch.Tensor", setting: Setting, stream: int
 ) -> NDArray[np.int64]:
     """Class decisions, int64 [N], of features sent as frames 0..N-1 of a stream on the air clock."""
+    logits, _ = answer(chain, decoder, features, setting, stream)
+    return logits.argmax(-1)
+
+
+def answer(
+    chain: "TransmitChain", decoder: "Decoder", features: "torch.Tensor", setting: Setting, stream: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits, float [N, C], and gamma, float [N, S], of features sent as frames 0..N-1 of a stream on the air clock."""
     import torch
 
     layout = chain.manifest.layout
@@ -187,8 +195,7 @@ def decide(
     equalised[:, span], gamma[:, span] = _through(chain, sent, rate, setting, stream)
     with torch.inference_mode():
         _, logits = decoder(torch.from_numpy(equalised).to(chain.device), torch.from_numpy(gamma).to(chain.device))
-    decisions: NDArray[np.int64] = logits["classify"].argmax(-1).cpu().numpy()
-    return decisions
+    return logits["classify"].cpu().numpy(), gamma
 
 
 def _through(

@@ -1,4 +1,4 @@
-"""Accuracy of a student at fixed SNR, for the table in the manifest; on validation data only.
+"""Accuracy of a student at fixed SNR, and its calibration, for the manifest; on validation data only.
 
 Knows nothing about files. `training.evaluate` measures a finished pair through the emulator's channel instead.
 """
@@ -7,17 +7,23 @@ from itertools import accumulate
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.data import ImageSet
-from common.manifest import Accuracy, Preprocess
+from common.manifest import Accuracy, Calibration, Preprocess
+from scrx.decoder import snr_bins
 from sctx.pipeline import normalise
-from training.channel import Conditions, draw
+from training.channel import Conditions, draw, receive
 from training.student import Student
 
 GRID_DB = tuple(float(snr) for snr in range(-10, 31, 2))
 CLEAN_DB = 60.0
 ROWS = 2048
+TEMPERATURES = tuple(round(2.0 ** (step / 35), 4) for step in range(-70, 71))
+"""1/4 to 4 in steps of 2 %."""
+EDGES_DB, FEW = (0.0, 6.0, 12.0), 200
+"""SNR bins of the calibration, and the answers below which a bin has too few for a temperature of its own."""
 
 
 def transmitter_cost(student: Student, preprocess: Preprocess) -> tuple[int, int]:
@@ -50,21 +56,64 @@ def measure(student: Student, images: ImageSet, preprocess: Preprocess, seed: in
 
     A fixed instantaneous SNR is all that a table needs: under fading the controller averages over it.
     """
-    student.eval()
-    trials = max(2, min(8, 10_000 // len(images)))  # noises per image: the fewer images, the more
-    device = next(student.parameters()).device
-    parts = np.array_split(images.images, -(-len(images) // ROWS))
-    features = torch.cat(
-        [
-            student.encoder(normalise(torch.from_numpy(part).to(device), preprocess.mean, preprocess.std))
-            for part in parts
-        ]
-    )
-    labels = torch.from_numpy(images.labels).to(device)
+    trials = _trials(len(images))
+    features, labels = _features(student, images, preprocess)
     random = torch.Generator().manual_seed(seed)
     columns = [_at(student, features, labels, snr, random, trials) for snr in (*GRID_DB, CLEAN_DB)]
     table = torch.stack(columns[:-1], 1).tolist()
     return Accuracy(GRID_DB, tuple(_monotone(row) for row in table), round(float(columns[-1][-1]), 5))
+
+
+@torch.no_grad()
+def calibrate(student: Student, images: ImageSet, preprocess: Preprocess, seed: int) -> Calibration:
+    """Temperature T of each rate and SNR bin that makes the NLL of softmax(logits / T) least (Guo et al. 2017), to 2 %.
+
+    Under the channels of training: AWGN and Rayleigh, every SNR of the range, reports aged and missing. A bin with few
+    answers takes the temperature of its whole rate.
+    """
+    layout = student.shapes.layout
+    features, labels = _features(student, images, preprocess)
+    random = torch.Generator().manual_seed(seed)
+    loss = np.zeros((len(layout.increments), len(EDGES_DB) + 1, len(TEMPERATURES)))
+    seen = np.zeros(loss.shape[:2])
+    for _ in range(2 * _trials(len(labels))):
+        for rows in torch.arange(len(labels), device=labels.device).split(ROWS):
+            drawn = draw(len(rows), layout, Conditions(), random).to(labels.device)
+            logits, _ = student.from_features(features[rows], drawn)
+            _, gamma = receive(
+                torch.zeros(len(rows), layout.max_symbols, dtype=torch.complex64).to(labels.device), drawn, layout
+            )
+            losses = np.stack([_nll(logits, labels[rows], temperature) for temperature in TEMPERATURES], -1)
+            for rate, symbols in enumerate(layout.rates):
+                bins = snr_bins(gamma[:, :symbols].cpu().numpy(), EDGES_DB)
+                np.add.at(loss[rate], bins, losses[rate])
+                np.add.at(seen[rate], bins, 1)
+    pooled = np.broadcast_to(loss.sum(1, keepdims=True), loss.shape)
+    best = np.where((seen < FEW)[..., None], pooled, loss).argmin(-1)
+    return Calibration(EDGES_DB, tuple(tuple(TEMPERATURES[one] for one in row) for row in best.tolist()))
+
+
+def _nll(logits: Tensor, labels: Tensor, temperature: float) -> NDArray[np.float64]:
+    """-log p of the true class: logits float [K, B, C], labels int64 [B] -> float [K, B]."""
+    log_p = (logits / temperature).log_softmax(-1)
+    right: NDArray[np.float64] = -log_p[:, torch.arange(len(labels)), labels].cpu().numpy()
+    return right
+
+
+def _trials(images: int) -> int:
+    """Channels per image: the fewer images, the more."""
+    return max(2, min(8, 10_000 // images))
+
+
+def _features(student: Student, images: ImageSet, preprocess: Preprocess) -> tuple[Tensor, Tensor]:
+    """Features float [N, 2 S] and labels int64 [N] on the student's device."""
+    student.eval()
+    device = next(student.parameters()).device
+    parts = np.array_split(images.images, -(-len(images) // ROWS))
+    features = [
+        student.encoder(normalise(torch.from_numpy(part).to(device), preprocess.mean, preprocess.std)) for part in parts
+    ]
+    return torch.cat(features), torch.from_numpy(images.labels).to(device)
 
 
 def _at(
