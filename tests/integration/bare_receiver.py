@@ -16,11 +16,13 @@ from scrx.receiver import Receiver
 
 def main() -> None:
     port, ms, most = [*sys.argv[1:], *("0", "32")[len(sys.argv) - 2 :]]
-    stop, batches = StopFlag(), []
+    stop = StopFlag()
+    batches: list[tuple[float, float]] = []
 
     def answer(symbols: Any, gamma: Any, tasks: Sequence[Sequence[str]]) -> list[Any]:
-        batches.append(len(tasks))
+        begun = time.monotonic()
         time.sleep(float(ms) / 1e3)
+        batches.append((begun, time.monotonic()))
         return [{"classify": {"index": 0, "label": "0", "confidence": 1.0}} for _ in tasks]
 
     with Receiver(port, "digits", insecure=":" in port, decoder=answer, max_batch=int(most)) as rx:
@@ -28,7 +30,10 @@ def main() -> None:
         while not stop:
             time.sleep(0.02)
     assert "torch" not in sys.modules
-    print(json.dumps({"answered": rx.answered, "expired": rx.expired, "batches": len(batches)}))
+    took = sorted(end - begin for begin, end in batches) or [0.0]
+    told = {"answered": rx.answered, "expired": rx.expired, "failed": rx.failed, "batches": len(batches)}
+    told |= {"busy_s": sum(took), "span_s": batches[-1][1] - batches[0][0] if batches else 0.0}
+    print(json.dumps({**told, "batch_p99_ms": 1e3 * took[int(0.99 * (len(took) - 1))]}))
 
 
 main()
