@@ -21,6 +21,7 @@ class Metrics:
         kept = path.read_text().splitlines(keepends=True)[:done] if done and path.is_file() else []
         self._file = path.open("w")
         self._file.writelines(kept)
+        self._file.flush()
         self._board: Any = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
