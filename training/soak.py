@@ -23,7 +23,8 @@ import click
 import numpy as np
 
 from common.channel.control import ask
-from training.processes import Command, start_emulator, start_receiver
+from common.errors import SemlinkError
+from training.processes import START_S, Command, start_emulator, start_receiver
 from training.relay import Relay
 
 DEADLINE_MS = 500
@@ -109,6 +110,14 @@ class Soak:
             listed.append((f"stop {name}", lambda random, name=name: self._stop(name, random.uniform(0.1, 2.0))))  # type: ignore[misc]
         return listed
 
+    def wait_for_answers(self, timeout_s: float) -> None:
+        """Until both transmitters have had their first answer: no fault is counted before the link stands."""
+        until = time.monotonic() + timeout_s
+        while not all(run.last_s for run in self.runs):
+            if time.monotonic() > until:
+                raise SemlinkError(f"no answers within {timeout_s:g} s of the start")
+            time.sleep(0.05)
+
     def finish(self, timeout_s: float) -> None:
         """No more faults: wait until both transmitters have an outcome for every image."""
         for run in self.runs:
@@ -148,10 +157,9 @@ class Soak:
     def _recover(self, name: str) -> None:
         """How long after the process was ready again the next answer came; nothing else happens meanwhile."""
         ready, finite = time.monotonic(), self._run_of("sctx")
-        began = finite.last_s > 0
         while finite.last_s < ready and finite.command.process.poll() is None and time.monotonic() - ready < 30:
             time.sleep(0.01)
-        if began and finite.last_s >= ready:
+        if finite.last_s >= ready:
             self.recovery_s[name].append(finite.last_s - ready)
 
     def _stop(self, name: str, for_s: float) -> None:
@@ -255,6 +263,7 @@ def command(seconds: float, seed: int, fps: float, pause: float, workers: int) -
     random, happened = np.random.default_rng(seed), Counter[str]()
     with ExitStack() as running:
         soak = Soak(running, seconds, fps, ("--workers", str(workers)))
+        soak.wait_for_answers(START_S)
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             time.sleep(min(random.exponential(pause), left))

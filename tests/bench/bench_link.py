@@ -1,0 +1,178 @@
+"""Round trips of 8 KB through three processes: ours beside bare pyzmq in one run, and where each microsecond goes.
+
+The model computes nothing here: what is measured is the link with its receiver's estimator and equaliser. Absolute
+figures depend on the machine and are printed; asserted are the ratio of the medians and counts.
+"""
+
+import json
+import socket
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+
+from common.phy.layout import pilot_sequence
+from common.protocol.messages import Data, Message
+from sctx.actions import Answered, Frame, Terms, Up
+from sctx.link import Link
+from tests.bench.link_parts import SYMBOLS, manifest_8kb
+from tests.integration.fleet import Fleet
+from training.processes import Command, start_emulator
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
+
+PARTS = str(Path(__file__).with_name("link_parts.py"))
+BARE = str(Path(__file__).parents[1] / "integration" / "bare_receiver.py")
+ROUNDS, FRAMES = 5, 400
+Tell = Callable[[str], None]
+Times = dict[int, dict[str, int]]
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
+    def say(text: str) -> None:
+        with capsys.disabled():
+            print(text)
+
+    return say
+
+
+@pytest.fixture
+def running() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def switches(pid: int | str) -> int:
+    """How often a process's threads gave up the processor to wait for something."""
+    found = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for line in (task / "status").read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches"):
+                found += int(line.split()[1])
+    return found
+
+
+class Floor:
+    """DEALER - ROUTER|DEALER - ROUTER in bare pyzmq, with the parts and sizes of a frame."""
+
+    def __init__(self, running: ExitStack) -> None:
+        ports = free_port(), free_port()
+        commands = [Command("python", PARTS, "echo", ports[1]), Command("python", PARTS, "hop", *ports)]
+        for command in commands:
+            running.callback(command.kill)
+        self.processes = [command.process.pid for command in commands]
+        context = zmq.Context()
+        running.callback(context.destroy, linger=0)
+        self._socket = context.socket(zmq.DEALER)
+        self._socket.connect(f"tcp://127.0.0.1:{ports[0]}")
+        self._parts = [bytes(4), bytes(56), bytes(8 * SYMBOLS)]
+        self._socket.send_multipart(self._parts)
+        assert self._socket.poll(60_000)
+        self._socket.recv_multipart()
+
+    def round_trip_ns(self) -> int:
+        began = time.monotonic_ns()
+        self._socket.send_multipart(self._parts)
+        self._socket.recv_multipart()
+        return time.monotonic_ns() - began
+
+
+class Ours(Link):
+    """The transmitter's link to a whole receiver through the emulator, with a note of the time at each hand-over."""
+
+    def __init__(self, running: ExitStack, *channel: str) -> None:
+        self.receiver = Command("python", PARTS, "receive", "0")
+        running.callback(self.receiver.stop)
+        emulator, port = start_emulator(self.receiver.port(), *channel)
+        running.callback(emulator.stop)
+        self.processes = [self.receiver.process.pid, emulator.process.pid]
+        self.times: Times = {}
+        manifest = manifest_8kb()
+        payload = np.exp(1j * np.arange(SYMBOLS - 8)).astype(np.complex64)
+        self._payload = np.concatenate((pilot_sequence(8), payload)).astype("<c8").tobytes()
+        terms = Terms(bytes(16), bytes.fromhex(manifest.id), "bench", SYMBOLS, False, 10_000, 60.0)
+        super().__init__(f"tcp://127.0.0.1:{port}", terms)
+        running.callback(self.close)
+        while not isinstance(self.wait_event(1.0), Up):
+            pass
+
+    def round_trip_ns(self) -> int:
+        seq = len(self.times)
+        times = self.times[seq] = {"submitted": time.monotonic_ns()}
+        self.submit(Frame(seq, 0, 0, SYMBOLS * seq, 0, 4, times["submitted"], self._payload))
+        while not isinstance(answered := self.wait_event(10.0), Answered):
+            pass
+        times["seen"] = time.monotonic_ns()
+        times["read"] = times["submitted"] + answered.latency_ns
+        return times["seen"] - times["submitted"]
+
+    def _send(self, socket: "zmq.Socket[bytes]", message: Message) -> None:
+        super()._send(socket, message)
+        if isinstance(message, Data):
+            self.times[message.seq]["sent"] = time.monotonic_ns()
+
+
+STAGES = (
+    ("transmitter: to its I/O thread, onto the socket", "submitted", "sent"),
+    ("two hops and the emulator, forward", "sent", "arrived"),
+    ("receiver: to its decode thread", "arrived", "taken"),
+    ("receiver: estimate, equalise, (no) decoding", "taken", "decoded"),
+    ("receiver: back to its I/O thread, onto the socket", "decoded", "answered"),
+    ("two hops and the emulator, back", "answered", "read"),
+    ("transmitter: to its owner", "read", "seen"),
+)
+
+
+@pytest.mark.parametrize("channel", ["awgn", "ideal"])
+def test_round_trip_of_8_kb_beside_bare_pyzmq(tell: Tell, running: ExitStack, channel: str) -> None:
+    floor = Floor(running)
+    ours = Ours(running, *(("--snr", "10") if channel == "awgn" else ("--snr", "inf", "--fading", "none")))
+    rounds: dict[str, list[list[float]]] = {"floor": [], "ours": []}
+    counted = {"floor": 0, "ours": 0}
+    for _ in range(ROUNDS):  # interleaved, so that a busy minute of the machine meets both
+        for name, link in (("floor", floor), ("ours", ours)):
+            before = sum(map(switches, [*link.processes, "self"]))
+            rounds[name].append([link.round_trip_ns() / 1e3 for _ in range(FRAMES)])
+            counted[name] += sum(map(switches, [*link.processes, "self"])) - before
+    ours.receiver.process.terminate()
+    told = json.loads(next(ours.receiver.lines()))
+    times = [{**at, **told[str(seq)]} for seq, at in ours.times.items()]
+    tell(f"\n8 KB, {channel}, {ROUNDS} x {FRAMES} round trips, microseconds")
+    p50 = {}
+    for name, found in rounds.items():
+        p50[name] = statistics.median(float(np.percentile(part, 50)) for part in found)
+        p99 = statistics.median(float(np.percentile(part, 99)) for part in found)
+        per_frame = counted[name] / ROUNDS / FRAMES
+        tell(f"  {name:6s} p50 {p50[name]:8.1f}  p99 {p99:8.1f}  thread switches per round trip {per_frame:6.1f}")
+    for what, begin, end in STAGES:
+        spent = [(at[end] - at[begin]) / 1e3 for at in times]
+        tell(f"    {what:52s} p50 {np.percentile(spent, 50):8.1f}  p99 {np.percentile(spent, 99):8.1f}")
+    ratio = p50["ours"] / p50["floor"]
+    tell(f"  ratio of the medians {ratio:.2f} (target L1: at most 1.5)")
+    assert ratio <= 1.5
+
+
+def test_sixty_four_transmitters_at_thirty_frames_per_second(tell: Tell, running: ExitStack) -> None:
+    receiver = Command("python", BARE, "0", "0")
+    running.callback(receiver.stop)
+    with Fleet(f"127.0.0.1:{receiver.port()}", 64) as fleet:
+        assert fleet.connect() == 64
+        fleet.run(30, fps=30)
+        for member in fleet.members:
+            member.latency_ns.clear()
+        fleet.run(300, fps=30)
+        found = fleet.summary()
+    tell(f"\n64 transmitters x 30 fps, 10 s, no model: {json.dumps(found)} (target L4: p99 at most 5 ms, 0 lost)")
+    assert found["counts"]["answered"] == 64 * 330
