@@ -29,7 +29,7 @@ from scrx.worker import pack_batch, pool_socket
 
 logger = logging.getLogger(__name__)
 TICK_MS = 50
-START_S = 60.0
+START_S = 120.0
 TRIES = 2
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 8.0
 

@@ -17,7 +17,7 @@ from typing import Self
 
 from common.errors import SemlinkError
 
-START_S = 60.0
+START_S = 120.0
 STOP_S = 10.0
 
 
