@@ -4,7 +4,7 @@ Knows nothing about sessions, deadlines or models; what goes over the wire is in
 
     submit(batch) --> waiting --> an idle worker --answer--> done(outputs)
                          ^             |
-                         +-- once -----+ died, or silent for `limit_s` (killed);  the second time: done(None)
+                         +-- once -----+ died, or silent for `limit_s` (killed);  the second time, or late: done(None)
 """
 
 import logging
@@ -39,9 +39,10 @@ Done = Callable[[list[Outputs] | None], None]
 
 @dataclass(slots=True)
 class Job:
-    """A batch, who waits for it, and how many workers were given it."""
+    """A batch, until when it is worth trying again, who waits for it, and how many workers were given it."""
 
     batch: SoftBatch
+    until_s: float
     done: Done
     tries: int = 0
 
@@ -103,10 +104,10 @@ class Pool:
         with self._changed:
             self._changed.wait_for(lambda: self._stop or self._idle() > len(self._waiting))
 
-    def submit(self, batch: SoftBatch, done: Done) -> None:
-        """Decode a batch; `done` is called in the pool's thread."""
+    def submit(self, batch: SoftBatch, until_s: float, done: Done) -> None:
+        """Decode a batch, whose answers nobody wants after `until_s` (monotonic); `done` is called in our thread."""
         with self._changed:
-            self._waiting.append(Job(batch, done))
+            self._waiting.append(Job(batch, until_s, done))
         self._waker.wake()
 
     def close(self, drain_s: float) -> None:
@@ -198,7 +199,7 @@ class Pool:
         self.restarts += 1
         if job is None:
             return []
-        if job.tries >= TRIES:
+        if job.tries >= TRIES or now > job.until_s:
             return [(job, None)]
         self.retries += 1
         self._waiting.appendleft(job)

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common.errors import SemlinkError
+from common.errors import ConfigError, SemlinkError
 from common.manifest import Manifest, find_pair
 from common.protocol.messages import Result, Status
 from common.transport.keystore import find_keys
@@ -111,6 +111,8 @@ class Receiver:
         self.stuck = False
         self._demodulator = Demodulator(layout)
         self.pool: Pool | None = None
+        if workers and decoder is not None:
+            raise ConfigError("a receiver has either workers or a decoder of its own")
         if workers:
             self.pool = Pool([_command(self.manifest, device)] * workers, worker_timeout_s, self._publish)
         else:
@@ -186,18 +188,15 @@ class Receiver:
         for session in self._batcher.ended:
             self._demodulator.forget(session)
         started = time.monotonic_ns()
-        expired = [work for work in batch if started > work.expires_ns]
         fresh = [work for work in batch if started <= work.expires_ns]
-        if expired:
-            self.expired += len(expired)
-            self._refuse(expired, Status.EXPIRED, started)
+        self._refuse([work for work in batch if started > work.expires_ns], Status.EXPIRED, started)
         if not fresh:
             self._batcher.finished()
             return
         soft, estimates = self._demodulator.demodulate([_received(work) for work in fresh])
         done = partial(self._finish, fresh, estimates, started)
         if self.pool is not None:
-            self.pool.submit(soft, done)
+            self.pool.submit(soft, max(work.expires_ns for work in fresh) / 1e9, done)
         else:
             done(self._decode(soft.symbols, soft.gamma, soft.tasks))
 
@@ -209,11 +208,12 @@ class Receiver:
         outputs: list[Outputs] | None,
     ) -> None:
         """Send and show a batch's answers. With workers this runs in the pool's thread."""
+        now = time.monotonic_ns()
         if outputs is None:
-            self.failed += len(works)
-            self._refuse(works, Status.FAILED, started)
+            self._refuse([work for work in works if now > work.expires_ns], Status.EXPIRED, started)
+            self._refuse([work for work in works if now <= work.expires_ns], Status.FAILED, started)
         else:
-            took = time.monotonic_ns() - started
+            took = now - started
             results = [
                 answer(work, output, estimate, started - work.arrived_ns, took, self._window)
                 for work, output, estimate in zip(works, outputs, estimates, strict=True)
@@ -225,6 +225,11 @@ class Receiver:
         self._batcher.finished()
 
     def _refuse(self, works: Sequence[Work], status: Status, started: int) -> None:
+        """EXPIRED lets a finite source send the frame again, FAILED does not."""
+        if not works:
+            return
+        self.expired += len(works) if status is Status.EXPIRED else 0
+        self.failed += len(works) if status is Status.FAILED else 0
         self.link.post([no_answer(work, status, started - work.arrived_ns, self._window) for work in works])
 
     def _publish(self, item: ReceivedAnswer | Exception | None) -> None:

@@ -1,5 +1,6 @@
 """Worker processes: fed, watched, replaced. The workers here are small programs without a decoder."""
 
+import math
 import os
 import queue
 import signal
@@ -79,7 +80,7 @@ def test_a_worker_sees_each_batch_bit_for_bit(open_pool: Open) -> None:
     pool, got = open_pool(FINE), Got()
     for rows in (1, 7, 300):
         soft = batch(rows, seed=rows)
-        pool.submit(soft, got.put)
+        pool.submit(soft, math.inf, got.put)
         assert got.get(timeout=60) == expected(soft)
 
 
@@ -88,7 +89,7 @@ def test_the_batch_of_a_worker_that_dies_or_hangs_is_tried_once_more(
     open_pool: Open, trouble: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pool, got = open_pool(trouble, limit_s=2.0), Got()
-    pool.submit(batch(3), got.put)
+    pool.submit(batch(3), math.inf, got.put)
     assert got.get(timeout=60) == expected(batch(3))
     assert (pool.restarts, pool.retries) == (1, 1)
     assert ("ZeroDivisionError" in capfd.readouterr().err) == (trouble == FAILS_ONCE)
@@ -96,10 +97,10 @@ def test_the_batch_of_a_worker_that_dies_or_hangs_is_tried_once_more(
 
 def test_a_batch_that_ends_two_workers_is_given_up_and_the_next_is_answered(open_pool: Open) -> None:
     pool, got = open_pool(DIES_ALWAYS), Got()
-    pool.submit(batch(2), got.put)
+    pool.submit(batch(2), math.inf, got.put)
     assert got.get(timeout=60) is None
     harmless = SoftBatch(np.zeros((1, 6), np.complex64), np.zeros((1, 6), np.float32), (("raw",),))
-    pool.submit(harmless, got.put)
+    pool.submit(harmless, math.inf, got.put)
     assert got.get(timeout=60) == expected(harmless)
     assert (pool.restarts, pool.retries) == (2, 1)
 
@@ -108,7 +109,7 @@ def test_another_worker_answers_for_one_that_hangs(open_pool: Open) -> None:
     pool, got = open_pool(HANGS_ONCE, FINE, limit_s=2.0), Got()
     batches = [batch(1, seed=k) for k in range(4)]
     for soft in batches:
-        pool.submit(soft, got.put)
+        pool.submit(soft, math.inf, got.put)
     answered = [got.get(timeout=60) for _ in batches]
     assert sorted(map(repr, answered)) == sorted(repr(expected(soft)) for soft in batches)
     assert answered[-1] == expected(batches[0])  # the others did not wait for it
@@ -118,7 +119,7 @@ def test_an_idle_worker_that_dies_is_replaced(open_pool: Open) -> None:
     pool, got = open_pool(FINE), Got()
     (first,) = pool.processes
     os.kill(first, signal.SIGKILL)
-    pool.submit(batch(1), got.put)
+    pool.submit(batch(1), math.inf, got.put)
     assert got.get(timeout=60) == expected(batch(1))
     assert first not in pool.processes
 
@@ -133,7 +134,7 @@ def test_a_worker_that_cannot_start_is_told_at_once(code: int, error: type[Semli
 def test_closing_waits_for_what_is_being_decoded_and_leaves_no_process(open_pool: Open) -> None:
     pool, got = open_pool("time.sleep(0.3)", FINE), Got()
     pids = pool.processes
-    pool.submit(batch(1), got.put)
+    pool.submit(batch(1), math.inf, got.put)
     pool.close(60.0)
     assert got.get(timeout=0) == expected(batch(1))
     assert not any(map(is_running, pids))
@@ -150,6 +151,13 @@ def test_closing_ends_a_worker_that_is_stopped(open_pool: Open) -> None:
 def test_a_free_worker_is_one_without_a_batch(open_pool: Open) -> None:
     pool, got = open_pool("time.sleep(0.3)"), Got()
     pool.wait_free()
-    pool.submit(batch(1), got.put)
+    pool.submit(batch(1), math.inf, got.put)
     pool.wait_free()
     assert got.get(timeout=60) is not None  # `done` may still be on its way when the worker is free again
+
+
+def test_a_batch_that_nobody_wants_any_more_is_not_tried_again(open_pool: Open) -> None:
+    pool, got = open_pool(DIES_ONCE), Got()
+    pool.submit(batch(1), 0.0, got.put)  # its frames expired while the worker hung
+    assert got.get(timeout=60) is None
+    assert (pool.restarts, pool.retries) == (1, 0)

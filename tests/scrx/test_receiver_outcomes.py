@@ -1,0 +1,37 @@
+"""What a transmitter is told of frames that no decoder could answer. No network, no torch."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import scrx
+from common.errors import ConfigError
+from common.protocol.messages import Data, Result, Status
+from scrx.session import Work
+
+
+@pytest.fixture
+def receiver() -> Iterator[scrx.Receiver]:
+    with scrx.Receiver("0", "digits", decoder=lambda symbols, gamma, tasks: []) as rx:
+        yield rx
+
+
+def work(seq: int, expires_ns: int) -> Work:
+    return Work(Data(bytes(16), seq, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b""), ("classify",), 0, expires_ns)
+
+
+def test_frames_without_an_answer_may_be_sent_again_only_where_time_ran_out(
+    receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Result] = []
+    monkeypatch.setattr(receiver.link, "post", told.extend)
+    now = time.monotonic_ns()
+    receiver._finish([work(1, 0), work(2, now + 10**12)], [None, None], now, None)
+    assert [(result.seq, result.status) for result in told] == [(1, Status.EXPIRED), (2, Status.FAILED)]
+    assert (receiver.answered, receiver.expired, receiver.failed) == (0, 1, 1)
+
+
+def test_workers_and_a_decoder_of_ones_own_exclude_each_other() -> None:
+    with pytest.raises(ConfigError, match="either workers or a decoder"):
+        scrx.Receiver("0", "digits", workers=1, decoder=lambda symbols, gamma, tasks: [])
