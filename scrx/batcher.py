@@ -19,6 +19,7 @@ class Batcher:
         self._busy_since_ns: int | None = None
         self._in_hand = 0
         self._closed = False
+        self._known: set[bytes] = set()
         self._dropped: list[bytes] = []
         self.ended: list[bytes] = []
         """Sessions that ended before the newest batch was taken: what is kept for them can go before it is decoded."""
@@ -26,6 +27,7 @@ class Batcher:
     def put(self, work: Work) -> None:
         """Queue a frame."""
         with self._changed:
+            self._known.add(work.data.session)
             self._queues.setdefault(work.data.session, deque()).append(work)
             if self._busy_since_ns is None:
                 self._busy_since_ns = time.monotonic_ns()
@@ -35,7 +37,9 @@ class Batcher:
         """A session ended: nobody waits for what it has queued."""
         with self._changed:
             self._queues.pop(session, None)
-            self._dropped.append(session)
+            if session in self._known:  # of the others nothing is kept, and a flood of them must leave nothing
+                self._known.remove(session)
+                self._dropped.append(session)
             if not self._queues and not self._in_hand:
                 self._busy_since_ns = None
 

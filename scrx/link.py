@@ -23,6 +23,7 @@ from scrx.session import INBOUND, Action, Closed, Opened, Reply, Route, SessionT
 
 logger = logging.getLogger(__name__)
 TICK_MS = 100
+BURST_NS = 5_000_000
 MUTE_AFTER, MUTE_WITHIN_NS, MUTE_FOR_NS = 16, 10_000_000_000, 60_000_000_000
 KEPT_ROUTES = 1024
 
@@ -102,7 +103,10 @@ class Link:
             self._waker.reader.close(0)
 
     def _receive(self) -> None:
-        for _ in range(64):  # then look at the clock and the results again
+        begun = now = time.monotonic_ns()
+        for _ in range(64):  # then look at the results again; sooner where messages are large
+            if now - begun > BURST_NS:
+                return
             try:
                 parts = self._front.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:

@@ -6,7 +6,7 @@ The session id in each header is the key, not the route: the answer goes to wher
 restarted emulator does not end a session.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field, replace
 
 from common.log import safe
@@ -141,6 +141,8 @@ class Peer:
     answers: "OrderedDict[tuple[int, int], tuple[int, Result]]" = field(default_factory=OrderedDict)
     """(seq, round) -> rate and answer of the frames that were decoded."""
     nak_ns: int = -NAK_EVERY_NS
+    proven: bool = False
+    """It has said more than HELLO."""
     answered: int = 0
     expired: int = 0
 
@@ -161,7 +163,7 @@ class SessionTable:
         peer = self.peers.get(message.session)
         if peer is None:
             return self._on_stranger(message, route, now)
-        peer.route, peer.heard_ns = route, now
+        peer.route, peer.heard_ns, peer.proven = route, now, True
         match message:
             case Data():
                 return self._on_data(peer, message, now)
@@ -216,6 +218,12 @@ class SessionTable:
         tasks = tuple(task for task in self.terms.tasks if not hello.tasks or task in hello.tasks)
         opened: list[Action] = []
         if peer is None:
+            if len(self.peers) >= self.terms.max_sessions:
+                leaving = self._who_makes_room(route)
+                if leaving is None:
+                    busy = Reject(hello.session, RejectCode.BUSY, self.terms.model_id, "no room for another session")
+                    return [Reply(route, busy)]
+                opened += self._close(leaving, "made room")
             peer = self.peers[hello.session] = Peer(hello.session, route, now, tasks, safe(hello.software, 64))
             opened.append(Opened(peer.session, peer.software, len(route) - 1))
         peer.route, peer.heard_ns, peer.tasks = route, now, tasks
@@ -235,9 +243,24 @@ class SessionTable:
             return RejectCode.LAYOUT, "this receiver knows layout 0"
         if hello.tasks and not set(hello.tasks) & set(self.terms.tasks):
             return RejectCode.TASKS, f"this receiver answers {', '.join(self.terms.tasks)}"[:128]
-        if self.draining or (hello.session not in self.peers and len(self.peers) >= self.terms.max_sessions):
-            return RejectCode.BUSY, "going away" if self.draining else "no room for another session"
+        if self.draining:
+            return RejectCode.BUSY, "going away"
         return None
+
+    def _who_makes_room(self, route: Route) -> Peer | None:
+        """Whom a newcomer along `route` replaces in a full table, so that nobody fills it alone.
+
+        The oldest session that has said nothing but HELLO; or else the oldest of the route with the most, where that
+        has at least two more than the newcomer's.
+        """
+        for peer in self.peers.values():
+            if not peer.proven:
+                return peer
+        held = Counter(peer.route for peer in self.peers.values())
+        greedy, most = held.most_common(1)[0]
+        if most < held[route] + 2:
+            return None
+        return next(peer for peer in self.peers.values() if peer.route == greedy)
 
     def _on_stranger(self, message: Message, route: Route, now: int) -> list[Action]:
         last = self._strangers.get(message.session, -NAK_EVERY_NS)

@@ -84,6 +84,7 @@ class Proxy:
         self._on_the_way: OnTheWay[Parts] = OnTheWay()
         self._on_the_way_back: OnTheWay[Parts] = OnTheWay()
         self._nak_after_s = 0.0
+        self._waiting: Parts | None = None
         self._upstream = upstream
         self._front = Front(context, "emu", listen, keys)
         self._back = make_socket(context, zmq.DEALER, "emu")
@@ -107,13 +108,18 @@ class Proxy:
             wait_s = way.wait_s(self._clock())
             if wait_s is not None:
                 timeout_ms = min(timeout_ms, int(wait_s * 1e3 + 0.999))
+        if self._waiting is not None:
+            timeout_ms = min(timeout_ms, 1)
         ready = {socket for socket, _ in self.poller.poll(timeout_ms)}
         self._front.serve(ready)
         if self._monitor.socket in ready:
             self._monitor.drain()
             if self._monitor.refusal:
                 raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._monitor.refusal}")
-        if self._front.socket in ready:
+        if self._waiting is not None:
+            parts, self._waiting = self._waiting, None
+            self._pass(parts)
+        if self._front.socket in ready and self._waiting is None:
             self._drain(self._front.socket, self._forward)
         if self._back in ready:
             self._drain(self._back, self._return)
@@ -135,6 +141,8 @@ class Proxy:
             except zmq.Again:
                 return
             handle(parts)
+            if self._waiting is not None:
+                return
 
     def _return(self, parts: Parts) -> None:
         delay_s = self._back_spec.delay_ms / 1e3
@@ -153,7 +161,7 @@ class Proxy:
                 parts = [*parts[:-2], put_result(self._feedback.carry(stream, head), parts[-2]), parts[-1]]
             delay_s += fate.jitter_s()
         if delay_s:
-            self._on_the_way_back.put(parts, self._clock() + delay_s)
+            self._hold(self._on_the_way_back, parts, delay_s)
         else:
             self._send(self._front.socket, parts, "returned", "transmitter_away")
 
@@ -184,9 +192,9 @@ class Proxy:
         elif self._recorder and body[0][3] == Kind.HELLO:
             self._recorder.hello(body)
         if delay_s:
-            self._on_the_way.put(parts, self._clock() + delay_s)
+            self._hold(self._on_the_way, parts, delay_s)
         else:
-            self._send(self._back, parts, "passed", "upstream_away")
+            self._pass(parts)
 
     def _read_head(self, body: Sequence[bytes]) -> DataHead:
         if body[0] != _DATA:
@@ -240,6 +248,25 @@ class Proxy:
         self._nak_after_s = now_s + _NAK_INTERVAL_S
         nak = encode(Nak(head.session, head.seq, head.round, NakCode.BAD_SYMBOLS))
         self._send(self._front.socket, [*envelope, *nak], "nak", "transmitter_away")
+
+    def _hold(self, way: OnTheWay[Parts], parts: Parts, delay_s: float) -> None:
+        if not way.put(parts, self._clock() + delay_s, sum(map(len, parts))):
+            self.counts["too_much_on_the_way"] += 1
+
+    def _pass(self, parts: Parts) -> None:
+        """Forward, or keep it and read no more until there is room. A receiver that is away is not waited for.
+
+        The front gives each connection its turn; dropping here would let a flood push out what others send.
+        """
+        try:
+            self._back.send_multipart(parts, zmq.NOBLOCK)
+            self.counts["passed"] += 1
+        except zmq.Again:
+            if self._monitor.connected:
+                self._waiting = parts
+                self._back.poll(1, zmq.POLLOUT)
+            else:
+                self.counts["upstream_away"] += 1
 
     def _send(self, socket: "zmq.Socket[bytes]", parts: Parts, sent: str, away: str) -> None:
         try:

@@ -15,6 +15,8 @@ from common.channel.noise import KeyedBits, Use
 from common.errors import ConfigError
 
 Item = TypeVar("Item")
+MOST_BYTES = 64 << 20
+"""What may be on the way at a time; a flood through a long delay is not kept beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +71,27 @@ class Fate:
 class OnTheWay(Generic[Item]):
     """Items that are due at a time; those due at the same time leave in the order in which they came."""
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Item]] = []
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._heap: list[tuple[float, int, int, Item]] = []
         self._count = 0
+        self._room = most_bytes
 
-    def put(self, item: Item, due_s: float) -> None:
-        """Keep `item` until `due_s`."""
-        heapq.heappush(self._heap, (due_s, self._count, item))
+    def put(self, item: Item, due_s: float, size: int = 0) -> bool:
+        """Keep `item`, of `size` bytes, until `due_s`; False where too much is on the way already."""
+        if size > self._room:
+            return False
+        heapq.heappush(self._heap, (due_s, self._count, size, item))
         self._count += 1
+        self._room -= size
+        return True
 
     def due(self, now_s: float) -> list[Item]:
         """Take out all items whose time has come."""
         items = []
         while self._heap and self._heap[0][0] <= now_s:
-            items.append(heapq.heappop(self._heap)[2])
+            _, _, size, item = heapq.heappop(self._heap)
+            self._room += size
+            items.append(item)
         return items
 
     def wait_s(self, now_s: float) -> float | None:

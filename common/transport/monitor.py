@@ -38,12 +38,13 @@ class Monitor:
     """Reads the events of one socket; poll `socket` beside the data socket and call `drain` when it is readable.
 
     refusal: why the peer that we connect to will never take us; empty while it may. suspicion: the same where it is
-    only likely, until a handshake succeeds.
+    only likely, until a handshake succeeds. connected: a handshake succeeded and the connection stands.
     """
 
     def __init__(self, watched: "zmq.Socket[bytes]", clock: Callable[[], float] = time.monotonic) -> None:
         self._watched, self._clock = watched, clock
         self.refusal = self.suspicion = ""
+        self.connected = False
         self._connected_s, self._closes = 0.0, 0
         self._told_s: dict[int, float] = {}
         self.socket = watched.get_monitor_socket(sum(_TELL))
@@ -69,7 +70,9 @@ class Monitor:
         if event == zmq.EVENT_CONNECTED:
             self._connected_s = now
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            self._closes, self.suspicion = 0, ""
+            self._closes, self.suspicion, self.connected = 0, "", True
+        elif event == zmq.EVENT_DISCONNECTED:
+            self.connected = False
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             self.refusal = REFUSED_MECHANISM if value == _MECHANISM_MISMATCH else REFUSED_OTHER
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value != _TEMPORARY:

@@ -14,7 +14,7 @@ from common.channel.channel import Channel
 from common.channel.feedback import FeedbackSpec
 from common.channel.proxy import Proxy
 from common.channel.spec import ChannelSpec
-from common.channel.transit import TransitSpec
+from common.channel.transit import OnTheWay, TransitSpec
 from common.channel.truth import TruthLog
 from common.protocol.frames import decode
 from common.protocol.messages import Kind, Nak, NakCode
@@ -279,3 +279,40 @@ def test_nobody_upstream_is_counted_and_not_waited_for(context: zmq.Context) -> 
     assert proxy.counts["upstream_away"] == 1
     tx.close()
     proxy.close()
+
+
+def test_a_receiver_that_is_behind_is_waited_for_and_nothing_is_pushed_out(
+    make_bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(ChannelSpec())
+    back, away, refusals = bench.proxy._back, bench.proxy.counts["upstream_away"], iter(range(5))
+
+    class Full:
+        """Has no room for the first five messages."""
+
+        def send_multipart(self, parts: list[bytes], flags: int) -> None:
+            if next(refusals, None) is not None:
+                raise zmq.Again
+            back.send_multipart(parts, flags)
+
+        def poll(self, timeout_ms: int, flags: int) -> int:
+            return 0
+
+    monkeypatch.setattr(bench.proxy, "_back", Full())
+    sent = [[b"SC\x01\x06", bytes([number]), b""] for number in range(4)]
+    for message in sent:
+        bench.tx.send_multipart(message)
+    assert [bench.until(bench.upstream)[2:] for _ in sent] == sent
+    assert next(refusals, None) is None
+    assert bench.proxy.counts["upstream_away"] == away
+
+
+def test_what_is_delayed_is_bounded(make_bench) -> None:
+    bench = make_bench(ChannelSpec(), clock=lambda: 100.0)
+    bench.proxy._transit = TransitSpec(delay_ms=60_000.0)
+    bench.proxy._on_the_way = OnTheWay(most_bytes=100_000)
+    for _ in range(20):
+        bench.tx.send_multipart([b"SC\x01\x06", b"", bytes(10_000)])
+    while bench.proxy.counts["too_much_on_the_way"] < 11:
+        bench.proxy.step(10)
+    assert len(bench.proxy._on_the_way.due(200.0)) == 9

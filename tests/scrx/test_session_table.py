@@ -80,6 +80,7 @@ def test_hello_that_cannot_be_served_is_rejected_with_the_reason(hello: Hello, c
 
 def test_a_full_table_is_busy_for_strangers_only() -> None:
     table = opened(replace(TERMS, max_sessions=1))
+    table.on_message(Ping(SESSION, 1, 0), ROUTE, 0)
     (reject,) = replies(table.on_message(replace(HELLO, session=b"o" * 16), ROUTE, 0))
     assert isinstance(reject, Reject)
     assert reject.code is RejectCode.BUSY

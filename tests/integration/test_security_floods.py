@@ -1,0 +1,71 @@
+"""Floods from strangers, in the clear: memory stays bounded and a well-behaved transmitter finishes its images."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common.transport.front import MEMORY_STEP
+from tests.integration.fleet import Fleet
+from training.processes import Command
+
+BARE, FLOODER = (str(Path(__file__).with_name(name)) for name in ("bare_receiver.py", "flooder.py"))
+KINDS = ("hellos", "sessions", "strangers", "garbage", "parts", "frames", "endless", "connections")
+IMAGES, FPS = 30, 20.0
+LIMIT = MEMORY_STEP + (192 << 20)
+"""What memory may grow by: the step at which a port is opened anew, and what arrives until that is seen and done."""
+
+Start = Callable[..., Command]
+
+
+class Scales:
+    """The most that a process has held since this was made, in bytes above what it held then."""
+
+    def __init__(self, process: int) -> None:
+        self._path, self._ended = f"/proc/{process}/statm", threading.Event()
+        self._begun = self._most = self._now()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def grown(self) -> int:
+        self._ended.set()
+        self._thread.join()
+        return self._most - self._begun
+
+    def _now(self) -> int:
+        return int(Path(self._path).read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.01) and Path(self._path).exists():
+            self._most = max(self._most, self._now())
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched on Linux only")
+@pytest.mark.parametrize("behind_an_emulator", [False, True], ids=["direct", "emulator"])
+@pytest.mark.parametrize("kind", [k if k == "endless" else pytest.param(k, marks=pytest.mark.full) for k in KINDS])
+def test_well_behaved_transmitters_finish_during_a_flood(kind: str, behind_an_emulator: bool, start: Start) -> None:
+    receiver = start("python", BARE, "0")
+    port = receiver.port()
+    if behind_an_emulator:
+        emulator = start("channel-emu", "--listen", "0", "--control", "0", "--upstream", f"127.0.0.1:{port}")
+        port = emulator.port()
+    watched = [receiver, *([emulator] if behind_an_emulator else [])]
+    with Fleet(f"127.0.0.1:{port}", 1) as fleet:  # one that is there already, and one that comes during the flood
+        assert fleet.connect() == 1
+        fleet.run(2)
+        scales = [Scales(command.process.pid) for command in watched]
+        for flooder in [start("python", FLOODER, kind, str(port)) for _ in range(2)]:
+            flooder.wait_for("flooding")
+        if kind == "endless":
+            watched[-1].wait_for("memory_flooded")
+        fleet.run(IMAGES, FPS)
+        with Fleet(f"127.0.0.1:{port}", 1) as late:
+            assert late.connect() == 1
+            late.run(IMAGES, FPS)
+            assert late.summary()["counts"]["answered"] == IMAGES
+        assert fleet.summary()["counts"]["answered"] == IMAGES + 2
+    for command, scale in zip(watched, scales, strict=True):
+        assert scale.grown() < LIMIT, command.name
+        assert command.process.poll() is None, command.said

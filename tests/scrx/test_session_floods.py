@@ -1,0 +1,96 @@
+"""What a flood of sessions can take: never the place of those who are there, and no memory."""
+
+from dataclasses import replace
+
+from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Data, Hello, Ping, Reject, RejectCode
+from scrx.batcher import Batcher
+from scrx.session import Closed, Reply, Route, SessionTable, Terms
+
+MODEL = b"m" * 32
+TERMS = Terms(MODEL, 128, {(0, 0): 10}, 128, ("classify",), max_sessions=4)
+NOTHING = {"answered": 0, "expired": 0, "lost": 0, "duplicate": 0, "late": 0}
+
+
+def name(n: int) -> bytes:
+    return n.to_bytes(16, "big")
+
+
+def greet(table: SessionTable, session: int, route: Route, proven: bool = True) -> Accept | Reject:
+    """Say HELLO, and PING where it is `proven`; returns the answer to the HELLO."""
+    hello = Hello(name(session), VERSION, VERSION, "", MODEL, (0,), (), 0)
+    (answer,) = [action.message for action in table.on_message(hello, route, 0) if isinstance(action, Reply)]
+    assert isinstance(answer, Accept | Reject)
+    if proven and isinstance(answer, Accept):
+        table.on_message(Ping(name(session), 1, 0), route, 0)
+    return answer
+
+
+def holders(table: SessionTable) -> list[int]:
+    return [int.from_bytes(session, "big") for session in table.peers]
+
+
+def test_sessions_that_only_said_hello_make_room_the_oldest_first() -> None:
+    table = SessionTable(TERMS)
+    for session, proven in ((1, True), (2, False), (3, True), (4, False)):
+        greet(table, session, (name(session),), proven)
+    assert isinstance(greet(table, 5, (b"new",)), Accept)
+    assert holders(table) == [1, 3, 4, 5]
+    assert isinstance(greet(table, 6, (b"newer",)), Accept)
+    assert holders(table) == [1, 3, 5, 6]
+
+
+def test_a_newcomer_who_makes_room_is_told_to_the_rest_of_the_receiver() -> None:
+    table = SessionTable(replace(TERMS, max_sessions=1))
+    greet(table, 1, (b"a",), proven=False)
+    actions = table.on_message(Hello(name(2), VERSION, VERSION, "", MODEL, (0,), (), 0), (b"b",), 0)
+    assert actions[0] == Closed(name(1), "made room", NOTHING)
+
+
+def test_a_million_hellos_of_one_stranger_do_not_touch_those_who_work() -> None:
+    table = SessionTable(TERMS)
+    for session in (1, 2, 3):
+        greet(table, session, (name(session),))
+    for session in range(10, 10_000):
+        greet(table, session, (b"stranger",), proven=session % 2 == 0)
+    assert holders(table)[:3] == [1, 2, 3]
+    assert len(table.peers) == 4
+
+
+def test_one_route_cannot_hold_a_table_against_others() -> None:
+    table = SessionTable(TERMS)
+    for session in range(4):
+        greet(table, session, (b"greedy",))
+    for session in (10, 11):
+        assert isinstance(greet(table, session, (name(session),)), Accept)
+    assert holders(table) == [2, 3, 10, 11]
+    assert isinstance(greet(table, 20, (b"greedy",)), Reject)
+    assert isinstance(greet(table, 21, (b"third",)), Accept)  # the greedy one had two
+    assert holders(table) == [3, 10, 11, 21]
+
+
+def test_a_table_of_different_routes_that_all_work_is_busy() -> None:
+    table = SessionTable(TERMS)
+    for session in range(4):
+        greet(table, session, (name(session),))
+    refused = greet(table, 9, (b"new",))
+    assert isinstance(refused, Reject)
+    assert refused.code is RejectCode.BUSY
+    assert holders(table) == [0, 1, 2, 3]
+
+
+def test_sessions_that_come_and_go_without_a_frame_leave_nothing() -> None:
+    table, batcher = SessionTable(TERMS), Batcher()
+    for session in range(1000):
+        greet(table, session, (b"route",))
+        for action in table.on_message(Bye(name(session), ByeCode.DONE), (b"route",), 0):
+            assert isinstance(action, Closed)
+            batcher.drop(action.session)
+    assert (len(table.peers), batcher._dropped, batcher._known) == (0, [], set())
+
+
+def test_frames_and_pings_of_sessions_that_nobody_opened_are_remembered_in_bounded_memory() -> None:
+    table = SessionTable(TERMS)
+    for session in range(5000):
+        table.on_message(Ping(name(session), 1, 0), (b"route",), 0)
+        table.on_message(Data(name(session), 0, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, bytes(80)), (b"route",), 0)
+    assert len(table._strangers) == 256
