@@ -4,7 +4,9 @@ import math
 import os
 import queue
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -161,3 +163,24 @@ def test_a_batch_that_nobody_wants_any_more_is_not_tried_again(open_pool: Open) 
     pool.submit(batch(1), 0.0, got.put)  # its frames expired while the worker hung
     assert got.get(timeout=60) is None
     assert (pool.restarts, pool.retries) == (1, 0)
+
+
+def test_workers_end_with_a_receiver_that_was_killed(tmp_path: Path) -> None:
+    worker = [sys.executable, "-c", PROGRAM.format(trouble=FINE), str(tmp_path / "marker")]
+    owner = f"""
+import time
+from scrx.pool import Pool
+pool = Pool([{worker!r}] * 2, 60.0, print)
+print(*pool.processes, flush=True)
+time.sleep(1000)
+"""
+    process = subprocess.Popen([sys.executable, "-c", owner], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    pids = [int(pid) for pid in process.stdout.readline().split()]
+    assert len(pids) == 2
+    process.kill()
+    process.communicate()
+    until = time.monotonic() + 60
+    while any(map(is_running, pids)):
+        assert time.monotonic() < until
+        time.sleep(0.02)
