@@ -124,6 +124,8 @@ class Soak:
             run.code = run.command.wait(timeout_s)
         for reader in self._readers:
             reader.join(30)
+        self._done.set()
+        self._watcher.join()
 
     def _transmit(self, name: str, live: bool, count: int) -> None:
         flags = ("--live", "--deadline-ms", str(DEADLINE_MS)) if live else ()
