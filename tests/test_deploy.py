@@ -1,6 +1,7 @@
 """The containers' files parse, their parts fit together, and their commands work outside a container."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from common.transport.keystore import Keys
+from common.transport.keystore import make_keys as new_keys
 from training.processes import Command
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +23,8 @@ DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 
 def command(service: str) -> list[str]:
     """A service's command with the defaults of its variables."""
-    return [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", word) for word in SERVICES[service]["command"]]
+    words = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", word) for word in SERVICES[service]["command"]]
+    return [word.replace("$$", "$") for word in words]
 
 
 def value(service: str, flag: str) -> str:
@@ -46,6 +50,19 @@ def test_hosts_find_each_other_by_name_and_only_through_the_channel() -> None:
     assert all(COMPOSE["networks"][name] == {"internal": True} for name in ("air", "backhaul"))
 
 
+def test_every_test_that_the_security_page_names_exists() -> None:
+    files = {path.stem: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(r"`(test_\w+)?(?:::(test_\w+))?`", (ROOT / "deploy" / "SECURITY.md").read_text())
+    file = ""
+    for given, test in named:
+        file = given or file  # `::test` is in the file that was named last
+        assert f"def {test}(" in files[file] if test else file in files, f"{file}::{test}"
+    assert len(named) > 30
+
+
+HOSTS = [name for name in SERVICES if name != "keys"]
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_services_have_no_rights_that_they_do_not_need(service: str) -> None:
     host = SERVICES[service]
@@ -55,7 +72,7 @@ def test_services_have_no_rights_that_they_do_not_need(service: str) -> None:
     assert "\nUSER 10001\n" in next(stage for stage in stages if stage.startswith(host["build"]["target"] + "\n"))
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", HOSTS)
 def test_each_command_is_taken_by_the_program_that_it_names(service: str) -> None:
     program, *flags = command(service)
     words = [Path(sys.executable).with_name(program), *flags, "--print-config"]
@@ -63,16 +80,47 @@ def test_each_command_is_taken_by_the_program_that_it_names(service: str) -> Non
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+def make_keys(folder: Path) -> None:
+    """What the service `keys` does, in another folder."""
+    words = [word.replace("/keys/", f"{folder}/") for word in command("keys")]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for _ in range(2):  # the second time nothing changes
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=170, env=os.environ | {"PATH": path})
+        assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_each_host_trusts_only_those_that_it_speaks_with_and_sees_only_its_own_keys(tmp_path: Path) -> None:
+    make_keys(tmp_path)
+    trusts = {"rx": {"emu"}, "emu": {"rx", "tx"}, "tx": {"emu"}}
+    assert {host: set(Keys(tmp_path / host).trusted) for host in HOSTS} == trusts
+    for host in HOSTS:
+        assert SERVICES[host]["volumes"] == [f"{host}-keys:/keys/{host}:ro"]
+        assert value(host, "--keys") == f"/keys/{host}"
+    assert set(COMPOSE["volumes"]) == {f"{host}-keys" for host in HOSTS}
+
+
 def test_the_three_commands_carry_images_from_end_to_end(tmp_path: Path) -> None:
-    def here(service: str) -> list[str]:
+    keys = {host: new_keys(tmp_path / host, host) for host in HOSTS}
+    for client, server in (("tx", "emu"), ("emu", "rx")):
+        keys[client].trust("127.0.0.1", keys[server].own.public)  # here every host has the same address
+        keys[server].trust(client, keys[client].own.public)
+
+    def here(service: str, upstream: Command | None = None) -> list[str]:
         words = command(service)
         for at, flag in enumerate(words):
-            if flag in ("--listen", "--upstream", "--peer"):
-                host = service if flag == "--listen" else words[at + 1].split(":")[0]
-                words[at + 1] = f"ipc://{tmp_path}/{host}"
+            if flag == "--keys":
+                words[at + 1] = str(tmp_path / service)
+            elif flag == "--listen":
+                words[at + 1] = "0"
+            elif flag in ("--upstream", "--peer") and upstream:
+                words[at + 1] = f"127.0.0.1:{upstream.port()}"
         return words
 
-    with Command(*here("rx")) as rx, Command(*here("emu")) as emu, Command(*here("tx"), "--count", "12") as tx:
+    with (
+        Command(*here("rx")) as rx,
+        Command(*here("emu", rx), "--control", "0") as emu,
+        Command(*here("tx", emu), "--count", "12") as tx,
+    ):
         lines = list(tx.lines())
         assert tx.wait(60) == 0, (tx.said, emu.said, rx.said)
         summary = json.loads(lines[-1])["summary"]
