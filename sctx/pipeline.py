@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.errors import DataError
+from common.errors import DataError, ModelError
 from common.manifest import Manifest, load_half
 from common.phy.layout import pilot_sequence
 from sctx.adapt import ChannelAdaptive
@@ -32,6 +32,7 @@ from sctx.modulate import modulate
 
 Snr = float | NDArray[np.float32] | None
 """Reported SNR in dB, for all images or one each; None (or NaN) = no report."""
+POWER_ERROR = 0.01
 
 
 class TransmitChain:
@@ -78,8 +79,16 @@ class TransmitChain:
         return symbols
 
     def frame(self, symbols: NDArray[np.complex64], start: int, rate: int) -> NDArray[np.complex64]:
-        """symbols: one image's full ladder, complex64 [S] -> pilots and increments start..rate, complex64 [P + n]."""
-        return np.concatenate((self._pilots, symbols[self.manifest.layout.span(start, rate)]))
+        """symbols: one image's full ladder, complex64 [S] -> pilots and increments start..rate, complex64 [P + n].
+
+        Raises ModelError where they break the power constraint: more power would beat the channel.
+        """
+        sent = np.concatenate((self._pilots, symbols[self.manifest.layout.span(start, rate)]))
+        power = float(np.vdot(sent, sent).real) / sent.size
+        if not abs(power - 1.0) <= POWER_ERROR:  # not a number as well
+            raise ModelError(f"pair {self.manifest.name}: symbols of mean power {power:g} instead of 1 were not sent; "
+                             "its encoder gives no usable features, so train it again")  # fmt: skip
+        return sent
 
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
