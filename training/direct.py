@@ -4,7 +4,7 @@ Knows nothing about training. At the same seed, stream and air positions its rec
 with one frame in flight (`sctx --window 1`), so its decisions are too; a test holds the two together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class DirectAnswer:
 
 def run_direct(
     manifest: Manifest,
-    images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+    images: Iterable[NDArray[np.uint8]],
     spec: ChannelSpec,
     stream: int,
     policy: RatePolicy,

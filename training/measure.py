@@ -57,7 +57,7 @@ def measure(student: Student, images: ImageSet, preprocess: Preprocess, seed: in
     A fixed instantaneous SNR is all that a table needs: under fading the controller averages over it.
     """
     trials = _trials(len(images))
-    features, labels = _features(student, images, preprocess)
+    features, labels = features_of(student, images, preprocess)
     random = torch.Generator().manual_seed(seed)
     columns = [_at(student, features, labels, snr, random, trials) for snr in (*GRID_DB, CLEAN_DB)]
     table = torch.stack(columns[:-1], 1).tolist()
@@ -72,7 +72,7 @@ def calibrate(student: Student, images: ImageSet, preprocess: Preprocess, seed: 
     answers takes the temperature of its whole rate.
     """
     layout = student.shapes.layout
-    features, labels = _features(student, images, preprocess)
+    features, labels = features_of(student, images, preprocess)
     random = torch.Generator().manual_seed(seed)
     loss = np.zeros((len(layout.increments), len(EDGES_DB) + 1, len(TEMPERATURES)))
     seen = np.zeros(loss.shape[:2])
@@ -105,7 +105,7 @@ def _trials(images: int) -> int:
     return max(2, min(8, 10_000 // images))
 
 
-def _features(student: Student, images: ImageSet, preprocess: Preprocess) -> tuple[Tensor, Tensor]:
+def features_of(student: Student, images: ImageSet, preprocess: Preprocess) -> tuple[Tensor, Tensor]:
     """Features float [N, 2 S] and labels int64 [N] on the student's device."""
     student.eval()
     device = next(student.parameters()).device
