@@ -1,0 +1,174 @@
+"""Comparing policies: paired points, intervals that know of fading, runs that are taken up again, link = direct."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from common.channel.feedback import FeedbackSpec
+from common.data import load_images
+from common.errors import ConfigError, SemlinkError
+from common.manifest import Manifest, find_pair
+from tests.model.pairs import tiny_pair
+from training import closed_loop
+from training.closed_loop import EXPERIMENTS, Entry, Outcome, Point, kept, main, plan, prepared, run
+from training.loop_report import compare, control_bits, interval, measures, resampled, uses
+
+OPTIONS = {
+    "experiments": ",".join(EXPERIMENTS), "systems": "robust,average,adaptive,adaptive+ir,genie,fixed:2", "snr": "0,10",
+    "at": 10.0, "pilots": 4, "within": 1.0, "ir_within": 5.0, "confidence": 0.9, "cycles": 200.0, "stream": 1,
+    "seed": 0, "quick": False,
+}  # fmt: skip
+POINT = Point("id", 4, "adaptive", 1.0, 0.0, 10.0, 0.01, FeedbackSpec(), 400, 1, 0)
+
+
+@pytest.fixture
+def pairs() -> dict[int, Manifest]:
+    base = find_pair("digits")
+    return {count: replace(base, layout=replace(base.layout, pilots=count)) for count in (2, 4, 8, 16)}
+
+
+def outcome(right: np.ndarray, symbols: int = 8, rounds: np.ndarray | None = None) -> Outcome:
+    count = len(right)
+    more = np.zeros(count, int) if rounds is None else rounds
+    return Outcome(tuple(int(r) for r in right), (symbols,) * count, tuple(int(r) for r in more), None)
+
+
+def test_points_of_a_comparison_differ_in_nothing_but_what_is_compared(pairs: dict[int, Manifest]) -> None:
+    entries = plan(pairs, OPTIONS)
+    for experiment in EXPERIMENTS:
+        for x in {one.x for one in entries if one.experiment == experiment}:
+            part = [one.point for one in entries if (one.experiment, one.x) == (experiment, x)]
+            assert len(part) > 2
+            same = {(p.stream, p.seed, p.frames, p.frame_doppler, p.snr_db, p.pilots) for p in part}
+            assert len(same) == 1
+    assert all(one.point.frames * one.point.frame_doppler >= 200 for one in entries)
+
+
+def test_feedback_is_what_the_abscissa_says(pairs: dict[int, Manifest]) -> None:
+    adaptive = {(e.experiment, e.x): e.point for e in plan(pairs, OPTIONS) if e.system == "adaptive"}
+    slot = pairs[4].layout.slot
+    for (experiment, x), point in adaptive.items():
+        if experiment == "delay":
+            assert x == pytest.approx(point.frame_doppler * (1 + point.feedback.delay / slot))
+        elif experiment == "loss":
+            assert point.feedback == FeedbackSpec(loss=x)
+        elif experiment == "bits":
+            assert point.feedback == FeedbackSpec(bits=int(x))
+        else:
+            assert point.feedback.clean
+    assert {x for experiment, x in adaptive if experiment == "delay"} >= {0.005, 0.01, 0.2}
+
+
+def test_policies_that_hear_no_reports_are_run_once_for_all_kinds_of_feedback(pairs: dict[int, Manifest]) -> None:
+    entries = [one for one in plan(pairs, OPTIONS) if one.experiment in ("loss", "bits")]
+    runs = {name: len({e.point for e in entries if e.system == name}) for name in ("robust", "genie", "average")}
+    assert (runs["robust"], runs["genie"]) == (1, 1)
+    assert runs["average"] > 5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [({"experiments": "snr,weather"}, "weather"), ({"systems": "robust,best"}, "choose adaptive"),
+     ({"systems": "adaptive+luck"}, "choose of"), ({"systems": "fixed:3"}, "sends"), ({"snr": "0,loud"}, "--snr")],
+)  # fmt: skip
+def test_wrong_options_are_named(pairs: dict[int, Manifest], wrong: dict[str, str], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        plan(pairs, {**OPTIONS, **wrong})
+
+
+def test_frames_that_share_a_fade_are_resampled_together() -> None:
+    """A series that stands still for 100 frames has ten times the error of one that does not."""
+    held = np.repeat(np.random.default_rng(1).normal(size=40), 100)
+    loose = np.random.default_rng(2).permutation(held)
+    (_, low, high), (_, loose_low, loose_high) = (interval(s, resampled(4000, 200), 200) for s in (held, loose))
+    assert (high - low) / (loose_high - loose_low) > 5
+    assert low < held.mean() < high
+
+
+def test_a_short_last_block_keeps_its_weight() -> None:
+    mean, low, high = interval(np.ones(250), resampled(250, 100), 100)
+    assert (mean, low, high) == (1.0, 1.0, 1.0)
+
+
+def test_paired_differences_are_taken_frame_by_frame() -> None:
+    right = np.random.default_rng(0).random(400) < 0.7
+    plain = replace(POINT, frame_doppler=0.2)
+    better = replace(plain, policy="genie")
+    outcomes = {plain.id: outcome(right), better.id: outcome(right)}
+    found = measures(better, outcomes, 0.001, plain)
+    assert set(found.values()) == {(0.0, 0.0, 0.0)}
+    alone = measures(better, outcomes, 0.001)["accuracy"]
+    assert alone[2] - alone[1] > 0.05
+
+
+def test_uses_count_pilots_of_every_round_and_what_the_rounds_tell() -> None:
+    once = outcome(np.ones(4), symbols=8)
+    assert uses(POINT, once).tolist() == [12.0] * 4
+    half = outcome(np.ones(4), symbols=8, rounds=np.array([0, 1, 0, 1]))
+    assert control_bits(half) == 1.0
+    assert uses(POINT, half).tolist() == [13.0, 17.0, 13.0, 17.0]
+
+
+def test_a_row_says_what_was_saved_and_what_it_was_worth() -> None:
+    robust = replace(POINT, policy="robust")
+    outcomes = {POINT.id: outcome(np.ones(400), 8), robust.id: outcome(np.ones(400), 32)}
+    rows = compare([Entry("snr", 10.0, "adaptive", POINT), Entry("snr", 10.0, "robust", robust)], outcomes, 0.001)
+    assert rows[0]["less"]["robust"]["uses"] == (-24.0, -24.0, -24.0)
+    assert rows[0]["value"][0] == pytest.approx(1.0 - 0.012)
+    assert rows[0]["less"]["robust"]["value"][0] == pytest.approx(0.024)
+    assert rows[1]["less"] == {}
+    json.dumps(rows)
+
+
+def test_other_pilots_get_a_table_and_temperatures_of_their_own(tmp_path: Path) -> None:
+    base = tiny_pair(tmp_path / "pair")
+    four = prepared(base, 2, "digits", tmp_path)
+    assert (four.layout.pilots, four.layout.increments) == (2, base.layout.increments)
+    assert four.calibration is not None
+    assert four.accuracy != base.accuracy
+    assert prepared(base, 2, "digits", tmp_path) == four
+    with pytest.raises(ConfigError, match="--pilots 99"):
+        prepared(base, 99, "digits", tmp_path)
+
+
+def test_finished_points_are_not_run_again_and_damaged_ones_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+    monkeypatch.setattr(closed_loop, "directly", lambda point, *_: ran.append(point) or outcome(np.ones(point.frames)))
+    points, pairs = {POINT, replace(POINT, policy="robust")}, {4: find_pair("digits")}
+    images = load_images("digits", "test")
+    first = run(points, pairs, images, "", tmp_path, direct=True)
+    assert len(ran) == 2
+    (tmp_path / f"{POINT.id}.json").write_text('{"outcome": {"right": [1')
+    assert run(points, pairs, images, "", tmp_path, direct=True) == first
+    assert ran[2:] == [POINT]
+    assert kept(tmp_path, POINT) == first[POINT.id]
+    assert kept(tmp_path, replace(POINT, snr_db=11.0)) is None
+
+
+def test_a_run_that_answers_too_few_frames_is_no_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closed_loop, "directly", lambda *_: outcome(np.ones(3)))
+    with pytest.raises(SemlinkError, match="3 of 400"):
+        run({POINT}, {4: find_pair("digits")}, load_images("digits", "test"), "", tmp_path, direct=True)
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_the_command_over_real_processes_finds_what_it_finds_without(tmp_path: Path) -> None:
+    """Redundancy, lost reports and the genie at once; 48 frames, so no result, but every part of the program."""
+    rows = {}
+    for way in ("link", "direct"):
+        words = ["--out", str(tmp_path / way), "--experiments", "snr", "--systems", "robust,adaptive+ir,genie",
+                 "--snr", "8", "--cycles", "0.48"]  # fmt: skip
+        done = CliRunner().invoke(main, words + ["--direct"] * (way == "direct"), obj={}, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        assert (tmp_path / way / "closed_loop.png").stat().st_size > 1000
+        rows[way] = json.loads((tmp_path / way / "closed_loop.json").read_text())["rows"]
+    assert all(row.pop("header_bytes") for row in rows["link"])
+    assert {row.pop("header_bytes") for row in rows["direct"]} == {None}
+    assert rows["link"] == rows["direct"]
+    assert any(row["mean_rounds"] > 1.0 for row in rows["link"])

@@ -1,0 +1,172 @@
+"""Outcomes of closed-loop points -> paired comparisons with intervals, one table, one figure.
+
+Knows nothing about processes or policies. Frames that are sent within a Doppler cycle share their fades, so intervals
+come from a bootstrap over blocks of consecutive frames (Carlstein 1986: blocks do not overlap), two Doppler cycles
+each, and paired differences take the same blocks of both points. They hold for this set of images: it goes round in
+every point, and its own size (a set of 360 resolves 0.3 points) is not in the interval.
+
+Cost of an image: payload symbols + pilots of every round + control. A number of rounds that depends on the answers is
+information; its entropy is charged at one bit per use, which is the capacity at 0 dB. Headers are stated in bytes.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from training.closed_loop import Entry, Outcome, Point
+
+RESAMPLES = 2000
+BLOCK_CYCLES = 2.0
+REFERENCES = ("robust", "average", "genie")
+AXES = {
+    "snr": "average SNR, dB",
+    "delay": "fd * tau",
+    "loss": "reports lost",
+    "bits": "bits per SNR",
+    "pilots": "pilots",
+}
+Interval = tuple[float, float, float]
+"""Mean and the ends of its 95 % interval."""
+
+
+def compare(entries: Sequence["Entry"], outcomes: Mapping[str, "Outcome"], price: float) -> list[dict[str, Any]]:
+    """One row per entry: accuracy, uses and value = accuracy - price * uses, alone and less those of other systems."""
+    at = {(one.experiment, one.x, one.system): one.point for one in entries}
+    rows = []
+    for one in entries:
+        others = {name: at[one.experiment, one.x, name] for name in REFERENCES if (one.experiment, one.x, name) in at}
+        less = {
+            name: measures(one.point, outcomes, price, other) for name, other in others.items() if other != one.point
+        }
+        outcome = outcomes[one.point.id]
+        rows.append({
+            "experiment": one.experiment, "x": one.x, "system": one.system, **asdict(one.point),
+            "doppler_cycles": one.point.frames * one.point.frame_doppler, "header_bytes": outcome.header_bytes,
+            "mean_symbols": float(np.mean(outcome.symbols)), "control_bits": control_bits(outcome),
+            "mean_rounds": 1.0 + float(np.mean(outcome.rounds)), **measures(one.point, outcomes, price), "less": less,
+        })  # fmt: skip
+    return rows
+
+
+def measures(
+    point: "Point", outcomes: Mapping[str, "Outcome"], price: float, other: "Point | None" = None
+) -> dict[str, Interval]:
+    """accuracy (0..1), uses and value of a point; with `other`, its own less those of the other, frame by frame."""
+    block = max(1, min(point.frames // 2, math.ceil(BLOCK_CYCLES / point.frame_doppler)))
+    drawn = resampled(point.frames, block)
+    mine = _series(point, outcomes[point.id], price)
+    if other is not None:
+        theirs = _series(other, outcomes[other.id], price)
+        mine = {name: values - theirs[name] for name, values in mine.items()}
+    return {name: interval(values, drawn, block) for name, values in mine.items()}
+
+
+def _series(point: "Point", outcome: "Outcome", price: float) -> dict[str, NDArray[np.float64]]:
+    right, spent = np.array(outcome.right, np.float64), uses(point, outcome)
+    return {"accuracy": right, "uses": spent, "value": right - price * spent}
+
+
+def uses(point: "Point", outcome: "Outcome") -> NDArray[np.float64]:
+    """Channel uses of each frame, pilots of every round and control included: float64 [N]."""
+    rounds = np.array(outcome.rounds)
+    return np.array(outcome.symbols) + point.pilots * (1.0 + rounds) + control_bits(outcome)
+
+
+def control_bits(outcome: "Outcome") -> float:
+    """Bits per image that say how many rounds there were: the entropy of that number, 0 where it is always one."""
+    shares = np.array(list(Counter(outcome.rounds).values())) / len(outcome.rounds)
+    return abs(float(-(shares * np.log2(shares)).sum()))
+
+
+def resampled(frames: int, block: int) -> NDArray[np.int64]:
+    """How often each block of `block` frames is drawn, int64 [RESAMPLES, blocks]; the last block may be shorter."""
+    blocks = -(-frames // block)
+    picks = np.random.default_rng(0).integers(0, blocks, (RESAMPLES, blocks))
+    return np.stack([np.bincount(row, minlength=blocks) for row in picks])
+
+
+def interval(values: NDArray[np.float64], drawn: NDArray[np.int64], block: int) -> Interval:
+    """Mean of values, float64 [N], and its interval under the resampled blocks."""
+    starts = np.arange(0, len(values), block)
+    sums, counts = np.add.reduceat(values, starts), np.diff(np.append(starts, len(values)))
+    means = (drawn @ sums) / (drawn @ counts)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)
+
+
+def show(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """One table per experiment."""
+    for experiment in dict.fromkeys(row["experiment"] for row in rows):
+        part = [row for row in rows if row["experiment"] == experiment]
+        table = Table(title=_title(part[0]))
+        for heading in (AXES[experiment], "system", "accuracy %", "symbols", "rounds", "uses", "value",
+                        "saved % of robust, average", "value less robust", "accuracy less genie"):  # fmt: skip
+            table.add_column(heading, justify="left" if heading == "system" else "right")
+        for row in part:
+            robust, genie = row["less"].get("robust"), row["less"].get("genie")
+            table.add_row(
+                f"{row['x']:g}", row["system"], _text(row["accuracy"], 100, 1), f"{row['mean_symbols']:.1f}",
+                f"{row['mean_rounds']:.2f}", _text(row["uses"], 1, 1), f"{row['value'][0]:.4f}",
+                ", ".join(_saved(row, name) for name in ("robust", "average") if name in row["less"]),
+                _text(robust["value"], 1, 4) if robust else "", _text(genie["accuracy"], 100, 2) if genie else "",
+            )  # fmt: skip
+        console.print(table)
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    place = "" if row["experiment"] == "snr" else f", {row['snr_db']:g} dB"
+    pilots = "" if row["experiment"] == "pilots" else f", {row['pilots']} pilots"
+    headers = "" if row["header_bytes"] is None else f", headers of {row['header_bytes']:.0f} bytes not counted"
+    few = "" if row["doppler_cycles"] >= 200 else " (fewer than 200: no result)"
+    span = f"{row['frames']} frames, {row['doppler_cycles']:g} Doppler cycles{few}"
+    return f"Rayleigh{place}{pilots}, {span}{headers}; mean (95 % interval), paired where less another"
+
+
+def _saved(row: Mapping[str, Any], other: str) -> str:
+    """Share of the other's channel uses that this system does without, in %."""
+    less = row["less"][other]["uses"][0]
+    return f"{-100 * less / (row['uses'][0] - less):.0f}"
+
+
+def _text(found: Interval, scale: float, digits: int) -> str:
+    mean, low, high = (f"{scale * value:.{digits}f}" for value in found)
+    return f"{mean} ({low} .. {high})"
+
+
+def draw_figure(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Per experiment: accuracy above, channel uses below; intervals shaded."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    experiments = list(dict.fromkeys(row["experiment"] for row in rows))
+    figure, panels = pyplot.subplots(
+        2, len(experiments), figsize=(3.6 * len(experiments), 6), layout="constrained", squeeze=False, sharex="col"
+    )
+    for column, experiment in enumerate(experiments):
+        for axes, name, scale in zip(panels[:, column], ("accuracy", "uses"), (100.0, 1.0), strict=True):
+            for system in dict.fromkeys(row["system"] for row in rows if row["experiment"] == experiment):
+                part = [row for row in rows if (row["experiment"], row["system"]) == (experiment, system)]
+                x, bands = [row["x"] for row in part], scale * np.array([row[name] for row in part])
+                (line,) = axes.plot(x, bands[:, 0], ".-", label=system)
+                axes.fill_between(x, bands[:, 1], bands[:, 2], alpha=0.15, color=line.get_color())
+            axes.grid(alpha=0.3)
+        panels[1, column].set(xlabel=AXES[experiment])
+        panels[0, column].legend(fontsize="small")
+        if experiment in ("delay", "pilots"):
+            panels[1, column].set_xscale("log")
+    panels[0, 0].set(ylabel="accuracy in %")
+    panels[1, 0].set(ylabel="channel uses per image")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
