@@ -163,7 +163,7 @@ def test_the_command_over_real_processes_finds_what_it_finds_without(tmp_path: P
     rows = {}
     for way in ("link", "direct"):
         words = ["--out", str(tmp_path / way), "--experiments", "snr", "--systems", "robust,adaptive+ir,genie",
-                 "--snr", "8", "--cycles", "0.48"]  # fmt: skip
+                 "--snr", "8", "--cycles", "0.48", "--confidence", "0.99"]  # fmt: skip
         done = CliRunner().invoke(main, words + ["--direct"] * (way == "direct"), obj={}, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         assert (tmp_path / way / "closed_loop.png").stat().st_size > 1000
