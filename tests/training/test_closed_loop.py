@@ -159,7 +159,7 @@ def test_a_run_that_answers_too_few_frames_is_no_point(tmp_path: Path, monkeypat
 
 
 def test_the_command_over_real_processes_finds_what_it_finds_without(tmp_path: Path) -> None:
-    """Redundancy, lost reports and the genie at once; 48 frames, so no result, but every part of the program."""
+    """No feedback, redundancy and the genie; 48 frames, so no result, but every part of the program."""
     rows = {}
     for way in ("link", "direct"):
         words = ["--out", str(tmp_path / way), "--experiments", "snr", "--systems", "robust,adaptive+ir,genie",
