@@ -7,8 +7,9 @@ teacher that saw the same share. A smaller share is part of a larger one. Passes
 images divided by the root of f, rounded: small shares get more passes, but fewer steps.
 """
 
+import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
-from common.manifest import write_atomic
+from common.manifest import canonical, write_atomic
 from training.ablate import Row, Variant, compared, grid, run
 from training.evaluate import Setting
 
@@ -47,10 +48,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     begin(context, log_level)
     from training.recipe import adjusted, load_recipe
 
-    try:
-        fractions = sorted(float(part) for part in options["fractions"].split(","))
-    except ValueError:
-        raise ConfigError(f"--fractions '{options['fractions']}': give shares such as 0.1,0.5,1") from None
+    fractions = shares(options["fractions"])
     recipe = adjusted(load_recipe(options["recipe"]), options["epochs"], encoder=options["encoder"])
     chosen = [one for share in fractions for one in variants(recipe, share, options)]
     settings = grid(options["symbols"], options["channels"])
@@ -59,6 +57,17 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)
         write_atomic(options["json_file"], json.dumps({"rows": report}, indent=1).encode() + b"\n")
+
+
+def shares(text: str) -> list[float]:
+    """Numbers above 0 and at most 1, ascending. Raises ConfigError."""
+    try:
+        found = sorted(float(part) for part in text.split(","))
+    except ValueError:
+        found = []
+    if not found or not all(0 < share <= 1 for share in found):
+        raise ConfigError(f"--fractions '{text}': give shares above 0 and at most 1, such as 0.1,0.5,1")
+    return found
 
 
 def variants(recipe: "Recipe", share: float, options: dict[str, Any]) -> list[Variant]:
@@ -86,13 +95,15 @@ def teacher_of(part: "Recipe", options: dict[str, Any]) -> str:
     """Folder of the recipe's teacher trained on this share alone; made if missing."""
     from common.nn.device import pick_device
     from training.distill import BUILD, load_data
+    from training.knowledge import fingerprint
     from training.pretrain import train_teacher
 
-    folder = BUILD / "teachers" / f"{part.name}-{100 * part.fraction:g}"
+    train, _, _ = load_data(part, options["dataset"])
+    longer = replace(part.teacher, schedule=stretched(part.teacher.schedule, part.fraction))
+    made_of = hashlib.sha256(canonical({"teacher": asdict(longer), "data": fingerprint(train)})).hexdigest()[:8]
+    folder = BUILD / "teachers" / f"{part.name}-{100 * part.fraction:g}-{made_of}"
     if not (folder / "config.json").is_file():
-        longer = replace(part.teacher, schedule=stretched(part.teacher.schedule, part.fraction))
         device = pick_device(options["device"], part.threads)
-        train, _, _ = load_data(part, options["dataset"])
         train_teacher(replace(part, teacher=longer), train, folder, 0, device, Console(stderr=True))
     return str(folder)
 

@@ -1,0 +1,47 @@
+"""Shares of the training images: nested, each with its own teacher, refused where they make no sense."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError
+from training.distill import load_data
+from training.fractions import shares, stretched, variants
+from training.recipe import Recipe, Schedule, adjusted
+
+
+@pytest.mark.parametrize("text", ["0", "-0.5", "nan", "1.5", "a", "", "0.5,,1"])
+def test_a_share_that_makes_no_sense_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(ConfigError, match="above 0 and at most 1"):
+        shares(text)
+
+
+def test_a_smaller_share_is_part_of_a_larger_one(recipe: Recipe) -> None:
+    parts = [load_data(adjusted(recipe, fraction=share), "digits")[0] for share in (0.1, 0.5, 1.0)]
+    assert [len(part) for part in parts] == [113, 568, 1137]
+    seen = [{image.tobytes() for image in part.images} for part in parts]
+    assert seen[0] < seen[1] < seen[2]
+
+
+def test_a_smaller_share_gets_more_passes_but_fewer_steps() -> None:
+    whole = Schedule(epochs=12)
+    assert [stretched(whole, share).epochs for share in (1.0, 0.25, 0.1)] == [12, 24, 38]
+    steps = [share * stretched(whole, share).epochs for share in (1.0, 0.25, 0.1)]
+    assert np.all(np.diff(steps) < 0)
+
+
+def test_a_teacher_of_the_same_share_is_another_for_another_recipe(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"dataset": "digits", "device": "cpu"}
+    rows = variants(recipe, 0.5, options)
+    assert [row.recipe.loss.hard for row in rows] == [1.0, recipe.loss.hard, recipe.loss.hard]
+    folder = rows[2].teacher
+    assert folder is not None
+    assert (Path(folder) / "config.json").is_file()
+    longer = replace(recipe, teacher=replace(recipe.teacher, schedule=replace(recipe.teacher.schedule, epochs=2)))
+    assert variants(longer, 0.5, options)[2].teacher != folder
+    assert variants(recipe, 0.5, options)[2].teacher == folder
