@@ -3,13 +3,15 @@
     report -> quantiser -> lost with probability `loss` -> waits until a frame `delay` symbols later is answered
 
 The answer itself passes in time: a RESULT whose own report was lost or still waits carries the newest report that has
-arrived by then, under that report's air_start, or none. Who loses a report is a function of (seed, stream, seq, round),
-and delay is counted on the air clock, so that runs can be compared frame by frame whatever their timing.
+arrived since the answer before, under that report's air_start, or none; older ones that arrived with it are dropped,
+and no report is carried twice, though its RESULT be repeated. Who loses a report is a function of (seed, stream, seq,
+round), and delay is counted on the air clock, so that runs can be compared frame by frame whatever their timing.
 """
 
 import math
-from collections import OrderedDict, deque
-from dataclasses import dataclass, replace
+from bisect import bisect_right, insort
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +23,8 @@ _SESSIONS = 256
 """Sessions whose waiting reports are kept."""
 _WAITING = 4096
 """Reports of a session that can wait; older ones are forgotten."""
+_TAKEN = 512
+"""Reports of a session that are known again when their RESULT is repeated: twice what can be in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,35 @@ class FeedbackSpec:
         return not (self.loss or self.delay or self.bits)
 
 
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """waiting: reports on their way, by air_start; taken: (seq, round) of those that were put there last."""
+
+    waiting: list[ResultHead] = field(default_factory=list)
+    taken: dict[tuple[int, int], None] = field(default_factory=dict)
+
+    def put(self, report: ResultHead) -> None:
+        if (report.seq, report.round) in self.taken:
+            return
+        self.taken[report.seq, report.round] = None
+        insort(self.waiting, report, key=_air_start)
+        if len(self.waiting) > _WAITING:
+            del self.waiting[0]
+        if len(self.taken) > _TAKEN:
+            del self.taken[next(iter(self.taken))]
+
+    def take(self, until: int) -> ResultHead | None:
+        """Take out all reports up to air sample `until` and return the newest of them."""
+        due = bisect_right(self.waiting, until, key=_air_start)
+        newest = self.waiting[due - 1] if due else None
+        del self.waiting[:due]
+        return newest
+
+
+def _air_start(report: ResultHead) -> int:
+    return report.air_start
+
+
 class Feedback:
     """The way back of all streams: takes the report of one RESULT, gives the one that it carries on arrival."""
 
@@ -56,19 +89,17 @@ class Feedback:
         self._spec = spec
         self._seed = seed
         self._bits = KeyedBits()
-        self._waiting: OrderedDict[bytes, deque[ResultHead]] = OrderedDict()
+        self._sessions: OrderedDict[bytes, _Session] = OrderedDict()
 
     def carry(self, stream: int, head: ResultHead) -> ResultHead:
         """`head` of a RESULT as the receiver sent it -> as the transmitter sees it. Call in the order of sending."""
-        waiting = self._waiting.setdefault(head.session, deque(maxlen=_WAITING))
-        self._waiting.move_to_end(head.session)
-        if len(self._waiting) > _SESSIONS:
-            self._waiting.popitem(last=False)
+        session = self._sessions.setdefault(head.session, _Session())
+        self._sessions.move_to_end(head.session)
+        if len(self._sessions) > _SESSIONS:
+            self._sessions.popitem(last=False)
         if head.snr_inst_db is not None and not self._lost(stream, head):
-            waiting.append(self._quantised(head))
-        arrived = None
-        while waiting and waiting[0].air_start + self._spec.delay <= head.air_start:
-            arrived = waiting.popleft()
+            session.put(self._quantised(head))
+        arrived = session.take(head.air_start - self._spec.delay)
         if arrived is None:
             return replace(head, snr_inst_db=None, snr_avg_db=None, inst_error_db=None, avg_error_db=None, fd=None)
         return replace(arrived, seq=head.seq, round=head.round, status=head.status)

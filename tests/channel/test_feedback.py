@@ -68,6 +68,31 @@ def test_a_report_is_carried_once() -> None:
     assert feedback.carry(1, head(2, None)).snr_inst_db is None
 
 
+@pytest.mark.parametrize(
+    ("order", "carried"),
+    [((1, 0, 2, 3), [None, None, 0.0, 1.0]), ((2, 0, 1, 3), [None, None, None, 1.0]),
+     ((0, 1, 3, 2, 5), [None, None, 1.0, None, 3.0]), ((4, 0, 2, 3, 6), [None, None, 0.0, None, 4.0])],
+)  # fmt: skip
+def test_answers_in_another_order_carry_the_newest_that_has_arrived(order: tuple[int, ...], carried: list) -> None:
+    feedback = Feedback(FeedbackSpec(delay=2 * SLOT), 0)
+    assert [feedback.carry(1, head(seq, float(seq))).snr_inst_db for seq in order] == carried
+
+
+@pytest.mark.parametrize(
+    ("order", "carried"),
+    [((0, 1, 0, 3), [None, None, None, 1.0]), ((0, 1, 2, 0, 4), [None, None, 0.0, None, 2.0]),
+     ((0, 0, 2, 2, 3), [None, None, 0.0, None, None])],
+)  # fmt: skip
+def test_a_repeated_answer_repeats_no_report(order: tuple[int, ...], carried: list) -> None:
+    feedback = Feedback(FeedbackSpec(delay=2 * SLOT), 0)
+    assert [feedback.carry(1, head(seq, float(seq))).snr_inst_db for seq in order] == carried
+
+
+def test_a_second_round_is_no_repetition() -> None:
+    feedback = Feedback(FeedbackSpec(bits=16), 0)
+    assert all(feedback.carry(1, head(3, round_=round_)).snr_inst_db is not None for round_ in (0, 1))
+
+
 def test_sessions_do_not_hear_each_other() -> None:
     feedback = Feedback(FeedbackSpec(delay=SLOT), 0)
     feedback.carry(1, head(0, 5.0, session=b"a" * 16))
