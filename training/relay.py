@@ -44,12 +44,15 @@ class Relay:
         self._flows.set()
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # closed
             while True:
                 near, _ = self._listener.accept()
-                self._sockets.append(near)
-                far = socket.create_connection(("127.0.0.1", self._target))
-                self._sockets.append(far)
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._target))
+                except OSError:  # the target is down; the next dial may find it
+                    near.close()
+                    continue
+                self._sockets += near, far
                 for ends in ((near, far), (far, near)):
                     self._threads.append(threading.Thread(target=self._pump, args=ends))
                     self._threads[-1].start()
