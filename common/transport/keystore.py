@@ -11,6 +11,7 @@ import fcntl
 import logging
 import os
 import re
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +70,8 @@ class Keys:
         self.folder = folder
         self.own = _read_own(folder / "own.secret")
         self.trusted: dict[str, bytes] = {}
-        self._seen: tuple[int, ...] | None = ()
+        self._seen: tuple[int, ...] | None = None
+        self._unreadable = ""
         problems = self._read_trusted()
         if problems:
             raise ConfigError(problems[0])
@@ -102,39 +104,52 @@ class Keys:
         """Add a peer or give it another key."""
         check_name(name)
         with _locked(self.folder):
-            self.refresh()
-            self._write(self.trusted | {name: public})
+            lines = self._lines()
+            at = next((at for at, line in enumerate(lines) if _is_of(name, line)), len(lines))
+            self._write([*lines[:at], f"{name} {public.hex()}", *(x for x in lines[at:] if not _is_of(name, x))])
 
     def forget(self, name: str) -> None:
         """Remove a peer. Raises ConfigError if there is none of that name."""
         with _locked(self.folder):
+            lines = self._lines()
             self.refresh()
             if name not in self.trusted:
                 others = ", ".join(sorted(self.trusted)) or "nobody"
                 raise ConfigError(f"no key is trusted as {name}; trusted: {others}")
-            self._write({other: key for other, key in self.trusted.items() if other != name})
+            self._write([line for line in lines if not _is_of(name, line)])
 
-    def _write(self, trusted: dict[str, bytes]) -> None:
-        lines = "".join(f"{name} {public.hex()}\n" for name, public in sorted(trusted.items()))
-        _write_private(self.folder / "trusted", lines, replace=True)
-        self.trusted = trusted
+    def _lines(self) -> list[str]:
+        """The list as it stands, remarks too. Raises ConfigError where it cannot be read: it must not be replaced."""
+        try:
+            return _read(self.folder / "trusted", may_be_read=True).splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _write(self, lines: list[str]) -> None:
+        _write_private(self.folder / "trusted", "".join(f"{line}\n" for line in lines), replace=True)
+        self.refresh()
 
     def _read_trusted(self) -> list[str]:
-        """Take over the file as it is now; returns what is wrong with it."""
+        """Take over the file as it is now; returns what is wrong with it, once as long as that stays the same."""
         path = self.folder / "trusted"
         try:
             about = path.stat()
-        except OSError:
-            self.trusted, self._seen = {}, None
-            return []
-        seen = (about.st_ino, about.st_mtime_ns, about.st_size, about.st_mode)
-        if seen == self._seen:
-            return []
-        self._seen, self.trusted = seen, {}
-        try:
+            seen = (about.st_ino, about.st_mtime_ns, about.st_size, about.st_mode)
+            if seen == self._seen:
+                return []
             text = _read(path, may_be_read=True)
-        except ConfigError as error:
-            return [str(error)]
+        except FileNotFoundError:  # by now
+            self.trusted, self._seen, self._unreadable = {}, None, ""
+            return []
+        except (ConfigError, OSError) as error:  # looked at again every time: it may pass
+            told = str(error) if isinstance(error, ConfigError) else f"{path}: {error.strerror}"
+            problems = [told] if told != self._unreadable else []
+            self.trusted, self._seen, self._unreadable = {}, None, told
+            return problems
+        self.trusted, self._seen, self._unreadable = {}, seen, ""
+        return self._parse(text)
+
+    def _parse(self, text: str) -> list[str]:
         problems = []
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip() and not line.startswith("#"):
@@ -142,7 +157,7 @@ class Keys:
                     name, public = parse_line(line)
                     self.trusted[name] = public
                 except ConfigError as error:
-                    problems.append(f"{path}, line {number}: {error}")
+                    problems.append(f"{self.folder / 'trusted'}, line {number}: {error}")
         return problems
 
 
@@ -174,6 +189,10 @@ def parse_line(line: str) -> tuple[str, bytes]:
     return words[0], bytes.fromhex(words[1])
 
 
+def _is_of(name: str, line: str) -> bool:
+    return line.split()[:1] == [name]
+
+
 def _read_own(path: Path) -> KeyPair:
     try:
         name, secret = parse_line(_read(path, may_be_read=False))
@@ -192,6 +211,8 @@ def _read(path: Path, may_be_read: bool) -> str:
             _check_mode(path.parent, path.parent.stat(), 0o022, "changed")
             forbidden, verb = (0o022, "changed") if may_be_read else (0o077, "read")
             _check_mode(path, os.fstat(file.fileno()), forbidden, verb)
+            if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+                raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, which no list of keys is")
             return file.read(MAX_FILE_BYTES).decode("ascii")
     except FileNotFoundError:
         raise
@@ -211,7 +232,7 @@ def _check_mode(path: Path, about: os.stat_result, forbidden: int, verb: str) ->
 
 def _write_private(path: Path, text: str, replace: bool) -> None:
     """Write a file of mode 0600 in one step: it is there whole or not at all. Raises ConfigError."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
+    half = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
             file.write(text)

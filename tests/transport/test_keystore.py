@@ -1,5 +1,6 @@
 """Keys lie where only their owner can read them, and nothing that goes wrong shows or loses one."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -130,6 +131,77 @@ def test_two_who_trust_at_once_lose_nothing(keys: Keys) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: Keys(keys.folder).trust(f"host{n}", bytes([n]) * 32), range(24)))
     assert len(Keys(keys.folder).trusted) == 24
+
+
+def test_remarks_and_the_order_of_lines_stay_as_they_were_written(keys: Keys) -> None:
+    trusted, other = keys.folder / "trusted", bytes(32)
+    trusted.write_text(f"# the lab\nzoo {PUBLIC.hex()}\n\n# emuhost moved in May\nemuhost {PUBLIC.hex()}\n# end")
+    keys.trust("emuhost", other)
+    keys.trust("late", other)
+    keys.forget("zoo")
+    assert trusted.read_text() == (
+        f"# the lab\n\n# emuhost moved in May\nemuhost {other.hex()}\n# end\nlate {other.hex()}\n"
+    )
+    assert keys.trusted == {"emuhost": other, "late": other}
+
+
+@pytest.mark.parametrize("damage", ["mode", "not text", "size"])
+def test_a_list_that_cannot_be_read_is_not_replaced(keys: Keys, damage: str) -> None:
+    trusted = keys.folder / "trusted"
+    keys.trust("emuhost", PUBLIC)
+    with trusted.open("ab") as file:
+        file.write(b"# \xff\n" if damage == "not text" else b"#\n" * ((1 << 19) if damage == "size" else 1))
+    if damage == "mode":
+        trusted.chmod(0o666)
+    before = trusted.read_bytes()
+    for change in (lambda: keys.trust("other", PUBLIC), lambda: keys.forget("emuhost")):
+        with pytest.raises(ConfigError, match=str(trusted)):
+            change()
+    assert trusted.read_bytes() == before
+
+
+def test_a_list_that_vanishes_while_it_is_looked_at_lets_nobody_in(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys.trust("emuhost", PUBLIC)
+    trusted = keys.folder / "trusted"
+    trusted.touch()  # to be read again
+    looked = Path.stat
+
+    def look_and_lose(path: Path) -> os.stat_result:
+        about = looked(path)
+        if path == trusted:
+            trusted.unlink()
+        return about
+
+    monkeypatch.setattr(Path, "stat", look_and_lose)
+    keys.refresh()
+    assert keys.trusted == {}
+
+
+def test_a_list_that_cannot_be_looked_at_lets_nobody_in_and_is_told_once_until_it_can(
+    keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    trusted = keys.folder / "trusted"
+    keys.trust("emuhost", PUBLIC)
+    text = trusted.read_text()
+    for _ in range(2):
+        trusted.unlink()
+        trusted.symlink_to(trusted)  # an error of stat that is not "not there"
+        keys.refresh()
+        keys.refresh()
+        assert keys.trusted == {}
+        trusted.unlink()
+        trusted.write_text(text)
+        keys.refresh()
+        assert keys.trusted == {"emuhost": PUBLIC}
+    assert [vars(record)["why"].partition(": ")[2] for record in caplog.records] == [os.strerror(errno.ELOOP)] * 2
+
+
+def test_half_a_file_of_a_process_that_died_is_in_nobodys_way(keys: Keys) -> None:
+    (keys.folder / f".trusted.{os.getpid()}").touch()  # in a container every process has the same number
+    keys.trust("emuhost", PUBLIC)
+    assert Keys(keys.folder).trusted == {"emuhost": PUBLIC}
 
 
 def test_a_peer_is_looked_up_by_the_host_that_was_typed(keys: Keys) -> None:
