@@ -4,6 +4,9 @@ It can be opened anew, which cuts every connection: ROUTER has no way to cut one
 of a second, and their sessions go on. It does so when a key that was let in is no longer trusted, and when the memory
 of the process has grown by MEMORY_STEP: ZeroMQ bounds frames, and how many messages wait, but a message may have any
 number of frames, and those of an unfinished one are seen by nobody.
+
+What is weighed is the memory of the whole process without what is mapped from files: who made it grow cannot be seen.
+Growth of our own by MEMORY_STEP cuts the connections too, once: what is held after a cut is where the next step begins.
 """
 
 import logging
@@ -23,16 +26,18 @@ from common.transport.sockets import MAX_FRAME_BYTES, Role, bind, host_of, is_lo
 logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5
 WARN_EVERY_S = 60.0
-REOPEN_S = 2.0
+QUICK_PAUSES_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 WEIGH_EVERY_S = 0.1
 MEMORY_STEP = 256 << 20
 
 
-def resident_bytes() -> int:
-    """Memory that this process holds; 0 on systems other than Linux, where it cannot be watched."""
+def own_bytes() -> int:
+    """Memory that this process holds, files that are mapped aside; 0 where it cannot be seen, as outside Linux."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            _, resident, shared, *_ = map(int, file.read().split())
+            return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
 
@@ -59,13 +64,20 @@ class Front:
         self._poller: zmq.Poller | None = None
         self._looked_s = self._weighed_s = clock()
         self._warned_s = -math.inf
-        self._floor = resident_bytes()
+        self._uncut = self._unbound = False
+        self._retry_s = self._pause_s = 0.0
+        self._floor = own_bytes()
         self._doorman = Doorman(context, keys, clock) if keys else None
         try:
-            self.socket = self._open(address)
+            self.socket, self._monitor = self._make()
         except BaseException:
             if self._doorman:
                 self._doorman.close()
+            raise
+        try:
+            self._bind(address)
+        except BaseException:
+            self.close()
             raise
 
     def watch(self, poller: zmq.Poller) -> None:
@@ -79,7 +91,10 @@ class Front:
         """Look after handshakes, keys and memory; `ready`: what `poll` found readable. Call after every poll."""
         if self._monitor.socket in ready:
             self._monitor.drain()
-        self._weigh()
+        if not (self._uncut or self._unbound):
+            self._weigh()
+        elif self._clock() >= self._retry_s:
+            self._retry()
         if self._doorman is None:
             self._warn()
             return
@@ -92,21 +107,14 @@ class Front:
                 self.reopen()
 
     def reopen(self) -> None:
-        """Cut every connection and listen again. Raises ConfigError where the address is taken meanwhile."""
-        if self._poller:
-            self._poller.unregister(self.socket)
-            self._poller.unregister(self._monitor.socket)
-        self._close_socket(0)
-        until = time.monotonic() + REOPEN_S
-        while True:
-            try:
-                self.socket = self._open(self.address)
-                break
-            except ConfigError:  # the old socket is closed in the background
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.002)
-        self._register()
+        """Cut every connection and listen again; where that cannot be done at once, `serve` goes on trying."""
+        self._uncut = True
+        for pause_s in QUICK_PAUSES_S:  # the old socket is closed in the background
+            if not self._renew():
+                return
+            time.sleep(pause_s)
+        self._pause_s = FIRST_PAUSE_S
+        self._retry()
 
     def close(self, linger: int = 0) -> None:
         """Close everything; what was sent may still leave for `linger` ms."""
@@ -115,15 +123,17 @@ class Front:
             self._doorman.close()
 
     def _weigh(self) -> None:
-        """Let go of everything that strangers have made us keep, before it is too much."""
+        """Let go of everything that strangers may have made us keep, before it is too much."""
         if self._clock() - self._weighed_s < WEIGH_EVERY_S:
             return
-        self._weighed_s, now = self._clock(), resident_bytes()
-        self._floor = min(self._floor, now)
+        self._weighed_s, now = self._clock(), own_bytes()
+        if not now:
+            return
+        self._floor = min(self._floor or now, now)
         if now - self._floor > MEMORY_STEP:
-            logger.warning("memory_flooded", extra={"grown_mb": (now - self._floor) >> 20, "address": self.address})
-            self._floor = now
+            logger.warning("memory_grown", extra={"grown_mb": (now - self._floor) >> 20, "address": self.address})
             self.reopen()
+            self._floor = own_bytes()  # lower at the next look where more is let go of meanwhile
 
     def _warn(self) -> None:
         """Say again and again that other hosts can reach a port that nothing protects."""
@@ -132,19 +142,45 @@ class Front:
             self._warned_s = self._clock()
             logger.warning("open_without_encryption", extra={"address": self.address})
 
-    def _open(self, address: str) -> "zmq.Socket[bytes]":
-        socket = make_socket(self._context, zmq.ROUTER, self._role)
-        socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame)
-        if self._keys:
-            secure_server(socket, self._keys)
-        self._monitor = Monitor(socket, self._clock)
+    def _retry(self) -> None:
+        if problem := self._renew():
+            logger.error("cannot_listen", extra={"why": problem, "again_in_s": self._pause_s})
+            self._retry_s = self._clock() + self._pause_s
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        else:
+            logger.warning("listening_again", extra={"address": self.address})
+
+    def _renew(self) -> str:
+        """One attempt to put a new socket in the place of the old one; returns why it did not work yet."""
         try:
-            self.address = bind(socket, address, self._flag)
+            if self._uncut:
+                socket, monitor = self._make()  # first: where there is no room for it the old one goes on
+                if self._poller:
+                    self._poller.unregister(self.socket)
+                    self._poller.unregister(self._monitor.socket)
+                self._close_socket(0)
+                self.socket, self._monitor = socket, monitor
+                self._register()
+                self._uncut, self._unbound = False, True
+            self._bind(self.address)
+        except (ConfigError, zmq.ZMQError) as error:
+            return str(error)
+        self._unbound = False
+        return ""
+
+    def _make(self) -> "tuple[zmq.Socket[bytes], Monitor]":
+        socket = make_socket(self._context, zmq.ROUTER, self._role)
+        try:
+            socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame)
+            if self._keys:
+                secure_server(socket, self._keys)
+            return socket, Monitor(socket, self._clock)
         except BaseException:
-            self._monitor.close()
             socket.close(0)
             raise
-        return socket
+
+    def _bind(self, address: str) -> None:
+        self.address = bind(self.socket, address, self._flag)
 
     def _register(self) -> None:
         if self._poller:

@@ -1,0 +1,111 @@
+"""A port that is opened anew comes back, however long that takes, and nothing ends meanwhile."""
+
+import errno
+import logging
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from common.transport import front as module
+from common.transport.front import MEMORY_STEP, Front
+from common.transport.sockets import bind, connect, make_socket
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
+
+class Bench:
+    """A front in the clear under a clock and scales of its own, each turn a second later."""
+
+    def __init__(self, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s, self.held = 0.0, 100 << 20
+        monkeypatch.setattr(module, "own_bytes", lambda: self.held)
+        self.context, self.poller = context, zmq.Poller()
+        self.front = Front(context, "rx", "tcp://127.0.0.1:0", clock=lambda: self.now_s)
+        self.front.watch(self.poller)
+
+    def turn(self) -> None:
+        self.now_s += 1.0
+        self.front.serve(dict(self.poller.poll(10)))
+
+    def hears(self) -> bool:
+        """Whether somebody who comes now gets through."""
+        with make_socket(self.context, zmq.DEALER, "tx") as dealer:
+            connect(dealer, self.front.address)
+            for _ in range(500):
+                if dealer.poll(0, zmq.POLLOUT):
+                    dealer.send(b"hello")
+                    break
+                self.turn()
+            return bool(self.front.socket.poll(5000)) and self.front.socket.recv_multipart()[1:] == [b"hello"]
+
+
+@pytest.fixture
+def bench(context: Context, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    bench = Bench(context, monkeypatch)
+    yield bench
+    bench.front.close()
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_an_address_that_is_taken_for_long_is_waited_for_with_one_socket(
+    bench: Bench, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    with make_socket(context, zmq.ROUTER, "rx") as taker:
+        bench.front.address = bind(taker, "tcp://127.0.0.1:0")
+        bench.front.reopen()
+        waiting = bench.front.socket
+        for _ in range(60):
+            bench.turn()
+    lines = len(told(caplog))
+    assert set(told(caplog)) == {"cannot_listen"}
+    assert lines < 25  # less and less often
+    for _ in range(500):
+        if "listening_again" in told(caplog):
+            break
+        bench.turn()
+    assert bench.front.socket is waiting
+    assert bench.hears()
+
+
+def test_where_no_socket_can_be_had_the_old_one_goes_on_and_is_cut_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, make = bench.front.socket, module.make_socket
+
+    def none_left(*_: object) -> None:
+        raise zmq.ZMQError(errno.EMFILE)
+
+    monkeypatch.setattr(module, "make_socket", none_left)
+    bench.front.reopen()
+    assert bench.front.socket is old
+    assert bench.hears()
+    monkeypatch.setattr(module, "make_socket", make)
+    for _ in range(10):
+        bench.turn()
+    assert old.closed
+    assert bench.hears()
+    assert told(caplog)[0] == "cannot_listen"
+
+
+def test_growth_cuts_once_and_what_is_left_after_the_cut_is_the_next_floor(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.held += MEMORY_STEP + 1  # our own: a cut does not make it less
+    for _ in range(3):
+        bench.turn()
+    assert told(caplog) == ["memory_grown"]
+    bench.held -= MEMORY_STEP  # let go of later
+    bench.turn()
+    bench.held += MEMORY_STEP + 1
+    bench.turn()
+    assert told(caplog) == ["memory_grown"] * 2
+
+
+def test_memory_that_cannot_be_seen_for_a_moment_is_no_growth(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    for bench.held in (2 * MEMORY_STEP, 0, 2 * MEMORY_STEP):
+        bench.turn()
+    assert told(caplog) == ["memory_grown"]  # from the 100 MiB at the start, and not again from 0
