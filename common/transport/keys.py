@@ -21,8 +21,9 @@ and each host trusts the ones that it speaks with:
   emuhost$ python -m common.transport.keys trust rxhost KEY
   emuhost$ python -m common.transport.keys trust txhost KEY
   txhost$  python -m common.transport.keys trust emuhost KEY
-Then the three commands work between these hosts as they do on one. Running commands see a change at once: a key that
-is forgotten loses its connection.
+Then the three commands work between these hosts as they do on one. A change acts at once on who may connect to this
+host: a key that is forgotten loses its connection. On whom this host itself connects to (--peer, --upstream) it acts
+when that command is started again.
 """
 
 
