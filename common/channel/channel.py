@@ -67,10 +67,11 @@ class Channel:
         return self._stream(stream).send(air_start, x, round)
 
     def truth(self, stream: int, air_start: int, x: Symbols, round: int = 0) -> Truth:
-        """The truth about x, whether it has been sent or not."""
+        """The truth about x, whether it has been sent or not. Asking changes nothing: no stream begins by it."""
+        state = self._streams.get(stream) or Stream(self._plan, stream)
         power = float(np.vdot(x, x).real) / x.size
         gain, gain_power, noise_power = 0.0 + 0.0j, 0.0, 0.0
-        for segment, at, count in self._stream(stream).pieces(air_start, x.size):
+        for segment, at, count in state.pieces(air_start, x.size):
             share = count / x.size
             h = segment.response(at, count, round)
             gain += share * (1.0 if h is None else complex(h.mean()))

@@ -9,7 +9,8 @@ One ROUTER; a request and its answer are one msgpack map each:
     anything wrong                                 ->  {"ok": false, "error": text}
 
 `applied` names the first air sample of each stream that sees the change; a stream that comes later sees it from 0.
-`truth` is the SNR of a stretch of air, sent or not (nil: no noise), for experiments with a transmitter that knows it.
+`truth` is the SNR of a stretch of air, sent or not (nil: no noise), for experiments with a transmitter that knows it;
+asking changes nothing.
 """
 
 import math
@@ -31,6 +32,8 @@ from common.transport.sockets import bind, connect, make_socket
 _MAX_REQUEST = 16 * 1024
 _PLACE = {"stream": (0, 2**32 - 1), "air_start": (0, 2**53), "symbols": (1, 2**16), "round": (0, 255)}
 """Fields of a request for the truth, and their ranges."""
+_BURST = 8
+"""Requests that are answered before the channel gets its turn; the longest truth takes milliseconds."""
 
 
 class ControlPort:
@@ -58,8 +61,8 @@ class ControlPort:
             raise
 
     def serve(self) -> None:
-        """Answer all requests that wait."""
-        while True:
+        """Answer requests that wait, but no more than a burst of them, so that they cannot starve the channel."""
+        for _ in range(_BURST):
             try:
                 parts = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:

@@ -78,7 +78,39 @@ def test_truth_is_what_the_next_frame_will_meet_and_changes_nothing(serving: Ser
     fresh = Channel(ChannelSpec(snr_db=8.0, fading="rayleigh"))
     assert told == fresh.apply(3, 1280, np.ones(40, np.complex64))[1].snr_inst_db
     assert told != pytest.approx(8.0, abs=0.01)
-    assert serving.channel.streams == {3: 0}
+    assert serving.channel.streams == {}
+
+
+def test_asking_about_any_number_of_streams_costs_none_that_was_sent_its_place() -> None:
+    channel, x = Channel(ChannelSpec(snr_db=8.0)), np.ones(10, np.complex64)
+    channel.apply(7, 0, x)
+    for stream in range(100, 400):
+        channel.truth(stream, 0, x)
+    assert channel.streams == {7: 10}
+
+
+def test_a_flood_of_requests_is_answered_in_bursts(context: zmq.Context) -> None:
+    looks = []  # one at the clock when the port opens, one for each status
+
+    def clock() -> float:
+        looks.append(1)
+        return 0.0
+
+    port = ControlPort(context, "tcp://127.0.0.1:0", Channel(ChannelSpec()), Counter(), True, clock)
+    client = context.socket(zmq.DEALER)
+    client.linger = 0
+    client.connect(port.address)
+    for _ in range(12):
+        client.send(msgpack.packb({"op": "status"}))
+    bursts = []
+    while sum(bursts) < 12 and port.socket.poll(5000):
+        before = len(looks)
+        port.serve()
+        bursts.append(len(looks) - before)
+    client.close()
+    port.close()
+    assert sum(bursts) == 12
+    assert max(bursts) <= 8
 
 
 def test_truth_without_noise_is_nil(serving: Serving) -> None:
