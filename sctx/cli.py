@@ -57,7 +57,8 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
 @click.option(
     "--genie-from",
     metavar="HOST:PORT",
-    help="For experiments: the emulator's control port, which --rate-policy genie asks for the true SNR of each frame.",
+    help="For experiments: the emulator's control port, which --rate-policy genie asks for the true SNR of each frame. "
+    "A restart of the emulator can end the run (exit code 4): an answer is waited for 5 s, whatever --give-up says.",
 )
 @click.option(
     "--within",

@@ -19,7 +19,8 @@ class Genie:
     def report(self, stream: int, air_start: int, symbols: int, now_ns: int) -> Report:
         """The truth about `symbols` symbols from `air_start` on, as if it had been reported without error or delay.
 
-        Raises LinkDown where the emulator does not answer.
+        Raises LinkDown where the emulator does not answer within 5 s; a request that a restart of it swallowed is not
+        asked again.
         """
         place = {"stream": stream, "air_start": air_start, "symbols": symbols, "round": 0}
         snr_db = self._control.ask({"op": "truth", **place}, TIMEOUT_S)["snr_inst_db"]

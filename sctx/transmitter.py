@@ -89,7 +89,8 @@ class Transmitter:
     so many frames in flight at most (the receiver may allow fewer). give_up_s: how long to go without the receiver.
     ask_below: confidence (0 to 1) below which the receiver asks for an image's next increments; 0: never. tasks: what
     to ask for (default: everything).
-    device: "auto", "cpu" or "cuda". genie_from: "HOST:PORT" of the emulator's control port, for the policy `genie`.
+    device: "auto", "cpu" or "cuda". genie_from: "HOST:PORT" of the emulator's control port, for the policy `genie`; an
+    emulator that does not answer there within 5 s, as when it is restarted, is LinkDown, however long give_up_s is.
     keys: folder of the keys that encrypt the link (default: the user's own, if there is one); insecure: no encryption,
     keys or not.
 
@@ -143,7 +144,12 @@ class Transmitter:
             tasks=tasks,
         )
         self._genie = None if genie_from is None else Genie(genie_from)
-        self.link = Link(address, terms, found)
+        try:
+            self.link = Link(address, terms, found)
+        except BaseException:
+            if self._genie is not None:
+                self._genie.close()
+            raise
 
     def __enter__(self) -> "Transmitter":
         return self

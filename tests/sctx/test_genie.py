@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError, LinkDown
-from sctx import genie
+from sctx import genie, transmitter
 from sctx.genie import Genie
 from sctx.rate import RatePolicy
 from sctx.transmitter import Transmitter
@@ -30,3 +30,23 @@ def test_nobody_at_the_control_port_is_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="--genie-from"):
         Genie("nowhere")
+
+
+def test_a_link_that_cannot_be_opened_leaves_no_genie_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    class Watched(Genie):
+        def __init__(self, address: str) -> None:
+            super().__init__(address)
+            self.open = True
+            opened.append(self)
+
+        def close(self) -> None:
+            super().close()
+            self.open = False
+
+    monkeypatch.setattr(transmitter, "Genie", Watched)
+    peer = "ipc://" + "long" * 100
+    with pytest.raises(ConfigError, match="--peer"):
+        Transmitter(peer, tiny_pair(tmp_path / "pair"), policy=RatePolicy.parse("genie"), genie_from="127.0.0.1:1")
+    assert [one.open for one in opened] == [False]
