@@ -137,7 +137,7 @@ class Manifest:
             raise ModelError(f"the accuracy table has {have} rates, not {need}")
         if set(self.sha256) != {"encoder", "decoder"}:
             raise ModelError("the manifest must hold the SHA-256 of encoder and decoder")
-        if self.calibration and len(self.calibration.temperature) != len(self.layout.increments):
+        if self.calibration is not None and len(self.calibration.temperature) != len(self.layout.increments):
             have, need = len(self.calibration.temperature), len(self.layout.increments)
             raise ModelError(f"the calibration has {have} rates, not {need}")
 
@@ -248,5 +248,9 @@ def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
         accuracy=Accuracy(tuple(table["snr_db"]), tuple(map(tuple, table["acc"])), float(table["clean"])),
         provenance=dict(document["provenance"]),
         sha256=dict(document["sha256"]),
-        calibration=fitted and Calibration(tuple(fitted["edges_db"]), tuple(map(tuple, fitted["temperature"]))),
+        calibration=None if fitted is None else _calibration(fitted),
     )
+
+
+def _calibration(fitted: Mapping[str, Any]) -> Calibration:
+    return Calibration(tuple(map(float, fitted["edges_db"])), tuple(map(tuple, fitted["temperature"])))

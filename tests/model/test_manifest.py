@@ -57,6 +57,17 @@ def test_a_broken_manifest_is_one_line(pair: Manifest, text: str, reason: str) -
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "calibration", [{}, [], 0, False, "", {"edges_db": []}, {"edges_db": ["a"], "temperature": [[1.0, 1.0]] * 2}]
+)
+def test_a_damaged_calibration_is_one_line(pair: Manifest, calibration: object) -> None:
+    document = json.loads((pair.path / "manifest.json").read_text())
+    (pair.path / "manifest.json").write_text(json.dumps({**document, "calibration": calibration}))
+    with pytest.raises(ModelError, match="damaged") as caught:
+        read_manifest(pair.path)
+    assert "\n" not in str(caught.value)
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="digits"):
         find_pair("no-such-pair")
