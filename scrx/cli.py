@@ -85,7 +85,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
         import torch
 
         torch.set_num_threads(1)  # small batches: more threads only take the cores from the other processes
-    with Receiver(options.pop("listen"), options.pop("model"), **options) as rx:
+    with Receiver(options.pop("listen"), options.pop("model"), stop=stop.__bool__, **options) as rx:
         click.echo(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})", err=True)
         click.echo(f"scrx: {tell_access(rx.keys, options['insecure'])}", err=True)
         for answer in rx.answers(timeout_s=POLL_S):

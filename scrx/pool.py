@@ -8,6 +8,7 @@ Knows nothing about sessions, deadlines or models; what goes over the wire is in
 """
 
 import logging
+import signal
 import subprocess
 import tempfile
 import threading
@@ -29,12 +30,14 @@ from scrx.worker import pack_batch, pool_socket
 
 logger = logging.getLogger(__name__)
 TICK_MS = 50
-START_S = 120.0
+START_S, END_S = 120.0, 1.0
 TRIES = 2
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 8.0
+FIRST_PAUSE_S, DOUBLINGS = 0.25, 5
+STOPPED_S = 1.0
+"""A turn of the pool's thread that took so much longer than a tick: the receiver itself was stopped or starved."""
 
 Done = Callable[[list[Outputs] | None], None]
-"""Takes one {task: answer} per row, or None where no worker could answer."""
+"""Takes one {task: answer} per row, or None where no worker could answer or the pool was closed."""
 
 
 @dataclass(slots=True)
@@ -65,21 +68,28 @@ class Worker:
 class Pool:
     """One worker process per command in `commands`; ADDRESS and NAME are put behind its first three words.
 
-    limit_s: how long a worker may take over a batch. Raises SemlinkError, or ConfigError (wrong use), where one ends
-    before it is ready.
+    limit_s: how long a worker may take over a batch. Opening waits until all are ready, or `stop` says to give up; it
+    raises SemlinkError, or ConfigError (wrong use), where one ends before it is ready.
     """
 
     def __init__(
-        self, commands: Sequence[Sequence[str]], limit_s: float, on_failure: Callable[[SemlinkError], None]
+        self,
+        commands: Sequence[Sequence[str]],
+        limit_s: float,
+        on_failure: Callable[[SemlinkError], None],
+        stop: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limit_s, self._on_failure = limit_s, on_failure
+        self._limit_s, self._on_failure, self._clock = limit_s, on_failure, clock
         self._workers = [Worker(command) for command in commands]
         self._waiting: deque[Job] = deque()
+        self._dying: list[subprocess.Popen[bytes]] = []
         self._numbers = count()
         self._changed = threading.Condition()
         self._stop = False
         self.restarts = self.retries = 0
         self._exit_code = 0
+        # Only this user may dial in to a folder, where an abstract address is open to all; kill -9 leaves it behind.
         self._folder = tempfile.TemporaryDirectory(prefix="scrx-")
         self._context = zmq.Context()
         self._socket = pool_socket(self._context, zmq.ROUTER)
@@ -88,7 +98,7 @@ class Pool:
         self._thread = threading.Thread(target=self._run, name="scrx-pool", daemon=True)
         self._thread.start()
         try:
-            self._wait_until_ready()
+            self._wait_until_ready(stop)
         except BaseException:
             self.close(0.0)
             raise
@@ -105,10 +115,18 @@ class Pool:
             self._changed.wait_for(lambda: self._stop or self._idle() > len(self._waiting))
 
     def submit(self, batch: SoftBatch, until_s: float, done: Done) -> None:
-        """Decode a batch, whose answers nobody wants after `until_s` (monotonic); `done` is called in our thread."""
+        """Decode a batch, whose answers nobody wants after `until_s` (monotonic); `done` is called in our thread.
+
+        A closed pool calls it at once.
+        """
         with self._changed:
-            self._waiting.append(Job(batch, until_s, done))
-        self._waker.wake()
+            closed = self._stop
+            if not closed:
+                self._waiting.append(Job(batch, until_s, done))
+        if closed:
+            done(None)
+        else:
+            self._waker.wake()
 
     def close(self, drain_s: float) -> None:
         """Give the workers `drain_s` for what they have, then end them."""
@@ -122,10 +140,10 @@ class Pool:
         self._context.destroy(linger=0)
         self._folder.cleanup()
 
-    def _wait_until_ready(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._stop or all(w.ready for w in self._workers) or self.restarts)
-            if all(worker.ready for worker in self._workers):
+    def _wait_until_ready(self, stop: Callable[[], bool]) -> None:
+        with self._changed:  # our thread notifies at every tick, so `stop` is asked that often
+            self._changed.wait_for(lambda: self._stop or all(w.ready for w in self._workers) or self.restarts or stop())
+            if stop() or all(worker.ready for worker in self._workers):
                 return
         raise (ConfigError if self._exit_code == ConfigError.exit_code else SemlinkError)(
             "--workers: a worker ended before it was ready; what it said is above"
@@ -134,6 +152,9 @@ class Pool:
     # -- the pool's thread; it changes the workers only while it holds the lock
 
     def _run(self) -> None:
+        # Inherited by the workers, from their first instruction on: these signals are for the receiver.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+        looked_s = self._clock()
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._waker.reader, zmq.POLLIN)
@@ -142,8 +163,11 @@ class Pool:
                 poller.poll(TICK_MS)
                 self._waker.drain()
                 over = self._receive()
-                now = time.monotonic()
+                now = self._clock()
                 with self._changed:
+                    self._forgive(now - looked_s)
+                    looked_s = now
+                    self._dying = [process for process in self._dying if process.poll() is None]
                     over += [job for worker in self._workers for job in self._look_after(worker, now)]
                     self._hand_out(now)
                     self._changed.notify_all()
@@ -166,30 +190,37 @@ class Pool:
             with self._changed:
                 if not number:
                     worker.ready = True
-                    logger.info("worker_ready", extra={"worker": worker.name, "took_s": _since(worker.since_s)})
+                    took_s = round(self._clock() - worker.since_s, 3)
+                    logger.info("worker_ready", extra={"worker": worker.name, "took_s": took_s})
                 elif worker.job is not None and number == worker.number:
                     over.append((worker.job, msgpack.unpackb(parts[0])))
                     worker.job, worker.ends = None, 0
         return over
 
+    def _forgive(self, turn_s: float) -> None:
+        """Time in which we did not run counts against no worker: its answer may wait in the socket."""
+        missed_s = turn_s - TICK_MS / 1e3
+        if missed_s > STOPPED_S:
+            for worker in self._workers:
+                worker.since_s += missed_s
+
     def _look_after(self, worker: Worker, now: float) -> list[tuple[Job, None]]:
         """Kill what hangs, bury what is dead, start what is due; jobs that nobody could answer."""
         if worker.process is None:
-            pause_s = min(FIRST_PAUSE_S * 2.0 ** (worker.ends - 2), LONGEST_PAUSE_S) if worker.ends > 1 else 0.0
-            if now - worker.since_s >= pause_s:
+            if now - worker.since_s >= pause_s(worker.ends):
                 self._start(worker, now)
             return []
         limit_s = START_S if not worker.ready else self._limit_s
         hangs = (not worker.ready or worker.job is not None) and now - worker.since_s > limit_s
-        if hangs:
-            worker.process.kill()
-            worker.process.wait()
         code = worker.process.poll()
-        if code is None:
+        if code is None and not hangs:
             return []
+        if code is None:  # not waited for: one that is stuck in a driver may never end
+            worker.process.kill()
+            self._dying.append(worker.process)
         why = f"no answer within {limit_s:g} s" if hangs else f"exit code {code}"
         logger.error("worker_ended", extra={"worker": worker.name, "why": why, "had_work": worker.job is not None})
-        self._exit_code = code
+        self._exit_code = code or 0
         return self._bury(worker, now)
 
     def _bury(self, worker: Worker, now: float) -> list[tuple[Job, None]]:
@@ -208,7 +239,7 @@ class Pool:
     def _start(self, worker: Worker, now: float) -> None:
         worker.name, worker.since_s = f"{self._workers.index(worker)}.{next(self._numbers)}", now
         words = [*worker.command[:3], self._address, worker.name, *worker.command[3:]]
-        worker.process = subprocess.Popen(words, stdin=subprocess.PIPE)
+        worker.process = subprocess.Popen(words, stdin=subprocess.PIPE, process_group=0)  # Ctrl-C is for the receiver
 
     def _hand_out(self, now: float) -> None:
         for worker in self._workers:
@@ -227,19 +258,19 @@ class Pool:
     def _end(self) -> None:
         for worker in self._workers:
             _close_input(worker)
-        until = time.monotonic() + 1.0
-        for worker in self._workers:
-            if worker.process is not None:
-                try:
-                    worker.process.wait(max(until - time.monotonic(), 0.0))
-                except subprocess.TimeoutExpired:
-                    worker.process.kill()
-                    worker.process.wait()
+        processes = self._dying + [worker.process for worker in self._workers if worker.process is not None]
+        for process in _still_running(processes, END_S):
+            process.kill()
+        _still_running(processes, END_S)
         with self._changed:
             self._stop = True
+            left = [worker.job for worker in self._workers if worker.job is not None] + list(self._waiting)
+            self._waiting.clear()
             self._changed.notify_all()
         self._socket.close(0)
         self._waker.reader.close(0)
+        for job in left:
+            job.done(None)
 
     def _idle(self) -> int:
         return sum(worker.ready and worker.job is None for worker in self._workers)
@@ -254,5 +285,14 @@ def _close_input(worker: Worker) -> None:
         worker.process.stdin.close()
 
 
-def _since(start_s: float) -> float:
-    return round(time.monotonic() - start_s, 3)
+def _still_running(processes: Sequence["subprocess.Popen[bytes]"], limit_s: float) -> "list[subprocess.Popen[bytes]]":
+    """Those that have not ended within `limit_s`; the others are reaped."""
+    until = time.monotonic() + limit_s
+    while (left := [process for process in processes if process.poll() is None]) and time.monotonic() < until:
+        time.sleep(0.01)
+    return left
+
+
+def pause_s(ends: int) -> float:
+    """Before the next process of a place whose last `ends` ended without an answer: 0, 0, 0.25 s, doubling to 8 s."""
+    return FIRST_PAUSE_S * 2.0 ** min(ends - 2, DOUBLINGS) if ends > 1 else 0.0

@@ -9,11 +9,12 @@ leaves that to worker processes.
 """
 
 import logging
+import math
 import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,7 @@ class Receiver:
     have in flight. device: "auto", "cpu", "cuda".
     workers: processes that decode; 0 decodes in this one, where a device that hangs hangs the receiver. The answers are
     the same. A worker that takes longer than worker_timeout_s over a batch is killed; one that ends is started again.
+    stop: asked while the workers start; once it says True they are not waited for, and all that is left is to close.
     decoder: another one than the pair's, such as a model that some engine serves; called in the decode thread.
 
     Raises ConfigError (port taken, no such model), ModelError (damaged weights) on opening.
@@ -85,6 +87,7 @@ class Receiver:
         max_sessions: int = 64,
         workers: int = 0,
         worker_timeout_s: float = 5.0,
+        stop: Callable[[], bool] = lambda: False,
         decoder: Answer | None = None,
     ) -> None:
         self.manifest = find_pair(model)
@@ -108,13 +111,14 @@ class Receiver:
         self._answers: queue.Queue[ReceivedAnswer | Exception | None] = queue.Queue(KEPT_ANSWERS)
         self._batcher = Batcher()
         self.answered = self.expired = self.failed = 0
+        self._counting = threading.Lock()
         self.stuck = False
         self._demodulator = Demodulator(layout)
         self.pool: Pool | None = None
         if workers and decoder is not None:
             raise ConfigError("a receiver has either workers or a decoder of its own")
         if workers:
-            self.pool = Pool([_command(self.manifest, device)] * workers, worker_timeout_s, self._publish)
+            self.pool = Pool([_command(self.manifest, device)] * workers, worker_timeout_s, self._publish, stop)
         else:
             self._decode = decoder or _decoder_here(self.manifest, device)
         self.table = SessionTable(terms)
@@ -210,8 +214,9 @@ class Receiver:
         """Send and show a batch's answers. With workers this runs in the pool's thread."""
         now = time.monotonic_ns()
         if outputs is None:
-            self._refuse([work for work in works if now > work.expires_ns], Status.EXPIRED, started)
-            self._refuse([work for work in works if now <= work.expires_ns], Status.FAILED, started)
+            until = math.inf if self._batcher.closed else now  # what we leave, the next receiver may answer
+            self._refuse([work for work in works if until > work.expires_ns], Status.EXPIRED, started)
+            self._refuse([work for work in works if until <= work.expires_ns], Status.FAILED, started)
         else:
             took = now - started
             results = [
@@ -228,8 +233,9 @@ class Receiver:
         """EXPIRED lets a finite source send the frame again, FAILED does not."""
         if not works:
             return
-        self.expired += len(works) if status is Status.EXPIRED else 0
-        self.failed += len(works) if status is Status.FAILED else 0
+        with self._counting:  # the decode thread and the pool's
+            self.expired += len(works) if status is Status.EXPIRED else 0
+            self.failed += len(works) if status is Status.FAILED else 0
         self.link.post([no_answer(work, status, started - work.arrived_ns, self._window) for work in works])
 
     def _publish(self, item: ReceivedAnswer | Exception | None) -> None:

@@ -8,11 +8,10 @@ Knows nothing about transmitters, channels or deadlines. Started by `scrx/pool.p
     receiver -> worker   [job, msgpack (rows, tasks per row), symbols, gamma]   complex64 and float32 [rows, S], raw
     worker -> receiver   [job, msgpack: one {task: answer} per row]
 
-The receiver holds the other end of standard input: when that closes, the worker ends. It ignores SIGTERM and SIGINT,
-which are for the receiver: it drains first.
+The receiver holds the other end of standard input: when that closes, the worker ends. It is started with SIGTERM and
+SIGINT blocked, which are for the receiver: it drains first.
 """
 
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -74,8 +73,6 @@ def serve(address: str, name: str, answer: Answer) -> None:
 def main() -> int:
     """Load the decoder, run it once (the first run of a device is slow), and serve."""
     address, name, model, model_id, device = sys.argv[1:]
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
     from common.manifest import find_pair
     from common.nn.device import pick_device
     from scrx.decoder import Answerer

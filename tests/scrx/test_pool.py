@@ -16,7 +16,7 @@ import pytest
 from common.errors import ConfigError, SemlinkError
 from scrx.demodulate import SoftBatch
 from scrx.feedback import Outputs
-from scrx.pool import Pool
+from scrx.pool import Pool, pause_s
 
 # argv: ADDRESS NAME MARKER. What goes wrong does so where the marker file is not there yet, and puts it there.
 PROGRAM = """
@@ -56,12 +56,12 @@ def open_pool(tmp_path: Path) -> Iterator[Open]:
     opened: list[Pool] = []
     failures: list[SemlinkError] = []
 
-    def begin(*troubles: str, limit_s: float = 60.0) -> Pool:
+    def begin(*troubles: str, limit_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> Pool:
         commands = [
             [sys.executable, "-c", PROGRAM.format(trouble=trouble), str(tmp_path / f"marker{index}")]
             for index, trouble in enumerate(troubles)
         ]
-        opened.append(Pool(commands, limit_s, failures.append))
+        opened.append(Pool(commands, limit_s, failures.append, clock=clock))
         return opened[-1]
 
     yield begin
@@ -131,6 +131,72 @@ def test_a_worker_that_cannot_start_is_told_at_once(code: int, error: type[Semli
     with pytest.raises(error, match="ended before it was ready") as raised:
         Pool([[sys.executable, "-c", f"raise SystemExit({code})"]], 1.0, lambda error: None)
     assert raised.value.exit_code == code
+
+
+def test_the_pause_before_a_new_process_doubles_and_stays_bounded() -> None:
+    assert [pause_s(ends) for ends in (0, 1, 2, 3, 7, 8, 10_000)] == [0.0, 0.0, 0.25, 0.5, 8.0, 8.0, 8.0]
+
+
+def test_a_process_that_kill_does_not_end_keeps_nobody_from_an_answer(
+    open_pool: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck: list[subprocess.Popen[bytes]] = []
+
+    class InDriver(subprocess.Popen):
+        def kill(self) -> None:
+            stuck.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", InDriver)
+    pool, got = open_pool(HANGS_ONCE, limit_s=2.0), Got()
+    pool.submit(batch(1), math.inf, got.put)
+    try:
+        assert got.get(timeout=60) == expected(batch(1))
+        assert stuck[0].poll() is None
+        pool.close(0.0)
+    finally:
+        super(InDriver, stuck[0]).kill()
+        stuck[0].wait()
+
+
+def test_time_in_which_the_receiver_was_stopped_counts_against_no_worker(open_pool: Open) -> None:
+    stopped_s = 0.0
+    pool, got = open_pool("time.sleep(0.5)", clock=lambda: time.monotonic() + stopped_s), Got()
+    pool.submit(batch(1), math.inf, got.put)
+    while pool._idle():
+        time.sleep(0.001)
+    stopped_s = 1000.0
+    assert got.get(timeout=60) == expected(batch(1))
+    assert pool.restarts == 0
+
+
+def test_signals_for_the_receiver_do_not_reach_a_worker_that_still_starts(tmp_path: Path) -> None:
+    early = "import os, signal; [os.kill(os.getpid(), n) for n in (signal.SIGTERM, signal.SIGINT)]\n"
+    command = [sys.executable, "-c", early + PROGRAM.format(trouble=FINE), str(tmp_path / "marker")]
+    pool = Pool([command], 60.0, lambda error: None)
+    (pid,) = pool.processes
+    try:
+        assert os.getpgid(pid) == pid  # Ctrl-C goes to a process group
+    finally:
+        pool.close(0.0)
+
+
+def test_opening_ends_when_it_is_told_to_though_no_worker_is_ready(tmp_path: Path) -> None:
+    said = tmp_path / "pid"
+    program = "import os, pathlib, sys, time; pathlib.Path(sys.argv[3]).write_text(str(os.getpid())); time.sleep(1000)"
+    stop = lambda: said.exists() and said.read_text() != ""  # noqa: E731
+    pool = Pool([[sys.executable, "-c", program, str(said)]], 60.0, lambda error: None, stop)
+    assert pool.processes == []
+    pool.close(0.0)
+    assert not is_running(int(said.read_text()))
+
+
+def test_batches_that_are_open_when_the_pool_closes_or_come_later_are_told_so(open_pool: Open) -> None:
+    pool, told = open_pool(HANGS_ONCE), Got()
+    for _ in range(3):
+        pool.submit(batch(1), math.inf, told.put)
+    pool.close(0.0)
+    pool.submit(batch(1), math.inf, told.put)
+    assert [told.get_nowait() for _ in range(4)] == [None] * 4
 
 
 def test_closing_waits_for_what_is_being_decoded_and_leaves_no_process(open_pool: Open) -> None:

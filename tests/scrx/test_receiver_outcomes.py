@@ -1,5 +1,7 @@
 """What a transmitter is told of frames that no decoder could answer. No network, no torch."""
 
+import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -30,6 +32,41 @@ def test_frames_without_an_answer_may_be_sent_again_only_where_time_ran_out(
     receiver._finish([work(1, 0), work(2, now + 10**12)], [None, None], now, None)
     assert [(result.seq, result.status) for result in told] == [(1, Status.EXPIRED), (2, Status.FAILED)]
     assert (receiver.answered, receiver.expired, receiver.failed) == (0, 1, 1)
+
+
+def test_what_a_receiver_that_closes_could_not_answer_may_be_sent_to_the_next(
+    receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Result] = []
+    monkeypatch.setattr(receiver.link, "post", told.extend)
+    receiver.close()
+    receiver._finish([work(1, time.monotonic_ns() + 10**12)], [None], 0, None)
+    assert [result.status for result in told] == [Status.EXPIRED]
+
+
+def test_no_refusal_is_missed_by_the_counters_of_two_threads(
+    receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver.link, "post", len)
+    each, often = 5_000, sys.getswitchinterval()
+    refuse = lambda: [receiver._refuse([work(1, 0)], Status.EXPIRED, 0) for _ in range(each)]  # noqa: E731
+    threads = [threading.Thread(target=refuse) for _ in range(2)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(often)
+    assert receiver.expired == 2 * each
+
+
+def test_a_receiver_that_is_stopped_while_its_workers_start_does_not_wait_for_them() -> None:
+    with scrx.Receiver("0", "digits", workers=1, stop=lambda: True) as rx:
+        assert rx.pool is not None
+        assert rx.pool.processes == []
+    assert not rx.stuck
 
 
 def test_workers_and_a_decoder_of_ones_own_exclude_each_other() -> None:
