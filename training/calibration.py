@@ -19,11 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 from common.cli import begin, invoke, shared_options
-from common.errors import ConfigError
+from common.errors import ConfigError, ModelError
 from common.manifest import MANIFEST, Calibration, Manifest, find_pair, write_atomic, write_pair
 from training.evaluate import answer, encode_all, plan
 
 if TYPE_CHECKING:
+    from training.channel import Conditions
     from training.student import Student
 
 BINS = 15
@@ -75,7 +76,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     dataset = options["dataset"] or manifest.dataset
     student = load_student(manifest).to(pick_device(options["device"]))
     validation = load_images(dataset, "validation", manifest.preprocess)
-    fitted = calibrate(student, validation, manifest.preprocess, options["seed"])
+    fitted = calibrate(student, validation, manifest.preprocess, trained_under(manifest), options["seed"])
     rows = measure(manifest, fitted, dataset, options)
     console = Console()
     _show(rows, console if console.is_terminal else Console(width=120))
@@ -100,6 +101,16 @@ def load_student(manifest: Manifest) -> "Student":
     decoder = {f"decoder.{name}": tensor for name, tensor in load_half(manifest, "decoder").items()}
     student.load_state_dict({**load_half(manifest, "encoder"), **decoder})
     return student.eval()
+
+
+def trained_under(manifest: Manifest) -> "Conditions":
+    """The channels that a pair was trained under, of its provenance; the usual ones where that does not say."""
+    from training.channel import Conditions
+
+    try:
+        return Conditions(**json.loads(manifest.provenance.get("channel", "{}")))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{manifest.path / MANIFEST}: provenance.channel is damaged: {error}") from None
 
 
 def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict[str, Any]) -> list[Row]:

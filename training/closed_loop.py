@@ -215,7 +215,7 @@ def frames(options: dict[str, Any], frame_doppler: float) -> int:
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
     """The same networks with `pilots` pilots per frame; accuracy table and temperatures measured for them."""
     from common.data import load_images
-    from training.calibration import load_student, write_changed
+    from training.calibration import load_student, trained_under, write_changed
     from training.measure import calibrate, measure
 
     if pilots == base.layout.pilots and base.calibration:
@@ -229,7 +229,7 @@ def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
         raise ConfigError(f"--pilots {pilots}: {error}") from None
     validation = load_images(dataset, "validation", base.preprocess)
     accuracy = measure(student, validation, base.preprocess, 0)
-    fitted = calibrate(student, validation, base.preprocess, 0)
+    fitted = calibrate(student, validation, base.preprocess, trained_under(base), 0)
     layout = asdict(replace(base.layout, pilots=pilots))
     return write_changed(base, folder, layout=layout, accuracy=accuracy, calibration=fitted)
 

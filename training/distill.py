@@ -3,6 +3,7 @@
 Knows nothing about sockets. Makes what is missing (teacher, knowledge store) and re-uses what is there.
 """
 
+import json
 import platform
 import sys
 from collections.abc import Mapping
@@ -121,7 +122,7 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
         return None
     task.objective.load_state_dict(fitted.weights)
     accuracy = measure(student.to(device), validation, preprocess, request.seed)
-    fitted_confidence = calibrate(student, validation, preprocess, request.seed)
+    fitted_confidence = calibrate(student, validation, preprocess, recipe.channel, request.seed)
     parameters, macs = transmitter_cost(student, preprocess)
     cost = f"{parameters:,} parameters, {macs / 1e6:.1f} MMAC"
     notes = {**provenance(recipe, request, source), "transmitter": cost}
@@ -214,6 +215,7 @@ def provenance(recipe: "Recipe", request: Request, source: str) -> Mapping[str, 
         "recipe": recipe.name,
         "epochs": str(recipe.schedule.epochs),
         "loss": f"{recipe.loss}",
+        "channel": json.dumps(asdict(recipe.channel)),
         "soft_labels": source,
         "seed": str(request.seed),
         "semlink": __version__,

@@ -65,11 +65,13 @@ def measure(student: Student, images: ImageSet, preprocess: Preprocess, seed: in
 
 
 @torch.no_grad()
-def calibrate(student: Student, images: ImageSet, preprocess: Preprocess, seed: int) -> Calibration:
+def calibrate(
+    student: Student, images: ImageSet, preprocess: Preprocess, conditions: Conditions, seed: int
+) -> Calibration:
     """Temperature T of each rate and SNR bin that makes the NLL of softmax(logits / T) least (Guo et al. 2017), to 2 %.
 
-    Under the channels of training: AWGN and Rayleigh, every SNR of the range, reports aged and missing. A bin with few
-    answers takes the temperature of its whole rate.
+    conditions: the channels of training, AWGN and Rayleigh, every SNR of the range, reports aged and missing. A bin
+    with few answers takes the temperature of its whole rate.
     """
     layout = student.shapes.layout
     features, labels = features_of(student, images, preprocess)
@@ -78,7 +80,7 @@ def calibrate(student: Student, images: ImageSet, preprocess: Preprocess, seed: 
     seen = np.zeros(loss.shape[:2])
     for _ in range(2 * _trials(len(labels))):
         for rows in torch.arange(len(labels), device=labels.device).split(ROWS):
-            drawn = draw(len(rows), layout, Conditions(), random).to(labels.device)
+            drawn = draw(len(rows), layout, conditions, random).to(labels.device)
             logits, _ = student.from_features(features[rows], drawn)
             _, gamma = receive(
                 torch.zeros(len(rows), layout.max_symbols, dtype=torch.complex64).to(labels.device), drawn, layout

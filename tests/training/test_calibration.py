@@ -13,7 +13,8 @@ from common.errors import ConfigError, ModelError
 from common.manifest import Calibration, Manifest, find_pair
 from scrx.decoder import Answerer, snr_bins
 from tests.model.pairs import LAYOUT, tiny_pair, tiny_student
-from training.calibration import load_student, reliability, write_changed
+from training.calibration import load_student, reliability, trained_under, write_changed
+from training.channel import Conditions
 from training.measure import EDGES_DB, calibrate
 
 FITTED = Calibration((0.0,), ((0.5, 1.0), (2.0, 4.0)))
@@ -84,10 +85,27 @@ def test_temperatures_undo_logits_that_are_too_large() -> None:
     with torch.no_grad():
         head.weight *= 2.0
         head.bias *= 2.0
-    found = [calibrate(student, images, shipped.preprocess, 0) for student in (once, twice)]
+    found = [calibrate(student, images, shipped.preprocess, Conditions(), 0) for student in (once, twice)]
     assert found[0].edges_db == EDGES_DB
     ratios = np.array(found[1].temperature) / np.array(found[0].temperature)
     assert ratios == pytest.approx(np.full(ratios.shape, 2.0), rel=0.03)
+
+
+def test_temperatures_are_fitted_under_the_channels_that_are_given(pair: Manifest) -> None:
+    """The whole range in the highest bin: no other has answers of its own, so all take what the rate has."""
+    images = load_images("digits", "validation", pair.preprocess).take(np.arange(128))
+    strong = Conditions(snr_low_db=40.0, snr_high_db=45.0, rayleigh=0.0)
+    fitted, usual = (calibrate(load_student(pair), images, pair.preprocess, c, 0) for c in (strong, Conditions()))
+    assert all(len(set(row)) == 1 for row in fitted.temperature)
+    assert any(len(set(row)) > 1 for row in usual.temperature)
+
+
+def test_the_channels_of_training_are_those_of_the_provenance(pair: Manifest) -> None:
+    told = replace(pair, provenance={"channel": '{"snr_low_db": 3.0, "rayleigh": 1.0}'})
+    assert trained_under(told) == Conditions(snr_low_db=3.0, rayleigh=1.0)
+    assert trained_under(pair) == Conditions()
+    with pytest.raises(ModelError, match=r"provenance\.channel is damaged"):
+        trained_under(replace(pair, provenance={"channel": '{"colour": 1}'}))
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:

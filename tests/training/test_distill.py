@@ -74,6 +74,7 @@ def test_makes_what_is_missing_and_reuses_what_is_there() -> None:
     manifest = find_pair("build/pairs/tiny")
     assert manifest.provenance["seed"] == "0"
     assert manifest.provenance["soft_labels"].startswith("store ")
+    assert json.loads(manifest.provenance["channel"])["snr_high_db"] == 22.0
     assert len(manifest.accuracy.acc) == 2
     second = call(distill, "--recipe", "tiny.toml")
     assert "teacher: re-using build/teachers/tiny" in second.stderr
