@@ -6,7 +6,8 @@ of the process has grown by MEMORY_STEP: ZeroMQ bounds frames, and how many mess
 number of frames, and those of an unfinished one are seen by nobody.
 
 What is weighed is the memory of the whole process without what is mapped from files: who made it grow cannot be seen.
-Growth of our own by MEMORY_STEP cuts the connections too, once: what is held after a cut is where the next step begins.
+Growth of our own by MEMORY_STEP cuts the connections too, until CUTS_IN_VAIN in a row have not made it less: only then
+is it ours, and the next step begins there. Sooner would let a flood raise its own limit, since memory is freed late.
 """
 
 import logging
@@ -30,6 +31,7 @@ QUICK_PAUSES_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 WEIGH_EVERY_S = 0.1
 MEMORY_STEP = 256 << 20
+CUTS_IN_VAIN = 5
 
 
 def own_bytes() -> int:
@@ -66,6 +68,7 @@ class Front:
         self._warned_s = -math.inf
         self._uncut = self._unbound = False
         self._retry_s = self._pause_s = 0.0
+        self._in_vain = 0
         self._floor = own_bytes()
         self._doorman = Doorman(context, keys, clock) if keys else None
         try:
@@ -133,7 +136,11 @@ class Front:
         if now - self._floor > MEMORY_STEP:
             logger.warning("memory_grown", extra={"grown_mb": (now - self._floor) >> 20, "address": self.address})
             self.reopen()
-            self._floor = own_bytes()  # lower at the next look where more is let go of meanwhile
+            self._in_vain += 1
+            if self._in_vain == CUTS_IN_VAIN:
+                self._floor, self._in_vain = now, 0
+        else:
+            self._in_vain = 0
 
     def _warn(self) -> None:
         """Say again and again that other hosts can reach a port that nothing protects."""

@@ -8,7 +8,7 @@ import pytest
 import zmq
 
 from common.transport import front as module
-from common.transport.front import MEMORY_STEP, Front
+from common.transport.front import CUTS_IN_VAIN, MEMORY_STEP, Front
 from common.transport.sockets import bind, connect, make_socket
 
 Context = zmq.Context[zmq.Socket[bytes]]
@@ -91,21 +91,34 @@ def test_where_no_socket_can_be_had_the_old_one_goes_on_and_is_cut_later(
     assert told(caplog)[0] == "cannot_listen"
 
 
-def test_growth_cuts_once_and_what_is_left_after_the_cut_is_the_next_floor(
+def test_growth_of_our_own_is_taken_for_ours_after_a_few_cuts_in_vain(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench.held += MEMORY_STEP + 1  # our own: a cut does not make it less
-    for _ in range(3):
+    bench.held += MEMORY_STEP + 1
+    for _ in range(3 * CUTS_IN_VAIN):
         bench.turn()
-    assert told(caplog) == ["memory_grown"]
-    bench.held -= MEMORY_STEP  # let go of later
-    bench.turn()
+    assert told(caplog) == ["memory_grown"] * CUTS_IN_VAIN
     bench.held += MEMORY_STEP + 1
     bench.turn()
-    assert told(caplog) == ["memory_grown"] * 2
+    assert len(told(caplog)) == CUTS_IN_VAIN + 1
+
+
+def test_a_flood_whose_memory_is_freed_late_does_not_raise_its_limit(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = bench.held
+    for flood in range(1, 10):
+        bench.held = start + MEMORY_STEP + 1
+        for _ in range(2):  # freed only after the second look
+            bench.turn()
+        bench.held = start + MEMORY_STEP // 2
+        bench.turn()
+        assert told(caplog) == ["memory_grown"] * (2 * flood)
 
 
 def test_memory_that_cannot_be_seen_for_a_moment_is_no_growth(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    for bench.held in (2 * MEMORY_STEP, 0, 2 * MEMORY_STEP):
+    start = bench.held
+    for held in (0, start + MEMORY_STEP - 1, 0, start):
+        bench.held = held
         bench.turn()
-    assert told(caplog) == ["memory_grown"]  # from the 100 MiB at the start, and not again from 0
+    assert told(caplog) == []
