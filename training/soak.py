@@ -7,6 +7,7 @@ the channel changes. Exit code 1 when something was lost, counted twice or shown
 """
 
 import json
+import math
 import re
 import signal
 import sys
@@ -29,6 +30,8 @@ from training.relay import Relay
 
 DEADLINE_MS = 500
 SAMPLE_S = 0.5
+Fault = Callable[[np.random.Generator], bool]
+"""Happens, and says whether it hit: False where the process had ended by itself."""
 GROWTH_MB = 16.0
 GROWTH_AFTER_S = 20.0
 """Memory is judged over processes that lived at least so long, and without their first half."""
@@ -59,6 +62,13 @@ class Run:
                 self.twice += item["index"] in self.latency_ms
                 self.latency_ms[item["index"]] = item["latency_ms"]
                 self.last_s = time.monotonic()
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait until it ended; one that does not is killed, and its missing exit code is told by the verdict."""
+        try:
+            self.code = self.command.wait(timeout_s)
+        except SemlinkError:
+            self.command.process.kill()
 
 
 @dataclass(slots=True)
@@ -91,7 +101,6 @@ class Soak:
         self.recovery_s: dict[str, list[float]] = {"scrx": [], "channel-emu": []}
         self._done = threading.Event()
         self._watcher = threading.Thread(target=self._watch)
-        self._watcher.start()
         running.callback(self._end)
         self.commands["scrx"], self._receiver_port = start_receiver(*flags)
         self.commands["channel-emu"], self._emulator_port = start_emulator(self._receiver_port, "--snr", "10")
@@ -99,9 +108,9 @@ class Soak:
         for name, live in (("sctx", False), ("sctx --live", True)):
             self._transmit(name, live, round(seconds * fps))
 
-    def faults(self) -> list[tuple[str, Callable[[np.random.Generator], None]]]:
+    def faults(self) -> list[tuple[str, Fault]]:
         """Everything that can happen, by name."""
-        listed: list[tuple[str, Callable[[np.random.Generator], None]]] = [
+        listed: list[tuple[str, Fault]] = [
             ("network dark", lambda random: self._cut(random.uniform(0.1, 2.0))),
             ("channel changed", lambda random: self._change(random.uniform(0.0, 20.0))),
         ]
@@ -117,12 +126,12 @@ class Soak:
             if time.monotonic() > until:
                 raise SemlinkError(f"no answers within {timeout_s:g} s of the start")
             time.sleep(0.05)
+        self._watcher.start()
 
     def finish(self, timeout_s: float) -> None:
         """No more faults: wait until both transmitters have an outcome for every image, or the time is over."""
         for run in self.runs:
-            with suppress(SemlinkError):  # its missing exit code is told by the verdict
-                run.code = run.command.wait(timeout_s)
+            run.finish(timeout_s)
         for reader in self._readers:
             reader.join(5)
         self._done.set()
@@ -140,22 +149,23 @@ class Soak:
     def _run_of(self, name: str) -> Run:
         return next(run for run in reversed(self.runs) if run.command is self.commands[name])
 
-    def _kill(self, name: str) -> None:
+    def _kill(self, name: str) -> bool:
         command = self.commands[name]
         if command.process.poll() is not None:
-            return
+            return False
         if name.startswith("sctx"):
             run = self._run_of(name)
             run.killed = True
             command.kill()
             self._transmit(name, run.live, max(run.count - len(run.latency_ms), 1))
-            return
+            return True
         command.kill()
         if name == "scrx":
             self.commands[name], _ = start_receiver(*self._flags, listen=str(self._receiver_port))
         else:
             self.commands[name], _ = start_emulator(self._receiver_port, "--snr", "10", listen=str(self._emulator_port))
         self._recover(name)
+        return True
 
     def _recover(self, name: str) -> None:
         """How long after the process was ready again the next answer came; nothing else happens meanwhile."""
@@ -165,41 +175,58 @@ class Soak:
         if finite.last_s >= ready:
             self.recovery_s[name].append(finite.last_s - ready)
 
-    def _stop(self, name: str, for_s: float) -> None:
+    def _stop(self, name: str, for_s: float) -> bool:
         process = self.commands[name].process
-        if process.poll() is None:
-            process.send_signal(signal.SIGSTOP)
-            time.sleep(for_s)
-            process.send_signal(signal.SIGCONT)
+        if process.poll() is not None:
+            return False
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(for_s)
+        process.send_signal(signal.SIGCONT)
+        return True
 
-    def _cut(self, for_s: float) -> None:
+    def _cut(self, for_s: float) -> bool:
         self._relay.cut()
         time.sleep(for_s)
         self._relay.mend()
+        return True
 
-    def _change(self, snr_db: float) -> None:
+    def _change(self, snr_db: float) -> bool:
         control = self.commands["channel-emu"].wait_for(r"control on (tcp://\S+:\d+)").group(1)
         ask(control, {"op": "set", "parameters": {"snr_db": snr_db}}, timeout_s=10.0)
+        return True
 
     def _watch(self) -> None:
         while not self._done.wait(SAMPLE_S):
-            for name, command in list(self.commands.items()):
-                with suppress(OSError, AttributeError):  # it has just ended
-                    status = Path(f"/proc/{command.process.pid}/status").read_text()
-                    kb = int(re.search(r"VmRSS:\s+(\d+)", status).group(1))  # type: ignore[union-attr]
-                    memory = self.memory.setdefault(command.process.pid, Memory(name))
+            loads = [run.command for run in list(self.runs) if not run.last_s]  # which is no growth
+            names = {c.process.pid: name for name, c in list(self.commands.items()) if c not in loads}
+            for pid, (parent, mb) in resident().items():
+                name = names.get(pid) or (f"{names[parent]} worker" if parent in names else None)
+                if name is not None:
+                    memory = self.memory.setdefault(pid, Memory(name))
                     memory.at_s.append(time.monotonic())
-                    memory.mb.append(kb / 1024)
+                    memory.mb.append(mb)
 
     def _end(self) -> None:
         self._done.set()
-        self._watcher.join()
+        if self._watcher.is_alive():
+            self._watcher.join()
         for command in self.commands.values():
             with suppress(OSError):
                 command.process.send_signal(signal.SIGCONT)
             command.stop()
         for reader in self._readers:
             reader.join(30)
+
+
+def resident() -> dict[int, tuple[int, float]]:
+    """Process id -> parent and resident memory in MB, of every process of this host that has any."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):  # it has just ended
+            match = re.search(r"^PPid:\s+(\d+)$.*^VmRSS:\s+(\d+)", path.read_text(), re.DOTALL | re.MULTILINE)
+            if match is not None:
+                found[int(path.parent.name)] = int(match[1]), int(match[2]) / 1024
+    return found
 
 
 def verdict(runs: list[Run], memory: list[Memory]) -> list[str]:
@@ -257,24 +284,28 @@ def report(soak: Soak, happened: Counter[str]) -> dict[str, Any]:
 
 @click.command()
 @click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="How long faults go on.")
+@click.option("--faults", type=click.IntRange(min=1), help="End after so many instead, however long they take.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the faults: which, when, how long.")
 @click.option("--fps", type=click.FloatRange(min=1), default=30.0, show_default=True, help="Images per second, each.")
 @click.option("--pause", type=click.FloatRange(min=0), default=1.5, show_default=True, help="Mean between faults (s).")
 @click.option("--workers", type=click.IntRange(0, 64), default=0, show_default=True, help="Of the receiver.")
-def command(seconds: float, seed: int, fps: float, pause: float, workers: int) -> int:
-    """Run the three commands under random faults, print what happened as JSON, exit 1 if the link broke a promise."""
+def command(seconds: float, faults: int | None, seed: int, fps: float, pause: float, workers: int) -> int:
+    """Run the three commands under random faults, print what happened as JSON, exit 1 if the link broke a promise.
+
+    Each transmitter has images for --seconds.
+    """
     random, happened = np.random.default_rng(seed), Counter[str]()
     with ExitStack() as running:
         soak = Soak(running, seconds, fps, ("--workers", str(workers)))
         soak.wait_for_answers(START_S)
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+        begun, most, longest_s = time.monotonic(), faults or math.inf, math.inf if faults else seconds
+        while happened.total() < most and (left := begun + longest_s - time.monotonic()) > 0:
             time.sleep(min(random.exponential(pause), left))
-            faults = soak.faults()
-            name, fault = faults[random.integers(len(faults))]
-            click.echo(f"soak: {seconds - (until - time.monotonic()):6.1f} s  {name}", err=True)
-            fault(random)
-            happened[name] += 1
+            listed = soak.faults()
+            name, fault = listed[random.integers(len(listed))]
+            click.echo(f"soak: {time.monotonic() - begun:6.1f} s  {name}", err=True)
+            if fault(random):
+                happened[name] += 1
         click.echo("soak: no more faults; waiting for what is still open", err=True)
         soak.finish(120.0)
         told = report(soak, happened)
