@@ -11,7 +11,10 @@ def test_a_target_that_was_down_is_found_when_it_is_up() -> None:
         target = taken.getsockname()[1]
     with Relay(target) as relay:
         for _ in range(2):
-            with socket.create_connection(("127.0.0.1", relay.port), 20) as refused, contextlib.suppress(ConnectionError):
+            with (
+                socket.create_connection(("127.0.0.1", relay.port), 20) as refused,
+                contextlib.suppress(ConnectionError),
+            ):
                 assert refused.recv(1) == b""
         with (
             socket.create_server(("127.0.0.1", target)) as server,
