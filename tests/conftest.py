@@ -1,6 +1,7 @@
 """What every test may use. Knows nothing about any one room of the project."""
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 
@@ -13,7 +14,8 @@ settings.register_profile("semlink", derandomize=True, deadline=None, database=N
 settings.load_profile("semlink")
 
 # Not the keys of whoever runs the tests.
-os.environ["XDG_CONFIG_HOME"] = "/nonexistent"
+_NO_KEYS = tempfile.TemporaryDirectory(prefix="semlink-tests-")
+os.environ["XDG_CONFIG_HOME"] = _NO_KEYS.name
 
 
 @pytest.fixture
