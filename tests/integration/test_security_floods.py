@@ -42,9 +42,10 @@ class Scales:
             self._most = max(self._most, self._now())
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched on Linux only")
 @pytest.mark.parametrize("behind_an_emulator", [False, True], ids=["direct", "emulator"])
-@pytest.mark.parametrize("kind", [k if k == "endless" else pytest.param(k, marks=pytest.mark.full) for k in KINDS])
+@pytest.mark.parametrize("kind", KINDS)
 def test_well_behaved_transmitters_finish_during_a_flood(kind: str, behind_an_emulator: bool, start: Start) -> None:
     receiver = start("python", BARE, "0")
     port = receiver.port()
