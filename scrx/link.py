@@ -15,14 +15,13 @@ from common.errors import ProtocolError, SemlinkError
 from common.log import safe
 from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Message, Ping, Result
-from common.transport.front import Front
+from common.transport.front import TICK_MS, Front
 from common.transport.keystore import Keys
 from common.transport.waker import Waker
 from scrx.batcher import Batcher
 from scrx.session import INBOUND, Action, Closed, Opened, Reply, Route, SessionTable, Work
 
 logger = logging.getLogger(__name__)
-TICK_MS = 100
 BURST_NS = 5_000_000
 MUTE_AFTER, MUTE_WITHIN_NS, MUTE_FOR_NS = 16, 10_000_000_000, 60_000_000_000
 KEPT_ROUTES = 1024

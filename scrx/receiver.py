@@ -218,9 +218,9 @@ class Receiver:
             self._refuse([work for work in works if until > work.expires_ns], Status.EXPIRED, started)
             self._refuse([work for work in works if until <= work.expires_ns], Status.FAILED, started)
         else:
-            took = now - started
+            took, credits = now - started, self._credits()
             results = [
-                answer(work, output, estimate, started - work.arrived_ns, took, self._window)
+                answer(work, output, estimate, started - work.arrived_ns, took, credits)
                 for work, output, estimate in zip(works, outputs, estimates, strict=True)
             ]
             self.answered += len(results)
@@ -236,7 +236,12 @@ class Receiver:
         with self._counting:  # the decode thread and the pool's
             self.expired += len(works) if status is Status.EXPIRED else 0
             self.failed += len(works) if status is Status.FAILED else 0
-        self.link.post([no_answer(work, status, started - work.arrived_ns, self._window) for work in works])
+        credits = self._credits()
+        self.link.post([no_answer(work, status, started - work.arrived_ns, credits) for work in works])
+
+    def _credits(self) -> int:
+        """Frames that a transmitter may have in flight: one while two whole batches wait, which are work enough."""
+        return self._window if self._batcher.depth < 2 * self._max_batch else 1
 
     def _publish(self, item: ReceivedAnswer | Exception | None) -> None:
         while True:

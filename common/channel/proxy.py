@@ -24,7 +24,7 @@ from common.errors import PeerRejected, ProtocolError
 from common.protocol.frames import MAGIC, DataHead, encode, peek_data, peek_result, put_result, split
 from common.protocol.messages import VERSION, Kind, Nak, NakCode
 from common.transport.curve import secure_client
-from common.transport.front import Front
+from common.transport.front import TICK_MS, Front
 from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
 from common.transport.sockets import connect, make_socket
@@ -41,7 +41,6 @@ _DATA = MAGIC + bytes((VERSION, Kind.DATA))
 _RESULT = MAGIC + bytes((VERSION, Kind.RESULT))
 _KEPT = 4096
 _BURST = 64
-_IDLE_MS = 200
 _NAK_INTERVAL_S = 1.0
 
 Parts = list[bytes]
@@ -102,7 +101,7 @@ class Proxy:
         for socket in (self._back, self._monitor.socket):
             self.poller.register(socket, zmq.POLLIN)
 
-    def step(self, timeout_ms: int = _IDLE_MS) -> None:
+    def step(self, timeout_ms: int = TICK_MS) -> None:
         """Wait for something to do, at most `timeout_ms`, and do it. Raises PeerRejected if the receiver refuses us."""
         for way in (self._on_the_way, self._on_the_way_back):
             wait_s = way.wait_s(self._clock())

@@ -25,24 +25,24 @@ Start = Callable[..., Command]
 sizes = pytest.mark.parametrize(("transmitters", "most"), [(1, 1), (8, 4)])
 
 
-def overload(start: Start, transmitters: int, most: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Five times the frames that batches of `most` can take, for 2 s: what both ends counted."""
+def overload(start: Start, transmitters: int, most: int, for_s: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Five times the frames that batches of `most` can take: what both ends counted."""
     receiver = start("python", BARE, "0", str(BATCH_MS), str(most))
     per_second = most * 1e3 / BATCH_MS
     fps = 5 * per_second / transmitters
     with Fleet(f"127.0.0.1:{receiver.port()}", transmitters, live=True, deadline_ms=5_000) as fleet:
         assert fleet.connect() == transmitters
-        fleet.run(round(2 * fps), fps=fps)
+        fleet.run(round(for_s * fps), fps=fps)
         found = fleet.summary()
     receiver.process.terminate()
-    return {**found, "frames": transmitters * round(2 * fps)}, json.loads(next(receiver.lines()))
+    return {**found, "frames": transmitters * round(for_s * fps)}, json.loads(next(receiver.lines()))
 
 
 @sizes
 def test_of_more_frames_than_the_decoder_can_take_most_are_skipped_and_all_are_counted(
     start: Start, transmitters: int, most: int
 ) -> None:
-    found, told = overload(start, transmitters, most)
+    found, told = overload(start, transmitters, most, 2.0)
     counts = Counter(found["counts"])
     assert counts["answered"] + counts["skipped"] + counts["expired"] == found["frames"]
     assert counts["skipped"] > 0.6 * found["frames"]  # four in five cannot be taken
@@ -55,7 +55,7 @@ def test_of_more_frames_than_the_decoder_can_take_most_are_skipped_and_all_are_c
 def test_a_decoder_five_times_too_slow_gives_fresh_answers_at_its_own_pace(
     start: Start, transmitters: int, most: int
 ) -> None:
-    found, told = overload(start, transmitters, most)
+    found, told = overload(start, transmitters, most, 20.0)  # 400 answers and more: a percentile, not the worst
     assert told["busy_s"] >= 0.95 * told["span_s"]  # throughput: it was never without work for long
     assert found["p99_ms"] <= (2 * transmitters / most + 1) * told["batch_p99_ms"]
 
