@@ -1,7 +1,6 @@
 """A frame's outcome -> the RESULT that goes back: answer, channel report, confidence, credit. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from common.protocol.messages import Result, Status
@@ -19,16 +18,14 @@ def answer(
     data = work.data
     confidence = float(outputs.get("classify", {}).get("confidence", 1.0))
     status = Status.LOW_CONFIDENCE if 100.0 * confidence < data.ask_below else Status.OK
-    result = Result(
-        data.session, data.seq, data.round, status, None, None, None, None, None, data.air_start,
+    inst, avg, inst_error, avg_error, fd = None, None, None, None, None
+    if estimate is not None:
+        inst, avg, fd = _db(estimate.snr_inst_db), _db(estimate.snr_avg_db), estimate.fd
+        inst_error, avg_error = _db(estimate.inst_error_db), _db(estimate.avg_error_db)
+    return Result(
+        data.session, data.seq, data.round, status, inst, avg, inst_error, avg_error, fd, data.air_start,
         min(max(confidence, 0.0), 1.0), _us(queue_ns), _us(decode_ns), credits,
         {name: dict(output) for name, output in outputs.items()},
-    )  # fmt: skip
-    if estimate is None:
-        return result
-    return replace(
-        result, snr_inst_db=_db(estimate.snr_inst_db), snr_avg_db=_db(estimate.snr_avg_db),
-        inst_error_db=_db(estimate.inst_error_db), avg_error_db=_db(estimate.avg_error_db), fd=estimate.fd,
     )  # fmt: skip
 
 

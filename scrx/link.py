@@ -1,10 +1,11 @@
-"""The receiver's I/O thread: owns the only socket, a ROUTER, and carries out what the session table asks for.
+"""The receiver's end of the link: owns the only socket, a ROUTER, and carries out what the session table asks for.
 
-Knows nothing about channels, networks or answers. Work goes into the batcher; results come back through `post`.
+Knows nothing about channels, networks or answers. Work goes into the batcher; results come back through `post`. The
+decode thread listens while it waits for work; while it has some, a thread of ours does.
 """
 
 import logging
-import threading
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -15,8 +16,9 @@ from common.errors import ProtocolError, SemlinkError
 from common.log import safe
 from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Message, Ping, Result
-from common.transport.front import TICK_MS, Front
+from common.transport.front import Front
 from common.transport.keystore import Keys
+from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
 from scrx.batcher import Batcher
 from scrx.session import INBOUND, Action, Closed, Opened, Reply, Route, SessionTable, Work
@@ -28,7 +30,7 @@ KEPT_ROUTES = 1024
 
 
 class Link:
-    """Binds at once (so that a taken port is an error here), then runs in its own thread until `close`."""
+    """Binds at once, so that a taken port is an error here."""
 
     def __init__(
         self,
@@ -42,10 +44,9 @@ class Link:
         self.protocol_errors: Counter[str] = Counter()
         self.unsent = 0
         self._batcher, self._on_failure = batcher, on_failure
-        self._results: deque[Result] = deque()
         self._errors: dict[Route, deque[int]] = {}
         self._muted: dict[Route, int] = {}
-        self._drain = self._stop = False
+        self._ended, self._served_ns = False, 0
         self._context = zmq.Context()
         try:
             self._front = Front(self._context, "rx", address, keys)
@@ -54,52 +55,65 @@ class Link:
             raise
         self.address = self._front.address
         self._waker = Waker(self._context)
-        self._thread = threading.Thread(target=self._run, name="scrx-link", daemon=True)
-        self._thread.start()
+        self._poller = zmq.Poller()
+        self._poller.register(self._waker.reader, zmq.POLLIN)
+        self._front.watch(self._poller)
+        self._turns = Turns(self._turn, self._waker.wake, "scrx-link")
+        self._turns.start()
+
+    def listen(self, timeout_s: float) -> None:
+        """Take what comes, after waiting for it at most `timeout_s` (and TICK_MS). For the thread that wants work."""
+        if self._ended:
+            time.sleep(timeout_s)
+            return
+        with self._turns:
+            self._turn(min(TICK_MS, math.ceil(timeout_s * 1e3)))
 
     def post(self, results: Sequence[Result]) -> None:
         """Send results. For any thread."""
-        self._results.extend(results)
-        self._waker.wake()
+        with self._turns:
+            if not self._ended:
+                for result in results:
+                    self._do(self.table.on_result(result))
 
     def drain(self) -> None:
         """Say BYE to every session and take no new ones; frames that are queued are still answered."""
-        self._drain = True
+        with self._turns:
+            if not self._ended:
+                self._do(self.table.drain())
 
     def close(self) -> None:
-        """Send what is left and end the thread. Call after the decode thread has ended."""
-        self._stop = True
-        self._waker.wake()
-        self._thread.join(timeout=5)
+        """Free the port. Call after the decode thread has ended."""
+        self._turns.stop()
+        with self._turns:
+            self._ended = True
+            self._front.close(linger=200)
+            self._waker.reader.close(0)
         self._waker.close()
         self._context.destroy(linger=0)
 
-    # -- the I/O thread
-
-    def _run(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._waker.reader, zmq.POLLIN)
-        self._front.watch(poller)
+    def _turn(self, timeout_ms: int) -> bool:
+        """Wait for something to do, at most `timeout_ms`, and do it; False where the link is over."""
+        if self._ended:
+            return False
         try:
-            while not (self._stop and not self._results):
-                ready = dict(poller.poll(TICK_MS))
-                if self._waker.reader in ready:
-                    self._waker.drain()
+            ready = dict(self._poller.poll(timeout_ms))
+            if self._waker.reader in ready:
+                self._waker.drain()
+            heard = self._front.socket in ready
+            if heard:
+                self._receive()
+            now = time.monotonic_ns()
+            if len(ready) > heard or now - self._served_ns >= TICK_MS * 1_000_000:
+                self._served_ns = now
                 self._front.serve(ready)
-                while self._results:
-                    self._do(self.table.on_result(self._results.popleft()))
-                if self._front.socket in ready:
-                    self._receive()
-                if self._drain and not self.table.draining:
-                    self._do(self.table.drain())
-                self._do(self.table.tick(time.monotonic_ns()))
+                self._do(self.table.tick(now))
         except Exception as error:  # a receiver that no longer hears must not look alive
+            self._ended = True
             failure = SemlinkError(f"the link stopped working: {error!r}")
             failure.__cause__ = error
             self._on_failure(failure)
-        finally:
-            self._front.close(linger=200)
-            self._waker.reader.close(0)
+        return not self._ended
 
     def _receive(self) -> None:
         begun = now = time.monotonic_ns()

@@ -4,8 +4,8 @@
         for answer in rx.answers():      # where the answer is used
             print(answer.label, answer.confidence, answer.snr_est_db)
 
-Knows nothing about how answers are shown. One thread does I/O; another estimates and equalises, and decodes as well or
-leaves that to worker processes.
+Knows nothing about how answers are shown. One thread listens for frames, estimates, equalises and decodes, or leaves
+decoding to worker processes; while it is busy, another one listens.
 """
 
 import logging
@@ -186,7 +186,7 @@ class Receiver:
     def _take(self) -> list[Work] | None:
         if self.pool is not None:
             self.pool.wait_free()  # what waits here longer leaves in a fuller batch
-        return self._batcher.take(self._max_batch, self._wait_s)
+        return self._batcher.take(self._max_batch, self.link.listen, self._wait_s)
 
     def _handle(self, batch: Sequence[Work]) -> None:
         for session in self._batcher.ended:

@@ -1,14 +1,13 @@
-"""The transmitter's I/O thread: a DEALER socket and a poll loop that carries out what the session asks for.
+"""The transmitter's end of the link: a DEALER socket, served as the session asks.
 
-Knows nothing about images, models or rates. `Session` is pure; this thread owns the socket and the time, and a lock
-lets the application thread submit frames. What happens comes back through `wait_event`.
+Knows nothing about images, models or rates. `Session` is pure; this owns the socket and the time. What happens comes
+back through `wait_event`, whose caller listens at the socket meanwhile; nobody there, a thread of ours does.
 """
 
 import logging
-import threading
+import math
 import time
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import asdict
 
 import zmq
@@ -20,19 +19,19 @@ from common.transport.curve import secure_client
 from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
 from common.transport.sockets import connect, make_socket
+from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
 from sctx.actions import Action, Down, Failed, Frame, Send, Stalled, Terms, Up
 from sctx.session import INBOUND, Session
 
 logger = logging.getLogger(__name__)
-TICK_MS = 20
 BURST = 64
 
 
 class Link:
     """One session over one DEALER socket. Methods are for the application thread.
 
-    Connects at once (so that an impossible address is a ConfigError here), then runs in its own thread until `close`.
+    Connects at once, so that an impossible address is a ConfigError here.
     """
 
     def __init__(self, peer: str, terms: Terms, keys: Keys | None = None) -> None:
@@ -40,9 +39,8 @@ class Link:
         self.session = Session(terms, time.monotonic_ns())
         self.protocol_errors: dict[str, int] = {}
         self._events: deque[Action] = deque()
-        self._outbox: deque[Message] = deque()
-        self._changed = threading.Condition()
-        self._stop = self._woken = False
+        self._woken = self._closed = False
+        self._ticked_ns = 0
         self._context = zmq.Context()
         self._socket = make_socket(self._context, zmq.DEALER, "tx")
         self._monitor = Monitor(self._socket)
@@ -55,118 +53,106 @@ class Link:
             raise
         self._waker = Waker(self._context)
         self._over: Failed | None = None
-        self._thread = threading.Thread(target=self._run, name="sctx-link", daemon=True)
-        self._thread.start()
+        self._poller = zmq.Poller()
+        for readable in (self._socket, self._monitor.socket, self._waker.reader):
+            self._poller.register(readable, zmq.POLLIN)
+        self._turns = Turns(self._turn, self._waker.wake, "sctx-link")
+        self._turns.start()
 
     @property
     def window(self) -> int:
         """Frames that may be without an answer at a time; 0 while the receiver is away."""
-        with self._changed:
-            return self.session.window
+        return self.session.window
 
     def submit(self, frame: Frame) -> None:
         """Send a frame; its answer comes as an event."""
-        with self._changed:
+        with self._turns:
             self._take(self.session.submit(frame, time.monotonic_ns()))
-        self._waker.wake()
 
     def wake(self) -> None:
-        """Let `wait_event` return early, now or the next time."""
-        with self._changed:
-            self._woken = True
-            self._changed.notify_all()
+        """Let `wait_event` return early, now or the next time. For any thread."""
+        self._woken = True
+        self._waker.wake()
 
     def wait_event(self, timeout_s: float) -> Action | None:
         """The next event, or None after `timeout_s` or earlier. A failure is told again each time."""
-        with self._changed:
-            if not self._events and not self._woken and self._over is None:
-                self._changed.wait(timeout_s)
-            self._woken = False
-            return self._events.popleft() if self._events else self._over
+        until_s = time.monotonic() + timeout_s
+        left_s = timeout_s
+        while not self._events and self._over is None:
+            with self._turns:
+                self._turn(0 if self._woken else min(TICK_MS, math.ceil(left_s * 1e3)))
+            left_s = until_s - time.monotonic()
+            if self._woken or left_s <= 0:
+                break
+        self._woken = False
+        return self._events.popleft() if self._events else self._over
 
     def close(self) -> None:
-        """Say goodbye and end the thread."""
-        if self._thread.is_alive():
-            with self._changed:
-                logger.info("link_closed", extra=asdict(self.session.counters))
-                self._take(self.session.close())
-                self._stop = True
-            self._waker.wake()
-            self._thread.join(timeout=5)
+        """Say goodbye and free the socket."""
+        if self._closed:
+            return
+        self._turns.stop()
+        with self._turns:
+            logger.info("link_closed", extra=asdict(self.session.counters))
+            self._take(self.session.close())
+            self._closed = True
+            self._socket.close(linger=200)
+            self._monitor.close()
+            self._waker.reader.close(0)
         self._over = self._over or Failed(SemlinkError("this transmitter was closed; open another"))
         self._waker.close()
         self._context.destroy(linger=0)
 
-    # -- the I/O thread
-
-    def _run(self) -> None:
-        socket, monitor, peer = self._socket, self._monitor, self.peer
-        poller = zmq.Poller()
-        for readable in (socket, monitor.socket, self._waker.reader):
-            poller.register(readable, zmq.POLLIN)
+    def _turn(self, timeout_ms: int) -> bool:
+        """Wait for something to do, at most `timeout_ms`, and do it; False where the link is over."""
+        if self._over is not None or self._closed:
+            return False
         try:
-            while not (self._stop and not self._outbox):
-                ready = dict(poller.poll(TICK_MS))
-                if self._waker.reader in ready:
-                    self._waker.drain()
-                if monitor.socket in ready:
-                    monitor.drain()
-                    if monitor.refusal:
-                        raise PeerRejected(f"{peer} refused the connection: {monitor.refusal}")
-                self._step(socket, self._receive(socket) if socket in ready else ())
+            ready = dict(self._poller.poll(timeout_ms))
+            if self._waker.reader in ready:
+                self._waker.drain()
+            if self._monitor.socket in ready:
+                self._monitor.drain()
+                if self._monitor.refusal:
+                    raise PeerRejected(f"{self.peer} refused the connection: {self._monitor.refusal}")
+            if self._socket in ready:
+                self._receive()
+            if (now := time.monotonic_ns()) - self._ticked_ns >= TICK_MS * 1_000_000:
+                self._ticked_ns = now
+                self._take(self.session.tick(now))
         except PeerRejected as refusal:
-            self._end(refusal)
+            self._take([Failed(refusal)])
         except Exception as error:  # whoever waits for an answer must hear of it
             failure = SemlinkError(f"the link stopped working: {error!r}")
             failure.__cause__ = error
-            self._end(failure)
-        finally:
-            socket.close(linger=200)
-            monitor.close()
-            self._waker.reader.close(0)
+            self._take([Failed(failure)])
+        return self._over is None
 
-    def _end(self, error: SemlinkError) -> None:
-        with self._changed:
-            self._take([Failed(error)])
-            self._changed.notify_all()
-
-    def _step(self, socket: "zmq.Socket[bytes]", messages: Iterable[Message]) -> None:
-        with self._changed:
-            for message in messages:
-                self._take(self.session.on_message(message, time.monotonic_ns()))
-            self._take(self.session.tick(time.monotonic_ns()))
-            outbox = list(self._outbox)
-            self._outbox.clear()
-            if self._events or self._over:  # whoever waits is not woken to find nothing
-                self._changed.notify_all()
-        for message in outbox:
-            self._send(socket, message)
-
-    def _receive(self, socket: "zmq.Socket[bytes]") -> list[Message]:
-        messages: list[Message] = []
+    def _receive(self) -> None:
         for _ in range(BURST):  # then look at the clock again, whatever the peer sends
             try:
-                messages.append(decode(socket.recv_multipart(zmq.NOBLOCK), INBOUND))
+                message = decode(self._socket.recv_multipart(zmq.NOBLOCK), INBOUND)
             except zmq.Again:
-                return messages
+                return
             except ProtocolError as error:
                 self.protocol_errors[error.reason] = self.protocol_errors.get(error.reason, 0) + 1
                 logger.debug("protocol_error", extra={"reason": error.reason})
-        return messages
+            else:
+                self._take(self.session.on_message(message, time.monotonic_ns()))
 
-    def _send(self, socket: "zmq.Socket[bytes]", message: Message) -> None:
+    def _send(self, message: Message) -> None:
         parts = encode(message)
         if isinstance(message, Data):
             self.session.counters.header_bytes += len(parts[0]) + len(parts[1])
         try:
-            socket.send_multipart(parts, zmq.NOBLOCK)
+            self._socket.send_multipart(parts, zmq.NOBLOCK)
         except zmq.Again:
             logger.debug("send_dropped", extra={"kind": message.KIND.name})  # the session's timers send it again
 
     def _take(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Send):
-                self._outbox.append(action.message)
+                self._send(action.message)
                 continue
             if isinstance(action, Failed) and isinstance(action.error, LinkDown) and self._monitor.suspicion:
                 action = Failed(PeerRejected(f"{action.error} {self.peer}: {self._monitor.suspicion}"))

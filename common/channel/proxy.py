@@ -24,10 +24,11 @@ from common.errors import PeerRejected, ProtocolError
 from common.protocol.frames import MAGIC, DataHead, encode, peek_data, peek_result, put_result, split
 from common.protocol.messages import VERSION, Kind, Nak, NakCode
 from common.transport.curve import secure_client
-from common.transport.front import TICK_MS, Front
+from common.transport.front import Front
 from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
 from common.transport.sockets import connect, make_socket
+from common.transport.turns import TICK_MS
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ MAX_AIR_SAMPLE = 1 << 53
 _DATA = MAGIC + bytes((VERSION, Kind.DATA))
 _RESULT = MAGIC + bytes((VERSION, Kind.RESULT))
 _KEPT = 4096
+_AT_ONCE = TransitSpec()
 _BURST = 64
 _NAK_INTERVAL_S = 1.0
 
@@ -110,7 +112,6 @@ class Proxy:
         if self._waiting is not None:
             timeout_ms = min(timeout_ms, 1)
         ready = {socket for socket, _ in self.poller.poll(timeout_ms)}
-        self._front.serve(ready)
         if self._monitor.socket in ready:
             self._monitor.drain()
             if self._monitor.refusal:
@@ -126,6 +127,7 @@ class Proxy:
             self._send(self._back, parts, "passed", "upstream_away")
         for parts in self._on_the_way_back.due(self._clock()):
             self._send(self._front.socket, parts, "returned", "transmitter_away")
+        self._front.serve(ready)
 
     def close(self) -> None:
         """Close both sockets."""
@@ -145,7 +147,7 @@ class Proxy:
 
     def _return(self, parts: Parts) -> None:
         delay_s = self._back_spec.delay_ms / 1e3
-        if len(parts) >= 3 and parts[-3] == _RESULT and (self._feedback or self._back_spec != TransitSpec()):
+        if len(parts) >= 3 and parts[-3] == _RESULT and (self._feedback or self._back_spec != _AT_ONCE):
             try:
                 head = peek_result(parts[-2])
             except ProtocolError as error:
@@ -177,16 +179,17 @@ class Proxy:
             try:
                 head = self._read_head(body)
                 self._note(head)
-                fate = self._fate(head.stream, self._transit, Use.TRANSIT)
-                if fate.lost():
-                    self.counts["lost"] += 1
-                    return
+                if self._transit != _AT_ONCE:
+                    fate = self._fate(head.stream, self._transit, Use.TRANSIT)
+                    if fate.lost():
+                        self.counts["lost"] += 1
+                        return
+                    delay_s += fate.jitter_s()
                 parts = [*envelope, body[0], body[1], self._impair(head, body[1], body[2])]
             except ProtocolError as error:
                 self._refuse(error)
                 self._tell(envelope, body[1])
                 return
-            delay_s += fate.jitter_s()
             self.counts["data"] += 1
         elif self._recorder and body[0][3] == Kind.HELLO:
             self._recorder.hello(body)
@@ -210,11 +213,13 @@ class Proxy:
         power = float(np.vdot(x, x).real) / x.size
         if not power <= MAX_POWER:  # not a number or infinite as well
             raise ProtocolError("power", f"mean power {power:g} instead of 1")
-        y, truth = self.channel.apply(head.stream, head.air_start, x, head.round)
-        if self._truth and not self._truth.write(head, truth):
-            self.counts["truth_missed"] += 1
-        if self._recorder and not self._recorder.frame(head, header, y, truth):
-            self.counts["unrecorded"] += 1
+        y = self.channel.transform(head.stream, head.air_start, x, head.round)
+        if self._truth or self._recorder:
+            truth = self.channel.truth(head.stream, head.air_start, x, head.round)
+            if self._truth and not self._truth.write(head, truth):
+                self.counts["truth_missed"] += 1
+            if self._recorder and not self._recorder.frame(head, header, y, truth):
+                self.counts["unrecorded"] += 1
         return payload if y is x else y.tobytes()
 
     def _note(self, head: DataHead) -> None:

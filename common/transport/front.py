@@ -29,8 +29,6 @@ LOOK_EVERY_S = 0.5
 WARN_EVERY_S = 60.0
 QUICK_PAUSES_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-TICK_MS = 20
-"""The longest that a loop with a front may wait: at the speed of loopback a stranger sends 100 MB in it."""
 WEIGH_EVERY_S = 0.02
 MEMORY_STEP = 256 << 20
 CUTS_IN_VAIN = 5

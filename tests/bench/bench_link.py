@@ -17,6 +17,7 @@ import pytest
 import zmq
 
 from common.phy.layout import pilot_sequence
+from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
 from sctx.actions import Answered, Frame, Terms, Up
 from sctx.link import Link
@@ -64,12 +65,19 @@ def switches(pid: int | str) -> int:
     return found
 
 
+def payload_8kb() -> bytes:
+    symbols = np.exp(1j * np.arange(SYMBOLS - 8)).astype(np.complex64)
+    return np.concatenate((pilot_sequence(8), symbols)).astype("<c8").tobytes()
+
+
 class Floor:
     """DEALER - ROUTER|DEALER - ROUTER in bare pyzmq, with the parts and sizes of a frame."""
 
+    parts = "echo", "hop"
+
     def __init__(self, running: ExitStack) -> None:
-        ports = free_port(), free_port()
-        commands = [Command("python", PARTS, "echo", ports[1]), Command("python", PARTS, "hop", *ports)]
+        ports, (answer, hop) = (free_port(), free_port()), self.parts
+        commands = [Command("python", PARTS, answer, ports[1]), Command("python", PARTS, hop, *ports)]
         for command in commands:
             running.callback(command.kill)
         self.processes = [command.process.pid for command in commands]
@@ -77,16 +85,37 @@ class Floor:
         running.callback(context.destroy, linger=0)
         self._socket = context.socket(zmq.DEALER)
         self._socket.connect(f"tcp://127.0.0.1:{ports[0]}")
-        self._parts = [bytes(4), bytes(56), bytes(8 * SYMBOLS)]
-        self._socket.send_multipart(self._parts)
-        assert self._socket.poll(60_000)
-        self._socket.recv_multipart()
+        self._sent = 0
+        self.round_trip_ns()
 
     def round_trip_ns(self) -> int:
         began = time.monotonic_ns()
-        self._socket.send_multipart(self._parts)
-        self._socket.recv_multipart()
+        self._socket.send_multipart(self._message())
+        self._read(self._socket.recv_multipart())
         return time.monotonic_ns() - began
+
+    def _message(self) -> list[bytes]:
+        return [bytes(4), bytes(56), bytes(8 * SYMBOLS)]
+
+    def _read(self, parts: list[bytes]) -> None:
+        pass
+
+
+class Working(Floor):
+    """The floor with the work that is left when sessions, deadlines, threads and every check of a peer are taken away:
+    headers written and read at each end, the channel's arithmetic, the receiver's estimator and equaliser."""
+
+    parts = "answer", "impair"
+    payload = payload_8kb()
+
+    def _message(self) -> list[bytes]:
+        self._sent += 1
+        return encode(
+            Data(bytes(16), self._sent, 0, SYMBOLS * self._sent, 0, 0, 0, 4, SYMBOLS, 0, 10_000, 0, self.payload)
+        )
+
+    def _read(self, parts: list[bytes]) -> None:
+        decode(parts)
 
 
 class Ours(Link):
@@ -99,10 +128,8 @@ class Ours(Link):
         running.callback(emulator.stop)
         self.processes = [self.receiver.process.pid, emulator.process.pid]
         self.times: Times = {}
-        manifest = manifest_8kb()
-        payload = np.exp(1j * np.arange(SYMBOLS - 8)).astype(np.complex64)
-        self._payload = np.concatenate((pilot_sequence(8), payload)).astype("<c8").tobytes()
-        terms = Terms(bytes(16), bytes.fromhex(manifest.id), "bench", SYMBOLS, False, 10_000, 60.0)
+        self._payload = payload_8kb()
+        terms = Terms(bytes(16), bytes.fromhex(manifest_8kb().id), "bench", SYMBOLS, False, 10_000, 60.0)
         super().__init__(f"tcp://127.0.0.1:{port}", terms)
         running.callback(self.close)
         while not isinstance(self.wait_event(1.0), Up):
@@ -118,8 +145,8 @@ class Ours(Link):
         times["read"] = times["submitted"] + answered.latency_ns
         return times["seen"] - times["submitted"]
 
-    def _send(self, socket: "zmq.Socket[bytes]", message: Message) -> None:
-        super()._send(socket, message)
+    def _send(self, message: Message) -> None:
+        super()._send(message)
         if isinstance(message, Data):
             self.times[message.seq]["sent"] = time.monotonic_ns()
 
@@ -137,12 +164,12 @@ STAGES = (
 
 @pytest.mark.parametrize("channel", ["awgn", "ideal"])
 def test_round_trip_of_8_kb_beside_bare_pyzmq(tell: Tell, running: ExitStack, channel: str) -> None:
-    floor = Floor(running)
     ours = Ours(running, *(("--snr", "10") if channel == "awgn" else ("--snr", "inf", "--fading", "none")))
-    rounds: dict[str, list[list[float]]] = {"floor": [], "ours": []}
-    counted = {"floor": 0, "ours": 0}
-    for _ in range(ROUNDS):  # interleaved, so that a busy minute of the machine meets both
-        for name, link in (("floor", floor), ("ours", ours)):
+    links = {"floor": Floor(running), "working": Working(running), "ours": ours}
+    rounds: dict[str, list[list[float]]] = {name: [] for name in links}
+    counted = dict.fromkeys(links, 0)
+    for _ in range(ROUNDS):  # interleaved, so that a busy minute of the machine meets all
+        for name, link in links.items():
             before = sum(map(switches, [*link.processes, "self"]))
             rounds[name].append([link.round_trip_ns() / 1e3 for _ in range(FRAMES)])
             counted[name] += sum(map(switches, [*link.processes, "self"])) - before
@@ -155,12 +182,13 @@ def test_round_trip_of_8_kb_beside_bare_pyzmq(tell: Tell, running: ExitStack, ch
         p50[name] = statistics.median(float(np.percentile(part, 50)) for part in found)
         p99 = statistics.median(float(np.percentile(part, 99)) for part in found)
         per_frame = counted[name] / ROUNDS / FRAMES
-        tell(f"  {name:6s} p50 {p50[name]:8.1f}  p99 {p99:8.1f}  thread switches per round trip {per_frame:6.1f}")
+        tell(f"  {name:7s} p50 {p50[name]:8.1f}  p99 {p99:8.1f}  thread switches per round trip {per_frame:6.1f}")
     for what, begin, end in STAGES:
         spent = [(at[end] - at[begin]) / 1e3 for at in times]
         tell(f"    {what:52s} p50 {np.percentile(spent, 50):8.1f}  p99 {np.percentile(spent, 99):8.1f}")
     ratio = p50["ours"] / p50["floor"]
-    tell(f"  ratio of the medians {ratio:.2f} (target L1: at most 1.5)")
+    tell(f"  ratio of the medians {ratio:.2f} (target L1: at most 1.5); to the working floor "
+         f"{p50['ours'] / p50['working']:.2f}")  # fmt: skip
     assert ratio <= 1.5
 
 

@@ -1,27 +1,36 @@
 """The processes that `bench_link.py` measures: `python link_parts.py echo PORT | hop PORT UPSTREAM | receive PORT`.
 
-echo, hop: bare pyzmq and nothing else, the floor. receive: a whole receiver for frames of 1,024 symbols (8 KB) whose
-decoder is instant; on SIGTERM it prints when each frame was where (monotonic ns, which processes of one host share).
+echo, hop: bare pyzmq and nothing else, the floor. answer, impair: the same loops with what no link of this kind can do
+without: reading and writing headers, the channel's arithmetic, the receiver's estimator. receive: a whole receiver for
+frames of 1,024 symbols (8 KB) whose decoder is instant; on SIGTERM it prints when each frame was where (monotonic ns,
+which processes of one host share).
 """
 
 import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import zmq
 
+from common.channel.channel import Channel
+from common.channel.spec import ChannelSpec
 from common.manifest import Manifest, find_pair
 from common.phy.layout import Layout
-from common.protocol.messages import Message, Result
+from common.protocol.frames import decode, encode, peek_data, split
+from common.protocol.messages import Message, Result, Status
 from common.transport.signals import StopFlag
 from scrx import receiver
+from scrx.demodulate import Demodulator, Received
 from scrx.link import Link
 from scrx.session import Route, Work
 
 SYMBOLS = 1024
+ANSWER = {"classify": {"index": 0, "label": "0", "confidence": 1.0}}
 
 
 def manifest_8kb() -> Manifest:
@@ -37,7 +46,37 @@ def echo(port: str) -> None:
         socket.send_multipart(socket.recv_multipart())
 
 
-def hop(port: str, upstream: str) -> None:
+def answer(port: str) -> None:
+    """Read DATA, estimate and equalise, answer with a RESULT: no session, no deadline, one thread."""
+    socket = zmq.Context().socket(zmq.ROUTER)
+    socket.bind(f"tcp://127.0.0.1:{port}")
+    demodulator = Demodulator(manifest_8kb().layout)
+    while True:
+        envelope, body = split(socket.recv_multipart())
+        data = decode(body)
+        _, (estimate,) = demodulator.demodulate(
+            [Received(data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, ())]
+        )
+        result = Result(
+            data.session, data.seq, data.round, Status.OK, estimate.snr_inst_db, estimate.snr_avg_db,
+            estimate.inst_error_db, estimate.avg_error_db, estimate.fd, data.air_start, 1.0, 0, 0, 2, ANSWER,
+        )  # fmt: skip
+        socket.send_multipart([*envelope, *encode(result)])
+
+
+def impair(port: str, upstream: str) -> None:
+    """`hop` that reads the head of DATA and adds noise to its symbols."""
+    channel = Channel(ChannelSpec(snr_db=10.0))
+
+    def noisy(parts: list[bytes]) -> list[bytes]:
+        head = peek_data(parts[-2])
+        y = channel.transform(head.stream, head.air_start, np.frombuffer(parts[-1], "<c8"), head.round)
+        return [*parts[:-1], y.tobytes()]
+
+    hop(port, upstream, noisy)
+
+
+def hop(port: str, upstream: str, forward: Callable[[list[bytes]], list[bytes]] = lambda parts: parts) -> None:
     """Pass messages both ways."""
     context = zmq.Context()
     front, back = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
@@ -48,7 +87,11 @@ def hop(port: str, upstream: str) -> None:
         poller.register(socket, zmq.POLLIN)
     while True:
         for socket, _ in poller.poll():
-            (back if socket is front else front).send_multipart(socket.recv_multipart())
+            parts = socket.recv_multipart()
+            if socket is front:
+                back.send_multipart(forward(parts))
+            else:
+                front.send_multipart(parts)
 
 
 def receive(port: str) -> None:
@@ -73,8 +116,8 @@ def receive(port: str) -> None:
 
     receiver.Receiver._handle, receiver.Receiver._finish, Link._send = noted_take, noted_finish, noted_send  # type: ignore[method-assign,assignment]
     receiver.find_pair = lambda model: manifest_8kb()  # type: ignore[assignment]
-    stop, answer = StopFlag(), [{"classify": {"index": 0, "label": "0", "confidence": 1.0}}]
-    with receiver.Receiver(port, decoder=lambda symbols, gamma, tasks: answer * len(tasks)) as rx:
+    stop = StopFlag()
+    with receiver.Receiver(port, decoder=lambda symbols, gamma, tasks: [ANSWER] * len(tasks)) as rx:
         print(f"listening on {rx.address}", file=sys.stderr, flush=True)
         while not stop:
             time.sleep(0.05)
@@ -82,4 +125,5 @@ def receive(port: str) -> None:
 
 
 if __name__ == "__main__":
-    {"echo": echo, "hop": hop, "receive": receive}[sys.argv[1]](*sys.argv[2:])
+    parts = {"echo": echo, "hop": hop, "answer": answer, "impair": impair, "receive": receive}
+    parts[sys.argv[1]](*sys.argv[2:])
