@@ -112,9 +112,12 @@ class Link:
             if self._waker.reader in ready:
                 self._waker.drain()
             if self._monitor.socket in ready:
+                was = self._monitor.connections
                 self._monitor.drain()
                 if self._monitor.refusal:
                     raise PeerRejected(f"{self.peer} refused the connection: {self._monitor.refusal}")
+                if self._monitor.connections > was:
+                    self._take(self.session.reconnected(time.monotonic_ns()))
             if self._socket in ready:
                 self._receive()
             if (now := time.monotonic_ns()) - self._ticked_ns >= TICK_MS * 1_000_000:

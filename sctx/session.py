@@ -2,7 +2,7 @@
 
 Knows no socket, no clock and no torch: every input carries `now` (monotonic ns), every output is a list of actions.
 
-    DOWN --HELLO (100 ms, doubling to 400 ms)--> ACCEPT --> UP --nothing heard for misses x heartbeat--> DOWN
+    DOWN --HELLO (100 ms, then 200 ms)--> ACCEPT --> UP --nothing heard for misses x heartbeat--> DOWN
                                              \\--> REJECT --> failed
 
 A finite source waits for credit and its frames are sent again (same seq, same air position, age restarted) until they
@@ -37,7 +37,7 @@ from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stal
 from sctx.belief import Report, newer
 
 MS = 1_000_000
-HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 400 * MS
+HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 200 * MS
 RESEND_FIRST_NS, RESEND_LAST_NS = 1000 * MS, 4000 * MS
 MAX_EXPIRED, MAX_SENDS = 8, 30
 STALLED_MS = 5000
@@ -123,6 +123,14 @@ class Session:
         elif now >= self._hello_ns:
             actions.append(self._hello(now))
         return actions + self._look_after_pending(now)
+
+    def reconnected(self, now: int) -> list[Action]:
+        """The socket has a new connection: what was under way on the old one is gone."""
+        if self._over:
+            return []
+        if not self._up:
+            return [self._hello(now)]
+        return [] if self.terms.live else [self._restart(pending, now) for pending in self._pending.values()]
 
     def close(self) -> list[Action]:
         """Say goodbye."""

@@ -98,7 +98,10 @@ class Outcome:
     "--out", type=click.Path(path_type=Path), help="Points, table and figure. [default: build/closed_loop/PAIR]"
 )
 @click.option("--experiments", default=",".join(EXPERIMENTS), show_default=True, help="Some of these, with commas.")
-@click.option("--systems", default=",".join(SYSTEMS), show_default=True, help="Of experiment snr; fixed:SYMBOLS too.")
+@click.option(
+    "--systems", default=",".join(SYSTEMS), show_default=True,
+    help="Of experiment snr; fixed:SYMBOLS too, and adaptive@POINTS, adaptive@POINTS+ir with a goal of their own.",
+)
 @click.option("--snr", default=",".join(map(str, SNRS_DB)), show_default=True, help="dB, of experiment snr.")
 @click.option("--at", default=10.0, show_default=True, help="Average SNR in dB of the other experiments.")
 @click.option("--pilots", default=4, show_default=True, help="Pilots per frame, but in experiment pilots.")
@@ -122,7 +125,7 @@ class Outcome:
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.data import load_images
-    from training.loop_report import compare, draw_figure, show
+    from training.loop_report import compare, draw_figure, show, sweep
 
     base = find_pair(options["pair"])
     out = options["out"] or Path("build") / "closed_loop" / base.name
@@ -132,11 +135,12 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     images = load_images(dataset, options["split"], base.preprocess)
     source = f"dataset:{dataset}:{options['split']}"
     outcomes = run({e.point for e in entries}, pairs, images, source, out / "points", options["direct"])
-    report = compare(entries, outcomes, options["price"])
+    report, swept = (make(entries, outcomes, options["price"]) for make in (compare, sweep))
     console = Console()
-    show(report, console if console.is_terminal else Console(width=140))
+    show(report, swept, console if console.is_terminal else Console(width=160))
     how = {name: str(value) for name, value in options.items() if name not in ("json", "out")}
-    write_atomic(out / "closed_loop.json", json.dumps({"options": how, "rows": report}, indent=1).encode() + b"\n")
+    document = {"options": how, "rows": report, "sweep": swept}
+    write_atomic(out / "closed_loop.json", json.dumps(document, indent=1).encode() + b"\n")
     draw_figure(report, out / "closed_loop.png")
     console.print(f"{out / 'closed_loop.json'}, {out / 'closed_loop.png'}; points: {out / 'points'}")
 
@@ -175,15 +179,20 @@ def _point(pairs: dict[int, Manifest], options: dict[str, Any], system: str, exp
 
     manifest = pairs[int(x) if experiment == "pilots" else options["pilots"]]
     policy, _, repeat = system.partition("+")
+    policy, _, goal = policy.partition("@")
     RatePolicy.parse(policy).check(manifest.layout.rates)
+    try:
+        within = float(goal) if goal else options["ir_within"] if repeat else options["within"]
+    except ValueError:
+        repeat = "?"
     if repeat not in ("", "ir"):
-        raise ConfigError(f"--systems {system}: choose of {', '.join(SYSTEMS)} or fixed:SYMBOLS")
+        raise ConfigError(f"--systems {system}: choose of {', '.join(SYSTEMS)}, fixed:SYMBOLS or adaptive@POINTS")
     frame_doppler = SLOW_DOPPLER if experiment == "delay" else FRAME_DOPPLER
     return Point(
         model_id=manifest.id,
         pilots=manifest.layout.pilots,
         policy=policy,
-        within=options["ir_within"] if repeat else options["within"],
+        within=within,
         ask_below=options["confidence"] if repeat else 0.0,
         snr_db=x if experiment == "snr" else options["at"],
         frame_doppler=frame_doppler,

@@ -26,7 +26,7 @@ from training.evaluate import Setting
 if TYPE_CHECKING:
     from training.recipe import Recipe, Schedule
 
-TRUE, ALL, SAME = "true labels", "teacher of all", "teacher of the same"
+ROWS = TRUE, ALL, SAME = "true labels", "teacher of all", "teacher of the same"
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -34,6 +34,7 @@ TRUE, ALL, SAME = "true labels", "teacher of all", "teacher of the same"
 @click.option("--recipe", default="cifar10", show_default=True, help="Name in training/configs or TOML file.")
 @click.option("--encoder", help="Transmitter as WIDTH,BLOCKS,STRIDE of its stem. [default: the recipe's]")
 @click.option("--fractions", default="0.1,0.25,0.5,1", show_default=True, help="Shares of the training images.")
+@click.option("--rows", default=",".join(ROWS), show_default=True, help="Which of these, with commas.")
 @click.option("--epochs", type=int, help="Passes over all training images. [default: the recipe's]")
 @click.option("--teacher", help="Teacher of all images. [default: build/teachers/RECIPE, made if missing]")
 @click.option("--symbols", default="16", show_default=True, help="Payload symbols per image, with commas.")
@@ -71,12 +72,16 @@ def shares(text: str) -> list[float]:
 
 
 def variants(recipe: "Recipe", share: float, options: dict[str, Any]) -> list[Variant]:
-    """The rows of one share; where the share is everything, both teachers are the same one."""
+    """The rows of one share, true labels always; where the share is everything, both teachers are the same one."""
     from training.recipe import adjusted
 
+    if unknown := set(options["rows"].split(",")) - set(ROWS):
+        raise ConfigError(f"--rows {min(unknown)}: choose of {', '.join(ROWS)}")
     part = adjusted(replace(recipe, schedule=stretched(recipe.schedule, share)), fraction=share)
-    rows = [Variant(name(share, TRUE), adjusted(part, hard=1.0)), Variant(name(share, ALL), part)]
-    if share < 1:
+    rows = [Variant(name(share, TRUE), adjusted(part, hard=1.0))]
+    if ALL in options["rows"]:
+        rows.append(Variant(name(share, ALL), part))
+    if share < 1 and SAME in options["rows"]:
         rows.append(Variant(name(share, SAME), part, teacher=teacher_of(part, options)))
     return rows
 

@@ -45,33 +45,59 @@ def compare(entries: Sequence["Entry"], outcomes: Mapping[str, "Outcome"], price
     for one in entries:
         others = {name: at[one.experiment, one.x, name] for name in REFERENCES if (one.experiment, one.x, name) in at}
         less = {
-            name: measures(one.point, outcomes, price, other) for name, other in others.items() if other != one.point
+            name: measures([one.point], outcomes, price, [other])
+            for name, other in others.items()
+            if other != one.point
         }
         outcome = outcomes[one.point.id]
         rows.append({
             "experiment": one.experiment, "x": one.x, "system": one.system, **asdict(one.point),
             "doppler_cycles": one.point.frames * one.point.frame_doppler, "header_bytes": outcome.header_bytes,
             "mean_symbols": float(np.mean(outcome.symbols)), "control_bits": control_bits(outcome),
-            "mean_rounds": 1.0 + float(np.mean(outcome.rounds)), **measures(one.point, outcomes, price), "less": less,
+            "mean_rounds": 1.0 + float(np.mean(outcome.rounds)), **measures([one.point], outcomes, price),
+            "less": less,
         })  # fmt: skip
     return rows
 
 
+def sweep(entries: Sequence["Entry"], outcomes: Mapping[str, "Outcome"], price: float) -> list[dict[str, Any]]:
+    """The mean over all SNRs of experiment `snr`, each weighing the same: one row per system."""
+    points: dict[str, list[Point]] = {}
+    for one in sorted(entries, key=lambda one: one.x):
+        if one.experiment == "snr":
+            points.setdefault(one.system, []).append(one.point)
+    return [
+        {
+            "system": system, "snr_db": [point.snr_db for point in mine], **measures(mine, outcomes, price),
+            "less": {name: measures(mine, outcomes, price, points[name])
+                     for name in REFERENCES if name in points and name != system},
+        }
+        for system, mine in points.items()
+    ]  # fmt: skip
+
+
 def measures(
-    point: "Point", outcomes: Mapping[str, "Outcome"], price: float, other: "Point | None" = None
+    points: Sequence["Point"],
+    outcomes: Mapping[str, "Outcome"],
+    price: float,
+    others: Sequence["Point"] = (),
 ) -> dict[str, Interval]:
-    """accuracy (0..1), uses and value of a point; with `other`, its own less those of the other, frame by frame."""
-    block = max(1, min(point.frames // 2, math.ceil(BLOCK_CYCLES / point.frame_doppler)))
-    drawn = resampled(point.frames, block)
-    mine = _series(point, outcomes[point.id], price)
-    if other is not None:
-        theirs = _series(other, outcomes[other.id], price)
+    """accuracy (0..1), uses and value over all points, of as many frames each; with `others`, less theirs by frame."""
+    frames = points[0].frames
+    block = max(1, min(frames // 2, math.ceil(BLOCK_CYCLES / points[0].frame_doppler)))
+    drawn = resampled(frames * len(points), block)
+    mine = _series(points, outcomes, price)
+    if others:
+        theirs = _series(others, outcomes, price)
         mine = {name: values - theirs[name] for name, values in mine.items()}
     return {name: interval(values, drawn, block) for name, values in mine.items()}
 
 
-def _series(point: "Point", outcome: "Outcome", price: float) -> dict[str, NDArray[np.float64]]:
-    right, spent = np.array(outcome.right, np.float64), uses(point, outcome)
+def _series(
+    points: Sequence["Point"], outcomes: Mapping[str, "Outcome"], price: float
+) -> dict[str, NDArray[np.float64]]:
+    right = np.concatenate([np.array(outcomes[point.id].right, np.float64) for point in points])
+    spent = np.concatenate([uses(point, outcomes[point.id]) for point in points])
     return {"accuracy": right, "uses": spent, "value": right - price * spent}
 
 
@@ -103,23 +129,38 @@ def interval(values: NDArray[np.float64], drawn: NDArray[np.int64], block: int) 
     return float(values.mean()), float(low), float(high)
 
 
-def show(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """One table per experiment."""
+def show(rows: Sequence[Mapping[str, Any]], swept: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """One table per experiment, and one of the means over all SNRs."""
     for experiment in dict.fromkeys(row["experiment"] for row in rows):
         part = [row for row in rows if row["experiment"] == experiment]
         table = Table(title=_title(part[0]))
-        for heading in (AXES[experiment], "system", "accuracy %", "symbols", "rounds", "uses", "value",
-                        "saved % of robust, average", "value less robust", "accuracy less genie"):  # fmt: skip
+        for heading in (AXES[experiment], "system", "symbols", "rounds", *COMPARED):
             table.add_column(heading, justify="left" if heading == "system" else "right")
         for row in part:
-            robust, genie = row["less"].get("robust"), row["less"].get("genie")
-            table.add_row(
-                f"{row['x']:g}", row["system"], _text(row["accuracy"], 100, 1), f"{row['mean_symbols']:.1f}",
-                f"{row['mean_rounds']:.2f}", _text(row["uses"], 1, 1), f"{row['value'][0]:.4f}",
-                ", ".join(_saved(row, name) for name in ("robust", "average") if name in row["less"]),
-                _text(robust["value"], 1, 4) if robust else "", _text(genie["accuracy"], 100, 2) if genie else "",
-            )  # fmt: skip
+            what = f"{row['x']:g}", row["system"], f"{row['mean_symbols']:.1f}", f"{row['mean_rounds']:.2f}"
+            table.add_row(*what, *_compared(row))
         console.print(table)
+    if swept:
+        table = Table(title=f"mean over {', '.join(f'{snr:g}' for snr in swept[0]['snr_db'])} dB")
+        for heading in ("system", *COMPARED):
+            table.add_column(heading, justify="left" if heading == "system" else "right")
+        for row in swept:
+            table.add_row(row["system"], *_compared(row))
+        console.print(table)
+
+
+COMPARED = ("accuracy %", "uses", "value", "saved % of robust, average", "accuracy less robust", "value less robust",
+            "accuracy less genie")  # fmt: skip
+
+
+def _compared(row: Mapping[str, Any]) -> list[str]:
+    robust, genie = row["less"].get("robust"), row["less"].get("genie")
+    return [
+        _text(row["accuracy"], 100, 2), _text(row["uses"], 1, 1), f"{row['value'][0]:.4f}",
+        ", ".join(_saved(row, name) for name in ("robust", "average") if name in row["less"]),
+        _text(robust["accuracy"], 100, 2) if robust else "", _text(robust["value"], 1, 4) if robust else "",
+        _text(genie["accuracy"], 100, 2) if genie else "",
+    ]  # fmt: skip
 
 
 def _title(row: Mapping[str, Any]) -> str:
@@ -150,6 +191,7 @@ def draw_figure(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     from matplotlib import pyplot
 
     experiments = list(dict.fromkeys(row["experiment"] for row in rows))
+    colours = {system: f"C{index}" for index, system in enumerate(dict.fromkeys(row["system"] for row in rows))}
     figure, panels = pyplot.subplots(
         2, len(experiments), figsize=(3.6 * len(experiments), 6), layout="constrained", squeeze=False, sharex="col"
     )
@@ -158,13 +200,16 @@ def draw_figure(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             for system in dict.fromkeys(row["system"] for row in rows if row["experiment"] == experiment):
                 part = [row for row in rows if (row["experiment"], row["system"]) == (experiment, system)]
                 x, bands = [row["x"] for row in part], scale * np.array([row[name] for row in part])
-                (line,) = axes.plot(x, bands[:, 0], ".-", label=system)
-                axes.fill_between(x, bands[:, 1], bands[:, 2], alpha=0.15, color=line.get_color())
+                axes.plot(x, bands[:, 0], ".-", label=system, color=colours[system])
+                axes.fill_between(x, bands[:, 1], bands[:, 2], alpha=0.15, color=colours[system])
             axes.grid(alpha=0.3)
         panels[1, column].set(xlabel=AXES[experiment])
         panels[0, column].legend(fontsize="small")
         if experiment in ("delay", "pilots"):
+            xs = sorted({row["x"] for row in rows if row["experiment"] == experiment})
             panels[1, column].set_xscale("log")
+            panels[1, column].set_xticks(xs, [f"{x:g}" for x in xs], rotation=45)
+            panels[1, column].minorticks_off()
     panels[0, 0].set(ylabel="accuracy in %")
     panels[1, 0].set(ylabel="channel uses per image")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,13 +38,14 @@ class Monitor:
     """Reads the events of one socket; poll `socket` beside the data socket and call `drain` when it is readable.
 
     refusal: why the peer that we connect to will never take us; empty while it may. suspicion: the same where it is
-    only likely, until a handshake succeeds. connected: a handshake succeeded and the connection stands.
+    only likely, until a handshake succeeds. connected: a handshake succeeded and the connection stands. connections:
+    how many handshakes have succeeded.
     """
 
     def __init__(self, watched: "zmq.Socket[bytes]", clock: Callable[[], float] = time.monotonic) -> None:
         self._watched, self._clock = watched, clock
         self.refusal = self.suspicion = ""
-        self.connected = False
+        self.connected, self.connections = False, 0
         self._connected_s, self._closes = 0.0, 0
         self._told_s: dict[int, float] = {}
         self.socket = watched.get_monitor_socket(sum(_TELL))
@@ -71,6 +72,7 @@ class Monitor:
             self._connected_s = now
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._closes, self.suspicion, self.connected = 0, "", True
+            self.connections += 1
         elif event == zmq.EVENT_DISCONNECTED:
             self.connected = False
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:

@@ -53,10 +53,25 @@ def kinds(actions: list) -> list[str]:
     return [type(message).__name__ for message in sends(actions)]
 
 
+def test_a_new_connection_is_used_at_once() -> None:
+    session = Session(TERMS, now=0)
+    assert kinds(session.reconnected(0)) == ["Hello"]
+    session = opened()
+    session.submit(frame(0), 0)
+    session.submit(frame(1), 0)
+    assert kinds(session.reconnected(10 * MS)) == ["Data", "Data"]  # what was on the old connection is gone
+    assert session.counters.resends == 2
+    live = opened(LIVE)
+    live.submit(frame(0), 0)
+    assert live.reconnected(10 * MS) == []
+    session.close()
+    assert session.reconnected(20 * MS) == []
+
+
 def test_hello_is_repeated_with_growing_pauses_until_accepted() -> None:
     session = Session(TERMS, now=0)
     times = [t for t in range(0, 2000) if kinds(session.tick(t * MS)) == ["Hello"]]
-    assert times == [0, 100, 300, 700, 1100, 1500, 1900]
+    assert times == [0, 100, *range(300, 2000, 200)]
     up = session.on_message(ACCEPT, 2000 * MS)
     assert up == [Up(ACCEPT, first=True)]
     assert session.window == 2

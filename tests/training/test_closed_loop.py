@@ -15,7 +15,7 @@ from common.manifest import Manifest, find_pair
 from tests.model.pairs import tiny_pair
 from training import closed_loop
 from training.closed_loop import EXPERIMENTS, Entry, Outcome, Point, kept, main, plan, prepared, run
-from training.loop_report import compare, control_bits, interval, measures, resampled, uses
+from training.loop_report import compare, control_bits, interval, measures, resampled, sweep, uses
 
 OPTIONS = {
     "experiments": ",".join(EXPERIMENTS), "systems": "robust,average,adaptive,adaptive+ir,genie,fixed:2", "snr": "0,10",
@@ -99,9 +99,9 @@ def test_paired_differences_are_taken_frame_by_frame() -> None:
     plain = replace(POINT, frame_doppler=0.2)
     better = replace(plain, policy="genie")
     outcomes = {plain.id: outcome(right), better.id: outcome(right)}
-    found = measures(better, outcomes, 0.001, plain)
+    found = measures([better], outcomes, 0.001, [plain])
     assert set(found.values()) == {(0.0, 0.0, 0.0)}
-    alone = measures(better, outcomes, 0.001)["accuracy"]
+    alone = measures([better], outcomes, 0.001)["accuracy"]
     assert alone[2] - alone[1] > 0.05
 
 
@@ -172,3 +172,29 @@ def test_the_command_over_real_processes_finds_what_it_finds_without(tmp_path: P
     assert {row.pop("header_bytes") for row in rows["direct"]} == {None}
     assert rows["link"] == rows["direct"]
     assert any(row["mean_rounds"] > 1.0 for row in rows["link"])
+
+
+def test_a_sweep_weighs_every_snr_the_same_and_compares_frame_by_frame() -> None:
+    rights = {0.0: np.zeros(400, int), 10.0: np.ones(400, int)}
+    entries, outcomes = [], {}
+    for snr, right in rights.items():
+        for system, symbols in (("robust", 32), ("adaptive", 8)):
+            point = replace(POINT, policy=system, snr_db=snr)
+            entries.append(Entry("snr", snr, system, point))
+            outcomes[point.id] = outcome(right, symbols)
+    robust, adaptive = sweep(entries, outcomes, 0.001)
+    assert (adaptive["snr_db"], adaptive["accuracy"][0]) == ([0.0, 10.0], 0.5)
+    assert adaptive["less"]["robust"]["uses"] == (-24.0, -24.0, -24.0)
+    assert adaptive["less"]["robust"]["accuracy"] == (0.0, 0.0, 0.0)
+    assert robust["less"] == {}
+
+
+def test_a_system_may_have_a_goal_of_its_own(pairs: dict[int, Manifest]) -> None:
+    systems = "adaptive,adaptive@0.2,adaptive+ir,adaptive@2+ir"
+    points = [e.point for e in plan(pairs, {**OPTIONS, "systems": systems, "snr": "5", "experiments": "snr"})]
+    assert [(p.policy, p.within, p.ask_below) for p in points] == [
+        ("adaptive", 1.0, 0.0), ("adaptive", 0.2, 0.0), ("adaptive", 5.0, 0.9), ("adaptive", 2.0, 0.9),
+    ]  # fmt: skip
+    for wrong in ("adaptive@much", "adaptive@1+arq"):
+        with pytest.raises(ConfigError, match="choose of"):
+            plan(pairs, {**OPTIONS, "systems": wrong, "experiments": "snr"})

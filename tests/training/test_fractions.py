@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import ConfigError
 from training.distill import load_data
-from training.fractions import shares, stretched, variants
+from training.fractions import ROWS, shares, stretched, variants
 from training.recipe import Recipe, Schedule, adjusted
 
 
@@ -36,7 +36,7 @@ def test_a_teacher_of_the_same_share_is_another_for_another_recipe(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    options = {"dataset": "digits", "device": "cpu"}
+    options = {"dataset": "digits", "device": "cpu", "rows": ",".join(ROWS)}
     rows = variants(recipe, 0.5, options)
     assert [row.recipe.loss.hard for row in rows] == [1.0, recipe.loss.hard, recipe.loss.hard]
     folder = rows[2].teacher
@@ -45,3 +45,11 @@ def test_a_teacher_of_the_same_share_is_another_for_another_recipe(
     longer = replace(recipe, teacher=replace(recipe.teacher, schedule=replace(recipe.teacher.schedule, epochs=2)))
     assert variants(longer, 0.5, options)[2].teacher != folder
     assert variants(recipe, 0.5, options)[2].teacher == folder
+
+
+def test_rows_may_be_left_out(recipe: Recipe) -> None:
+    assert [one.name for one in variants(recipe, 0.5, {"rows": "teacher of all"})] == [
+        "50 % true labels", "50 % teacher of all",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="choose of true labels"):
+        variants(recipe, 0.5, {"rows": "teacher"})
