@@ -35,6 +35,8 @@ KEPT_ROUNDS = 256
 FINAL = (Status.OK, Status.LOW_CONFIDENCE)
 """Outcomes that answer a frame for good; EXPIRED and FAILED leave it open to be sent again."""
 NAK_EVERY_NS = 1000 * MS
+ASKS_PER_S, KEPT_ROUTES = 20, 1024
+"""HELLOs, and messages of unknown sessions, that are heard per route and second; a transmitter sends ten at most."""
 INBOUND = frozenset({Kind.HELLO, Kind.DATA, Kind.PING, Kind.PONG, Kind.BYE})
 Route = tuple[bytes, ...]
 """The ROUTER envelope through which a transmitter is reached."""
@@ -155,14 +157,15 @@ class SessionTable:
         self.peers: dict[bytes, Peer] = {}
         self.draining = False
         self._strangers: OrderedDict[bytes, int] = OrderedDict()
+        self._asked: OrderedDict[Route, tuple[int, int]] = OrderedDict()
 
     def on_message(self, message: Message, route: Route, now: int) -> list[Action]:
         """Take a decoded message that came along `route`."""
-        if isinstance(message, Hello):
-            return self._on_hello(message, route, now)
         peer = self.peers.get(message.session)
+        if isinstance(message, Hello):
+            return self._on_hello(message, route, now) if self._may_ask(route, now) else []
         if peer is None:
-            return self._on_stranger(message, route, now)
+            return self._on_stranger(message, route, now) if self._may_ask(route, now) else []
         peer.route, peer.heard_ns, peer.proven = route, now, True
         match message:
             case Data():
@@ -208,6 +211,17 @@ class SessionTable:
         return [Reply(peer.route, Bye(peer.session, ByeCode.DRAIN)) for peer in self.peers.values()]
 
     # -- handshake
+
+    def _may_ask(self, route: Route, now: int) -> bool:
+        """False where a route wants more handshakes a second than any transmitter does: our answers to a flood would
+        crowd out those to frames."""
+        since, asked = self._asked.pop(route, (now, 0))
+        if now - since >= 1000 * MS:
+            since, asked = now, 0
+        self._asked[route] = since, asked + 1
+        while len(self._asked) > KEPT_ROUTES:
+            self._asked.popitem(last=False)
+        return asked < ASKS_PER_S
 
     def _on_hello(self, hello: Hello, route: Route, now: int) -> list[Action]:
         refusal = self._refusal(hello)

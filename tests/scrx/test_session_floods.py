@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Data, Hello, Ping, Reject, RejectCode
 from scrx.batcher import Batcher
-from scrx.session import Closed, Reply, Route, SessionTable, Terms
+from scrx.session import KEPT_ROUTES, Closed, Reply, Route, SessionTable, Terms
 
 MODEL = b"m" * 32
 TERMS = Terms(MODEL, 128, {(0, 0): 10}, 128, ("classify",), max_sessions=4)
+TENTH_NS = 100_000_000
 NOTHING = {"answered": 0, "expired": 0, "lost": 0, "duplicate": 0, "late": 0}
 
 
@@ -15,13 +16,17 @@ def name(n: int) -> bytes:
     return n.to_bytes(16, "big")
 
 
+def hello(session: int) -> Hello:
+    return Hello(name(session), VERSION, VERSION, "", MODEL, (0,), (), 0)
+
+
 def greet(table: SessionTable, session: int, route: Route, proven: bool = True) -> Accept | Reject:
-    """Say HELLO, and PING where it is `proven`; returns the answer to the HELLO."""
-    hello = Hello(name(session), VERSION, VERSION, "", MODEL, (0,), (), 0)
-    (answer,) = [action.message for action in table.on_message(hello, route, 0) if isinstance(action, Reply)]
+    """Say HELLO, a tenth of a second after the last, and PING where it is `proven`; returns the answer to the HELLO."""
+    now = session * TENTH_NS
+    (answer,) = [a.message for a in table.on_message(hello(session), route, now) if isinstance(a, Reply)]
     assert isinstance(answer, Accept | Reject)
     if proven and isinstance(answer, Accept):
-        table.on_message(Ping(name(session), 1, 0), route, 0)
+        table.on_message(Ping(name(session), 1, 0), route, now)
     return answer
 
 
@@ -42,7 +47,7 @@ def test_sessions_that_only_said_hello_make_room_the_oldest_first() -> None:
 def test_a_newcomer_who_makes_room_is_told_to_the_rest_of_the_receiver() -> None:
     table = SessionTable(replace(TERMS, max_sessions=1))
     greet(table, 1, (b"a",), proven=False)
-    actions = table.on_message(Hello(name(2), VERSION, VERSION, "", MODEL, (0,), (), 0), (b"b",), 0)
+    actions = table.on_message(hello(2), (b"b",), 0)
     assert actions[0] == Closed(name(1), "made room", NOTHING)
 
 
@@ -91,6 +96,26 @@ def test_sessions_that_come_and_go_without_a_frame_leave_nothing() -> None:
 def test_frames_and_pings_of_sessions_that_nobody_opened_are_remembered_in_bounded_memory() -> None:
     table = SessionTable(TERMS)
     for session in range(5000):
-        table.on_message(Ping(name(session), 1, 0), (b"route",), 0)
-        table.on_message(Data(name(session), 0, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, bytes(80)), (b"route",), 0)
+        now = session * TENTH_NS
+        table.on_message(Ping(name(session), 1, 0), (b"route",), now)
+        table.on_message(Data(name(session), 0, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, bytes(80)), (b"route",), now)
     assert len(table._strangers) == 256
+
+
+def test_answers_to_a_flood_do_not_crowd_out_those_to_others() -> None:
+    """They did: through an emulator, two strangers who only said HELLO left a transmitter 4 answers in 14 seconds."""
+    table = SessionTable(TERMS)
+    floods = {"hellos": hello, "strangers": lambda session: Ping(name(session), 1, 0)}
+    for kind, message in floods.items():
+        route = (b"emulator", kind.encode())
+        said = [len(table.on_message(message(session), route, session * 10**6)) for session in range(1000, 3000)]
+        assert sum(map(bool, said)) == 40  # 20 in each of two seconds
+    assert isinstance(greet(table, 1, (b"emulator", b"other")), Accept)
+    assert table.on_message(hello(5000), (b"emulator", b"hellos"), 10**10)  # forgiven after a second
+
+
+def test_the_routes_that_asked_are_remembered_in_bounded_memory() -> None:
+    table = SessionTable(TERMS)
+    for session in range(5000):
+        table.on_message(Ping(name(session), 1, 0), (name(session),), 0)
+    assert len(table._asked) == KEPT_ROUTES
