@@ -42,7 +42,7 @@ _DATA = MAGIC + bytes((VERSION, Kind.DATA))
 _RESULT = MAGIC + bytes((VERSION, Kind.RESULT))
 _KEPT = 4096
 _AT_ONCE = TransitSpec()
-_BURST = 64
+_BURST, _BURST_S = 64, 0.005
 _NAK_INTERVAL_S = 1.0
 
 Parts = list[bytes]
@@ -136,13 +136,14 @@ class Proxy:
         self._back.close(0)
 
     def _drain(self, socket: "zmq.Socket[bytes]", handle: Callable[[Parts], None]) -> None:
+        until_s = self._clock() + _BURST_S
         for _ in range(_BURST):  # bounded, so that one direction cannot starve the other
             try:
                 parts = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
             handle(parts)
-            if self._waiting is not None:
+            if self._waiting is not None or self._clock() > until_s:  # messages of many parts take long to read
                 return
 
     def _return(self, parts: Parts) -> None:
