@@ -152,11 +152,11 @@ class Ours(Link):
 
 
 STAGES = (
-    ("transmitter: to its I/O thread, onto the socket", "submitted", "sent"),
+    ("transmitter: onto the socket", "submitted", "sent"),
     ("two hops and the emulator, forward", "sent", "arrived"),
-    ("receiver: to its decode thread", "arrived", "taken"),
+    ("receiver: from its socket to its decoder", "arrived", "taken"),
     ("receiver: estimate, equalise, (no) decoding", "taken", "decoded"),
-    ("receiver: back to its I/O thread, onto the socket", "decoded", "answered"),
+    ("receiver: onto the socket", "decoded", "answered"),
     ("two hops and the emulator, back", "answered", "read"),
     ("transmitter: to its owner", "read", "seen"),
 )
