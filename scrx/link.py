@@ -110,6 +110,7 @@ class Link:
                 self._do(self.table.tick(now))
         except Exception as error:  # a receiver that no longer hears must not look alive
             self._ended = True
+            self._front.close()
             failure = SemlinkError(f"the link stopped working: {error!r}")
             failure.__cause__ = error
             self._on_failure(failure)

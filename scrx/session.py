@@ -36,7 +36,7 @@ FINAL = (Status.OK, Status.LOW_CONFIDENCE)
 """Outcomes that answer a frame for good; EXPIRED and FAILED leave it open to be sent again."""
 NAK_EVERY_NS = 1000 * MS
 ASKS_PER_S, KEPT_ROUTES = 20, 1024
-"""HELLOs, and messages of unknown sessions, that are heard per route and second; a transmitter sends ten at most."""
+"""HELLOs that are heard, and NAKs to unknown sessions, per route and second; a transmitter needs ten at most."""
 INBOUND = frozenset({Kind.HELLO, Kind.DATA, Kind.PING, Kind.PONG, Kind.BYE})
 Route = tuple[bytes, ...]
 """The ROUTER envelope through which a transmitter is reached."""
@@ -165,7 +165,7 @@ class SessionTable:
         if isinstance(message, Hello):
             return self._on_hello(message, route, now) if self._may_ask(route, now) else []
         if peer is None:
-            return self._on_stranger(message, route, now) if self._may_ask(route, now) else []
+            return self._on_stranger(message, route, now)
         peer.route, peer.heard_ns, peer.proven = route, now, True
         match message:
             case Data():
@@ -278,7 +278,7 @@ class SessionTable:
 
     def _on_stranger(self, message: Message, route: Route, now: int) -> list[Action]:
         last = self._strangers.get(message.session, -NAK_EVERY_NS)
-        if not isinstance(message, Data | Ping) or now - last < NAK_EVERY_NS:
+        if not isinstance(message, Data | Ping) or now - last < NAK_EVERY_NS or not self._may_ask(route, now):
             return []
         self._strangers[message.session] = now
         while len(self._strangers) > 256:

@@ -67,7 +67,8 @@ class Link:
     def submit(self, frame: Frame) -> None:
         """Send a frame; its answer comes as an event."""
         with self._turns:
-            self._take(self.session.submit(frame, time.monotonic_ns()))
+            if self._over is None:
+                self._take(self.session.submit(frame, time.monotonic_ns()))
 
     def wake(self) -> None:
         """Let `wait_event` return early, now or the next time. For any thread."""
@@ -89,17 +90,17 @@ class Link:
 
     def close(self) -> None:
         """Say goodbye and free the socket."""
-        if self._closed:
-            return
         self._turns.stop()
         with self._turns:
+            if self._closed:
+                return
+            self._closed = True
             logger.info("link_closed", extra=asdict(self.session.counters))
             self._take(self.session.close())
-            self._closed = True
+            self._over = self._over or Failed(SemlinkError("this transmitter was closed; open another"))
             self._socket.close(linger=200)
             self._monitor.close()
             self._waker.reader.close(0)
-        self._over = self._over or Failed(SemlinkError("this transmitter was closed; open another"))
         self._waker.close()
         self._context.destroy(linger=0)
 

@@ -130,7 +130,10 @@ class Session:
             return []
         if not self._up:
             return [self._hello(now)]
-        return [] if self.terms.live else [self._restart(pending, now) for pending in self._pending.values()]
+        again = [] if self.terms.live else list(self._pending.values())
+        for pending in again:
+            pending.sends = max(pending.sends - 1, 0)  # a cable that flaps uses up no patience
+        return [self._ask(now), *(self._restart(pending, now) for pending in again)]
 
     def close(self) -> list[Action]:
         """Say goodbye."""
@@ -226,9 +229,12 @@ class Session:
     def _ping(self, now: int) -> list[Action]:
         if now - max(self._ping_ns, self._heard_ns) < self._heartbeat_ns:
             return []
-        self._ping_ns, self._nonce = now, (self._nonce + 1) & 0xFFFFFFFF
         self._unanswered += 1
-        return [Send(Ping(self.terms.session, self._nonce, now))]
+        return [self._ask(now)]
+
+    def _ask(self, now: int) -> Action:
+        self._ping_ns, self._nonce = now, (self._nonce + 1) & 0xFFFFFFFF
+        return Send(Ping(self.terms.session, self._nonce, now))
 
     def _fail(self, error: SemlinkError) -> list[Action]:
         self._over, self._up = True, False

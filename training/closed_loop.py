@@ -13,6 +13,7 @@ frame. Finished points are kept under --out and not run again; --direct gives th
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -178,14 +179,13 @@ def _point(pairs: dict[int, Manifest], options: dict[str, Any], system: str, exp
     from sctx.rate import RatePolicy
 
     manifest = pairs[int(x) if experiment == "pilots" else options["pilots"]]
-    policy, _, repeat = system.partition("+")
-    policy, _, goal = policy.partition("@")
+    policy, plus, repeat = system.partition("+")
+    policy, at, goal = policy.partition("@")
     RatePolicy.parse(policy).check(manifest.layout.rates)
-    try:
-        within = float(goal) if goal else options["ir_within"] if repeat else options["within"]
-    except ValueError:
-        repeat = "?"
-    if repeat not in ("", "ir"):
+    within = options["ir_within"] if repeat else options["within"]
+    if at:
+        within = float(goal) if goal.replace(".", "", 1).isdecimal() else math.nan
+    if (plus and repeat != "ir") or (at and policy.partition(":")[0] in ("robust", "fixed")) or math.isnan(within):
         raise ConfigError(f"--systems {system}: choose of {', '.join(SYSTEMS)}, fixed:SYMBOLS or adaptive@POINTS")
     frame_doppler = SLOW_DOPPLER if experiment == "delay" else FRAME_DOPPLER
     return Point(

@@ -63,7 +63,7 @@ def compare(entries: Sequence["Entry"], outcomes: Mapping[str, "Outcome"], price
 def sweep(entries: Sequence["Entry"], outcomes: Mapping[str, "Outcome"], price: float) -> list[dict[str, Any]]:
     """The mean over all SNRs of experiment `snr`, each weighing the same: one row per system."""
     points: dict[str, list[Point]] = {}
-    for one in sorted(entries, key=lambda one: one.x):
+    for one in sorted(dict.fromkeys(entries), key=lambda one: one.x):
         if one.experiment == "snr":
             points.setdefault(one.system, []).append(one.point)
     return [
@@ -82,10 +82,13 @@ def measures(
     price: float,
     others: Sequence["Point"] = (),
 ) -> dict[str, Interval]:
-    """accuracy (0..1), uses and value over all points, of as many frames each; with `others`, less theirs by frame."""
+    """accuracy (0..1), uses and value, mean over the points; with `others`, less theirs.
+
+    Points share images and fades, frame by frame, so a frame is averaged over them before blocks are drawn.
+    """
     frames = points[0].frames
     block = max(1, min(frames // 2, math.ceil(BLOCK_CYCLES / points[0].frame_doppler)))
-    drawn = resampled(frames * len(points), block)
+    drawn = resampled(frames, block)
     mine = _series(points, outcomes, price)
     if others:
         theirs = _series(others, outcomes, price)
@@ -96,8 +99,8 @@ def measures(
 def _series(
     points: Sequence["Point"], outcomes: Mapping[str, "Outcome"], price: float
 ) -> dict[str, NDArray[np.float64]]:
-    right = np.concatenate([np.array(outcomes[point.id].right, np.float64) for point in points])
-    spent = np.concatenate([uses(point, outcomes[point.id]) for point in points])
+    right = np.mean([np.array(outcomes[point.id].right, np.float64) for point in points], 0)
+    spent = np.mean([uses(point, outcomes[point.id]) for point in points], 0)
     return {"accuracy": right, "uses": spent, "value": right - price * spent}
 
 

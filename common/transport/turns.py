@@ -41,8 +41,8 @@ class Turns:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._left_s = time.monotonic()
         self._held.release()
+        self._left_s = time.monotonic()
 
     def stop(self) -> None:
         """End the thread that stands in. For once."""
@@ -57,7 +57,9 @@ class Turns:
             elif (rest_s := self._left_s + GRACE_S - time.monotonic()) > 0:
                 self._over.wait(rest_s)
             elif self._held.acquire(blocking=False):
-                going = self._turn(TICK_MS)
-                self._held.release()
+                try:
+                    going = self._turn(TICK_MS)
+                finally:
+                    self._held.release()
                 if not going:
                     return

@@ -59,13 +59,14 @@ def test_a_new_connection_is_used_at_once() -> None:
     session = opened()
     session.submit(frame(0), 0)
     session.submit(frame(1), 0)
-    assert kinds(session.reconnected(10 * MS)) == ["Data", "Data"]  # what was on the old connection is gone
-    assert session.counters.resends == 2
+    for _ in range(40):  # a cable that flaps uses up no patience
+        assert kinds(session.reconnected(10 * MS)) == ["Ping", "Data", "Data"]  # what was on the old connection is gone
     live = opened(LIVE)
     live.submit(frame(0), 0)
-    assert live.reconnected(10 * MS) == []
+    assert kinds(live.reconnected(10 * MS)) == ["Ping"]  # a receiver that does not know us says so at once
+    assert kinds(session.tick(1500 * MS)) == ["Ping", "Data", "Data"]
     session.close()
-    assert session.reconnected(20 * MS) == []
+    assert session.reconnected(2000 * MS) == []
 
 
 def test_hello_is_repeated_with_growing_pauses_until_accepted() -> None:

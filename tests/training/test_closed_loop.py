@@ -195,6 +195,6 @@ def test_a_system_may_have_a_goal_of_its_own(pairs: dict[int, Manifest]) -> None
     assert [(p.policy, p.within, p.ask_below) for p in points] == [
         ("adaptive", 1.0, 0.0), ("adaptive", 0.2, 0.0), ("adaptive", 5.0, 0.9), ("adaptive", 2.0, 0.9),
     ]  # fmt: skip
-    for wrong in ("adaptive@much", "adaptive@1+arq"):
+    for wrong in ("adaptive@a", "adaptive@", "adaptive@-1", "adaptive@nan", "adaptive@1+arq", "robust@3", "fixed:2@1"):
         with pytest.raises(ConfigError, match="choose of"):
             plan(pairs, {**OPTIONS, "systems": wrong, "experiments": "snr"})
