@@ -153,7 +153,7 @@ def soft_labels(
     from training import encoding as codec
     from training.generate import generate, plan_for
     from training.knowledge import MANIFEST, open_store
-    from training.loop import wait
+    from training.loop import autocasts, wait
     from training.oracle import identify, load_oracle
     from training.pretrain import train_teacher
 
@@ -169,7 +169,7 @@ def soft_labels(
         wait()
     else:
         console.print(f"teacher: re-using {teacher}")
-    dtype = "bf16" if device.type == "cuda" else "fp32"
+    dtype = "bf16" if autocasts(recipe.teacher.schedule, device) else "fp32"
     if request.online:
         return load_oracle(teacher, train.classes, device, dtype)
     plan = plan_for(train, "train", identify(teacher, dtype), recipe.view, recipe.encoding)

@@ -128,9 +128,11 @@ def process() -> tuple[int, int]:
     return int(os.environ.get("RANK", "0")), world
 
 
-def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 itself; emulated, it takes twice as long as float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+def autocasts(schedule: Schedule, device: torch.device) -> bool:
+    """Whether bfloat16 is used: on a GPU always; on a processor that multiplies it itself, where the schedule says so.
+    Emulated, it takes twice as long as float32."""
+    own = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return device.type == "cuda" or bool(schedule.bf16 and own)
 
 
 def wait() -> None:
@@ -167,7 +169,7 @@ def _epoch(
     batch = min(schedule.batch, len(images))
     ours = slice(rank * (batch // world), (rank + 1) * (batch // world))
     steps = len(images) // batch
-    half = run.device.type == "cuda" or (schedule.bf16 and has_bf16())
+    half = autocasts(schedule, run.device)
     model.train()
     task.start_view(view)
     losses: list[float] = []

@@ -198,6 +198,8 @@ def _load_one(spec: str, classes: Sequence[str], device: torch.device, dtype: st
     from transformers import AutoModel, AutoModelForImageClassification
     from transformers.utils import logging
 
+    import training.convnet  # noqa: F401  (a model type of our own)
+
     logging.disable_progress_bar()  # ours are enough
     folder = _folder(spec)
     identity = _identity(folder, spec, dtype)

@@ -17,10 +17,14 @@ from torch.nn import functional as fn
 
 from common.data import ImageSet
 from common.errors import ConfigError
+from training.convnet import ConvNetForImageClassification
 from training.knowledge import fingerprint
 from training.loop import Run, fit, process
 from training.oracle import Inputs, load_oracle
 from training.recipe import Recipe, TeacherSpec
+
+WHITENED = 5000
+"""Training images whose patches say what a `semlink-convnet` whitens."""
 
 
 class _Objective(nn.Module):
@@ -85,6 +89,8 @@ def train_teacher(
     torch.manual_seed(seed)
     inputs = Inputs(spec.size, spec.size, channels, mean, std)
     model = build_model(spec, channels, train.classes)
+    if isinstance(model, ConvNetForImageClassification):
+        model.whiten(inputs(torch.from_numpy(train.images[:WHITENED])))
     identity = {"teacher": asdict(spec), "view": asdict(recipe.view), "data": fingerprint(train)}
     run = Run("teacher", out.parent / f"{out.name}.run", identity, train, recipe.view, 0, spec.schedule, seed, device,
               console, tensorboard)  # fmt: skip
