@@ -5,6 +5,7 @@ and `AutoModelForImageClassification` know, so its folders load as any teacher's
 2404.00498): a fixed whitening layer, then stages that convolve, halve the side by max-pooling, and convolve again.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class ConvNetForImageClassification(PreTrainedModel):
         self.register_buffer("whitening", torch.zeros(2 * size, config.num_channels, PATCH, PATCH))
         self.offset = nn.Parameter(torch.zeros(2 * size))
         widths = (2 * size, *config.widths)
-        self.stages = nn.Sequential(*(_stage(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.stages = nn.Sequential(*(_stage(a, b) for a, b in pairwise(widths)))
         self.head = nn.Linear(widths[-1], config.num_labels)
         self.post_init()
 

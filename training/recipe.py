@@ -164,9 +164,10 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Table by table, but a `config` as a whole: its keys belong to one type of model."""
     merged = dict(below)
     for key, value in above.items():
-        nested = isinstance(value, dict) and isinstance(below.get(key), dict)
+        nested = isinstance(value, dict) and isinstance(below.get(key), dict) and key != "config"
         merged[key] = _over(below[key], value) if nested else value
     return merged
 
