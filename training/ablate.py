@@ -4,10 +4,12 @@ Knows nothing about how a variant is trained or measured; it only switches parts
 
 A variant's accuracy is the mean over training seeds, images and channels at each setting; the difference is taken to
 the full method on the same images and channels. Intervals: bootstrap over images.
+A bank is a model for each SNR and rate, trained for that one alone: the ceiling of the one that serves all.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,10 @@ from rich.table import Table
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.manifest import find_pair, write_atomic
-from training.evaluate import RESAMPLES, Setting
+from training.evaluate import Setting, bootstrap, numbers
 
 if TYPE_CHECKING:
+    from common.manifest import Manifest
     from training.recipe import Recipe
 
 FULL = "full method"
@@ -38,6 +41,8 @@ class Variant:
     online: bool = False
     teacher: str | None = None
     """Folder or Hub id where it is not the one of all variants."""
+    bank: bool = False
+    """A model of its own for each SNR and rate."""
 
 
 def variants(recipe: "Recipe") -> list[Variant]:
@@ -53,7 +58,14 @@ def variants(recipe: "Recipe") -> list[Variant]:
         Variant("logit standardisation", adjusted(recipe, loss="standardised")),
         Variant("decoupled (DKD)", adjusted(recipe, loss="dkd")),
         Variant("rate term at beta 0.01", adjusted(recipe, beta=0.01)),
+        Variant("dedicated to one SNR and rate", recipe, bank=True),
     ]
+
+
+def dedicated(recipe: "Recipe", snr_db: float, symbols: int) -> "Recipe":
+    """For one SNR and one rate, on both kinds of channel; all else, the store too, is the recipe's."""
+    channel = replace(recipe.channel, snr_low_db=snr_db, snr_high_db=snr_db)
+    return replace(recipe, channel=channel, layout=replace(recipe.layout, increments=(symbols,)))
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -63,6 +75,7 @@ def variants(recipe: "Recipe") -> list[Variant]:
 @click.option("--teacher", help="Folder or Hub id. [default: build/teachers/RECIPE, made if missing]")
 @click.option("--only", help="Names of variants, with commas; the full method is always there. [default: all]")
 @click.option("--symbols", default="4,16", show_default=True, help="Payload symbols per image, with commas.")
+@click.option("--snr", default=",".join(f"{snr:g}" for snr in SNRS_DB), show_default=True, help="dB, with commas.")
 @click.option("--split", default="test", show_default=True)
 @click.option("--seeds", default=3, show_default=True, help="Training seeds per variant.")
 @click.option("--channels", default=4, show_default=True, help="Channels per image.")
@@ -82,7 +95,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
             names = ", ".join(one.name for one in chosen)
             raise ConfigError(f"--only: no variant '{min(unknown)}'; there are {names}")
         chosen = [one for one in chosen if one.name in wanted]
-    settings = grid(options["symbols"], options["channels"])
+    settings = grid(options["symbols"], options["channels"], numbers("snr", options["snr"], float))
     rows = [run(variant, settings, options) for variant in chosen]
     report = [compared(row, rows[0], settings) for row in rows]
     _show(report, settings)
@@ -91,13 +104,13 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
         write_atomic(options["json_file"], json.dumps({"rows": report}, indent=1).encode() + b"\n")
 
 
-def grid(symbols: str, channels: int) -> list[Setting]:
-    """AWGN and block Rayleigh with estimated CSI at `SNRS_DB`. symbols: payloads with commas; channels: per image."""
+def grid(symbols: str, channels: int, snrs_db: Sequence[float] = SNRS_DB) -> list[Setting]:
+    """AWGN and block Rayleigh with estimated CSI. symbols: payloads with commas; channels: per image."""
     return [
         Setting(channel, "estimated", snr, int(n), channels, 0, 0, 7.8e-5, snr)
         for channel in ("awgn", "block-rayleigh")
         for n in symbols.split(",")
-        for snr in SNRS_DB
+        for snr in snrs_db
     ]
 
 
@@ -113,57 +126,79 @@ class Row:
 
 def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> Row:
     """Train a variant with each seed, and answer every image of the split at every setting."""
+    place = variant.name.replace(" ", "-").replace(",", "")
+    parts = {"": (variant.recipe, list(range(len(settings))))}
+    if variant.bank:
+        parts = {}
+        for index, one in enumerate(settings):
+            recipe = dedicated(variant.recipe, one.snr_db, one.symbols)
+            parts.setdefault(f"{one.snr_db:g}-dB-{one.symbols}-", (recipe, []))[1].append(index)
+    right, clean, times = [], [], []
+    for seed in range(options["seeds"]):
+        shares: dict[int, NDArray[np.float64]] = {}
+        for name, (recipe, mine) in parts.items():
+            manifest, epoch_s = trained(variant, recipe, f"{place}-{name}{seed}", seed, options)
+            shares |= zip(mine, answered(manifest, [settings[index] for index in mine], options), strict=True)
+            clean.append(manifest.accuracy.clean)
+            times.append(epoch_s)
+        right.append([shares[index] for index in range(len(settings))])
+    return Row(variant.name, np.array(right), clean, times)
+
+
+def trained(
+    variant: Variant, recipe: "Recipe", name: str, seed: int, options: dict[str, Any]
+) -> tuple["Manifest", float]:  # fmt: skip
+    """The pair of one training run, and its median seconds per epoch."""
+    from training.distill import BUILD, Request, distill
+
+    place = BUILD / "ablate" / recipe.name / name
+    request = Request(options["dataset"], variant.teacher or options["teacher"], None, place, place / "run",
+                      options["device"], seed, variant.online, tensorboard=False)  # fmt: skip
+    distill(recipe, request, Console(stderr=True))
+    lines = (place / "run" / "metrics.jsonl").read_text().splitlines()[-recipe.schedule.epochs :]
+    return find_pair(place), float(np.median([json.loads(line)["seconds"] for line in lines]))
+
+
+def answered(manifest: "Manifest", settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
+    """Share of right decisions per setting, over its channels: float64 [N] each."""
     from common.data import load_images
     from scrx.decoder import load_decoder
     from sctx.pipeline import TransmitChain
-    from training.distill import BUILD, Request, distill
     from training.evaluate import decide, encode_all
 
-    right, clean, times = [], [], []
-    for seed in range(options["seeds"]):
-        place = BUILD / "ablate" / variant.recipe.name / f"{variant.name.replace(' ', '-').replace(',', '')}-{seed}"
-        request = Request(options["dataset"], variant.teacher or options["teacher"], None, place, place / "run",
-                          options["device"], seed, variant.online, tensorboard=False)  # fmt: skip
-        distill(variant.recipe, request, Console(stderr=True))
-        manifest = find_pair(place)
-        images = load_images(options["dataset"], options["split"], manifest.preprocess)
-        chain, decoder = TransmitChain(manifest), load_decoder(manifest)
-        features = encode_all(chain, images.images)
-        shares = [
-            np.mean([decide(chain, decoder, features, one, stream) == images.labels for stream in range(one.seeds)], 0)
-            for one in settings
-        ]
-        right.append(shares)
-        clean.append(manifest.accuracy.clean)
-        lines = (place / "run" / "metrics.jsonl").read_text().splitlines()[-variant.recipe.schedule.epochs :]
-        times.append(float(np.median([json.loads(line)["seconds"] for line in lines])))
-    return Row(variant.name, np.array(right), clean, times)
+    images = load_images(options["dataset"], options["split"], manifest.preprocess)
+    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
+    features = encode_all(chain, images.images)
+    return [
+        np.mean([decide(chain, decoder, features, one, stream) == images.labels for stream in range(one.seeds)], 0)
+        for one in settings
+    ]
 
 
 def compared(row: Row, full: Row, settings: list[Setting]) -> dict[str, Any]:
     """Accuracy and paired difference to another row (`full`), in points: overall and at each setting."""
     gap = row.right.mean(0) - full.right.mean(0)
-    pick = np.random.default_rng(0).integers(0, gap.shape[1], (RESAMPLES, gap.shape[1]))
-    low, high = np.percentile(gap.mean(0)[pick].mean(1), [2.5, 97.5])
+    difference, low, high = bootstrap(gap.mean(0))
     per_seed = row.right.mean((1, 2))
     return {
         "name": row.name,
         "accuracy": 100 * float(per_seed.mean()),
         "over_seeds": [100 * float(value) for value in per_seed],
-        "difference": 100 * float(gap.mean()),
-        "ci95": [100 * float(low), 100 * float(high)],
+        "difference": 100 * difference,
+        "ci95": [100 * low, 100 * high],
         "epoch_s": float(np.mean(row.epoch_s)),
         "clean_validation": [100 * value for value in row.clean],
         "settings": {
-            f"{one.channel} {one.symbols} {one.snr_db:g}": [100 * float(share), 100 * float(change)]
-            for one, share, change in zip(settings, row.right.mean((0, 2)), gap.mean(1), strict=True)
+            f"{one.channel} {one.symbols} {one.snr_db:g}": [100 * value for value in (float(share), *bootstrap(change))]
+            for one, share, change in zip(settings, row.right.mean((0, 2)), gap, strict=True)
         },
     }
 
 
 def _show(report: list[dict[str, Any]], settings: list[Setting]) -> None:
     what = sorted({f"{one.channel}" for one in settings})
-    table = Table(title=f"mean accuracy in % over {', '.join(what)}, {len(settings)} settings, {SNRS_DB} dB")
+    snrs = ", ".join(f"{snr:g}" for snr in sorted({one.snr_db for one in settings}))
+    table = Table(title=f"mean accuracy in % over {', '.join(what)}, {len(settings)} settings, {snrs} dB")
     for heading in ("variant", "accuracy", "seeds", "difference (95 %)", "s per epoch"):
         table.add_column(heading, no_wrap=True)
     for row in report:
@@ -171,6 +206,14 @@ def _show(report: list[dict[str, Any]], settings: list[Setting]) -> None:
         change = f"{row['difference']:+.2f} ({row['ci95'][0]:+.2f} .. {row['ci95'][1]:+.2f})"
         table.add_row(row["name"], f"{row['accuracy']:.2f}", spread, change, f"{row['epoch_s']:.3f}")
     Console(width=120).print(table)
+    each = Table(title="accuracy in %, difference to the full method in points (95 %)")
+    for heading in ("setting", *(row["name"] for row in report)):
+        each.add_column(heading)
+    for name in report[0]["settings"]:
+        cells = [row["settings"][name] for row in report]
+        rest = [f"{share:.2f}, {gap:+.2f} ({low:+.2f} .. {high:+.2f})" for share, gap, low, high in cells[1:]]
+        each.add_row(f"{name} dB", f"{cells[0][0]:.2f}", *rest)
+    Console(width=max(120, 40 * len(report))).print(each)
 
 
 if __name__ == "__main__":

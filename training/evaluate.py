@@ -13,7 +13,7 @@ each image's mean over the channels.
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,9 @@ class Point:
     ci95: tuple[float, float]
     seeds: int
     mean_symbols: float
+    told: str = "average"
+    difference: tuple[float, float, float] | None = None
+    """Accuracy less that of the first --told, paired over images, and its interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Setting:
     doppler: float
     told_db: float
     """SNR that the transmitter is told; NaN = no report."""
+    told: str = "average"
+    """The same in words."""
 
     def __post_init__(self) -> None:
         if (self.channel == "awgn") == (self.csi == "perfect") and self.csi not in ("estimated", "none"):
@@ -85,7 +90,12 @@ class Setting:
 @click.option("--csi", help="known, perfect, estimated; several with commas. [default: known on awgn, else estimated]")
 @click.option("--snr", default="-6,-3,0,3,6,10,15,20", show_default=True, help="Average Es/N0 in dB, with commas.")
 @click.option("--symbols", help="Payload symbols per image, with commas. [default: every rate of the pair]")
-@click.option("--told", default="average", show_default=True, help="SNR told to the transmitter: average, none or dB.")
+@click.option(
+    "--told",
+    default="average",
+    show_default=True,
+    help="SNR told to the transmitter: average, average+DB, average-DB, none or dB; each less the first, with commas.",
+)
 @click.option("--seeds", default=4, show_default=True, help="Channels per image: streams STREAM, STREAM + 1, ...")
 @click.option("--stream", default=0, show_default=True, help="The first stream.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the channel, as of channel-emu.")
@@ -114,10 +124,10 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
     """Every point that the options ask for; ConfigError names the option that is wrong."""
     rates = manifest.layout.rates
-    symbols = _numbers("symbols", options["symbols"], int) if options["symbols"] else list(rates)
+    symbols = numbers("symbols", options["symbols"], int) if options["symbols"] else list(rates)
     if bad := [n for n in symbols if n not in rates]:
         raise ConfigError(f"--symbols {bad[0]} is not a rate of this pair: {', '.join(map(str, rates))}")
-    snrs = _numbers("snr", options["snr"], float)
+    snrs = numbers("snr", options["snr"], float)
     if any(math.isnan(snr) or snr == -math.inf for snr in snrs):
         raise ConfigError("--snr takes numbers of dB, or inf")
     if options["seeds"] < 1:
@@ -132,7 +142,8 @@ def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
         for csi in (options["csi"] or _default_csi(channel, blind)).split(","):
             if csi not in CSI or (csi == "none" and not blind):
                 raise ConfigError(f"--csi {csi}: choose of {', '.join(CSI[:3])}; none is for pairs without pilots")
-            settings += [_setting(options, channel, csi, snr, n) for n in symbols for snr in snrs]
+            told = options["told"].split(",")
+            settings += [_setting(options, channel, csi, snr, n, one) for n in symbols for one in told for snr in snrs]
     return settings
 
 
@@ -140,10 +151,10 @@ def _default_csi(channel: str, blind: bool) -> str:
     return "none" if blind else "known" if channel == "awgn" else "estimated"
 
 
-def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, symbols: int) -> Setting:
-    told = math.nan if csi == "none" else _told(options["told"], snr_db)
+def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, symbols: int, told: str) -> Setting:
+    told_db = math.nan if csi == "none" else _told(told, snr_db)
     seeds, seed, stream, doppler = (options[name] for name in ("seeds", "seed", "stream", "doppler"))
-    return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, told)
+    return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, told_db, told)
 
 
 def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str) -> list[Point]:
@@ -161,13 +172,16 @@ def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: s
     chain, decoder = TransmitChain(manifest, where), load_decoder(manifest, where)
     features = encode_all(chain, images.images)
     points = []
+    first: dict[Setting, NDArray[np.float64]] = {}
     with bar(Console(stderr=True), "evaluate", len(settings)) as advance:
         for setting in settings:
             right = np.zeros(len(images))
             for stream in range(setting.stream, setting.stream + setting.seeds):
                 answers = decide(chain, decoder, features, setting, stream)
                 right += answers == images.labels
-            points.append(_point(manifest, setting, right / setting.seeds))
+            right /= setting.seeds
+            other = first.setdefault(replace(setting, told="", told_db=0.0), right)
+            points.append(_point(manifest, setting, right, None if other is right else other))
             advance()
     return points
 
@@ -243,25 +257,36 @@ def encode_all(chain: "TransmitChain", images: NDArray[np.uint8]) -> "torch.Tens
     return torch.cat([chain.encode(part) for part in np.array_split(images, -(-len(images) // 512))])
 
 
-def _point(manifest: Manifest, setting: Setting, right: NDArray[np.float64]) -> Point:
-    """right: each image's share of right decisions, float64 [N]."""
-    pick = np.random.default_rng(0).integers(0, len(right), (RESAMPLES, len(right)))
-    low, high = np.percentile(right[pick].mean(1), [2.5, 97.5])
+def bootstrap(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Mean of one value per image, float64 [N], and the ends of its 95 % interval over resampled images."""
+    random = np.random.default_rng(0)
+    parts = [values[random.integers(0, len(values), (RESAMPLES // 20, len(values)))].mean(1) for _ in range(20)]
+    low, high = np.percentile(np.concatenate(parts), [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)
+
+
+def _point(
+    manifest: Manifest, setting: Setting, right: NDArray[np.float64], other: NDArray[np.float64] | None
+) -> Point:
+    """right, other: each image's share of right decisions, float64 [N], here and where the first --told was said."""
+    _, low, high = bootstrap(right)
     uses = setting.symbols + (manifest.layout.pilots if setting.csi == "estimated" else 0)
     return Point(manifest.name, setting.channel, setting.csi, uses, setting.snr_db, float(right.mean()),
-                 (float(low), float(high)), setting.seeds, float(setting.symbols))  # fmt: skip
+                 (float(low), float(high)), setting.seeds, float(setting.symbols), setting.told,
+                 None if other is None else bootstrap(right - other))  # fmt: skip
 
 
 def show(points: list[Point], console: Console) -> None:
     """One row per channel, csi and rate; one column per SNR."""
     snrs = sorted({point.snr_db for point in points})
-    table = Table(title="accuracy in %; +-: the widest half of a 95 % interval in the row")
-    for heading in ("channel", "csi", "symbols", "n", *(f"{snr:g} dB" for snr in snrs), "+-"):
+    table = Table(title="accuracy in % (less that of the first --told); +-: the widest half of a row's 95 % intervals")
+    for heading in ("channel", "csi", "symbols", "n", "told", *(f"{snr:g} dB" for snr in snrs), "+-"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for (channel, csi, symbols, n), row in _curves(points).items():
-        wide = max((p.ci95[1] - p.ci95[0]) / 2 for p in row)
-        cells = [f"{100 * p.accuracy:.1f}" for p in row]
-        table.add_row(channel, csi, f"{symbols:g}", str(n), *cells, f"{100 * wide:.1f}")
+    for (channel, csi, symbols, n, told), row in _curves(points).items():
+        ends = [p.difference[1:] if p.difference else p.ci95 for p in row]
+        cells = [f"{100 * p.accuracy:.1f}{f' ({100 * p.difference[0]:+.2f})' if p.difference else ''}" for p in row]
+        wide = max((high - low) / 2 for low, high in ends)
+        table.add_row(channel, csi, f"{symbols:g}", str(n), told, *cells, f"{100 * wide:.2f}")
     console.print(table)
 
 
@@ -273,10 +298,10 @@ def draw_figure(points: list[Point], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    for (channel, csi, symbols, _), row in _curves(points).items():
+    for (channel, csi, symbols, _, told), row in _curves(points).items():
         x = [p.snr_db for p in row]
         (line,) = axes.plot(
-            x, [100 * p.accuracy for p in row], ".-", label=f"{channel}, {csi} CSI, {symbols:g} symbols"
+            x, [100 * p.accuracy for p in row], ".-", label=f"{channel}, {csi} CSI, {symbols:g} symbols, told {told}"
         )
         axes.fill_between(x, *([100 * p.ci95[i] for p in row] for i in (0, 1)), alpha=0.15, color=line.get_color())
     axes.set(xlabel="average SNR, Es/N0 in dB", ylabel="accuracy in %")
@@ -287,10 +312,10 @@ def draw_figure(points: list[Point], path: Path) -> None:
     pyplot.close(figure)
 
 
-def _curves(points: list[Point]) -> dict[tuple[str, str, float, int], list[Point]]:
-    curves: dict[tuple[str, str, float, int], list[Point]] = {}
+def _curves(points: list[Point]) -> dict[tuple[str, str, float, int, str], list[Point]]:
+    curves: dict[tuple[str, str, float, int, str], list[Point]] = {}
     for point in points:
-        curves.setdefault((point.channel, point.csi, point.mean_symbols, point.n), []).append(point)
+        curves.setdefault((point.channel, point.csi, point.mean_symbols, point.n, point.told), []).append(point)
     return {key: sorted(row, key=lambda p: p.snr_db) for key, row in curves.items()}
 
 
@@ -298,10 +323,13 @@ def _told(text: str, snr_db: float) -> float:
     """The --told option as dB, NaN = no report."""
     if text == "none" or (text == "average" and snr_db == math.inf):
         return math.nan
-    return snr_db if text == "average" else float(_numbers("told", text, float)[0])
+    error = text.removeprefix("average")
+    away = float(numbers("told", error, float)[0]) if error else 0.0
+    return away if error == text else snr_db + away
 
 
-def _numbers(option: str, text: str, kind: type) -> list[Any]:
+def numbers(option: str, text: str, kind: type) -> list[Any]:
+    """The values of an option, with commas between them. Raises ConfigError."""
     try:
         return [kind(one) for one in text.split(",")]
     except ValueError:

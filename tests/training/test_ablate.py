@@ -1,0 +1,65 @@
+"""A bank of models: each trained for one SNR and rate alone, and asked nowhere else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.manifest import find_pair
+from training import ablate
+from training.ablate import FULL, Row, Variant, compared, dedicated, grid, run
+from training.recipe import Recipe
+
+OPTIONS: dict[str, Any] = {"dataset": "digits", "split": "test", "teacher": None, "device": "cpu", "seeds": 1}
+
+
+def test_each_model_of_a_bank_answers_at_its_own_snr_and_rate_only(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = grid("2,6", 1, [0.0, 9.0])
+    digits = find_pair("digits")
+    made: list[tuple[float, tuple[int, ...], str]] = []
+
+    def trained(variant: Variant, one: Recipe, name: str, seed: int, options: dict[str, Any]) -> Any:
+        assert one.channel.snr_low_db == one.channel.snr_high_db
+        made.append((one.channel.snr_low_db, one.layout.increments, name))
+        return digits, 1.0
+
+    def answered(manifest: Any, mine: list[Any], options: dict[str, Any]) -> list[Any]:
+        snr, increments, _ = made[-1]
+        assert {(one.snr_db, one.symbols) for one in mine} == {(snr, *increments)}
+        assert len(mine) == 2
+        return [np.full(3, settings.index(one)) for one in mine]
+
+    monkeypatch.setattr(ablate, "trained", trained)
+    monkeypatch.setattr(ablate, "answered", answered)
+    row = run(Variant("bank", recipe, bank=True), settings, {**OPTIONS, "seeds": 2})
+    assert row.right.shape == (2, 8, 3)
+    assert row.right[1, :, 0].tolist() == list(range(8))
+    assert len({name for _, _, name in made}) == len(made) == 2 * 4
+
+
+def test_a_dedicated_model_shares_the_store_and_knows_one_rate(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    row = run(Variant("bank", recipe, bank=True), grid("6", 1, [3.0]), OPTIONS)
+    pair = find_pair(tmp_path / "build/ablate/digits/bank-3-dB-6-0")
+    assert pair.layout.rates == (6,)
+    trained_at = json.loads(pair.provenance["channel"])
+    assert (trained_at["snr_low_db"], trained_at["snr_high_db"]) == (3.0, 3.0)
+    assert row.right.shape == (1, 2, 360)
+    run(Variant(FULL, recipe), grid("6", 1, [3.0]), OPTIONS)
+    assert len(list((tmp_path / "build/stores").iterdir())) == 1
+    assert dedicated(recipe, 3.0, 6).view == recipe.view
+
+
+def test_every_setting_has_a_paired_interval() -> None:
+    settings = grid("4", 1, [0.0])
+    right = np.random.default_rng(0).random((2, 2, 200))
+    full, better = Row(FULL, right, [1.0], [1.0]), Row("bank", right + 0.1, [1.0], [1.0])
+    found = compared(better, full, settings)
+    assert found["ci95"] == pytest.approx([10.0, 10.0])
+    assert found["settings"]["awgn 4 0"] == pytest.approx([100 * (right[:, 0].mean() + 0.1), 10.0, 10.0, 10.0])

@@ -1,0 +1,41 @@
+"""A transmitter that is told a wrong SNR, or none: compared with one that is told the right one, image by image."""
+
+import math
+from typing import Any
+
+import pytest
+
+from common.errors import ConfigError
+from common.manifest import find_pair
+from training.evaluate import evaluate, plan
+
+OPTIONS: dict[str, Any] = {
+    "channel": "awgn", "csi": "estimated", "snr": "0", "symbols": "4", "told": "average", "seeds": 1, "seed": 0,
+    "stream": 0, "doppler": 0.0,
+}  # fmt: skip
+
+
+def test_what_is_told_follows_the_average_or_is_fixed_or_nothing() -> None:
+    found = plan(find_pair("digits"), {**OPTIONS, "snr": "3", "told": "average,average-12,average+6,-5,none"})
+    assert [one.told_db for one in found][:4] == [3.0, -9.0, 9.0, -5.0]
+    assert math.isnan(found[4].told_db)
+    assert [one.told for one in found] == ["average", "average-12", "average+6", "-5", "none"]
+
+
+@pytest.mark.parametrize("wrong", ["loud", "average6dB", "average,,none", "average*2"])
+def test_what_cannot_be_told_is_refused(wrong: str) -> None:
+    with pytest.raises(ConfigError, match="--told"):
+        plan(find_pair("digits"), {**OPTIONS, "told": wrong})
+
+
+def test_differences_are_paired_with_what_was_told_first_at_the_same_snr_and_rate() -> None:
+    pair = find_pair("digits")
+    settings = plan(pair, {**OPTIONS, "snr": "0,6", "told": "average,average+0,average+30"})
+    points = {(one.snr_db, one.told): one for one in evaluate(pair, settings, "digits", "test", "cpu")}
+    for snr in (0.0, 6.0):
+        right, same, wrong = (points[snr, told] for told in ("average", "average+0", "average+30"))
+        assert right.difference is None
+        assert same.difference == (0.0, 0.0, 0.0)
+        assert wrong.difference is not None
+        assert wrong.difference[0] == pytest.approx(wrong.accuracy - right.accuracy)
+        assert wrong.difference[1] < wrong.difference[2]
