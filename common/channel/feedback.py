@@ -1,6 +1,6 @@
-"""What happens to channel reports on their way back: quantised, lost, delayed. Knows nothing about sockets or answers.
+"""What happens to channel reports on their way back: wrong, quantised, lost, delayed. Knows nothing about sockets.
 
-    report -> quantiser -> lost with probability `loss` -> waits until a frame `delay` symbols later is answered
+    report -> + `bias_db` -> quantiser -> lost with probability `loss` -> waits until a frame `delay` later is answered
 
 The answer itself passes in time: a RESULT whose own report was lost or still waits carries the newest report that has
 arrived since the answer before, under that report's air_start, or none; older ones that arrived with it are dropped,
@@ -29,13 +29,17 @@ _TAKEN = 512
 
 @dataclass(frozen=True, slots=True)
 class FeedbackSpec:
-    """loss: 0..1; delay: symbols of the air clock; bits: of each SNR, uniform over low_db..high_db, or 0 for exact."""
+    """loss: 0..1; delay: symbols of the air clock; bits: of each SNR, uniform over low_db..high_db, or 0 for exact.
+
+    bias_db: added to both SNRs, without a word in the stated error.
+    """
 
     loss: float = 0.0
     delay: int = 0
     bits: int = 0
     low_db: float = -10.0
     high_db: float = 30.0
+    bias_db: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.loss <= 1.0:
@@ -46,11 +50,13 @@ class FeedbackSpec:
             raise ConfigError(f"feedback bits {self.bits} are outside 1 to 16 (or 0: not quantised)")
         if not -100.0 <= self.low_db < self.high_db <= 100.0:
             raise ConfigError(f"feedback range {self.low_db:g} to {self.high_db:g} dB must ascend within -100 to 100")
+        if not -100.0 <= self.bias_db <= 100.0:
+            raise ConfigError(f"feedback bias {self.bias_db:g} is outside -100 to 100 dB")
 
     @property
     def clean(self) -> bool:
         """True where reports pass as they are."""
-        return not (self.loss or self.delay or self.bits)
+        return not (self.loss or self.delay or self.bits or self.bias_db)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ class Feedback:
         if len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
         if head.snr_inst_db is not None and not self._lost(stream, head):
-            session.put(self._quantised(head))
+            session.put(self._quantised(self._biased(head)))
         arrived = session.take(head.air_start - self._spec.delay)
         if arrived is None:
             return replace(head, snr_inst_db=None, snr_avg_db=None, inst_error_db=None, avg_error_db=None, fd=None)
@@ -109,6 +115,14 @@ class Feedback:
             return False
         key = (self._seed, Use.FEEDBACK, stream, head.seq)
         return float(np.random.Generator(self._bits.at(key, head.round)).random()) < self._spec.loss
+
+    def _biased(self, head: ResultHead) -> ResultHead:
+        def off(value: float | None) -> float | None:
+            return None if value is None else min(max(value + self._spec.bias_db, -100.0), 100.0)
+
+        if not self._spec.bias_db:
+            return head
+        return replace(head, snr_inst_db=off(head.snr_inst_db), snr_avg_db=off(head.snr_avg_db))
 
     def _quantised(self, head: ResultHead) -> ResultHead:
         """SNRs on the nearest of 2^bits levels; a uniform error of one step adds step^2/12 to the stated variance."""

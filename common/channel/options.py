@@ -67,6 +67,7 @@ FEEDBACK = (
     Flag("--feedback-bits", "bits", "N", 0, "Quantise the SNRs of a report to so many bits; 0 leaves them exact."),
     Flag("--feedback-low", "low_db", "DB", -10.0, "Lowest level of the quantiser."),
     Flag("--feedback-high", "high_db", "DB", 30.0, "Highest level of the quantiser."),
+    Flag("--feedback-bias", "bias_db", "DB", 0.0, "Add so much to both SNRs of a report: the transmitter is misled."),
 )
 
 

@@ -38,6 +38,18 @@ def test_losses_have_their_rate_and_take_the_report_only() -> None:
     assert [(one.seq, one.air_start) for one in carried] == [(seq, seq * SLOT) for seq in range(20_000)]
 
 
+def test_a_bias_moves_both_snrs_before_they_are_quantised_and_nothing_else() -> None:
+    sent = head(0, 7.3)
+    assert not FeedbackSpec(bias_db=-3.0).clean
+    wrong = Feedback(FeedbackSpec(bias_db=-3.0), 0).carry(1, sent)
+    assert wrong == replace(sent, snr_inst_db=pytest.approx(4.3), snr_avg_db=pytest.approx(5.3))
+    assert Feedback(FeedbackSpec(bias_db=90.0), 0).carry(1, head(0, 20.0)).snr_inst_db == 100.0
+    assert Feedback(FeedbackSpec(bias_db=90.0, bits=4), 0).carry(1, sent).snr_avg_db == 30.0
+    assert Feedback(FeedbackSpec(bias_db=6.0), 0).carry(1, head(0, None)).snr_inst_db is None
+    with pytest.raises(ConfigError, match="bias 101"):
+        FeedbackSpec(bias_db=101.0)
+
+
 def test_who_is_lost_depends_on_the_address_and_not_on_the_order() -> None:
     spec = FeedbackSpec(loss=0.5)
     whole = lost(Feedback(spec, 9), 4, range(200))
