@@ -8,6 +8,7 @@ frame. Finished points are kept under --out and not run again; --direct gives th
     delay    against fd * tau: tau is the age of the newest report when a frame is sent, one slot + --feedback-delay
     loss     against the share of reports that are lost
     bits     against the bits per SNR in a report
+    bias     against what is added to both SNRs of a report, in dB
     pilots   against pilots per frame; accuracy table and temperatures are measured again for each
 """
 
@@ -32,14 +33,16 @@ from training.processes import Command, start_emulator, start_receiver
 
 if TYPE_CHECKING:
     from common.data import ImageSet
+    from training.direct import Encodings
 
-EXPERIMENTS = ("snr", "delay", "loss", "bits", "pilots")
+EXPERIMENTS = ("snr", "delay", "loss", "bits", "bias", "pilots")
 SYSTEMS = ("robust", "average", "adaptive", "adaptive+ir", "genie")
-LOOP = ("robust", "average", "adaptive", "genie")
-"""What is compared in the experiments on feedback and pilots."""
+LOOP = ("robust", "fixed", "average", "adaptive", "genie")
+"""What is compared in the experiments on feedback and pilots; fixed: the best single rate at the average SNR."""
 BLIND = ("robust", "genie", "fixed")
 """Policies that take no notice of reports: they are run once for all kinds of feedback."""
 SNRS_DB, LOSSES, BITS, PILOTS = (0, 5, 10, 15, 20), (0.0, 0.1, 0.2, 0.3), (3, 4, 5, 6, 8), (2, 4, 8, 16)
+BIASES_DB = (-12, -6, -3, 0, 3, 6, 12)
 DELAYS = (0, 1, 3, 9, 19, 39)
 """Of the reports, in slots on top of the one that every report has: fd * tau from 0.005 to 0.2."""
 FRAME_DOPPLER, SLOW_DOPPLER = 0.01, 0.005
@@ -100,9 +103,12 @@ class Outcome:
 )
 @click.option("--experiments", default=",".join(EXPERIMENTS), show_default=True, help="Some of these, with commas.")
 @click.option(
-    "--systems", default=",".join(SYSTEMS), show_default=True,
+    "--systems",
+    default=",".join(SYSTEMS),
+    show_default=True,
     help="Of experiment snr; fixed:SYMBOLS too, and adaptive@POINTS, adaptive@POINTS+ir with a goal of their own.",
 )
+@click.option("--loop-systems", default=",".join(LOOP), show_default=True, help="Of the other experiments.")
 @click.option("--snr", default=",".join(map(str, SNRS_DB)), show_default=True, help="dB, of experiment snr.")
 @click.option("--at", default=10.0, show_default=True, help="Average SNR in dB of the other experiments.")
 @click.option("--pilots", default=4, show_default=True, help="Pilots per frame, but in experiment pilots.")
@@ -163,22 +169,27 @@ def plan(pairs: dict[int, Manifest], options: dict[str, Any]) -> list[Entry]:
         raise ConfigError(f"--snr '{options['snr']}': give numbers of dB with commas between them") from None
     xs: dict[str, Sequence[float]] = {
         "snr": snrs, "delay": [SLOW_DOPPLER * (1 + slots) for slots in DELAYS], "loss": LOSSES, "bits": BITS,
+        "bias": BIASES_DB,
     }  # fmt: skip
     few = slice(None, None, 2) if options["quick"] else slice(None)
     swept = {**{name: values[few] for name, values in xs.items()}, "pilots": [c for c in PILOTS if c in pairs]}
-    systems = {"snr": options["systems"].split(",")}
+    systems = {one: options["systems" if one == "snr" else "loop_systems"].split(",") for one in asked}
     return [
         Entry(experiment, x, system, _point(pairs, options, system, experiment, x))
         for experiment in asked
         for x in swept[experiment]
-        for system in systems.get(experiment, LOOP)
+        for system in systems[experiment]
     ]
 
 
 def _point(pairs: dict[int, Manifest], options: dict[str, Any], system: str, experiment: str, x: float) -> Point:
     from sctx.rate import RatePolicy
+    from training.measure import best_rung
 
     manifest = pairs[int(x) if experiment == "pilots" else options["pilots"]]
+    snr_db = x if experiment == "snr" else options["at"]
+    if system == "fixed":
+        system = f"fixed:{best_rung(manifest.accuracy, manifest.layout, snr_db, options['price'])}"
     policy, plus, repeat = system.partition("+")
     policy, at, goal = policy.partition("@")
     RatePolicy.parse(policy).check(manifest.layout.rates)
@@ -194,7 +205,7 @@ def _point(pairs: dict[int, Manifest], options: dict[str, Any], system: str, exp
         policy=policy,
         within=within,
         ask_below=options["confidence"] if repeat else 0.0,
-        snr_db=x if experiment == "snr" else options["at"],
+        snr_db=snr_db,
         frame_doppler=frame_doppler,
         feedback=_feedback(policy, experiment, x, manifest.layout.slot),
         frames=frames(options, frame_doppler),
@@ -213,6 +224,8 @@ def _feedback(policy: str, experiment: str, x: float, slot: int) -> FeedbackSpec
             return FeedbackSpec(loss=x)
         case "bits":
             return FeedbackSpec(bits=int(x))
+        case "bias":
+            return FeedbackSpec(bias_db=x)
     return FeedbackSpec()
 
 
@@ -250,8 +263,10 @@ def run(
     points: set[Point], pairs: dict[int, Manifest], images: "ImageSet", source: str, folder: Path, direct: bool
 ) -> dict[str, Outcome]:
     """Point id -> outcome, from what is kept and from runs of what is missing."""
+    from training.direct import Encodings
     from training.loop import bar
 
+    encodings = Encodings()
     folder.mkdir(parents=True, exist_ok=True)
     found = {point.id: kept(folder, point) for point in points}
     missing = sorted((p for p in points if found[p.id] is None), key=lambda p: (p.pilots, p.snr_db, p.policy, p.id))
@@ -263,7 +278,7 @@ def run(
                 receiver, ports[point.pilots] = start_receiver("--model", str(manifest.path))
                 receivers.enter_context(receiver)
             outcome = (
-                directly(point, manifest, images, advance)
+                directly(point, manifest, images, advance, encodings)
                 if direct
                 else over_the_link(point, manifest, source, ports[point.pilots], advance)
             )
@@ -293,7 +308,7 @@ def over_the_link(
     emulator, port = start_emulator(
         receiver, "--snr", repr(point.snr_db), "--fading", "rayleigh", "--doppler", repr(doppler),
         "--seed", str(point.seed), "--feedback-loss", repr(feedback.loss), "--feedback-delay", str(feedback.delay),
-        "--feedback-bits", str(feedback.bits),
+        "--feedback-bits", str(feedback.bits), "--feedback-bias", repr(feedback.bias_db),
     )  # fmt: skip
     flags = ["--peer", f"127.0.0.1:{port}", "--model", str(manifest.path), "--source", source,
              "--count", str(point.frames), "--stream", str(point.stream), "--window", "1", "--json",
@@ -316,7 +331,9 @@ def over_the_link(
     return Outcome(right, symbols, rounds, summary["mean_header_bytes"])
 
 
-def directly(point: Point, manifest: Manifest, images: "ImageSet", advance: Callable[[], None]) -> Outcome:
+def directly(
+    point: Point, manifest: Manifest, images: "ImageSet", advance: Callable[[], None], encodings: "Encodings"
+) -> Outcome:
     """The same chains and channel in this process."""
     import torch
 
@@ -331,7 +348,8 @@ def directly(point: Point, manifest: Manifest, images: "ImageSet", advance: Call
     policy = RatePolicy.parse(point.policy, Goal("within", point.within))
     around = islice(cycle(images.images), point.frames)
     answers = []
-    for one in run_direct(manifest, around, spec, point.stream, policy, point.ask_below, point.feedback):
+    how = policy, point.ask_below, point.feedback
+    for one in run_direct(manifest, around, spec, point.stream, *how, encodings=encodings):
         answers.append(one)
         advance()
     right = tuple(int(one.answer == label) for one, label in zip(answers, cycle(images.labels.tolist())))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from common.channel.channel import Channel
 from common.channel.feedback import Feedback, FeedbackSpec
@@ -48,13 +49,16 @@ def run_direct(
     ask_below: float = 0.0,
     feedback: FeedbackSpec | None = None,
     device: str = "cpu",
+    encodings: "Encodings | None" = None,
 ) -> Iterator[DirectAnswer]:
     """images: uint8 [N, H, W, C] as the manifest says, sent as frames 0..N-1 of `stream`.
 
     ask_below: confidence (0 to 1) below which an image's next increment follows, as with `sctx --arq incremental`.
     feedback: what happens to the reports on their way back, as with `channel-emu --feedback-loss` and the like.
+    encodings: features that are known from other runs.
     """
-    loop, layout = _Loop(manifest, Channel(spec), stream, policy, feedback or FeedbackSpec(), device), manifest.layout
+    layout, feedback, encodings = manifest.layout, feedback or FeedbackSpec(), encodings or Encodings()
+    loop = _Loop(manifest, Channel(spec), stream, policy, feedback, device, encodings)
     percent = round(100 * ask_below)
     for seq, image in enumerate(images):
         symbols, rate = loop.decide(seq, image)
@@ -67,12 +71,34 @@ def run_direct(
         yield DirectAnswer(answer["index"], answer["confidence"], layout.rates[rate], uses, loop.reported_db, round_)
 
 
+class Encodings:
+    """Features of images, for runs that see them again: no channel and no policy changes what the encoder gives."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, bytes], Tensor] = {}
+
+    def of(self, chain: TransmitChain, image: NDArray[np.uint8]) -> Tensor:
+        """image: uint8 [H, W, C] -> features float [1, 2 S]; encoded alone, as the transmitter does it."""
+        key = chain.manifest.id, image.tobytes()
+        if key not in self._known:
+            self._known[key] = chain.encode(image[None])
+        return self._known[key]
+
+
 class _Loop:
     """Transmitter, channel and receiver of one stream, and the report that closes the loop."""
 
     def __init__(
-        self, manifest: Manifest, channel: Channel, stream: int, policy: RatePolicy, feedback: FeedbackSpec, device: str
+        self,
+        manifest: Manifest,
+        channel: Channel,
+        stream: int,
+        policy: RatePolicy,
+        feedback: FeedbackSpec,
+        device: str,
+        encodings: Encodings,
     ) -> None:
+        self._encodings = encodings
         self._manifest, self._channel, self._stream, self._policy = manifest, channel, stream, policy
         self._transmit, self._receive = TransmitChain(manifest, device), ReceiveChain(manifest, device)
         self._feedback = Feedback(feedback, channel.spec.seed)
@@ -86,7 +112,8 @@ class _Loop:
         air = layout.air_start(seq, 0)
         decision = decide(self._policy, self._known(air), air, layout.rates, table, self._rate)
         self._rate = decision.rate
-        return self._transmit.modulate(self._transmit.encode(image[None]), decision.told_snr_db)[0], decision.rate
+        features = self._encodings.of(self._transmit, image)
+        return self._transmit.modulate(features, decision.told_snr_db)[0], decision.rate
 
     def pass_on(
         self, seq: int, round_: int, symbols: NDArray[np.complex64], start: int, rate: int

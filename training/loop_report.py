@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 BLOCK_CYCLES = 2.0
-REFERENCES = ("robust", "average", "genie")
+REFERENCES = ("robust", "fixed", "average", "genie")
 AXES = {
     "snr": "average SNR, dB",
     "delay": "fd * tau",
     "loss": "reports lost",
     "bits": "bits per SNR",
+    "bias": "reports off by, dB",
     "pilots": "pilots",
 }
 Interval = tuple[float, float, float]
@@ -153,15 +154,16 @@ def show(rows: Sequence[Mapping[str, Any]], swept: Sequence[Mapping[str, Any]], 
 
 
 COMPARED = ("accuracy %", "uses", "value", "saved % of robust, average", "accuracy less robust", "value less robust",
-            "accuracy less genie")  # fmt: skip
+            "value less fixed", "accuracy less genie")  # fmt: skip
 
 
 def _compared(row: Mapping[str, Any]) -> list[str]:
-    robust, genie = row["less"].get("robust"), row["less"].get("genie")
+    robust, fixed, genie = (row["less"].get(name) for name in ("robust", "fixed", "genie"))
     return [
         _text(row["accuracy"], 100, 2), _text(row["uses"], 1, 1), f"{row['value'][0]:.4f}",
         ", ".join(_saved(row, name) for name in ("robust", "average") if name in row["less"]),
         _text(robust["accuracy"], 100, 2) if robust else "", _text(robust["value"], 1, 4) if robust else "",
+        _text(fixed["value"], 1, 4) if fixed else "",
         _text(genie["accuracy"], 100, 2) if genie else "",
     ]  # fmt: skip
 

@@ -9,18 +9,23 @@ import pytest
 from click.testing import CliRunner
 
 from common.channel.feedback import FeedbackSpec
+from common.channel.spec import ChannelSpec
 from common.data import load_images
 from common.errors import ConfigError, SemlinkError
-from common.manifest import Manifest, find_pair
+from common.manifest import Accuracy, Manifest, find_pair
+from sctx.pipeline import TransmitChain
+from sctx.rate import RatePolicy
 from tests.model.pairs import tiny_pair
 from training import closed_loop
 from training.closed_loop import EXPERIMENTS, Entry, Outcome, Point, kept, main, plan, prepared, run
+from training.direct import Encodings, run_direct
 from training.loop_report import compare, control_bits, interval, measures, resampled, sweep, uses
+from training.measure import best_rung
 
 OPTIONS = {
     "experiments": ",".join(EXPERIMENTS), "systems": "robust,average,adaptive,adaptive+ir,genie,fixed:2", "snr": "0,10",
     "at": 10.0, "pilots": 4, "within": 1.0, "ir_within": 5.0, "confidence": 0.9, "cycles": 200.0, "stream": 1,
-    "seed": 0, "quick": False,
+    "seed": 0, "quick": False, "price": 0.001, "loop_systems": "robust,fixed,average,adaptive,genie",
 }  # fmt: skip
 POINT = Point("id", 4, "adaptive", 1.0, 0.0, 10.0, 0.01, FeedbackSpec(), 400, 1, 0)
 
@@ -58,6 +63,8 @@ def test_feedback_is_what_the_abscissa_says(pairs: dict[int, Manifest]) -> None:
             assert point.feedback == FeedbackSpec(loss=x)
         elif experiment == "bits":
             assert point.feedback == FeedbackSpec(bits=int(x))
+        elif experiment == "bias":
+            assert point.feedback == FeedbackSpec(bias_db=x)
         else:
             assert point.feedback.clean
     assert {x for experiment, x in adaptive if experiment == "delay"} >= {0.005, 0.01, 0.2}
@@ -65,8 +72,9 @@ def test_feedback_is_what_the_abscissa_says(pairs: dict[int, Manifest]) -> None:
 
 def test_policies_that_hear_no_reports_are_run_once_for_all_kinds_of_feedback(pairs: dict[int, Manifest]) -> None:
     entries = [one for one in plan(pairs, OPTIONS) if one.experiment in ("loss", "bits")]
-    runs = {name: len({e.point for e in entries if e.system == name}) for name in ("robust", "genie", "average")}
-    assert (runs["robust"], runs["genie"]) == (1, 1)
+    systems = ("robust", "genie", "fixed", "average")
+    runs = {name: len({e.point for e in entries if e.system == name}) for name in systems}
+    assert (runs["robust"], runs["genie"], runs["fixed"]) == (1, 1, 1)
     assert runs["average"] > 5
 
 
@@ -172,6 +180,28 @@ def test_the_command_over_real_processes_finds_what_it_finds_without(tmp_path: P
     assert {row.pop("header_bytes") for row in rows["direct"]} == {None}
     assert rows["link"] == rows["direct"]
     assert any(row["mean_rounds"] > 1.0 for row in rows["link"])
+
+
+def test_the_fixed_rate_is_the_best_for_the_price_at_the_average_snr(pairs: dict[int, Manifest]) -> None:
+    table = Accuracy((-10.0, 0.0, 10.0, 30.0), ((0.1, 0.5, 0.9, 0.9), (0.1, 0.8, 0.95, 0.95)), 0.95)
+    layout = replace(pairs[4].layout, increments=(4, 16))
+    for snr, rungs in ((0.0, [20, 20, 4]), (30.0, [20, 4, 4])):
+        assert [best_rung(table, layout, snr, price) for price in (0.0, 0.005, 1.0)] == rungs
+    policies = {e.point.policy for e in plan(pairs, {**OPTIONS, "price": 1.0}) if e.system == "fixed"}
+    assert policies == {"fixed:2"}
+
+
+def test_an_image_that_comes_again_is_not_encoded_again_and_gets_the_same_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoded: list[int] = []
+    true = TransmitChain.encode
+    monkeypatch.setattr(TransmitChain, "encode", lambda one, batch: encoded.append(len(batch)) or true(one, batch))
+    images = [*load_images("digits", "test").images[:6]] * 2
+    spec, policy, shared = ChannelSpec(snr_db=5.0), RatePolicy.parse("adaptive"), Encodings()
+    runs = [list(run_direct(find_pair("digits"), images, spec, 1, policy, encodings=shared)) for _ in range(2)]
+    assert encoded == [1] * 6
+    assert runs[0] == runs[1] == list(run_direct(find_pair("digits"), images, spec, 1, policy))
 
 
 def test_a_sweep_weighs_every_snr_the_same_and_compares_frame_by_frame() -> None:
