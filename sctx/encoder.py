@@ -30,6 +30,10 @@ class Encoder(nn.Module):
         self.head = nn.Linear(wide_in, 2 * symbols)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.blocks(self.norm(self.stem(images)).relu())
-        features: Tensor = self.head(x.mean((2, 3)))
+        features: Tensor = self.head(self.pooled(images))
         return features
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """What the last layer is given: float [B, C, H, W] -> float [B, 4 width]."""
+        x: Tensor = self.blocks(self.norm(self.stem(images)).relu())
+        return x.mean((2, 3))

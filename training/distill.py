@@ -7,7 +7,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,7 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
     import torch
 
     from common.nn.device import pick_device
+    from training.decisions import Decisions
     from training.loop import Run, fit, process
     from training.measure import calibrate, measure, transmitter_cost
     from training.objective import Distillation, Objective
@@ -114,19 +115,29 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
     student = Student(shapes)
     task = Distillation(Objective(student, preprocess, recipe.loss), train, recipe.channel, soft, device)
     source = soft_name(soft)
-    run = Run("student", request.run, {"recipe": recipe.plain(), "soft": source}, train, recipe.view,
+    first = replace(recipe, decisions=None)  # which it does not depend on
+    run = Run("student", request.run, {"recipe": first.plain(), "soft": source}, train, recipe.view,
               0 if request.online else recipe.views, recipe.schedule, request.seed, device, console,
               request.tensorboard)  # fmt: skip
     fitted = fit(task, run)
+    task.objective.load_state_dict(fitted.weights)
+    runs = [run]
+    if recipe.decisions:
+        task = Distillation(Decisions(student, preprocess, recipe.decisions.tau), train, recipe.channel, None, device)
+        identity = {"recipe": recipe.plain(), "soft": source}
+        runs.append(replace(run, title="decisions", folder=request.run / "decisions", identity=identity,
+                            schedule=recipe.decisions.schedule))  # fmt: skip
+        task.objective.load_state_dict(fit(task, runs[-1]).weights)
     if process()[0]:
         return None
-    task.objective.load_state_dict(fitted.weights)
     accuracy = measure(student.to(device), validation, preprocess, request.seed)
     fitted_confidence = calibrate(student, validation, preprocess, recipe.channel, request.seed)
     parameters, macs = transmitter_cost(student, preprocess)
     cost = f"{parameters:,} parameters, {macs / 1e6:.1f} MMAC"
     notes = {**provenance(recipe, request, source), "transmitter": cost}
     manifest = write(recipe, request, train, preprocess, student, accuracy, fitted_confidence, notes)
+    for one in runs:
+        one.forget()
     report(manifest, fitted, console)
     figure(manifest, request.run / "accuracy.png")
     return manifest

@@ -76,6 +76,15 @@ class Run:
         document = {**self.identity, "schedule": asdict(self.schedule), "seed": self.seed}
         return hashlib.sha256(canonical(document)).hexdigest()
 
+    @property
+    def checkpoint(self) -> Path:
+        """Where `fit` keeps its state."""
+        return self.folder / "checkpoint.safetensors"
+
+    def forget(self) -> None:
+        """Drop the checkpoint: what was trained is saved."""
+        self.checkpoint.unlink(missing_ok=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
@@ -87,13 +96,12 @@ class Fitted:
 
 
 def fit(task: Task, run: Run) -> Fitted:
-    """Train `task.objective`; a run that was killed goes on from its checkpoint."""
+    """Train `task.objective`; a run that was killed goes on from its checkpoint, which stays until `run.forget()`."""
     schedule = run.schedule
     objective = task.objective.to(run.device, memory_format=torch.channels_last)
     optimisers = make_optimisers(schedule.optimiser, objective.parameters(), schedule.lr, schedule.weight_decay)
     average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
-    checkpoint = run.folder / "checkpoint.safetensors"
-    done = load_checkpoint(checkpoint, run.id, objective, average, optimisers)
+    done = load_checkpoint(run.checkpoint, run.id, objective, average, optimisers)
     if done:
         run.console.print(f"{run.title}: going on after epoch {done} of {schedule.epochs}")
     rank, world = process()
@@ -110,11 +118,10 @@ def fit(task: Task, run: Run) -> Fitted:
                 metrics.write(
                     epoch, loss=float(np.mean(losses)), lr=optimisers[0].param_groups[0]["lr"], seconds=times[-1]
                 )
-                if time.monotonic() - saved > CHECKPOINT_S and epoch + 1 < schedule.epochs:
-                    save_checkpoint(checkpoint, run.id, epoch + 1, objective, average, optimisers)
+                if time.monotonic() - saved > CHECKPOINT_S or epoch + 1 == schedule.epochs:
+                    save_checkpoint(run.checkpoint, run.id, epoch + 1, objective, average, optimisers)
                     saved = time.monotonic()
             advance()
-    checkpoint.unlink(missing_ok=True)
     return Fitted(
         {name: tensor.cpu() for name, tensor in average.items()}, float(np.mean(times)) if times else math.nan
     )

@@ -44,11 +44,11 @@ def distortion(logits: Tensor, teacher: Tensor, labels: Tensor, spec: LossSpec) 
         return hard
     if spec.kind == "standardised":
         logits, teacher = _standardised(logits), _standardised(teacher)
-    soft = _decoupled(logits, teacher, labels, spec) if spec.kind == "dkd" else _kl(logits, teacher, spec.tau)
+    soft = _decoupled(logits, teacher, labels, spec) if spec.kind == "dkd" else divergence(logits, teacher, spec.tau)
     return (1 - spec.hard) * soft + spec.hard * hard
 
 
-def _kl(logits: Tensor, teacher: Tensor, tau: float) -> Tensor:
+def divergence(logits: Tensor, teacher: Tensor, tau: float) -> Tensor:
     """tau^2 KL(softmax(t/tau) || softmax(q/tau)) (Hinton et al. 2015, eq. 2; tau^2 keeps the gradient's scale)."""
     student, target = (logits / tau).log_softmax(-1), (teacher / tau).log_softmax(-1)
     return tau**2 * fn.kl_div(student, target, reduction="batchmean", log_target=True)

@@ -99,6 +99,7 @@ def train_teacher(
     if process()[0] == 0:
         task.objective.load_state_dict(fitted.weights)
         _save(model, inputs, out)
+        run.forget()
 
 
 def _save(model: Any, inputs: Inputs, out: Path) -> None:

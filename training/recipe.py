@@ -62,6 +62,18 @@ class TeacherSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionSpec:
+    """The second stage, `training.decisions`: its temperature and its schedule."""
+
+    tau: float = 0.5
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def __post_init__(self) -> None:
+        if self.tau <= 0:
+            raise ConfigError(f"decisions.tau must be above 0, not {self.tau}")
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that `training.distill` needs beside a data set and a seed."""
 
@@ -78,6 +90,7 @@ class Recipe:
     loss: LossSpec
     channel: Conditions
     schedule: Schedule
+    decisions: DecisionSpec | None = None
     fraction: float = 1.0
     """Share of the training images that is used, the first of a fixed shuffle: a smaller share is part of a larger."""
     threads: int = 0
@@ -177,6 +190,7 @@ def _recipe(name: str, document: dict[str, Any]) -> Recipe:
     layout = dict(left.pop("layout"))
     teacher = dict(left.pop("teacher", {}))
     schedule = _section(Schedule, "teacher.schedule", teacher.pop("schedule", {}))
+    decisions = left.pop("decisions", None)
     order = int(layout.pop("order", 16))
     if order not in ORDERS:
         raise ConfigError(f"layout.order {order} is not one of {ORDERS}")
@@ -194,12 +208,18 @@ def _recipe(name: str, document: dict[str, Any]) -> Recipe:
         loss=_section(LossSpec, "loss", left.pop("loss", {})),
         channel=_section(Conditions, "channel", left.pop("channel", {})),
         schedule=_section(Schedule, "schedule", left.pop("schedule", {})),
+        decisions=None if decisions is None else _decisions(dict(decisions)),
         fraction=float(left.pop("fraction", 1.0)),
         threads=int(left.pop("threads", 0)),
     )
     if left:
         raise ConfigError(f"unknown key '{next(iter(left))}'")
     return recipe
+
+
+def _decisions(values: dict[str, Any]) -> DecisionSpec:
+    schedule = _section(Schedule, "decisions.schedule", values.pop("schedule", {}))
+    return _section(DecisionSpec, "decisions", {**values, "schedule": schedule})
 
 
 def _section(kind: type[T], name: str, values: dict[str, Any]) -> T:

@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from common.data import load_images
 from common.errors import ConfigError, StoreError
 from common.manifest import SHIPPED, find_pair
 from sctx.pipeline import TransmitChain
-from training import distill, evaluate, store, teacher
+from training import distill, evaluate, loop, store, teacher
 
 TINY = """
 views = 2
@@ -51,6 +53,10 @@ epochs = 2
 """
 
 
+class Killed(Exception):
+    """Stands for kill -9."""
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, with tiny.toml in it."""
@@ -82,6 +88,33 @@ def test_makes_what_is_missing_and_reuses_what_is_there() -> None:
     assert find_pair("build/pairs/tiny").id == manifest.id  # the same run gives the same pair, bit for bit
     assert call(distill, "--recipe", "tiny.toml", "--seed", "1").exit_code == 0
     assert find_pair("build/pairs/tiny").id != manifest.id
+
+
+def test_killed_between_the_stages_or_in_the_second_it_makes_the_same_pair(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "tiny.toml").write_text(TINY + "[decisions]\n[decisions.schedule]\nepochs = 3\n")
+    call(distill, "--recipe", "tiny.toml")
+    whole = find_pair("build/pairs/tiny").id
+    epochs, begin = Counter[str](), loop._epoch
+    monkeypatch.setattr(loop, "CHECKPOINT_S", -1.0)
+
+    def dying(task: Any, model: Any, optimisers: Any, average: Any, run: loop.Run, epoch: int) -> list[float]:
+        if run.title == "decisions" and epoch == deaths[0]:
+            deaths.pop(0)
+            raise Killed
+        epochs[run.title] += 1
+        return begin(task, model, optimisers, average, run, epoch)
+
+    deaths = [0, 2, -1]
+    monkeypatch.setattr(loop, "_epoch", dying)
+    for _ in range(2):
+        with pytest.raises(Killed):
+            call(distill, "--recipe", "tiny.toml", "--out", "killed")
+    call(distill, "--recipe", "tiny.toml", "--out", "killed")
+    assert find_pair("killed").id == whole
+    assert epochs == {"student": 2, "decisions": 3}
+    assert not list(Path("build/runs").rglob("checkpoint.safetensors"))
 
 
 @pytest.mark.usefixtures("here")

@@ -38,9 +38,13 @@ def train(recipe: Recipe, images: ImageSet, folder: Path, die_at: int | None = N
     task = Distillation(objective, images, recipe.channel, None, CPU)
     if die_at is not None:
         task.start_view = dying(die_at)  # type: ignore[method-assign]
-    run = Run("test", folder, {"recipe": recipe.plain()}, images, recipe.view, recipe.views, recipe.schedule, seed, CPU,
-              Console(quiet=True))  # fmt: skip
-    return fit(task, run)
+    return fit(task, run_of(recipe, images, folder, seed))
+
+
+def run_of(recipe: Recipe, images: ImageSet, folder: Path, seed: int = 0) -> Run:
+    identity = {"recipe": recipe.plain()}
+    return Run("test", folder, identity, images, recipe.view, recipe.views, recipe.schedule, seed, CPU,
+               Console(quiet=True))  # fmt: skip
 
 
 def dying(at: int) -> Any:
@@ -79,7 +83,15 @@ def test_a_killed_run_ends_bit_for_bit_the_same(
     assert whole.weights.keys() == again.weights.keys()
     for name, tensor in whole.weights.items():
         assert torch.equal(tensor, again.weights[name]), name
-    assert not list((tmp_path / "killed").glob("*.safetensors"))
+
+
+def test_a_finished_run_is_kept_until_it_is_forgotten(recipe5: Recipe, images: ImageSet, tmp_path: Path) -> None:
+    """Killed between the last epoch and the file that its weights go to, nothing is trained twice."""
+    whole = train(recipe5, images, tmp_path)
+    again = train(recipe5, images, tmp_path, die_at=0)
+    assert all(torch.equal(tensor, again.weights[name]) for name, tensor in whole.weights.items())
+    run_of(recipe5, images, tmp_path).forget()
+    assert not list(tmp_path.glob("*.safetensors"))
 
 
 @pytest.mark.usefixtures("always")
