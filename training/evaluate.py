@@ -323,8 +323,10 @@ def _told(text: str, snr_db: float) -> float:
     """The --told option as dB, NaN = no report."""
     if text == "none" or (text == "average" and snr_db == math.inf):
         return math.nan
+    if text == "average":
+        return snr_db
     error = text.removeprefix("average")
-    away = float(numbers("told", error, float)[0]) if error else 0.0
+    away = float(numbers("told", error, float)[0])
     return away if error == text else snr_db + away
 
 
