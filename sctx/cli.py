@@ -75,6 +75,11 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
     help="Goal: fewest symbols whose chance of falling a point short of the full ladder is at most this.",
 )
 @click.option(
+    "--price",
+    type=click.FloatRange(0, 1),
+    help="Goal: best accuracy (0 to 1) less this for each payload symbol, 0.001 say.",
+)
+@click.option(
     "--arq",
     type=click.Choice(["none", "incremental"]),
     default="none",
@@ -177,10 +182,10 @@ def _source(given: str | None, manifest: "Manifest") -> "Source":
 def _goal(options: dict[str, Any]) -> "Goal":
     from sctx.rate import Goal
 
-    flags = {"within": "within", "target": "target_accuracy", "budget": "budget", "outage": "outage"}
+    flags = {kind: kind for kind in ("within", "budget", "outage", "price")} | {"target": "target_accuracy"}
     given = {kind: options[name] for kind, name in flags.items() if options[name] is not None}
     if len(given) > 1:
-        raise click.UsageError("choose one goal of --within, --target-accuracy, --budget and --outage")
+        raise click.UsageError("choose one goal of --within, --target-accuracy, --budget, --outage and --price")
     return Goal(*next(iter(given.items()))) if given else Goal()
 
 

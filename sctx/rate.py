@@ -15,17 +15,18 @@ from common.phy.decibel import to_db
 from sctx.belief import Report, believe
 
 HYSTERESIS = 0.2
-"""Points of accuracy that a cheaper rate must clear its goal by before the transmitter moves down to it."""
+"""Points of accuracy that a rate must clear its goal, or be better, by before the transmitter moves down to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What the rate control serves; the fewest symbols that meet it win, the full ladder if none does.
+    """What the rate control serves; of the rates that serve it best or well enough, the one of fewest symbols wins.
 
     within     expected accuracy at most `value` points below the full ladder's (default: 1)
     target     expected accuracy of at least `value` (0 to 1)
     outage     the chance that this image's accuracy falls more than a point below the full ladder's is at most `value`
     budget     the best expected accuracy with at most `value` payload symbols
+    price      the best expected accuracy less `value` (0 to 1) for each payload symbol
     """
 
     kind: str = "within"
@@ -108,8 +109,10 @@ def _fewest(goal: Goal, accuracies: NDArray[np.float64], rates: tuple[int, ...],
     if goal.kind == "budget":
         return max(_affordable(goal, rates), key=lambda k: (expected[k], -k))
     full = len(rates) - 1
-    for k in range(full):
-        margin = HYSTERESIS / 100.0 if last is not None and k < last else 0.0
+    margins = [HYSTERESIS / 100.0 if last is not None and k < last else 0.0 for k in range(full + 1)]
+    if goal.kind == "price":
+        return max(range(full + 1), key=lambda k: (expected[k] - margins[k] - goal.value * rates[k], -k))
+    for k, margin in enumerate(margins[:full]):
         if goal.kind == "within" and expected[k] - margin >= expected[full] - goal.value / 100.0:
             return k
         if goal.kind == "target" and expected[k] - margin >= goal.value:

@@ -29,6 +29,7 @@ from common.channel.feedback import FeedbackSpec
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, SemlinkError
 from common.manifest import MANIFEST, Manifest, canonical, find_pair, write_atomic
+from sctx.rate import Goal, RatePolicy
 from training.processes import Command, start_emulator, start_receiver
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
 
 EXPERIMENTS = ("snr", "delay", "loss", "bits", "bias", "pilots")
 SYSTEMS = ("robust", "average", "adaptive", "adaptive+ir", "genie")
-LOOP = ("robust", "fixed", "average", "adaptive", "genie")
-"""What is compared in the experiments on feedback and pilots; fixed: the best single rate at the average SNR."""
+LOOP = ("robust", "fixed", "average", "adaptive", "priced", "genie")
+"""What is compared in the experiments on feedback and pilots. fixed: the best single rate at the average SNR;
+priced: adaptive, with the goal of the best accuracy less lambda for each use, which fixed is chosen by."""
 BLIND = ("robust", "genie", "fixed")
 """Policies that take no notice of reports: they are run once for all kinds of feedback."""
 SNRS_DB, LOSSES, BITS, PILOTS = (0, 5, 10, 15, 20), (0.0, 0.1, 0.2, 0.3), (3, 4, 5, 6, 8), (2, 4, 8, 16)
@@ -51,12 +53,12 @@ FRAME_DOPPLER, SLOW_DOPPLER = 0.01, 0.005
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One run. within: goal in points of accuracy; ask_below: confidence below which more is asked for, 0: never."""
+    """One run. goal: as of `sctx.rate.Goal`; ask_below: confidence below which more is asked for, 0: never."""
 
     model_id: str
     pilots: int
     policy: str
-    within: float
+    goal: Goal
     ask_below: float
     snr_db: float
     frame_doppler: float
@@ -106,7 +108,7 @@ class Outcome:
     "--systems",
     default=",".join(SYSTEMS),
     show_default=True,
-    help="Of experiment snr; fixed:SYMBOLS too, and adaptive@POINTS, adaptive@POINTS+ir with a goal of their own.",
+    help="Of experiment snr; fixed:SYMBOLS, priced, adaptive@POINTS and adaptive@POINTS+ir too.",
 )
 @click.option("--loop-systems", default=",".join(LOOP), show_default=True, help="Of the other experiments.")
 @click.option("--snr", default=",".join(map(str, SNRS_DB)), show_default=True, help="dB, of experiment snr.")
@@ -183,28 +185,21 @@ def plan(pairs: dict[int, Manifest], options: dict[str, Any]) -> list[Entry]:
 
 
 def _point(pairs: dict[int, Manifest], options: dict[str, Any], system: str, experiment: str, x: float) -> Point:
-    from sctx.rate import RatePolicy
     from training.measure import best_rung
 
     manifest = pairs[int(x) if experiment == "pilots" else options["pilots"]]
     snr_db = x if experiment == "snr" else options["at"]
     if system == "fixed":
         system = f"fixed:{best_rung(manifest.accuracy, manifest.layout, snr_db, options['price'])}"
-    policy, plus, repeat = system.partition("+")
-    policy, at, goal = policy.partition("@")
+    policy, goal, repeats = _system(system, options)
     RatePolicy.parse(policy).check(manifest.layout.rates)
-    within = options["ir_within"] if repeat else options["within"]
-    if at:
-        within = float(goal) if goal.replace(".", "", 1).isdecimal() else math.nan
-    if (plus and repeat != "ir") or (at and policy.partition(":")[0] in ("robust", "fixed")) or math.isnan(within):
-        raise ConfigError(f"--systems {system}: choose of {', '.join(SYSTEMS)}, fixed:SYMBOLS or adaptive@POINTS")
     frame_doppler = SLOW_DOPPLER if experiment == "delay" else FRAME_DOPPLER
     return Point(
         model_id=manifest.id,
         pilots=manifest.layout.pilots,
         policy=policy,
-        within=within,
-        ask_below=options["confidence"] if repeat else 0.0,
+        goal=goal,
+        ask_below=options["confidence"] if repeats else 0.0,
         snr_db=snr_db,
         frame_doppler=frame_doppler,
         feedback=_feedback(policy, experiment, x, manifest.layout.slot),
@@ -212,6 +207,20 @@ def _point(pairs: dict[int, Manifest], options: dict[str, Any], system: str, exp
         stream=options["stream"],
         seed=options["seed"],
     )
+
+
+def _system(text: str, options: dict[str, Any]) -> tuple[str, Goal, bool]:
+    """POLICY[@POINTS][+ir] or `priced` -> policy, goal, and whether more is asked for. Raises ConfigError."""
+    if text == "priced":
+        return "adaptive", Goal("price", options["price"]), False
+    policy, plus, repeat = text.partition("+")
+    policy, at, points = policy.partition("@")
+    within = options["ir_within"] if repeat else options["within"]
+    if at:
+        within = float(points) if points.replace(".", "", 1).isdecimal() else math.nan
+    if (plus and repeat != "ir") or (at and policy.partition(":")[0] in ("robust", "fixed")) or math.isnan(within):
+        raise ConfigError(f"--systems {text}: choose of {', '.join(SYSTEMS)}, priced, fixed:SYMBOLS or adaptive@POINTS")
+    return policy, Goal("within", within), bool(repeat)
 
 
 def _feedback(policy: str, experiment: str, x: float, slot: int) -> FeedbackSpec:
@@ -312,7 +321,7 @@ def over_the_link(
     )  # fmt: skip
     flags = ["--peer", f"127.0.0.1:{port}", "--model", str(manifest.path), "--source", source,
              "--count", str(point.frames), "--stream", str(point.stream), "--window", "1", "--json",
-             "--rate-policy", point.policy, "--within", repr(point.within)]  # fmt: skip
+             "--rate-policy", point.policy, f"--{point.goal.kind}", repr(point.goal.value)]  # fmt: skip
     if point.ask_below:
         flags += ["--arq", "incremental", "--confidence", repr(point.ask_below)]
     items = []
@@ -338,14 +347,13 @@ def directly(
     import torch
 
     from common.channel.spec import ChannelSpec
-    from sctx.rate import Goal, RatePolicy
     from training.direct import run_direct
 
     torch.set_num_threads(1)  # as the commands do; one small image at a time gains nothing from a second
     spec = ChannelSpec(
         snr_db=point.snr_db, fading="rayleigh", doppler=point.frame_doppler / manifest.layout.slot, seed=point.seed
     )
-    policy = RatePolicy.parse(point.policy, Goal("within", point.within))
+    policy = RatePolicy.parse(point.policy, point.goal)
     around = islice(cycle(images.images), point.frames)
     answers = []
     how = policy, point.ask_below, point.feedback

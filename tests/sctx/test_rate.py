@@ -59,6 +59,17 @@ def test_an_outage_goal_looks_at_the_tail_and_not_the_mean() -> None:
     assert mean_goal < 2
 
 
+def test_a_price_buys_symbols_only_for_what_they_are_worth() -> None:
+    at_0db = report(0.0)  # accuracies 0.5, 0.8, 0.9: four symbols more are worth 0.3, eight more another 0.1
+    assert [rate(RatePolicy(goal=Goal("price", each)), at_0db) for each in (0.0, 0.012, 0.013, 0.074, 0.076)] == [
+        2, 2, 1, 1, 0,
+    ]  # fmt: skip
+    dear = RatePolicy(goal=Goal("price", 0.1))
+    assert [rate(dear, None), rate(dear, report(30.0))] == [2, 0]
+    held = RatePolicy(goal=Goal("price", 0.0126))  # a gain of less than HYSTERESIS does not move the rate down
+    assert [decide(held, at_0db, SLOT, RATES, TABLE, last).rate for last in (None, 2)] == [1, 2]
+
+
 def test_the_rate_does_not_flap_at_the_border() -> None:
     policy = RatePolicy(goal=Goal("within", 1.5))
     snrs = np.linspace(5, 25, 401)

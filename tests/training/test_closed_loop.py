@@ -14,7 +14,7 @@ from common.data import load_images
 from common.errors import ConfigError, SemlinkError
 from common.manifest import Accuracy, Manifest, find_pair
 from sctx.pipeline import TransmitChain
-from sctx.rate import RatePolicy
+from sctx.rate import Goal, RatePolicy
 from tests.model.pairs import tiny_pair
 from training import closed_loop
 from training.closed_loop import EXPERIMENTS, Entry, Outcome, Point, kept, main, plan, prepared, run
@@ -27,7 +27,7 @@ OPTIONS = {
     "at": 10.0, "pilots": 4, "within": 1.0, "ir_within": 5.0, "confidence": 0.9, "cycles": 200.0, "stream": 1,
     "seed": 0, "quick": False, "price": 0.001, "loop_systems": "robust,fixed,average,adaptive,genie",
 }  # fmt: skip
-POINT = Point("id", 4, "adaptive", 1.0, 0.0, 10.0, 0.01, FeedbackSpec(), 400, 1, 0)
+POINT = Point("id", 4, "adaptive", Goal(), 0.0, 10.0, 0.01, FeedbackSpec(), 400, 1, 0)
 
 
 @pytest.fixture
@@ -220,10 +220,11 @@ def test_a_sweep_weighs_every_snr_the_same_and_compares_frame_by_frame() -> None
 
 
 def test_a_system_may_have_a_goal_of_its_own(pairs: dict[int, Manifest]) -> None:
-    systems = "adaptive,adaptive@0.2,adaptive+ir,adaptive@2+ir"
+    systems = "adaptive,adaptive@0.2,adaptive+ir,adaptive@2+ir,priced"
     points = [e.point for e in plan(pairs, {**OPTIONS, "systems": systems, "snr": "5", "experiments": "snr"})]
-    assert [(p.policy, p.within, p.ask_below) for p in points] == [
-        ("adaptive", 1.0, 0.0), ("adaptive", 0.2, 0.0), ("adaptive", 5.0, 0.9), ("adaptive", 2.0, 0.9),
+    assert [(p.policy, p.goal.kind, p.goal.value, p.ask_below) for p in points] == [
+        ("adaptive", "within", 1.0, 0.0), ("adaptive", "within", 0.2, 0.0), ("adaptive", "within", 5.0, 0.9),
+        ("adaptive", "within", 2.0, 0.9), ("adaptive", "price", OPTIONS["price"], 0.0),
     ]  # fmt: skip
     for wrong in ("adaptive@a", "adaptive@", "adaptive@-1", "adaptive@nan", "adaptive@1+arq", "robust@3", "fixed:2@1"):
         with pytest.raises(ConfigError, match="choose of"):
