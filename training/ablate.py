@@ -45,21 +45,40 @@ class Variant:
     """A model of its own for each SNR and rate."""
 
 
-def variants(recipe: "Recipe") -> list[Variant]:
-    """The method and what is left of it without each part."""
+NAMES = (
+    "without distillation", "without adaptive module", "online teacher", "views 1", "logit standardisation",
+    "decoupled (DKD)", "beta 0.01", "dedicated to one SNR and rate",
+)  # fmt: skip
+
+
+def variant(recipe: "Recipe", name: str) -> Variant:
+    """The method, what is left of it without a part, or with another number in it. Raises ConfigError."""
     from training.recipe import adjusted
 
-    return [
-        Variant(FULL, recipe),
-        Variant("without distillation", adjusted(recipe, hard=1.0)),
-        Variant("without adaptive module", adjusted(recipe, adaptive=False)),
-        Variant("online teacher", recipe, online=True),
-        Variant("one stored view", adjusted(recipe, views=1)),
-        Variant("logit standardisation", adjusted(recipe, loss="standardised")),
-        Variant("decoupled (DKD)", adjusted(recipe, loss="dkd")),
-        Variant("rate term at beta 0.01", adjusted(recipe, beta=0.01)),
-        Variant("dedicated to one SNR and rate", recipe, bank=True),
-    ]
+    match name.rpartition(" "):
+        case "views", _, count if count.isdecimal():
+            return Variant(name, adjusted(recipe, views=int(count)))
+        case "beta", _, weight if weight.replace(".", "", 1).isdecimal():
+            return Variant(name, adjusted(recipe, beta=float(weight)))
+        case "encoder", _, shape:
+            return Variant(name, adjusted(recipe, encoder=shape.replace("/", ",")))
+    match name:
+        case "full method":
+            return Variant(FULL, recipe)
+        case "without distillation":
+            return Variant(name, adjusted(recipe, hard=1.0))
+        case "without adaptive module":
+            return Variant(name, adjusted(recipe, adaptive=False))
+        case "online teacher":
+            return Variant(name, recipe, online=True)
+        case "logit standardisation":
+            return Variant(name, adjusted(recipe, loss="standardised"))
+        case "decoupled (DKD)":
+            return Variant(name, adjusted(recipe, loss="dkd"))
+        case "dedicated to one SNR and rate":
+            return Variant(name, recipe, bank=True)
+    known = ", ".join((*NAMES, "encoder WIDTH/BLOCKS/STRIDE"))
+    raise ConfigError(f"--only: no variant '{name}'; there are {known} (any number of views, any beta)")
 
 
 def dedicated(recipe: "Recipe", snr_db: float, symbols: int) -> "Recipe":
@@ -73,7 +92,13 @@ def dedicated(recipe: "Recipe", snr_db: float, symbols: int) -> "Recipe":
 @click.option("--recipe", default="digits", show_default=True, help="Name in training/configs or TOML file.")
 @click.option("--epochs", type=int, help="Passes over the training images. [default: the recipe's]")
 @click.option("--teacher", help="Folder or Hub id. [default: build/teachers/RECIPE, made if missing]")
-@click.option("--only", help="Names of variants, with commas; the full method is always there. [default: all]")
+@click.option(
+    "--only",
+    default=",".join(NAMES),
+    show_default=True,
+    help="Variants, with commas; the full method is always there. Other numbers of views, other beta, and "
+    "'encoder WIDTH/BLOCKS/STRIDE' too.",
+)
 @click.option("--symbols", default="4,16", show_default=True, help="Payload symbols per image, with commas.")
 @click.option("--snr", default=",".join(f"{snr:g}" for snr in SNRS_DB), show_default=True, help="dB, with commas.")
 @click.option("--split", default="test", show_default=True)
@@ -88,13 +113,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     from training.recipe import adjusted, load_recipe
 
     recipe = adjusted(load_recipe(options["recipe"]), options["epochs"])
-    chosen = variants(recipe)
-    if options["only"] is not None:
-        wanted = {FULL, *options["only"].split(",")}
-        if unknown := wanted - {one.name for one in chosen}:
-            names = ", ".join(one.name for one in chosen)
-            raise ConfigError(f"--only: no variant '{min(unknown)}'; there are {names}")
-        chosen = [one for one in chosen if one.name in wanted]
+    chosen = [variant(recipe, name) for name in (FULL, *options["only"].split(","))]
     settings = grid(options["symbols"], options["channels"], numbers("snr", options["snr"], float))
     rows = [run(variant, settings, options) for variant in chosen]
     report = [compared(row, rows[0], settings) for row in rows]
@@ -126,7 +145,7 @@ class Row:
 
 def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> Row:
     """Train a variant with each seed, and answer every image of the split at every setting."""
-    place = variant.name.replace(" ", "-").replace(",", "")
+    place = variant.name.replace(" ", "-").replace("/", "-")
     parts = {"": (variant.recipe, list(range(len(settings))))}
     if variant.bank:
         parts = {}

@@ -9,6 +9,7 @@ that is killed and started again ends in the same weights, and `torchrun` trains
 import hashlib
 import math
 import os
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -115,9 +116,9 @@ def fit(task: Task, run: Run) -> Fitted:
             losses = _epoch(task, model, optimisers, average, run, epoch)
             times.append(time.monotonic() - began)
             if metrics is not None:
-                metrics.write(
-                    epoch, loss=float(np.mean(losses)), lr=optimisers[0].param_groups[0]["lr"], seconds=times[-1]
-                )
+                rate = optimisers[0].param_groups[0]["lr"]
+                memory = peak_memory(run.device) / 2**20
+                metrics.write(epoch, loss=float(np.mean(losses)), lr=rate, seconds=times[-1], peak_mib=memory)
                 if time.monotonic() - saved > CHECKPOINT_S or epoch + 1 == schedule.epochs:
                     save_checkpoint(run.checkpoint, run.id, epoch + 1, objective, average, optimisers)
                     saved = time.monotonic()
@@ -140,6 +141,13 @@ def autocasts(schedule: Schedule, device: torch.device) -> bool:
     Emulated, it takes twice as long as float32."""
     own = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return device.type == "cuda" or bool(schedule.bf16 and own)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most bytes held since this process began: of the GPU's memory on a GPU, of all else (Linux counts in KiB)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def wait() -> None:

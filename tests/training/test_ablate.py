@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.errors import ConfigError
 from common.manifest import find_pair
 from training import ablate
-from training.ablate import FULL, Row, Variant, compared, dedicated, grid, run
+from training.ablate import FULL, NAMES, Row, Variant, compared, dedicated, grid, run, variant
 from training.recipe import Recipe
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "split": "test", "teacher": None, "device": "cpu", "seeds": 1}
@@ -63,3 +64,23 @@ def test_every_setting_has_a_paired_interval() -> None:
     found = compared(better, full, settings)
     assert found["ci95"] == pytest.approx([10.0, 10.0])
     assert found["settings"]["awgn 4 0"] == pytest.approx([100 * (right[:, 0].mean() + 0.1), 10.0, 10.0, 10.0])
+
+
+@pytest.mark.parametrize("name", [*NAMES, FULL, "views 7", "beta 0.003", "encoder 8/1/2"])
+def test_a_variant_differs_from_the_method_in_what_its_name_says(recipe: Recipe, name: str) -> None:
+    found = variant(recipe, name)
+    assert found.name == name
+    assert (found != Variant(name, recipe)) == (name != FULL)
+
+
+def test_numbers_of_a_variant_reach_its_recipe(recipe: Recipe) -> None:
+    assert variant(recipe, "views 7").recipe.views == 7
+    assert variant(recipe, "beta 0.003").recipe.loss.beta == 0.003
+    shape = variant(recipe, "encoder 8/1/2").recipe.encoder
+    assert (shape.width, shape.blocks, shape.stem_stride) == (8, 1, 2)
+
+
+@pytest.mark.parametrize("name", ["views many", "views 0", "beta", "encoder 8", "no such part", ""])
+def test_an_unknown_variant_is_refused_in_one_line(recipe: Recipe, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"no variant|at least 1|WIDTH,BLOCKS,STRIDE"):
+        variant(recipe, name)
