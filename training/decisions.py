@@ -22,13 +22,16 @@ CLEAN_DB = 60.0
 
 
 class Decisions(nn.Module):
-    """KL of every rate's answer from the student's own answer to all symbols without noise, at a low temperature: the
-    lower it is, the less counts but the largest logit."""
+    """KL of every rate's answer from the student's own, at a low temperature: the lower it is, the less counts but the
+    largest logit. Its own answer is the auxiliary classifier's, or without one that to all symbols without noise."""
 
-    def __init__(self, student: Student, preprocess: Preprocess, tau: float) -> None:
+    def __init__(
+        self, student: Student, preprocess: Preprocess, tau: float, auxiliary: nn.Module | None = None
+    ) -> None:  # fmt: skip
         super().__init__()
         self.student, self.preprocess, self.tau = student, preprocess, tau
         self.before = copy.deepcopy(student).requires_grad_(False)
+        self.auxiliary = None if auxiliary is None else auxiliary.requires_grad_(False)
         student.encoder.requires_grad_(False)
         student.encoder.head.requires_grad_(True)
 
@@ -42,9 +45,15 @@ class Decisions(nn.Module):
     def forward(self, images: Tensor, labels: Tensor, teacher: Tensor, drawn: Draw) -> Tensor:
         """As `training.objective.Objective`; labels and teacher are not looked at."""
         pooled = self.student.encoder.pooled(normalise(images, self.preprocess.mean, self.preprocess.std))
-        target, _ = self.before.from_features(self.before.encoder.head(pooled).float(), without_noise(drawn))
         logits, _ = self.student.from_features(self.student.encoder.head(pooled).float(), drawn)
-        return divergence(logits.float().flatten(0, 1), target[-1].float().repeat(len(logits), 1), self.tau)
+        return divergence(logits.float().flatten(0, 1), self.own(pooled, drawn).repeat(len(logits), 1), self.tau)
+
+    def own(self, pooled: Tensor, drawn: Draw) -> Tensor:
+        """The answer to keep: pooled float [B, D] -> logits float [B, C]."""
+        if self.auxiliary is not None:
+            return self.auxiliary(pooled).float()
+        answers, _ = self.before.from_features(self.before.encoder.head(pooled).float(), without_noise(drawn))
+        return answers[-1].float()
 
 
 def without_noise(drawn: Draw) -> Draw:

@@ -113,17 +113,19 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
         recipe.layout, recipe.order, recipe.image.channels, len(train.classes), recipe.encoder, recipe.decoder
     )
     student = Student(shapes)
-    task = Distillation(Objective(student, preprocess, recipe.loss), train, recipe.channel, soft, device)
+    objective = Objective(student, preprocess, recipe.loss)
+    task = Distillation(objective, train, recipe.channel, soft, device)
     source = soft_name(soft)
     first = replace(recipe, decisions=None)  # which it does not depend on
     run = Run("student", request.run, {"recipe": first.plain(), "soft": source}, train, recipe.view,
               0 if request.online else recipe.views, recipe.schedule, request.seed, device, console,
               request.tensorboard)  # fmt: skip
     fitted = fit(task, run)
-    task.objective.load_state_dict(fitted.weights)
+    objective.load_state_dict(fitted.weights)
     runs = [run]
     if recipe.decisions:
-        task = Distillation(Decisions(student, preprocess, recipe.decisions.tau), train, recipe.channel, None, device)
+        second = Decisions(student, preprocess, recipe.decisions.tau, objective.auxiliary)
+        task = Distillation(second, train, recipe.channel, None, device)
         identity = {"recipe": recipe.plain(), "soft": source}
         runs.append(replace(run, title="decisions", folder=request.run / "decisions", identity=identity,
                             schedule=recipe.decisions.schedule))  # fmt: skip

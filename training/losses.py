@@ -28,13 +28,15 @@ class LossSpec:
     tau: float = 2.0
     beta: float = 0.0
     """Weight of the rate, per bit and real dimension."""
+    auxiliary: float = 0.0
+    """Weight of the same distortion for a classifier on the encoder's features, without symbols or channel."""
     dkd_beta: float = 2.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ConfigError(f"unknown loss '{self.kind}': one of {', '.join(KINDS)}")
-        if not 0 <= self.hard <= 1 or self.tau <= 0 or self.beta < 0:
-            raise ConfigError(f"a loss needs 0 <= hard <= 1, tau > 0 and beta >= 0: {self}")
+        if not 0 <= self.hard <= 1 or self.tau <= 0 or min(self.beta, self.auxiliary) < 0:
+            raise ConfigError(f"a loss needs 0 <= hard <= 1, tau > 0, beta and auxiliary >= 0: {self}")
 
 
 def distortion(logits: Tensor, teacher: Tensor, labels: Tensor, spec: LossSpec) -> Tensor:

@@ -30,12 +30,18 @@ class Objective(nn.Module):
         self.spec = spec
         shapes = student.shapes
         self.rate = SymbolRate(2 * shapes.layout.max_symbols, shapes.order) if spec.beta else None
+        width = student.encoder.head.in_features
+        self.auxiliary = nn.Linear(width, shapes.classes) if spec.auxiliary else None
 
     def forward(self, images: Tensor, labels: Tensor, teacher: Tensor, drawn: Draw) -> Tensor:
         """images: uint8 [B, H, W, C]; labels: int64 [B]; teacher: float [B, C] -> scalar loss, mean over rates."""
-        logits, squashed = self.student(normalise(images, self.preprocess.mean, self.preprocess.std), drawn)
+        encoder = self.student.encoder
+        pooled = encoder.pooled(normalise(images, self.preprocess.mean, self.preprocess.std))
+        logits, squashed = self.student.from_features(encoder.head(pooled).float(), drawn)
         count = len(logits)
         loss = distortion(logits.float().flatten(0, 1), teacher.repeat(count, 1), labels.repeat(count), self.spec)
+        if self.auxiliary is not None:
+            loss = loss + self.spec.auxiliary * distortion(self.auxiliary(pooled).float(), teacher, labels, self.spec)
         if self.rate is None:
             return loss
         bits = self.rate(squashed)

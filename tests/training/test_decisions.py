@@ -11,6 +11,7 @@ from rich.console import Console
 from common.data import ImageSet, load_images
 from common.errors import ConfigError
 from common.manifest import Preprocess
+from sctx.pipeline import normalise
 from training.channel import Conditions, draw
 from training.decisions import Decisions, without_noise
 from training.loop import Run, fit
@@ -56,6 +57,28 @@ def test_decisions_bear_more_noise_and_the_body_stays(recipe: Recipe, images: Im
     assert flips(student, held, 0.0) < before
     moved = {name for name, tensor in student.encoder.state_dict().items() if not torch.equal(tensor, body[name])}
     assert moved == {"head.weight", "head.bias"}
+
+
+def test_an_auxiliary_classifier_learns_beside_and_its_answer_is_then_kept(
+    recipe: Recipe, images: ImageSet, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    student = Student(Shapes(recipe.layout, recipe.order, 1, 10, recipe.encoder, recipe.decoder))
+    objective = Objective(student, PREPROCESS, replace(recipe.loss, hard=1.0, auxiliary=1.0))
+    fitted(Distillation(objective, images, recipe.channel, None, CPU), recipe, images, tmp_path / "first", 12)
+    second = Decisions(student, PREPROCESS, 0.5, objective.auxiliary)
+    pixels = torch.from_numpy(load_images("digits", "validation").images)
+    with torch.no_grad():
+        pooled = student.encoder.pooled(normalise(pixels, PREPROCESS.mean, PREPROCESS.std))
+        nothing = draw(len(pixels), recipe.layout, recipe.channel, torch.Generator())
+        before = second.own(pooled, nothing)
+    labels = torch.from_numpy(load_images("digits", "validation").labels)
+    assert (before.argmax(-1) == labels).float().mean() > 0.5  # it has learnt, with no channel
+    task = Distillation(second, images, recipe.channel, None, CPU)
+    fitted(task, recipe, images, tmp_path / "second", 3)
+    with torch.no_grad():
+        assert torch.equal(second.own(pooled, nothing), before)
+    assert not any("auxiliary" in name for name in student.state_dict())
 
 
 def test_without_noise_the_answer_does_not_depend_on_the_channel(recipe: Recipe, images: ImageSet) -> None:

@@ -55,7 +55,7 @@ def test_rate_is_the_entropy_of_the_levels_and_has_a_gradient() -> None:
     assert float(SymbolRate(1, 16)(values[:, :1]).detach()) == pytest.approx(2.0, abs=1e-3)
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "mse"}, {"hard": 1.5}, {"tau": 0.0}, {"beta": -1.0}])
+@pytest.mark.parametrize("wrong", [{"kind": "mse"}, {"hard": 1.5}, {"tau": 0.0}, {"beta": -1.0}, {"auxiliary": -1.0}])
 def test_impossible_losses_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         LossSpec(**wrong)
