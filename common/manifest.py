@@ -205,6 +205,8 @@ def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decode
     full = _plain({**document, "sha256": {half: hashlib.sha256(raw).hexdigest() for half, raw in halves.items()}})
     manifest = _from_document(json.loads(canonical(full)), folder)
     (folder / MANIFEST).unlink(missing_ok=True)
+    for left in folder.glob(".*.tmp"):  # by a write that was killed
+        left.unlink()
     for half, raw in halves.items():
         write_atomic(folder / f"{half}.safetensors", raw)
     text = json.dumps({"schema": SCHEMA, **full}, indent=1, sort_keys=True, ensure_ascii=False)
