@@ -91,6 +91,7 @@ def dedicated(recipe: "Recipe", snr_db: float, symbols: int) -> "Recipe":
 @click.option("--dataset", default="digits", show_default=True, help="digits, a folder or a Hub id.")
 @click.option("--recipe", default="digits", show_default=True, help="Name in training/configs or TOML file.")
 @click.option("--epochs", type=int, help="Passes over the training images. [default: the recipe's]")
+@click.option("--fraction", type=float, help="Share of the training images to use, 0 to 1. [default: the recipe's]")
 @click.option("--teacher", help="Folder or Hub id. [default: build/teachers/RECIPE, made if missing]")
 @click.option(
     "--only",
@@ -112,7 +113,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     begin(context, log_level)
     from training.recipe import adjusted, load_recipe
 
-    recipe = adjusted(load_recipe(options["recipe"]), options["epochs"])
+    recipe = adjusted(load_recipe(options["recipe"]), options["epochs"], fraction=options["fraction"])
     chosen = [variant(recipe, name) for name in (FULL, *options["only"].split(","))]
     settings = grid(options["symbols"], options["channels"], numbers("snr", options["snr"], float))
     rows = [run(variant, settings, options) for variant in chosen]
