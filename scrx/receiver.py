@@ -266,7 +266,10 @@ def _shown(result: Result) -> ReceivedAnswer:
 
 def _received(work: Work) -> Received:
     data = work.data
-    return Received(data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks)
+    return Received(
+        data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks,
+        more=data.ask_below > 0,
+    )  # fmt: skip
 
 
 def _command(manifest: Manifest, device: str) -> list[str]:
