@@ -16,6 +16,7 @@ from common.errors import ProtocolError, SemlinkError
 from common.log import safe
 from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Message, Ping, Result
+from common.transport.arrivals import arrivals
 from common.transport.front import Front
 from common.transport.keystore import Keys
 from common.transport.turns import TICK_MS, Turns
@@ -98,13 +99,13 @@ class Link:
             return False
         try:
             ready = dict(self._poller.poll(timeout_ms))
-            if self._waker.reader in ready:
+            woken, heard = self._waker.reader in ready, self._front.socket in ready
+            if woken:
                 self._waker.drain()
-            heard = self._front.socket in ready
             if heard:
                 self._receive()
             now = time.monotonic_ns()
-            if len(ready) > heard or now - self._served_ns >= TICK_MS * 1_000_000:
+            if len(ready) > woken + heard or now - self._served_ns >= TICK_MS * 1_000_000:
                 self._served_ns = now
                 self._front.serve(ready)
                 self._do(self.table.tick(now))
@@ -117,14 +118,8 @@ class Link:
         return not self._ended
 
     def _receive(self) -> None:
-        begun = now = time.monotonic_ns()
-        for _ in range(64):  # then look at the results again; sooner where messages are large
-            if now - begun > BURST_NS:
-                return
-            try:
-                parts = self._front.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        begun = time.monotonic_ns()
+        for parts in arrivals(self._front.socket, 64):  # then look at the results again
             now = time.monotonic_ns()
             route: Route = (parts[0],)
             try:
@@ -135,6 +130,8 @@ class Link:
                 self._take(decode(body, INBOUND), route, now)
             except ProtocolError as error:
                 self._count_error(route, error, now)
+            if now - begun > BURST_NS:  # messages are large
+                return
 
     def _take(self, message: Message, route: Route, now: int) -> None:
         if isinstance(message, Ping) and message.session in self.table.peers:

@@ -15,6 +15,7 @@ import zmq
 from common.errors import LinkDown, PeerRejected, ProtocolError, SemlinkError
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
+from common.transport.arrivals import arrivals
 from common.transport.curve import secure_client
 from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
@@ -54,7 +55,7 @@ class Link:
         self._waker = Waker(self._context)
         self._over: Failed | None = None
         self._poller = zmq.Poller()
-        for readable in (self._socket, self._monitor.socket, self._waker.reader):
+        for readable in (self._socket, self._waker.reader):
             self._poller.register(readable, zmq.POLLIN)
         self._turns = Turns(self._turn, self._waker.wake, "sctx-link")
         self._turns.start()
@@ -112,17 +113,11 @@ class Link:
             ready = dict(self._poller.poll(timeout_ms))
             if self._waker.reader in ready:
                 self._waker.drain()
-            if self._monitor.socket in ready:
-                was = self._monitor.connections
-                self._monitor.drain()
-                if self._monitor.refusal:
-                    raise PeerRejected(f"{self.peer} refused the connection: {self._monitor.refusal}")
-                if self._monitor.connections > was:
-                    self._take(self.session.reconnected(time.monotonic_ns()))
             if self._socket in ready:
                 self._receive()
             if (now := time.monotonic_ns()) - self._ticked_ns >= TICK_MS * 1_000_000:
                 self._ticked_ns = now
+                self._watch_connection(now)
                 self._take(self.session.tick(now))
         except PeerRejected as refusal:
             self._take([Failed(refusal)])
@@ -132,12 +127,18 @@ class Link:
             self._take([Failed(failure)])
         return self._over is None
 
+    def _watch_connection(self, now: int) -> None:
+        was = self._monitor.connections
+        self._monitor.drain()
+        if self._monitor.refusal:
+            raise PeerRejected(f"{self.peer} refused the connection: {self._monitor.refusal}")
+        if self._monitor.connections > was:
+            self._take(self.session.reconnected(now))
+
     def _receive(self) -> None:
-        for _ in range(BURST):  # then look at the clock again, whatever the peer sends
+        for parts in arrivals(self._socket, BURST):  # then look at the clock again, whatever the peer sends
             try:
-                message = decode(self._socket.recv_multipart(zmq.NOBLOCK), INBOUND)
-            except zmq.Again:
-                return
+                message = decode(parts, INBOUND)
             except ProtocolError as error:
                 self.protocol_errors[error.reason] = self.protocol_errors.get(error.reason, 0) + 1
                 logger.debug("protocol_error", extra={"reason": error.reason})

@@ -7,6 +7,7 @@ Knows nothing about sessions, models or what the symbols mean, and keeps no mess
 """
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from common.channel.truth import TruthLog
 from common.errors import PeerRejected, ProtocolError
 from common.protocol.frames import MAGIC, DataHead, encode, peek_data, peek_result, put_result, split
 from common.protocol.messages import VERSION, Kind, Nak, NakCode
+from common.transport.arrivals import arrivals
 from common.transport.curve import secure_client
 from common.transport.front import Front
 from common.transport.keystore import Keys
@@ -84,7 +86,7 @@ class Proxy:
         self._fates: dict[tuple[Use, int], Fate] = {}
         self._on_the_way: OnTheWay[Parts] = OnTheWay()
         self._on_the_way_back: OnTheWay[Parts] = OnTheWay()
-        self._nak_after_s = 0.0
+        self._nak_after_s, self._served_s = 0.0, -math.inf
         self._waiting: Parts | None = None
         self._upstream = upstream
         self._front = Front(context, "emu", listen, keys)
@@ -100,34 +102,33 @@ class Proxy:
         self.address = self._front.address
         self.poller = zmq.Poller()
         self._front.watch(self.poller)
-        for socket in (self._back, self._monitor.socket):
-            self.poller.register(socket, zmq.POLLIN)
+        self.poller.register(self._back, zmq.POLLIN)
 
     def step(self, timeout_ms: int = TICK_MS) -> None:
         """Wait for something to do, at most `timeout_ms`, and do it. Raises PeerRejected if the receiver refuses us."""
         for way in (self._on_the_way, self._on_the_way_back):
-            wait_s = way.wait_s(self._clock())
+            wait_s = way.wait_s(self._clock()) if way else None
             if wait_s is not None:
                 timeout_ms = min(timeout_ms, int(wait_s * 1e3 + 0.999))
         if self._waiting is not None:
             timeout_ms = min(timeout_ms, 1)
-        ready = {socket for socket, _ in self.poller.poll(timeout_ms)}
-        if self._monitor.socket in ready:
-            self._monitor.drain()
-            if self._monitor.refusal:
-                raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._monitor.refusal}")
+        ready = dict(self.poller.poll(timeout_ms))
         if self._waiting is not None:
             parts, self._waiting = self._waiting, None
             self._pass(parts)
-        if self._front.socket in ready and self._waiting is None:
+        heard, answered = self._front.socket in ready, self._back in ready
+        if heard and self._waiting is None:
             self._drain(self._front.socket, self._forward)
-        if self._back in ready:
+        if answered:
             self._drain(self._back, self._return)
-        for parts in self._on_the_way.due(self._clock()):
+        for parts in self._on_the_way.due(self._clock()) if self._on_the_way else ():
             self._send(self._back, parts, "passed", "upstream_away")
-        for parts in self._on_the_way_back.due(self._clock()):
+        for parts in self._on_the_way_back.due(self._clock()) if self._on_the_way_back else ():
             self._send(self._front.socket, parts, "returned", "transmitter_away")
-        self._front.serve(ready)
+        if len(ready) > heard + answered or self._clock() - self._served_s >= TICK_MS / 1e3:
+            self._served_s = self._clock()
+            self._front.serve(ready)
+            self._watch_connection()
 
     def close(self) -> None:
         """Close both sockets."""
@@ -135,13 +136,14 @@ class Proxy:
         self._monitor.close()
         self._back.close(0)
 
+    def _watch_connection(self) -> None:
+        self._monitor.drain()
+        if self._monitor.refusal:
+            raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._monitor.refusal}")
+
     def _drain(self, socket: "zmq.Socket[bytes]", handle: Callable[[Parts], None]) -> None:
         until_s = self._clock() + _BURST_S
-        for _ in range(_BURST):  # bounded, so that one direction cannot starve the other
-            try:
-                parts = socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        for parts in arrivals(socket, _BURST):  # bounded, so that one direction cannot starve the other
             handle(parts)
             if self._waiting is not None or self._clock() > until_s:  # messages of many parts take long to read
                 return
@@ -267,6 +269,7 @@ class Proxy:
             self._back.send_multipart(parts, zmq.NOBLOCK)
             self.counts["passed"] += 1
         except zmq.Again:
+            self._watch_connection()
             if self._monitor.connected:
                 self._waiting = parts
                 self._back.poll(1, zmq.POLLOUT)

@@ -35,7 +35,7 @@ CLOSES = "it ends every handshake: it has another key than the one trusted here,
 
 
 class Monitor:
-    """Reads the events of one socket; poll `socket` beside the data socket and call `drain` when it is readable.
+    """Reads the events of one socket; call `drain` now and then. A message need not wait for what happens here.
 
     refusal: why the peer that we connect to will never take us; empty while it may. suspicion: the same where it is
     only likely, until a handshake succeeds. connected: a handshake succeeded and the connection stands. connections:
