@@ -15,13 +15,14 @@ import zmq
 from common.errors import LinkDown, PeerRejected, ProtocolError, SemlinkError
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
-from common.transport.arrivals import arrivals
 from common.transport.curve import secure_client
 from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
+from common.transport.multipart import arrivals, put
 from common.transport.sockets import connect, make_socket
 from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
+from common.transport.watch import Watch
 from sctx.actions import Action, Down, Failed, Frame, Send, Stalled, Terms, Up
 from sctx.session import INBOUND, Session
 
@@ -54,9 +55,9 @@ class Link:
             raise
         self._waker = Waker(self._context)
         self._over: Failed | None = None
-        self._poller = zmq.Poller()
+        self._watch = Watch()
         for readable in (self._socket, self._waker.reader):
-            self._poller.register(readable, zmq.POLLIN)
+            self._watch.register(readable, zmq.POLLIN)
         self._turns = Turns(self._turn, self._waker.wake, "sctx-link")
         self._turns.start()
 
@@ -82,7 +83,7 @@ class Link:
         left_s = timeout_s
         while not self._events and self._over is None:
             with self._turns:
-                self._turn(0 if self._woken else min(TICK_MS, math.ceil(left_s * 1e3)))
+                self._turn(0 if self._woken else min(TICK_MS, math.ceil(left_s * 1e3)), awake=True)
             left_s = until_s - time.monotonic()
             if self._woken or left_s <= 0:
                 break
@@ -105,12 +106,12 @@ class Link:
         self._waker.close()
         self._context.destroy(linger=0)
 
-    def _turn(self, timeout_ms: int) -> bool:
+    def _turn(self, timeout_ms: int, awake: bool = False) -> bool:
         """Wait for something to do, at most `timeout_ms`, and do it; False where the link is over."""
         if self._over is not None or self._closed:
             return False
         try:
-            ready = dict(self._poller.poll(timeout_ms))
+            ready = self._watch.wait(timeout_ms, awake)
             if self._waker.reader in ready:
                 self._waker.drain()
             if self._socket in ready:
@@ -150,7 +151,7 @@ class Link:
         if isinstance(message, Data):
             self.session.counters.header_bytes += len(parts[0]) + len(parts[1])
         try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK)
+            put(self._socket, parts)
         except zmq.Again:
             logger.debug("send_dropped", extra={"kind": message.KIND.name})  # the session's timers send it again
 

@@ -27,7 +27,7 @@ import zmq
 from common.channel.channel import Channel
 from common.channel.spec import as_field
 from common.errors import ConfigError, LinkDown
-from common.transport.arrivals import arrivals
+from common.transport.multipart import arrivals
 from common.transport.sockets import bind, connect, make_socket
 
 _MAX_REQUEST = 16 * 1024

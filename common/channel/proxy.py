@@ -24,13 +24,14 @@ from common.channel.truth import TruthLog
 from common.errors import PeerRejected, ProtocolError
 from common.protocol.frames import MAGIC, DataHead, encode, peek_data, peek_result, put_result, split
 from common.protocol.messages import VERSION, Kind, Nak, NakCode
-from common.transport.arrivals import arrivals
 from common.transport.curve import secure_client
 from common.transport.front import Front
 from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
+from common.transport.multipart import arrivals, put
 from common.transport.sockets import connect, make_socket
 from common.transport.turns import TICK_MS
+from common.transport.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Proxy:
             self.close()
             raise
         self.address = self._front.address
-        self.poller = zmq.Poller()
+        self.poller = Watch()
         self._front.watch(self.poller)
         self.poller.register(self._back, zmq.POLLIN)
 
@@ -112,7 +113,7 @@ class Proxy:
                 timeout_ms = min(timeout_ms, int(wait_s * 1e3 + 0.999))
         if self._waiting is not None:
             timeout_ms = min(timeout_ms, 1)
-        ready = dict(self.poller.poll(timeout_ms))
+        ready = self.poller.wait(timeout_ms)
         if self._waiting is not None:
             parts, self._waiting = self._waiting, None
             self._pass(parts)
@@ -266,7 +267,7 @@ class Proxy:
         The front gives each connection its turn; dropping here would let a flood push out what others send.
         """
         try:
-            self._back.send_multipart(parts, zmq.NOBLOCK)
+            put(self._back, parts)
             self.counts["passed"] += 1
         except zmq.Again:
             self._watch_connection()
@@ -278,7 +279,7 @@ class Proxy:
 
     def _send(self, socket: "zmq.Socket[bytes]", parts: Parts, sent: str, away: str) -> None:
         try:
-            socket.send_multipart(parts, zmq.NOBLOCK)
+            put(socket, parts)
             self.counts[sent] += 1
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import zmq
 
-from common.transport.arrivals import arrivals
+from common.transport.multipart import arrivals
 
 MOST_WAKES = 1024
 
