@@ -83,6 +83,8 @@ class Proxy:
         self._back_spec = back or TransitSpec()
         feedback = feedback or FeedbackSpec()
         self._feedback = None if feedback.clean else Feedback(feedback, channel.spec.seed)
+        self._fateful = self._transit != _AT_ONCE
+        self._feedback_or_fate = self._feedback is not None or self._back_spec != _AT_ONCE
         self._streams: dict[bytes, int] = {}
         self._fates: dict[tuple[Use, int], Fate] = {}
         self._on_the_way: OnTheWay[Parts] = OnTheWay()
@@ -151,7 +153,7 @@ class Proxy:
 
     def _return(self, parts: Parts) -> None:
         delay_s = self._back_spec.delay_ms / 1e3
-        if len(parts) >= 3 and parts[-3] == _RESULT and (self._feedback or self._back_spec != _AT_ONCE):
+        if len(parts) >= 3 and parts[-3] == _RESULT and self._feedback_or_fate:
             try:
                 head = peek_result(parts[-2])
             except ProtocolError as error:
@@ -183,7 +185,7 @@ class Proxy:
             try:
                 head = self._read_head(body)
                 self._note(head)
-                if self._transit != _AT_ONCE:
+                if self._fateful:
                     fate = self._fate(head.stream, self._transit, Use.TRANSIT)
                     if fate.lost():
                         self.counts["lost"] += 1

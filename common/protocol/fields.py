@@ -4,6 +4,7 @@ A check takes the unpacked value, returns it in the type that the message holds,
 """
 
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Any
 
 from common.errors import ProtocolError
@@ -87,13 +88,16 @@ def sequence(inner: Check, limit: int) -> Check:
     return check
 
 
-def one_of(values: type) -> Check:
+def one_of(values: type[IntEnum]) -> Check:
     """A member of an IntEnum, by its number."""
+    members = {int(member): member for member in values}
 
     def check(value: Any) -> Any:
-        try:
-            return value if type(value) is values else values(u8(value))
-        except ValueError:
-            raise _refuse(values.__name__, value) from None
+        if type(value) is values:
+            return value
+        member = members.get(u8(value))
+        if member is None:
+            raise _refuse(values.__name__, value)
+        return member
 
     return check

@@ -46,6 +46,7 @@ _CLASSES: dict[Kind, type[Message]] = {
 }
 _HEADERS = {kind: attrgetter(*tuple(cls.__dataclass_fields__)[: len(cls.CHECKS)]) for kind, cls in _CLASSES.items()}
 _PREFIXES = {kind: MAGIC + bytes((VERSION, kind)) for kind in Kind}
+_PLAIN = frozenset({type(None), bool, int, str})
 _KINDS = {prefix: kind for kind, prefix in _PREFIXES.items()}
 
 
@@ -198,6 +199,8 @@ def _check_outputs(outputs: Any) -> dict[str, Any]:
 
 def _check_plain(value: Any, depth: int) -> None:
     # Only what JSON can say, and not so deep that printing it fails.
+    if type(value) in _PLAIN or (type(value) is float and math.isfinite(value)):
+        return
     if isinstance(value, (dict, list, tuple)):
         if depth == 0:
             raise ProtocolError("bad_outputs", f"nested deeper than {MAX_OUTPUT_DEPTH}")
@@ -207,5 +210,5 @@ def _check_plain(value: Any, depth: int) -> None:
             raise ProtocolError("bad_outputs", "a key is not text")
         for item in value.values() if isinstance(value, dict) else value:
             _check_plain(item, depth - 1)
-    elif not (value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))):
+    else:
         raise ProtocolError("bad_outputs", f"{type(value).__name__} {repr(value)[:40]}")
