@@ -13,8 +13,9 @@ from collections.abc import Callable
 import zmq
 
 AWAKE_S = 0.0005
-LATE_S, REST_S = 0.001, 0.1
-"""A processor that comes back later than that is wanted by others, and is left to them for so long."""
+LATE_S, REST_S = 0.001, 10.0
+"""A processor that comes back later than that is wanted by others, and is left to them for so long: the kernel lets who
+gives way wait for a whole slice, so that trying once a second showed in the slowest answers of a busy host."""
 
 
 def processors() -> int:
