@@ -1,6 +1,6 @@
 """Waiting at sockets: awake for a moment, then asleep. Knows nothing about messages.
 
-Between two messages a processor goes to sleep and forgets the code of whoever waits, who is then several times as slow.
+Who is woken for a message is slower to begin than who was awake; `deploy/LINK.md` has what that was measured to cost.
 So where the last message was not long in coming, the next one is waited for awake: the sockets are asked again and
 again, and each time every other thread that wants the processor goes first. It ends after AWAKE_S, so that whoever is
 idle costs nothing. It is not done at all where there is one processor, nor while others need it more.
@@ -14,8 +14,7 @@ import zmq
 
 AWAKE_S = 0.0005
 LATE_S, REST_S = 0.001, 10.0
-"""A processor that comes back later than that is wanted by others, and is left to them for so long: the kernel lets who
-gives way wait for a whole slice, so that trying once a second showed in the slowest answers of a busy host."""
+"""A processor that comes back later than that is wanted by others, and is left to them for so long."""
 
 
 def processors() -> int:
