@@ -1,7 +1,7 @@
 """Messages of several parts in and out of a socket, without waiting. Knows nothing about what is in them.
 
-pyzmq's own `send_multipart` and `recv_multipart` do more for each part, and the latter ends in an exception where nothing
-waits.
+pyzmq's own `send_multipart` and `recv_multipart` do more for each part, and the latter ends in an exception where
+nothing waits.
 """
 
 from collections.abc import Iterator, Sequence
