@@ -23,6 +23,8 @@ class Batcher:
         self._queues: OrderedDict[bytes, deque[Work]] = OrderedDict()
         self._busy_since_ns: int | None = None
         self._in_hand = 0
+        self.depth = 0
+        """Frames that wait."""
         self._closed = False
         self._known: set[bytes] = set()
         self._dropped: list[bytes] = []
@@ -34,13 +36,14 @@ class Batcher:
         with self._lock:
             self._known.add(work.data.session)
             self._queues.setdefault(work.data.session, deque()).append(work)
+            self.depth += 1
             if self._busy_since_ns is None:
                 self._busy_since_ns = time.monotonic_ns()
 
     def drop(self, session: bytes) -> None:
         """A session ended: nobody waits for what it has queued."""
         with self._lock:
-            self._queues.pop(session, None)
+            self.depth -= len(self._queues.pop(session, ()))
             if session in self._known:  # of the others nothing is kept, and a flood of them must leave nothing
                 self._known.remove(session)
                 self._dropped.append(session)
@@ -58,9 +61,8 @@ class Batcher:
             listen(left_s)
             now_s = time.monotonic()
             with self._lock:
-                depth = self._depth()
-                until_s = min(until_s, now_s + wait_s) if depth else math.inf
-                if depth and (depth >= most or self._closed or now_s >= until_s):
+                until_s = min(until_s, now_s + wait_s) if self.depth else math.inf
+                if self.depth and (self.depth >= most or self._closed or now_s >= until_s):
                     return self._batch(most)
                 if self._closed:
                     return None
@@ -75,6 +77,7 @@ class Batcher:
             if queue:
                 self._queues[session] = queue  # to the back: each session gives one frame a turn
         self._in_hand += 1
+        self.depth -= len(batch)
         return batch
 
     def finished(self) -> None:
@@ -89,12 +92,6 @@ class Batcher:
             self._closed = True
 
     @property
-    def depth(self) -> int:
-        """Frames that wait."""
-        with self._lock:
-            return self._depth()
-
-    @property
     def progress_age_ms(self) -> int:
         """How long work has been waiting without a finished batch; 0 when idle. A wedged decoder shows here."""
         with self._lock:
@@ -105,6 +102,3 @@ class Batcher:
     def closed(self) -> bool:
         """True once `close` was called."""
         return self._closed
-
-    def _depth(self) -> int:
-        return sum(map(len, self._queues.values()))

@@ -25,7 +25,7 @@ Soft = tuple[NDArray[np.complex64], NDArray[np.float32]]
 class Received:
     """A frame off the air. symbols: complex64 [P + n]; it carries increments start..rate; `sender` keys its channel.
 
-    start > 0: a later round of image `seq`, whose earlier rounds were received before.
+    start > 0: a later round of image `seq`, whose earlier rounds were received before. more: a further one may follow.
     """
 
     sender: Hashable
@@ -35,6 +35,7 @@ class Received:
     start: int
     rate: int
     tasks: tuple[str, ...]
+    more: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Demodulator:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._pilots = pilot_sequence(layout.pilots)
+        rates = range(len(layout.increments))
+        self._spans = {(start, rate): layout.span(start, rate) for rate in rates for start in range(rate + 1)}
         self._trackers: dict[Hashable, ChannelTracker] = {}
         self._earlier: dict[Hashable, OrderedDict[int, Soft]] = {}
 
@@ -62,12 +65,13 @@ class Demodulator:
 
     def demodulate(self, frames: Sequence[Received]) -> tuple[SoftBatch, list[ChannelEstimate | None]]:
         """Estimate and equalise each frame, in order."""
-        estimates, soft = [], []
-        for frame in frames:
+        shape = len(frames), self._layout.max_symbols
+        symbols, gamma = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
+        estimates = []
+        for row, frame in enumerate(frames):
             estimate = self._estimate(frame)
             estimates.append(estimate)
-            soft.append(self._combine(frame, estimate))
-        symbols, gamma = (np.stack(rows) for rows in zip(*soft, strict=True))
+            self._combine(frame, estimate, symbols[row], gamma[row])
         return SoftBatch(symbols, gamma, tuple(frame.tasks for frame in frames)), estimates
 
     def _estimate(self, frame: Received) -> ChannelEstimate | None:
@@ -80,20 +84,29 @@ class Demodulator:
             self._trackers[sender] = ChannelTracker(self._pilots, self._layout.slot)
         return self._trackers[sender]
 
-    def _combine(self, frame: Received, estimate: ChannelEstimate | None) -> Soft:
-        """This round's equalised symbols beside those of the rounds before, each with the SNR it came with."""
-        layout, kept = self._layout, self._earlier.setdefault(frame.sender, OrderedDict())
-        blank = np.zeros(layout.max_symbols, np.complex64), np.zeros(layout.max_symbols, np.float32)
-        earlier = kept.pop(frame.seq, None) if frame.start else None
-        symbols, gamma = earlier or blank  # rounds that were forgotten count as not received
-        span = layout.span(frame.start, frame.rate)
+    def _combine(
+        self,
+        frame: Received,
+        estimate: ChannelEstimate | None,
+        symbols: NDArray[np.complex64],
+        gamma: NDArray[np.float32],
+    ) -> None:
+        """Put this round's equalised symbols beside those of the rounds before, each with the SNR it came with.
+
+        symbols: complex64 [S], gamma: float32 [S]; all 0 before.
+        """
+        pilots, kept = self._layout.pilots, self._earlier.setdefault(frame.sender, OrderedDict())
+        earlier = kept.pop(frame.seq, None)
+        if earlier is not None and frame.start:  # rounds that were forgotten count as not received
+            symbols[:], gamma[:] = earlier
+        span = self._spans[frame.start, frame.rate]
         if estimate is None:
             symbols[span], gamma[span] = non_coherent(frame.symbols)
         else:
             gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
-            symbols[span] = equalise(frame.symbols[layout.pilots :], gain, noise)
-            gamma[span] = effective_snr(gain, noise, layout.pilots)
-        kept[frame.seq] = symbols, gamma
-        while len(kept) > KEPT_IMAGES:
-            kept.popitem(last=False)
-        return symbols, gamma
+            symbols[span] = equalise(frame.symbols[pilots:], gain, noise)
+            gamma[span] = effective_snr(gain, noise, pilots)
+        if frame.more:
+            kept[frame.seq] = symbols.copy(), gamma.copy()
+            while len(kept) > KEPT_IMAGES:
+                kept.popitem(last=False)

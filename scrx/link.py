@@ -18,8 +18,10 @@ from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Message, Ping, Result
 from common.transport.front import Front
 from common.transport.keystore import Keys
+from common.transport.multipart import arrivals, put
 from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
+from common.transport.watch import Watch
 from scrx.batcher import Batcher
 from scrx.session import INBOUND, Action, Closed, Opened, Reply, Route, SessionTable, Work
 
@@ -55,9 +57,9 @@ class Link:
             raise
         self.address = self._front.address
         self._waker = Waker(self._context)
-        self._poller = zmq.Poller()
-        self._poller.register(self._waker.reader, zmq.POLLIN)
-        self._front.watch(self._poller)
+        self._watch = Watch()
+        self._watch.register(self._waker.reader, zmq.POLLIN)
+        self._front.watch(self._watch)
         self._turns = Turns(self._turn, self._waker.wake, "scrx-link")
         self._turns.start()
 
@@ -67,7 +69,7 @@ class Link:
             time.sleep(timeout_s)
             return
         with self._turns:
-            self._turn(min(TICK_MS, math.ceil(timeout_s * 1e3)))
+            self._turn(min(TICK_MS, math.ceil(timeout_s * 1e3)), awake=True)
 
     def post(self, results: Sequence[Result]) -> None:
         """Send results. For any thread."""
@@ -92,19 +94,19 @@ class Link:
         self._waker.close()
         self._context.destroy(linger=0)
 
-    def _turn(self, timeout_ms: int) -> bool:
+    def _turn(self, timeout_ms: int, awake: bool = False) -> bool:
         """Wait for something to do, at most `timeout_ms`, and do it; False where the link is over."""
         if self._ended:
             return False
         try:
-            ready = dict(self._poller.poll(timeout_ms))
-            if self._waker.reader in ready:
+            ready = self._watch.wait(timeout_ms, awake)
+            woken, heard = self._waker.reader in ready, self._front.socket in ready
+            if woken:
                 self._waker.drain()
-            heard = self._front.socket in ready
             if heard:
                 self._receive()
             now = time.monotonic_ns()
-            if len(ready) > heard or now - self._served_ns >= TICK_MS * 1_000_000:
+            if len(ready) > woken + heard or now - self._served_ns >= TICK_MS * 1_000_000:
                 self._served_ns = now
                 self._front.serve(ready)
                 self._do(self.table.tick(now))
@@ -117,14 +119,8 @@ class Link:
         return not self._ended
 
     def _receive(self) -> None:
-        begun = now = time.monotonic_ns()
-        for _ in range(64):  # then look at the results again; sooner where messages are large
-            if now - begun > BURST_NS:
-                return
-            try:
-                parts = self._front.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        begun = time.monotonic_ns()
+        for parts in arrivals(self._front.socket, 64):  # then look at the results again
             now = time.monotonic_ns()
             route: Route = (parts[0],)
             try:
@@ -135,6 +131,8 @@ class Link:
                 self._take(decode(body, INBOUND), route, now)
             except ProtocolError as error:
                 self._count_error(route, error, now)
+            if now - begun > BURST_NS:  # messages are large
+                return
 
     def _take(self, message: Message, route: Route, now: int) -> None:
         if isinstance(message, Ping) and message.session in self.table.peers:
@@ -159,7 +157,7 @@ class Link:
 
     def _send(self, route: Route, message: Message) -> None:
         try:
-            self._front.socket.send_multipart([*route, *encode(message)], zmq.NOBLOCK)
+            put(self._front.socket, [*route, *encode(message)])
         except zmq.ZMQError as error:  # the peer is gone (EHOSTUNREACH) or does not read (EAGAIN)
             self.unsent += 1
             logger.debug("send_dropped", extra={"kind": message.KIND.name, "why": error.strerror})

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -108,7 +109,7 @@ class Receiver:
             max_sessions=max_sessions,
         )
         self._max_batch, self._wait_s, self._window = max_batch, batch_wait_ms / 1000, window
-        self._answers: queue.Queue[ReceivedAnswer | Exception | None] = queue.Queue(KEPT_ANSWERS)
+        self._answers: queue.SimpleQueue[ReceivedAnswer | Exception | None] = queue.SimpleQueue()
         self._batcher = Batcher()
         self.answered = self.expired = self.failed = 0
         self._counting = threading.Lock()
@@ -244,15 +245,10 @@ class Receiver:
         return self._window if self._batcher.depth < 2 * self._max_batch else 1
 
     def _publish(self, item: ReceivedAnswer | Exception | None) -> None:
-        while True:
-            try:
-                self._answers.put_nowait(item)
-                return
-            except queue.Full:
-                try:
-                    self._answers.get_nowait()
-                except queue.Empty:
-                    continue
+        if self._answers.qsize() >= KEPT_ANSWERS:  # two threads may publish: one or two more do no harm
+            with suppress(queue.Empty):
+                self._answers.get_nowait()
+        self._answers.put(item)
 
 
 def _shown(result: Result) -> ReceivedAnswer:
@@ -266,7 +262,10 @@ def _shown(result: Result) -> ReceivedAnswer:
 
 def _received(work: Work) -> Received:
     data = work.data
-    return Received(data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks)
+    return Received(
+        data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks,
+        more=data.ask_below > 0,
+    )  # fmt: skip
 
 
 def _command(manifest: Manifest, device: str) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.phy.decibel import to_db
-from scrx.estimate import estimate_gain, residual_energy, snr_error_db
+from scrx.estimate import fit_pilots, snr_error_db
 
 NOISE_FLOOR = 1e-6
 POOLED_FRAMES = 32
@@ -44,42 +44,40 @@ class ChannelTracker:
     def __init__(self, pilots: NDArray[np.complex64], slot: int) -> None:
         self._pilots, self._slot = pilots, slot
         self._residuals: deque[float] = deque(maxlen=POOLED_FRAMES)
-        self._gains: deque[complex] = deque(maxlen=MEMORY_FRAMES)
-        self._places: deque[int] = deque(maxlen=MEMORY_FRAMES)
+        self._recent: deque[tuple[int, complex]] = deque(maxlen=SMOOTHED_FRAMES)
+        self._gains = np.zeros(MEMORY_FRAMES, np.complex128)  # rings: frame k lies at k modulo their length
+        self._places = np.zeros(MEMORY_FRAMES, np.uint64)
         self._fd: float | None = None
         self._frames = 0
 
     def observe(self, pilots_rx: NDArray[np.complex64], air_start: int) -> ChannelEstimate:
         """Take a frame's received pilots, complex64 [P], and the frame's air sample."""
         count = len(self._pilots)
-        gain = complex(estimate_gain(pilots_rx, self._pilots))
-        self._residuals.append(float(residual_energy(pilots_rx, self._pilots, np.complex64(gain))))
-        self._gains.append(gain)
-        self._places.append(air_start)
+        gain, residual = fit_pilots(pilots_rx, self._pilots)
+        self._residuals.append(residual)
+        self._recent.append((air_start, gain))
+        place = self._frames % MEMORY_FRAMES
+        self._gains[place], self._places[place] = gain, air_start
+        self._frames += 1
+        held = min(self._frames, MEMORY_FRAMES)
         dof = len(self._residuals) * (count - 1)
         noise = max(sum(self._residuals) / dof, NOISE_FLOOR)
-        self._frames += 1
-        if len(self._gains) >= DOPPLER_FRAMES and (self._fd is None or self._frames % 8 == 0):
+        if held >= DOPPLER_FRAMES and (self._fd is None or self._frames % 8 == 0):
             self._fd = self._estimate_doppler(noise)
         smooth, frames = self._smoothed_gain(air_start)
         inst = max(abs(smooth) ** 2 / noise * (dof - 1) / dof - 1.0 / (count * frames), 0.03)
-        power = float(np.mean(np.abs(np.array(self._gains)) ** 2))
+        gains = self._gains[:held]
+        power = float(np.vdot(gains, gains).real) / held
         average = max(power / noise * (dof - 1) / dof - 1.0 / count, 0.03)
         return ChannelEstimate(
             gain, noise, to_db(inst), to_db(average), snr_error_db(inst, count * frames, dof),
-            snr_error_db(average, count * len(self._gains), dof), self._fd,
+            snr_error_db(average, count * held, dof), self._fd,
         )  # fmt: skip
 
     def _smoothed_gain(self, air_start: int) -> tuple[complex, int]:
         """Mean gain over as many recent frames as lie within a twentieth of a fade, at most 16."""
         reach = 0 if self._fd is None else SMOOTHED_CYCLES / max(self._fd, 1e-9)
-        recent = [
-            gain
-            for gain, place in zip(
-                list(self._gains)[-SMOOTHED_FRAMES:], list(self._places)[-SMOOTHED_FRAMES:], strict=True
-            )
-            if abs(air_start - place) <= reach
-        ]
+        recent = [gain for place, gain in self._recent if abs(air_start - place) <= reach]
         return sum(recent) / len(recent), len(recent)
 
     def _estimate_doppler(self, noise: float) -> float | None:
@@ -88,22 +86,32 @@ class ChannelTracker:
         Uses the shortest lag at which r has fallen below 0.9, where the inversion J0(x) ~ 1 - x^2/4 + x^4/64 is exact
         to 1 % and noise matters little; if it never falls that far, the longest lag bounds fd from above.
         """
-        gains, places = np.array(self._gains), np.array(self._places)
+        held, oldest = min(self._frames, MEMORY_FRAMES), self._frames % MEMORY_FRAMES
+        places = np.roll(self._places, -oldest)[-held:]
         order = np.argsort(places, kind="stable")
-        gains, places = gains[order], places[order]
-        power = float(np.mean(np.abs(gains) ** 2)) - noise / len(self._pilots)
+        gains, places = np.roll(self._gains, -oldest)[-held:][order], places[order]
+        power = float(np.vdot(gains, gains).real) / held - noise / len(self._pilots)
         if power <= 0:
             return None
+        gapless = bool((np.diff(places) == self._slot).all())
         found = None
         for lag in DOPPLER_LAGS:
-            partner = np.searchsorted(places, places + lag * self._slot)
-            partner = np.minimum(partner, len(places) - 1)
-            match = places[partner] == places + lag * self._slot
-            if match.sum() < DOPPLER_FRAMES // 2:
+            earlier, later = (gains[:-lag], gains[lag:]) if gapless else _pairs(gains, places, lag * self._slot)
+            if later.size < DOPPLER_FRAMES // 2:
                 break
-            r = float(np.mean((gains[partner[match]] * gains[match].conj()).real)) / power
+            r = float(np.vdot(earlier, later).real) / later.size / power
             fall = 2.0 * (1.0 - math.sqrt(min(max(r, 0.0), 1.0)))
             found = math.sqrt(4.0 * fall) / (2.0 * math.pi * lag * self._slot)
             if r < 0.9:
                 break
         return None if found is None else min(found, 0.5)
+
+
+def _pairs(
+    gains: NDArray[np.complex128], places: NDArray[np.uint64], apart: int
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    """The gains that have another one `apart` symbols later, and those others. places: ascending."""
+    wanted = places + np.uint64(apart)
+    partner = np.minimum(np.searchsorted(places, wanted), len(places) - 1)
+    match = places[partner] == wanted
+    return gains[match], gains[partner[match]]

@@ -18,9 +18,11 @@ from common.protocol.messages import Data, Message
 from common.transport.curve import secure_client
 from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
+from common.transport.multipart import arrivals, put
 from common.transport.sockets import connect, make_socket
 from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
+from common.transport.watch import Watch
 from sctx.actions import Action, Down, Failed, Frame, Send, Stalled, Terms, Up
 from sctx.session import INBOUND, Session
 
@@ -53,9 +55,9 @@ class Link:
             raise
         self._waker = Waker(self._context)
         self._over: Failed | None = None
-        self._poller = zmq.Poller()
-        for readable in (self._socket, self._monitor.socket, self._waker.reader):
-            self._poller.register(readable, zmq.POLLIN)
+        self._watch = Watch()
+        for readable in (self._socket, self._waker.reader):
+            self._watch.register(readable, zmq.POLLIN)
         self._turns = Turns(self._turn, self._waker.wake, "sctx-link")
         self._turns.start()
 
@@ -81,7 +83,7 @@ class Link:
         left_s = timeout_s
         while not self._events and self._over is None:
             with self._turns:
-                self._turn(0 if self._woken else min(TICK_MS, math.ceil(left_s * 1e3)))
+                self._turn(0 if self._woken else min(TICK_MS, math.ceil(left_s * 1e3)), awake=True)
             left_s = until_s - time.monotonic()
             if self._woken or left_s <= 0:
                 break
@@ -104,25 +106,19 @@ class Link:
         self._waker.close()
         self._context.destroy(linger=0)
 
-    def _turn(self, timeout_ms: int) -> bool:
+    def _turn(self, timeout_ms: int, awake: bool = False) -> bool:
         """Wait for something to do, at most `timeout_ms`, and do it; False where the link is over."""
         if self._over is not None or self._closed:
             return False
         try:
-            ready = dict(self._poller.poll(timeout_ms))
+            ready = self._watch.wait(timeout_ms, awake)
             if self._waker.reader in ready:
                 self._waker.drain()
-            if self._monitor.socket in ready:
-                was = self._monitor.connections
-                self._monitor.drain()
-                if self._monitor.refusal:
-                    raise PeerRejected(f"{self.peer} refused the connection: {self._monitor.refusal}")
-                if self._monitor.connections > was:
-                    self._take(self.session.reconnected(time.monotonic_ns()))
             if self._socket in ready:
                 self._receive()
             if (now := time.monotonic_ns()) - self._ticked_ns >= TICK_MS * 1_000_000:
                 self._ticked_ns = now
+                self._watch_connection(now)
                 self._take(self.session.tick(now))
         except PeerRejected as refusal:
             self._take([Failed(refusal)])
@@ -132,12 +128,18 @@ class Link:
             self._take([Failed(failure)])
         return self._over is None
 
+    def _watch_connection(self, now: int) -> None:
+        was = self._monitor.connections
+        self._monitor.drain()
+        if self._monitor.refusal:
+            raise PeerRejected(f"{self.peer} refused the connection: {self._monitor.refusal}")
+        if self._monitor.connections > was:
+            self._take(self.session.reconnected(now))
+
     def _receive(self) -> None:
-        for _ in range(BURST):  # then look at the clock again, whatever the peer sends
+        for parts in arrivals(self._socket, BURST):  # then look at the clock again, whatever the peer sends
             try:
-                message = decode(self._socket.recv_multipart(zmq.NOBLOCK), INBOUND)
-            except zmq.Again:
-                return
+                message = decode(parts, INBOUND)
             except ProtocolError as error:
                 self.protocol_errors[error.reason] = self.protocol_errors.get(error.reason, 0) + 1
                 logger.debug("protocol_error", extra={"reason": error.reason})
@@ -149,7 +151,7 @@ class Link:
         if isinstance(message, Data):
             self.session.counters.header_bytes += len(parts[0]) + len(parts[1])
         try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK)
+            put(self._socket, parts)
         except zmq.Again:
             logger.debug("send_dropped", extra={"kind": message.KIND.name})  # the session's timers send it again
 

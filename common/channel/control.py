@@ -27,6 +27,7 @@ import zmq
 from common.channel.channel import Channel
 from common.channel.spec import as_field
 from common.errors import ConfigError, LinkDown
+from common.transport.multipart import arrivals
 from common.transport.sockets import bind, connect, make_socket
 
 _MAX_REQUEST = 16 * 1024
@@ -62,11 +63,7 @@ class ControlPort:
 
     def serve(self) -> None:
         """Answer requests that wait, but no more than a burst of them, so that they cannot starve the channel."""
-        for _ in range(_BURST):
-            try:
-                parts = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        for parts in arrivals(self.socket, _BURST):
             try:
                 self.socket.send_multipart([parts[0], msgpack.packb(self._answer(parts[-1]))], zmq.NOBLOCK)
             except zmq.ZMQError as error:  # the client has left

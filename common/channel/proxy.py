@@ -7,6 +7,7 @@ Knows nothing about sessions, models or what the symbols mean, and keeps no mess
 """
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,8 +28,10 @@ from common.transport.curve import secure_client
 from common.transport.front import Front
 from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
+from common.transport.multipart import arrivals, put
 from common.transport.sockets import connect, make_socket
 from common.transport.turns import TICK_MS
+from common.transport.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +83,13 @@ class Proxy:
         self._back_spec = back or TransitSpec()
         feedback = feedback or FeedbackSpec()
         self._feedback = None if feedback.clean else Feedback(feedback, channel.spec.seed)
+        self._fateful = self._transit != _AT_ONCE
+        self._feedback_or_fate = self._feedback is not None or self._back_spec != _AT_ONCE
         self._streams: dict[bytes, int] = {}
         self._fates: dict[tuple[Use, int], Fate] = {}
         self._on_the_way: OnTheWay[Parts] = OnTheWay()
         self._on_the_way_back: OnTheWay[Parts] = OnTheWay()
-        self._nak_after_s = 0.0
+        self._nak_after_s, self._served_s = 0.0, -math.inf
         self._waiting: Parts | None = None
         self._upstream = upstream
         self._front = Front(context, "emu", listen, keys)
@@ -98,36 +103,35 @@ class Proxy:
             self.close()
             raise
         self.address = self._front.address
-        self.poller = zmq.Poller()
+        self.poller = Watch()
         self._front.watch(self.poller)
-        for socket in (self._back, self._monitor.socket):
-            self.poller.register(socket, zmq.POLLIN)
+        self.poller.register(self._back, zmq.POLLIN)
 
     def step(self, timeout_ms: int = TICK_MS) -> None:
         """Wait for something to do, at most `timeout_ms`, and do it. Raises PeerRejected if the receiver refuses us."""
         for way in (self._on_the_way, self._on_the_way_back):
-            wait_s = way.wait_s(self._clock())
+            wait_s = way.wait_s(self._clock()) if way else None
             if wait_s is not None:
                 timeout_ms = min(timeout_ms, int(wait_s * 1e3 + 0.999))
         if self._waiting is not None:
             timeout_ms = min(timeout_ms, 1)
-        ready = {socket for socket, _ in self.poller.poll(timeout_ms)}
-        if self._monitor.socket in ready:
-            self._monitor.drain()
-            if self._monitor.refusal:
-                raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._monitor.refusal}")
+        ready = self.poller.wait(timeout_ms)
         if self._waiting is not None:
             parts, self._waiting = self._waiting, None
             self._pass(parts)
-        if self._front.socket in ready and self._waiting is None:
+        heard, answered = self._front.socket in ready, self._back in ready
+        if heard and self._waiting is None:
             self._drain(self._front.socket, self._forward)
-        if self._back in ready:
+        if answered:
             self._drain(self._back, self._return)
-        for parts in self._on_the_way.due(self._clock()):
+        for parts in self._on_the_way.due(self._clock()) if self._on_the_way else ():
             self._send(self._back, parts, "passed", "upstream_away")
-        for parts in self._on_the_way_back.due(self._clock()):
+        for parts in self._on_the_way_back.due(self._clock()) if self._on_the_way_back else ():
             self._send(self._front.socket, parts, "returned", "transmitter_away")
-        self._front.serve(ready)
+        if len(ready) > heard + answered or self._clock() - self._served_s >= TICK_MS / 1e3:
+            self._served_s = self._clock()
+            self._front.serve(ready)
+            self._watch_connection()
 
     def close(self) -> None:
         """Close both sockets."""
@@ -135,20 +139,21 @@ class Proxy:
         self._monitor.close()
         self._back.close(0)
 
+    def _watch_connection(self) -> None:
+        self._monitor.drain()
+        if self._monitor.refusal:
+            raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._monitor.refusal}")
+
     def _drain(self, socket: "zmq.Socket[bytes]", handle: Callable[[Parts], None]) -> None:
         until_s = self._clock() + _BURST_S
-        for _ in range(_BURST):  # bounded, so that one direction cannot starve the other
-            try:
-                parts = socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        for parts in arrivals(socket, _BURST):  # bounded, so that one direction cannot starve the other
             handle(parts)
             if self._waiting is not None or self._clock() > until_s:  # messages of many parts take long to read
                 return
 
     def _return(self, parts: Parts) -> None:
         delay_s = self._back_spec.delay_ms / 1e3
-        if len(parts) >= 3 and parts[-3] == _RESULT and (self._feedback or self._back_spec != _AT_ONCE):
+        if len(parts) >= 3 and parts[-3] == _RESULT and self._feedback_or_fate:
             try:
                 head = peek_result(parts[-2])
             except ProtocolError as error:
@@ -180,7 +185,7 @@ class Proxy:
             try:
                 head = self._read_head(body)
                 self._note(head)
-                if self._transit != _AT_ONCE:
+                if self._fateful:
                     fate = self._fate(head.stream, self._transit, Use.TRANSIT)
                     if fate.lost():
                         self.counts["lost"] += 1
@@ -264,9 +269,10 @@ class Proxy:
         The front gives each connection its turn; dropping here would let a flood push out what others send.
         """
         try:
-            self._back.send_multipart(parts, zmq.NOBLOCK)
+            put(self._back, parts)
             self.counts["passed"] += 1
         except zmq.Again:
+            self._watch_connection()
             if self._monitor.connected:
                 self._waiting = parts
                 self._back.poll(1, zmq.POLLOUT)
@@ -275,7 +281,7 @@ class Proxy:
 
     def _send(self, socket: "zmq.Socket[bytes]", parts: Parts, sent: str, away: str) -> None:
         try:
-            socket.send_multipart(parts, zmq.NOBLOCK)
+            put(socket, parts)
             self.counts[sent] += 1
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):

@@ -76,6 +76,9 @@ class OnTheWay(Generic[Item]):
         self._count = 0
         self._room = most_bytes
 
+    def __len__(self) -> int:
+        return len(self._heap)
+
     def put(self, item: Item, due_s: float, size: int = 0) -> bool:
         """Keep `item`, of `size` bytes, until `due_s`; False where too much is on the way already."""
         if size > self._room:

@@ -3,8 +3,8 @@
 A check takes the unpacked value, returns it in the type that the message holds, and raises `ProtocolError` otherwise.
 """
 
-import math
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Any
 
 from common.errors import ProtocolError
@@ -61,7 +61,7 @@ def number(low: float, high: float) -> Check:
     """A finite float in [low, high]."""
 
     def check(value: Any) -> float:
-        if type(value) is not float or not math.isfinite(value) or not low <= value <= high:
+        if type(value) is not float or not low <= value <= high:  # NaN is in no range
             raise _refuse(f"float in [{low:g}, {high:g}]", value)
         return value
 
@@ -88,13 +88,16 @@ def sequence(inner: Check, limit: int) -> Check:
     return check
 
 
-def one_of(values: type) -> Check:
+def one_of(values: type[IntEnum]) -> Check:
     """A member of an IntEnum, by its number."""
+    members = {int(member): member for member in values}
 
     def check(value: Any) -> Any:
-        try:
-            return values(value if type(value) is values else u8(value))
-        except ValueError:
-            raise _refuse(values.__name__, value) from None
+        if type(value) is values:
+            return value
+        member = members.get(u8(value))
+        if member is None:
+            raise _refuse(values.__name__, value)
+        return member
 
     return check

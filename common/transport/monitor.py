@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
+from zmq.utils.monitor import parse_monitor_message
+
+from common.transport.multipart import arrivals
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ _MECHANISM_MISMATCH = 0x11000002
 _TEMPORARY = 300
 QUICK_S, QUICK_CLOSES = 1.0, 5
 TELL_AGAIN_S = 1.0
+MOST_EVENTS = 1024
 
 REFUSED_KEY = "it does not trust this host's key: trust it there, or take --keys of a host that it trusts"
 REFUSED_MECHANISM = "one side encrypts and the other does not: give both sides keys, or both --insecure"
@@ -35,7 +38,7 @@ CLOSES = "it ends every handshake: it has another key than the one trusted here,
 
 
 class Monitor:
-    """Reads the events of one socket; poll `socket` beside the data socket and call `drain` when it is readable.
+    """Reads the events of one socket; call `drain` now and then. A message need not wait for what happens here.
 
     refusal: why the peer that we connect to will never take us; empty while it may. suspicion: the same where it is
     only likely, until a handshake succeeds. connected: a handshake succeeded and the connection stands. connections:
@@ -51,9 +54,9 @@ class Monitor:
         self.socket = watched.get_monitor_socket(sum(_TELL))
 
     def drain(self) -> None:
-        """Take every event that is waiting. Failures are logged once a second each: strangers make them."""
-        while self.socket.poll(0):
-            event = recv_monitor_message(self.socket)
+        """Take the events that are waiting. Failures are logged once a second each: strangers make them."""
+        for parts in arrivals(self.socket, MOST_EVENTS):
+            event = parse_monitor_message(parts)
             number, now = int(event["event"]), self._clock()
             level, name = _TELL.get(number, (logging.DEBUG, str(number)))
             if level < logging.WARNING or now - self._told_s.get(number, -TELL_AGAIN_S) >= TELL_AGAIN_S:

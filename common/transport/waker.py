@@ -5,6 +5,10 @@ from contextlib import suppress
 
 import zmq
 
+from common.transport.multipart import arrivals
+
+MOST_WAKES = 1024
+
 
 class Waker:
     """Poll `reader` beside the other sockets; any thread may call `wake`."""
@@ -22,8 +26,8 @@ class Waker:
 
     def drain(self) -> None:
         """Called by the woken thread before it looks at what there is to do."""
-        while self.reader.poll(0):
-            self.reader.recv()
+        for _ in arrivals(self.reader, MOST_WAKES):
+            pass
 
     def close(self) -> None:
         """Close the writing end; the polling thread closes `reader`."""

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from common.phy.layout import pilot_sequence
-from scrx.estimate import estimate_gain, residual_energy, snr_error_db, unbiased_snr
+from scrx.estimate import estimate_gain, fit_pilots, residual_energy, snr_error_db, unbiased_snr
 
 TRIALS = 40_000
 
@@ -106,3 +106,13 @@ def test_numpy_and_torch_give_the_same_numbers() -> None:
     np.testing.assert_allclose(torch_energy.numpy(), energy, rtol=1e-5)
     torch_snr = unbiased_snr(torch_gain, torch_energy / 7, 8, 7).numpy()
     np.testing.assert_allclose(torch_snr, unbiased_snr(gain, energy / 7, 8, 7), rtol=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 8, 33])
+def test_one_frame_is_fitted_by_the_same_formulas(count: int) -> None:
+    rng = np.random.default_rng(0)
+    received = (rng.standard_normal(count) + 1j * rng.standard_normal(count)).astype(np.complex64)
+    pilots = pilot_sequence(count)
+    gain, residual = fit_pilots(received, pilots)
+    assert gain == pytest.approx(complex(estimate_gain(received, pilots)), rel=1e-5)
+    assert residual == pytest.approx(float(residual_energy(received, pilots, np.complex64(gain))), rel=1e-5)

@@ -1,5 +1,7 @@
 """Rounds of one image are decoded together; what is missing counts as not received."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from common.manifest import find_pair
@@ -44,3 +46,10 @@ def test_rounds_of_another_image_are_not_mixed_in() -> None:
     np.testing.assert_allclose(
         embedding(chain, frame(0, 2, 2)), embedding(ReceiveChain(PAIR), frame(0, 2, 2)), atol=1e-3
     )
+
+
+def test_of_a_frame_that_no_round_follows_nothing_is_kept() -> None:
+    chain = ReceiveChain(PAIR)
+    alone = embedding(ReceiveChain(PAIR), frame(0, 0, 1))
+    assert embedding(chain, replace(frame(0, 0, 1), more=False)) == alone
+    assert embedding(chain, frame(0, 2, 2)) == embedding(ReceiveChain(PAIR), frame(0, 2, 2))

@@ -73,3 +73,18 @@ def test_a_silent_channel_gives_finite_numbers() -> None:
     for k in range(40):
         estimate = tracker.observe(np.zeros(8, np.complex64), k * SLOT)
     assert np.isfinite([estimate.snr_inst_db, estimate.snr_avg_db, estimate.noise, estimate.inst_error_db]).all()
+
+
+def test_doppler_is_found_in_the_order_of_the_air_and_with_gaps() -> None:
+    spec, slots = ChannelSpec(snr_db=20.0, fading="rayleigh", doppler=0.02 / SLOT, seed=3), np.arange(2000)
+    channel, tracker = Channel(spec), ChannelTracker(PILOTS, SLOT)
+    kept = slots[slots % 10 != 7].reshape(-1, 4)[:, [1, 0, 3, 2]].reshape(-1)  # one frame in ten lost, the rest swapped
+    found = [tracker.observe(channel.apply(0, int(k) * SLOT, PILOTS)[0], int(k) * SLOT).fd for k in kept]
+    assert np.median([fd for fd in found[300:] if fd is not None]) * SLOT == pytest.approx(0.02, rel=0.25)
+
+
+def test_the_end_of_the_air_clock_is_a_place_like_any_other() -> None:
+    tracker = ChannelTracker(PILOTS, SLOT)
+    for k in range(300):
+        estimate = tracker.observe(PILOTS, (1 << 64) - 1 - 40 * SLOT + k % 40 * SLOT)
+    assert np.isfinite([estimate.snr_inst_db, estimate.snr_avg_db]).all()

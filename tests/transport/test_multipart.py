@@ -1,0 +1,51 @@
+"""Messages of several parts, taken and put without waiting."""
+
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from common.transport.multipart import arrivals, put
+
+Context = zmq.Context[zmq.Socket[bytes]]
+Pair = tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"]
+
+
+@pytest.fixture
+def pair(context: Context) -> Iterator[Pair]:
+    ends = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+    for end in ends:
+        end.sndhwm = end.rcvhwm = 2
+    ends[0].bind("inproc://pair")
+    ends[1].connect("inproc://pair")
+    yield ends
+    for end in ends:
+        end.close(0)
+
+
+def test_what_was_put_arrives_part_by_part(pair: Pair) -> None:
+    messages = [[b"lone"], [b"a", b"", bytes(9000)]]
+    for message in messages:
+        put(pair[0], message)
+    assert list(arrivals(pair[1], 10)) == messages
+    assert list(arrivals(pair[1], 10)) == []
+
+
+def test_no_more_is_taken_than_was_asked_for(pair: Pair) -> None:
+    for number in b"01":
+        put(pair[0], [bytes((number,)), b"rest"])
+    assert [parts[0] for parts in arrivals(pair[1], 1)] == [b"0"]
+    assert [parts[0] for parts in arrivals(pair[1], 1)] == [b"1"]
+
+
+def test_of_a_message_that_has_no_room_nothing_leaves(pair: Pair) -> None:
+    sent = 0
+    while pair[0].poll(0, zmq.POLLOUT):
+        put(pair[0], [b"head", b"tail"])
+        sent += 1
+    with pytest.raises(zmq.Again):
+        put(pair[0], [b"head", b"tail"])
+    assert list(arrivals(pair[1], 100)) == [[b"head", b"tail"]] * sent
+    assert pair[0].poll(1000, zmq.POLLOUT)
+    put(pair[0], [b"room", b"again"])
+    assert list(arrivals(pair[1], 100)) == [[b"room", b"again"]]

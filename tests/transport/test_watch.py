@@ -1,0 +1,112 @@
+"""Whoever expects a message soon waits awake, for a moment and only where nobody else needs the processor."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from common.transport import watch as module
+from common.transport.watch import AWAKE_S, LATE_S, REST_S, Watch
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
+
+class Bench:
+    """A watch at one socket. Time passes only while other threads are let go first, `step_s` each time."""
+
+    def __init__(self, context: Context) -> None:
+        self.now_s, self.step_s, self.yields = 100.0, AWAKE_S / 10, 0
+        self.send_at_yield = 0
+        self.watch = Watch(lambda: self.now_s, self.give_way)
+        self.reader, self.writer = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+        self.reader.bind("inproc://watched")
+        self.writer.connect("inproc://watched")
+        self.watch.register(self.reader, zmq.POLLIN)
+
+    def give_way(self) -> None:
+        self.yields += 1
+        self.now_s += self.step_s
+        if self.yields == self.send_at_yield:
+            self.writer.send(b"")
+
+    def hear_asleep(self) -> int:
+        """A message that comes while the watch sleeps, after no time at all: how often it had yielded."""
+        self.yields = 0
+        sending = threading.Timer(0.02, self.writer.send, (b"",))
+        sending.start()
+        assert self.watch.wait(10_000) == {self.reader: zmq.POLLIN}
+        sending.join()
+        self.reader.recv()
+        return self.yields
+
+    def hear_awake(self, send_at_yield: int) -> None:
+        self.yields, self.send_at_yield = 0, send_at_yield
+        assert self.watch.wait(10_000) == {self.reader: zmq.POLLIN}
+        self.reader.recv()
+        self.send_at_yield = 0
+
+    def hear_nothing(self, awake: bool = True) -> int:
+        self.yields = 0
+        assert self.watch.wait(1, awake) == {}
+        return self.yields
+
+
+@pytest.fixture
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "processors", lambda: 2)
+
+
+@pytest.fixture
+def bench(context: Context, two_processors: None) -> Iterator[Bench]:
+    bench = Bench(context)
+    yield bench
+    bench.reader.close()
+    bench.writer.close()
+
+
+def test_after_a_message_that_came_soon_the_next_one_is_waited_for_awake(bench: Bench) -> None:
+    assert bench.hear_asleep() == 0  # nothing is known of the first one
+    for _ in range(3):
+        bench.hear_awake(4)
+        assert bench.yields == 4
+
+
+def test_it_ends_after_a_moment_and_the_idle_sleep(bench: Bench) -> None:
+    bench.hear_asleep()
+    assert 9 <= bench.hear_nothing() <= 11
+    assert bench.hear_nothing() == bench.hear_nothing() == 0
+    bench.hear_asleep()
+    assert bench.hear_nothing() > 0
+
+
+def test_a_message_that_was_long_in_coming_promises_no_other(bench: Bench) -> None:
+    bench.hear_asleep()
+    bench.step_s = LATE_S
+    bench.hear_awake(1)
+    assert bench.hear_nothing() == 0
+
+
+def test_where_others_keep_the_processor_it_is_left_to_them_for_a_while(bench: Bench) -> None:
+    bench.hear_asleep()
+    bench.step_s = 2 * LATE_S
+    assert bench.hear_nothing() == 1
+    bench.hear_asleep()
+    assert bench.hear_nothing() == 0
+    bench.now_s += REST_S
+    bench.hear_asleep()
+    assert bench.hear_nothing() == 1
+
+
+def test_a_thread_that_stands_in_sleeps(bench: Bench) -> None:
+    bench.hear_asleep()
+    assert bench.hear_nothing(awake=False) == 0
+
+
+def test_with_one_processor_everybody_sleeps(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "processors", lambda: 1)
+    bench = Bench(context)
+    bench.hear_asleep()
+    assert bench.hear_nothing() == 0
+    bench.reader.close()
+    bench.writer.close()
