@@ -106,7 +106,7 @@ class Demodulator:
             gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
             symbols[span] = equalise(frame.symbols[pilots:], gain, noise)
             gamma[span] = effective_snr(gain, noise, pilots)
-        if frame.more:
+        if frame.more or frame.start:  # a last round may be sent again
             kept[frame.seq] = symbols.copy(), gamma.copy()
             while len(kept) > KEPT_IMAGES:
                 kept.popitem(last=False)

@@ -68,8 +68,10 @@ class Link:
         if self._ended:
             time.sleep(timeout_s)
             return
-        with self._turns:
-            self._turn(min(TICK_MS, math.ceil(timeout_s * 1e3)), awake=True)
+        depth = self._batcher.depth
+        with self._turns:  # what came meanwhile, the thread that stands in has put
+            waits = self._batcher.depth <= depth
+            self._turn(min(TICK_MS, math.ceil(timeout_s * 1e3)) if waits else 0, awake=True)
 
     def post(self, results: Sequence[Result]) -> None:
         """Send results. For any thread."""
@@ -126,9 +128,8 @@ class Link:
             try:
                 envelope, body = split(parts)
                 route = tuple(envelope)
-                if self._is_muted(route, now):
-                    continue
-                self._take(decode(body, INBOUND), route, now)
+                if not self._is_muted(route, now):
+                    self._take(decode(body, INBOUND), route, now)
             except ProtocolError as error:
                 self._count_error(route, error, now)
             if now - begun > BURST_NS:  # messages are large

@@ -83,7 +83,8 @@ class Link:
         left_s = timeout_s
         while not self._events and self._over is None:
             with self._turns:
-                self._turn(0 if self._woken else min(TICK_MS, math.ceil(left_s * 1e3)), awake=True)
+                waits = not self._woken and not self._events  # the thread that stands in may have heard it
+                self._turn(min(TICK_MS, math.ceil(left_s * 1e3)) if waits else 0, awake=True)
             left_s = until_s - time.monotonic()
             if self._woken or left_s <= 0:
                 break

@@ -75,7 +75,7 @@ def encode(message: Message) -> list[bytes]:
 
 def read_kind(prefix: bytes) -> Kind:
     """The kind that a prefix names. Raises ProtocolError on foreign bytes, another version or an unknown kind."""
-    if (kind := _KINDS.get(prefix)) is not None:
+    if (kind := _KINDS.get(bytes(prefix))) is not None:
         return kind
     if len(prefix) != 4 or prefix[:2] != MAGIC:
         raise ProtocolError("bad_prefix", repr(prefix[:8]))

@@ -32,7 +32,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 WEIGH_EVERY_S = 0.02
 MEMORY_STEP = 256 << 20
 CUTS_IN_VAIN = 25
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def own_bytes() -> int:
@@ -45,7 +44,7 @@ def own_bytes() -> int:
         _, resident, shared, *_ = map(int, os.read(file, 128).split())
     finally:
         os.close(file)
-    return (resident - shared) * PAGE
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Front:

@@ -6,6 +6,7 @@ again, and each time every other thread that wants the processor goes first. It 
 idle costs nothing. It is not done at all where there is one processor, nor while others need it more.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -38,13 +39,14 @@ class Watch(zmq.Poller):
         ready, begun_s = self.poll(0), self._clock()
         if not ready and timeout_ms:
             if awake and self._soon and begun_s >= self._asleep_until_s:
-                ready = self._wait_awake(begun_s)
+                ready = self._wait_awake(begun_s, min(AWAKE_S, timeout_ms / 1e3))
+                timeout_ms = max(0, timeout_ms - math.ceil(1e3 * (self._clock() - begun_s)))
             ready = ready or self.poll(timeout_ms)
             self._soon = bool(ready) and self._clock() - begun_s < AWAKE_S
         return dict(ready)
 
-    def _wait_awake(self, now_s: float) -> "list[tuple[zmq.Socket[bytes], int]]":
-        until_s = now_s + AWAKE_S
+    def _wait_awake(self, now_s: float, for_s: float) -> "list[tuple[zmq.Socket[bytes], int]]":
+        until_s = now_s + for_s
         while now_s < until_s:
             self._give_way()
             if ready := self.poll(0):

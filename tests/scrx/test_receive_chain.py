@@ -53,3 +53,10 @@ def test_of_a_frame_that_no_round_follows_nothing_is_kept() -> None:
     alone = embedding(ReceiveChain(PAIR), frame(0, 0, 1))
     assert embedding(chain, replace(frame(0, 0, 1), more=False)) == alone
     assert embedding(chain, frame(0, 2, 2)) == embedding(ReceiveChain(PAIR), frame(0, 2, 2))
+
+
+def test_a_last_round_that_is_sent_again_is_still_decoded_with_those_before() -> None:
+    chain = ReceiveChain(PAIR)
+    last = replace(frame(0, 2, 2), more=False)
+    once = embedding(chain, frame(0, 0, 1), last)
+    assert embedding(chain, last) == once

@@ -1,6 +1,8 @@
 """The receiver's thread tells what went wrong instead of looking alive, and no single message ends it."""
 
 import queue
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,8 +12,9 @@ from common.errors import SemlinkError
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Accept, Hello, Result, Status
 from common.transport.sockets import connect, make_socket
+from scrx import link as module
 from scrx.batcher import Batcher
-from scrx.link import Link
+from scrx.link import BURST_NS, Link
 from scrx.session import SessionTable, Terms
 
 SESSION, MODEL = bytes(range(16)), bytes(32)
@@ -43,3 +46,22 @@ def test_a_result_that_cannot_be_said_does_not_end_the_session(context: "zmq.Con
         assert decode(transmitter.recv_multipart()) == RESULT
     link.close()
     assert (link.unsent, failures.empty()) == (1, True)
+
+
+def test_messages_of_a_muted_route_are_read_no_longer_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures: queue.SimpleQueue[SemlinkError] = queue.SimpleQueue()
+    link = Link("tcp://127.0.0.1:0", SessionTable(Terms(MODEL, 128, {}, 128, ())), Batcher(), failures.put)
+    read = 0
+
+    def large(socket: object, most: int) -> Iterator[list[bytes]]:
+        nonlocal read
+        for _ in range(most):
+            read += 1
+            time.sleep(BURST_NS / 2e9)
+            yield [b"route", *encode(Hello(SESSION, 1, 1, "", MODEL, (0,), (), 0))]
+
+    monkeypatch.setattr(module, "arrivals", large)
+    monkeypatch.setattr(link, "_is_muted", lambda route, now: True)
+    link._receive()
+    link.close()
+    assert read <= 4

@@ -49,3 +49,16 @@ def test_of_a_message_that_has_no_room_nothing_leaves(pair: Pair) -> None:
     assert pair[0].poll(1000, zmq.POLLOUT)
     put(pair[0], [b"room", b"again"])
     assert list(arrivals(pair[1], 100)) == [[b"room", b"again"]]
+
+
+def test_a_message_that_vanished_with_its_connection_is_no_error() -> None:
+    """With IMMEDIATE, what was not read when a connection ends is gone, though it was readable a moment ago."""
+
+    class Gone:
+        def getsockopt(self, option: int) -> int:
+            return int(zmq.POLLIN)
+
+        def recv(self, *how: object, **more: object) -> None:
+            raise zmq.Again
+
+    assert list(arrivals(Gone(), 10)) == []  # type: ignore[arg-type]
