@@ -1,12 +1,12 @@
 """A rate chosen by the image as well: `python -m training.content` fits a head, says whether it pays, writes the pair.
 
 Knows nothing about sockets. A head on the encoder's features (`sctx/content.py`) predicts, for one image, the accuracy
-of every rate at every SNR. It is trained on views of the training images; what each is worth there is
+of every rate at every SNR. It is trained on views of images, and what an answer is worth there is
 
     with --store    sum_c t(c) 1[answer = c], t the teacher's stored soft label of that very view
-    without         1[answer = label], of labels that the encoder has learnt by heart
+    without         1[answer = label]; the encoder has learnt those of the training images by heart
 
-Validation images decide when to stop, and its mean over them is held at the pair's own table. Three ways to choose
+Other validation images decide when to stop; its mean over them is held at the pair's own table. Three ways to choose
 argmax_k acc_k(gamma) - price * uses_k are compared on block Rayleigh whose gamma is known to all:
 
     table    the pair's accuracy table: the rate depends on the channel only
@@ -68,6 +68,13 @@ class Row:
 @click.option("--recipe", default="digits", show_default=True, help="Whose augmentation the head is trained under.")
 @click.option("--views", default=3, show_default=True, help="Augmented views per training image.")
 @click.option("--store", type=click.Path(path_type=Path), help="Knowledge store of the pair. [default: true labels]")
+@click.option(
+    "--learn-from",
+    type=click.Choice(["train", "validation"]),
+    default="train",
+    show_default=True,
+    help="validation: four fifths of images that the encoder has not seen, the rest to decide when to stop.",
+)
 @click.option("--split", default="test", show_default=True, help="Where the ways to choose are compared.")
 @click.option("--snr", default="0,5,10,15", show_default=True, help="Average Es/N0 in dB, with commas.")
 @click.option("--price", default="0.0003,0.001,0.002,0.004", show_default=True, help="Accuracy that a use costs.")
@@ -85,9 +92,14 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 
     manifest = find_pair(options["pair"])
     dataset, random = options["dataset"] or manifest.dataset, torch.Generator().manual_seed(options["seed"])
-    student = load_student(manifest)
-    known = learnt(student, load_images(dataset, "train", manifest.preprocess), manifest, options, random)
-    held = observed(student, load_images(dataset, "validation", manifest.preprocess), manifest, TRIALS_HELD, random)
+    student, validation = load_student(manifest), load_images(dataset, "validation", manifest.preprocess)
+    if options["learn_from"] == "validation":
+        fifth = np.arange(len(validation)) % 5 == 0
+        train, validation = (validation.take(np.flatnonzero(part)) for part in (~fifth, fifth))
+    else:
+        train = load_images(dataset, "train", manifest.preprocess)
+    known = learnt(student, train, manifest, options, random)
+    held = observed(student, validation, manifest, TRIALS_HELD, random)
     head = fit_head(known, held, manifest, options["seed"])
     features, found = observed(
         student, load_images(dataset, options["split"], manifest.preprocess), manifest, TRIALS_TEST, random
@@ -192,7 +204,8 @@ def fit_head(known: Seen, held: Seen, manifest: Manifest, seed: int) -> "Content
         head.mean.copy_(features.mean(0))
         head.spread.copy_(features.std(0) + 1e-3)
         optimiser = torch.optim.AdamW(head.parameters(), 3e-3, weight_decay=0.05)
-        best, weights = float("inf"), head.state_dict()
+        best = float(loss_of(base.expand_as(held[1]), held[1]))  # of the table: what is worse is not learnt
+        weights = {name: tensor.clone() for name, tensor in head.state_dict().items()}
         for _ in range(EPOCHS):
             for rows in torch.randperm(len(features)).split(BATCH):
                 loss = loss_of(base + head(features[rows]), right[rows])

@@ -80,6 +80,15 @@ def test_images_learnt_by_heart_make_no_image_look_easier_than_the_table_says() 
         assert torch.allclose((logits + head(features[:300])).sigmoid().mean(0), logits.sigmoid(), atol=1e-3)
 
 
+def test_a_head_that_would_be_worse_than_the_table_learns_nothing() -> None:
+    features, right = torch.randn(300, 8, generator=torch.Generator().manual_seed(0)), torch.ones(300, RATES, 8)
+    wrong = (features[:, 0] > 0).float()[:, None, None] * right
+    held = base_logits(DIGITS.accuracy, SHAPE.snr_db).sigmoid().expand(300, -1, -1)
+    head = fit_head((features, wrong), (features, held), DIGITS, 0)
+    with torch.no_grad():
+        assert head(features).abs().max() == 0.0
+
+
 def test_an_answer_is_worth_what_the_teacher_gives_it(tmp_path: Path) -> None:
     images, pair = load_images("digits", "validation").take(np.arange(40)), tiny_pair(tmp_path)
 
@@ -112,5 +121,7 @@ def test_the_command_writes_a_pair_and_refuses_a_store_of_other_images(tmp_path:
     assert done.exit_code == 0, done.output
     assert find_pair(made).content == SHAPE
     assert find_pair(made).id != pair.id
+    again = CliRunner().invoke(main, [*words, "--learn-from", "validation"], obj={}, catch_exceptions=False)
+    assert again.exit_code == 0, again.output
     with pytest.raises(StoreError, match="no complete store"):
         CliRunner().invoke(main, [*words, "--store", str(tmp_path)], obj={}, catch_exceptions=False)
