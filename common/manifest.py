@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Half = Literal["encoder", "decoder"]
 SCHEMA = 1
 MANIFEST = "manifest.json"
+OPTIONAL = {"calibration", "content"}
+"""Fields that a pair may do without."""
 SHIPPED = Path(__file__).parent / "pairs"
 """Folder of the pairs that come with the project, one folder per name."""
 
@@ -109,6 +111,18 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class ContentShape:
+    """Head that predicts an image's own accuracies: `hidden` units, shifts at these SNRs (dB, ascending)."""
+
+    hidden: int
+    snr_db: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1 or len(self.snr_db) < 2 or sorted(set(self.snr_db)) != list(self.snr_db):
+            raise ModelError(f"the content head needs hidden units and 2 SNRs or more that ascend: {self}")
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything that both ends must know about a pair. `id` is the SHA-256 of the canonical manifest bytes."""
 
@@ -128,6 +142,8 @@ class Manifest:
     sha256: Mapping[str, str]
     calibration: Calibration | None = None
     """None: none was fitted, confidence is the softmax of the logits as they are."""
+    content: ContentShape | None = None
+    """None: the encoder's file has no head that tells easy images from hard ones."""
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -197,7 +213,7 @@ def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
 def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decoder: bytes) -> Manifest:
     """Write a pair so that a crash leaves the old one, the new one or none, but no mixture: the manifest comes last.
 
-    document: the fields of `Manifest` but `path`, `id` and `sha256`, and `calibration` if there is one; both halves:
+    document: the fields of `Manifest` but `path`, `id` and `sha256`, and those of OPTIONAL that there are; both halves:
     safetensors bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -230,11 +246,11 @@ def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
     known = {field.name for field in fields(Manifest)} - {"path", "id"}
-    if wrong := (set(document) ^ known) - {"calibration"}:
+    if wrong := (set(document) ^ known) - OPTIONAL:
         raise ModelError(f"fields missing or unknown: {', '.join(sorted(wrong))}")
     table = document["accuracy"]
     image = document["preprocess"]
-    fitted = document.get("calibration")
+    fitted, head = document.get("calibration"), document.get("content")
     return Manifest(
         name=str(document["name"]),
         path=folder,
@@ -251,6 +267,7 @@ def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
         provenance=dict(document["provenance"]),
         sha256=dict(document["sha256"]),
         calibration=None if fitted is None else _calibration(fitted),
+        content=None if head is None else ContentShape(int(head["hidden"]), tuple(map(float, head["snr_db"]))),
     )
 
 

@@ -6,16 +6,19 @@ Knows nothing about sockets, payloads or models. One tracker per session, fed in
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from common.phy.decibel import to_db
 from scrx.estimate import fit_pilots, snr_error_db
 
 NOISE_FLOOR = 1e-6
 POOLED_FRAMES = 32
-MEMORY_FRAMES = 256
+AVERAGED_CYCLES = 20.0
+SHORTEST_MEMORY, LONGEST_MEMORY = 256, 4096
+"""Average SNR and Doppler are taken over 20 Doppler cycles, within these limits in frames: a few fades tell neither."""
 SMOOTHED_FRAMES = 16
 SMOOTHED_CYCLES = 0.05
 DOPPLER_FRAMES = 24
@@ -44,9 +47,8 @@ class ChannelTracker:
     def __init__(self, pilots: NDArray[np.complex64], slot: int) -> None:
         self._pilots, self._slot = pilots, slot
         self._residuals: deque[float] = deque(maxlen=POOLED_FRAMES)
-        self._recent: deque[tuple[int, complex]] = deque(maxlen=SMOOTHED_FRAMES)
-        self._gains = np.zeros(MEMORY_FRAMES, np.complex128)  # rings: frame k lies at k modulo their length
-        self._places = np.zeros(MEMORY_FRAMES, np.uint64)
+        self._near: deque[tuple[int, complex]] = deque(maxlen=SMOOTHED_FRAMES)
+        self._gains, self._places = _Recent(LONGEST_MEMORY, np.complex128), _Recent(LONGEST_MEMORY, np.uint64)
         self._fd: float | None = None
         self._frames = 0
 
@@ -55,46 +57,51 @@ class ChannelTracker:
         count = len(self._pilots)
         gain, residual = fit_pilots(pilots_rx, self._pilots)
         self._residuals.append(residual)
-        self._recent.append((air_start, gain))
-        place = self._frames % MEMORY_FRAMES
-        self._gains[place], self._places[place] = gain, air_start
-        self._frames += 1
-        held = min(self._frames, MEMORY_FRAMES)
+        self._near.append((air_start, gain))
+        self._gains.append(gain)
+        self._places.append(air_start)
         dof = len(self._residuals) * (count - 1)
         noise = max(sum(self._residuals) / dof, NOISE_FLOOR)
-        if held >= DOPPLER_FRAMES and (self._fd is None or self._frames % 8 == 0):
-            self._fd = self._estimate_doppler(noise)
+        self._frames += 1
+        memory = self._memory()
+        if self._frames >= DOPPLER_FRAMES and (self._fd is None or self._frames % max(8, memory // 64) == 0):
+            self._fd = self._estimate_doppler(noise, memory)
         smooth, frames = self._smoothed_gain(air_start)
         inst = max(abs(smooth) ** 2 / noise * (dof - 1) / dof - 1.0 / (count * frames), 0.03)
-        gains = self._gains[:held]
-        power = float(np.vdot(gains, gains).real) / held
+        gains = self._gains.last(memory)
+        power = float(np.vdot(gains, gains).real) / len(gains)
         average = max(power / noise * (dof - 1) / dof - 1.0 / count, 0.03)
         return ChannelEstimate(
             gain, noise, to_db(inst), to_db(average), snr_error_db(inst, count * frames, dof),
-            snr_error_db(average, count * held, dof), self._fd,
+            snr_error_db(average, count * len(gains), dof), self._fd,
         )  # fmt: skip
+
+    def _memory(self) -> int:
+        """Frames that lie within AVERAGED_CYCLES, as far as the Doppler is known."""
+        if self._fd is None:
+            return SHORTEST_MEMORY
+        return int(min(max(AVERAGED_CYCLES / max(self._fd * self._slot, 1e-9), SHORTEST_MEMORY), LONGEST_MEMORY))
 
     def _smoothed_gain(self, air_start: int) -> tuple[complex, int]:
         """Mean gain over as many recent frames as lie within a twentieth of a fade, at most 16."""
         reach = 0 if self._fd is None else SMOOTHED_CYCLES / max(self._fd, 1e-9)
-        recent = [gain for place, gain in self._recent if abs(air_start - place) <= reach]
-        return sum(recent) / len(recent), len(recent)
+        near = [gain for place, gain in self._near if abs(air_start - place) <= reach]
+        return sum(near) / len(near), len(near)
 
-    def _estimate_doppler(self, noise: float) -> float | None:
+    def _estimate_doppler(self, noise: float, memory: int) -> float | None:
         """fd from the autocorrelation of the gains, r(lag) = J0(2 pi fd lag) (Clarke).
 
         Uses the shortest lag at which r has fallen below 0.9, where the inversion J0(x) ~ 1 - x^2/4 + x^4/64 is exact
         to 1 % and noise matters little; if it never falls that far, the longest lag bounds fd from above.
         """
-        held, oldest = min(self._frames, MEMORY_FRAMES), self._frames % MEMORY_FRAMES
-        places = np.roll(self._places, -oldest)[-held:]
+        gains, places = self._gains.last(memory), self._places.last(memory)
         order = np.argsort(places, kind="stable")
-        gains, places = np.roll(self._gains, -oldest)[-held:][order], places[order]
-        power = float(np.vdot(gains, gains).real) / held - noise / len(self._pilots)
+        gains, places = gains[order], places[order]
+        power = float(np.mean(np.abs(gains) ** 2)) - noise / len(self._pilots)
         if power <= 0:
             return None
-        gapless = bool((np.diff(places) == self._slot).all())
         found = None
+        gapless = bool((np.diff(places) == self._slot).all())
         for lag in DOPPLER_LAGS:
             earlier, later = (gains[:-lag], gains[lag:]) if gapless else _pairs(gains, places, lag * self._slot)
             if later.size < DOPPLER_FRAMES // 2:
@@ -115,3 +122,21 @@ def _pairs(
     partner = np.minimum(np.searchsorted(places, wanted), len(places) - 1)
     match = places[partner] == wanted
     return gains[match], gains[partner[match]]
+
+
+class _Recent:
+    """The newest `size` numbers of one type, oldest first, as one array."""
+
+    def __init__(self, size: int, dtype: DTypeLike) -> None:
+        self._kept, self._size, self._end = np.zeros(2 * size, dtype), size, 0
+
+    def append(self, value: complex) -> None:
+        if self._end == len(self._kept):
+            self._kept[: self._size] = self._kept[self._size :]
+            self._end = self._size
+        self._kept[self._end] = value
+        self._end += 1
+
+    def last(self, count: int) -> NDArray[Any]:
+        """At most the newest `count`, count <= size."""
+        return self._kept[max(self._end - count, 0) : self._end]

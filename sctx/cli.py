@@ -80,6 +80,11 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
     help="Goal: best accuracy (0 to 1) less this for each payload symbol, 0.001 say.",
 )
 @click.option(
+    "--content",
+    is_flag=True,
+    help="The image has its say in the rate: easy ones cost less. For a pair with a content head (training.content).",
+)
+@click.option(
     "--arq",
     type=click.Choice(["none", "incremental"]),
     default="none",
@@ -146,6 +151,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
         manifest,
         stream=options["stream"],
         policy=policy,
+        content=options["content"],
         live=options["live"] or source.live,
         deadline_ms=options["deadline_ms"],
         window=options["window"],

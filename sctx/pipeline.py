@@ -23,10 +23,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.errors import DataError, ModelError
-from common.manifest import Manifest, load_half
+from common.errors import ConfigError, DataError, ModelError
+from common.manifest import Accuracy, Manifest, load_half
 from common.phy.layout import pilot_sequence
 from sctx.adapt import ChannelAdaptive
+from sctx.content import ContentHead
 from sctx.encoder import Encoder
 from sctx.modulate import modulate
 
@@ -36,9 +37,13 @@ POWER_ERROR = 0.01
 
 
 class TransmitChain:
-    """Encoder, channel-adaptive module and modulator of one pair, in evaluation mode."""
+    """Encoder, channel-adaptive module and modulator of one pair, in evaluation mode.
 
-    def __init__(self, manifest: Manifest, device: torch.device | str = "cpu") -> None:
+    content: what an image's rate is decided on is its own accuracy table and not the pair's (ConfigError where the pair
+    has no head for that).
+    """
+
+    def __init__(self, manifest: Manifest, device: torch.device | str = "cpu", content: bool = False) -> None:
         layout, image = manifest.layout, manifest.preprocess
         width = 2 * layout.max_symbols
         weights = load_half(manifest, "encoder")
@@ -51,6 +56,7 @@ class TransmitChain:
             self.adapt.load_state_dict(_under("adapt.", weights))
             self.adapt.to(self.device).eval()
         self.encoder.to(self.device).eval()
+        self.content = _content_head(manifest, weights).to(self.device).eval() if content else None
         self._pilots = pilot_sequence(layout.pilots)
 
     @torch.inference_mode()
@@ -65,6 +71,15 @@ class TransmitChain:
             )
         features: Tensor = self.encoder(normalise(torch.from_numpy(images).to(self.device), image.mean, image.std))
         return features
+
+    @torch.inference_mode()
+    def accuracy(self, features: Tensor) -> Accuracy:
+        """What the rate of one image is decided on. features: float [1, 2 S]."""
+        table = self.manifest.accuracy
+        if self.content is None:
+            return table
+        rows = self.content.accuracies(features, table, table.snr_db)[0].tolist()
+        return Accuracy(table.snr_db, tuple(map(tuple, rows)), table.clean)
 
     @torch.inference_mode()
     def modulate(self, features: Tensor, snr_db: Snr) -> NDArray[np.complex64]:
@@ -95,6 +110,16 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     """images: uint8 [B, H, W, C] -> float [B, C, H, W], (pixel/255 - mean)/std per channel."""
     scaled = images.float() / 255.0
     return ((scaled - scaled.new_tensor(mean)) / scaled.new_tensor(std)).permute(0, 3, 1, 2)
+
+
+def _content_head(manifest: Manifest, weights: dict[str, Tensor]) -> ContentHead:
+    if manifest.content is None:
+        raise ConfigError(
+            f"--content: pair {manifest.name} has no content head; `python -m training.content --write FOLDER` adds one"
+        )
+    head = ContentHead(manifest.content, 2 * manifest.layout.max_symbols, len(manifest.layout.increments))
+    head.load_state_dict(_under("content.", weights))
+    return head
 
 
 def _under(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:

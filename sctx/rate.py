@@ -15,7 +15,7 @@ from common.phy.decibel import to_db
 from sctx.belief import Report, believe
 
 HYSTERESIS = 0.2
-"""Points of accuracy that a rate must clear its goal, or be better, by before the transmitter moves down to it."""
+"""Points of accuracy that a rate must clear its goal by before the transmitter moves down to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,9 @@ def _fewest(goal: Goal, accuracies: NDArray[np.float64], rates: tuple[int, ...],
     if goal.kind == "budget":
         return max(_affordable(goal, rates), key=lambda k: (expected[k], -k))
     full = len(rates) - 1
+    if goal.kind == "price":  # which says what a symbol must be worth: nothing more to wait for
+        return max(range(full + 1), key=lambda k: (expected[k] - goal.value * rates[k], -k))
     margins = [HYSTERESIS / 100.0 if last is not None and k < last else 0.0 for k in range(full + 1)]
-    if goal.kind == "price":
-        return max(range(full + 1), key=lambda k: (expected[k] - margins[k] - goal.value * rates[k], -k))
     for k, margin in enumerate(margins[:full]):
         if goal.kind == "within" and expected[k] - margin >= expected[full] - goal.value / 100.0:
             return k

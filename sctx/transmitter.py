@@ -84,11 +84,11 @@ class Transmitter:
     """One session with a receiver, straight or through a channel emulator.
 
     peer: "HOST:PORT". model: a shipped pair's name or a directory. stream: number of the channel's random stream
-    (default: random). policy: how the rate is chosen. live: skip images when there is no credit and give up on old
-    ones, instead of waiting. deadline_ms: age at which an answer is worth nothing (500 live, 10,000 otherwise). window:
-    so many frames in flight at most (the receiver may allow fewer). give_up_s: how long to go without the receiver.
-    ask_below: confidence (0 to 1) below which the receiver asks for an image's next increments; 0: never. tasks: what
-    to ask for (default: everything).
+    (default: random). policy: how the rate is chosen. content: by the image as well, with a pair that has a head for
+    it. live: skip images when there is no credit and give up on old ones, instead of waiting. deadline_ms: age at which
+    an answer is worth nothing (500 live, 10,000 otherwise). window: so many frames in flight at most (the receiver may
+    allow fewer). give_up_s: how long to go without the receiver. ask_below: confidence (0 to 1) below which the
+    receiver asks for an image's next increments; 0: never. tasks: what to ask for (default: everything).
     device: "auto", "cpu" or "cuda". genie_from: "HOST:PORT" of the emulator's control port, for the policy `genie`; an
     emulator that does not answer there within 5 s, as when it is restarted, is LinkDown, however long give_up_s is.
     keys: folder of the keys that encrypt the link (default: the user's own, if there is one); insecure: no encryption,
@@ -104,6 +104,7 @@ class Transmitter:
         *,
         stream: int | None = None,
         policy: RatePolicy | None = None,
+        content: bool = False,
         live: bool = False,
         deadline_ms: int | None = None,
         window: int | None = None,
@@ -123,7 +124,7 @@ class Transmitter:
                 "--rate-policy genie and --genie-from HOST:PORT go together: one was given without the other"
             )
         address, found = parse_peer(peer), find_keys(keys, insecure)
-        self.chain = TransmitChain(self.manifest, pick_device(device))
+        self.chain = TransmitChain(self.manifest, pick_device(device), content)
         self.stream = secrets.randbits(32) if stream is None else stream
         self.live = live
         self._ask_below = round(100 * ask_below)
@@ -222,9 +223,9 @@ class Transmitter:
         features = self.chain.encode(fit_image(capture.image, self.manifest.preprocess)[None])
         encoded = time.perf_counter_ns()
         air_start = layout.air_start(seq, 0)
-        report, table = self._known(air_start), self.manifest.accuracy
+        report, table = self._known(air_start), self.chain.accuracy(features)
         decision = decide(self.policy, report, air_start, layout.rates, table, self._rate)
-        self._rate = decision.rate
+        self._rate = decision.rate if self.chain.content is None else None  # another image's is no reason to stay at it
         symbols = self.chain.modulate(features, decision.told_snr_db)[0]
         modulated = time.perf_counter_ns()
         self._seq += 1

@@ -99,7 +99,8 @@ def load_student(manifest: Manifest) -> "Student":
                     manifest.encoder, manifest.decoder)  # fmt: skip
     student = Student(shapes)
     decoder = {f"decoder.{name}": tensor for name, tensor in load_half(manifest, "decoder").items()}
-    student.load_state_dict({**load_half(manifest, "encoder"), **decoder})
+    encoder = {n: tensor for n, tensor in load_half(manifest, "encoder").items() if not n.startswith("content.")}
+    student.load_state_dict({**encoder, **decoder})
     return student.eval()
 
 
@@ -155,15 +156,15 @@ def reliability(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) ->
     return Reliability(ece, float(-log_p[np.arange(len(labels)), labels].mean()), len(labels), tuple(bins))
 
 
-def write_changed(manifest: Manifest, folder: Path, **fields: Any) -> Manifest:
-    """The same weights under a manifest with other `fields`, and so another model id."""
+def write_changed(manifest: Manifest, folder: Path, encoder: bytes | None = None, **fields: Any) -> Manifest:
+    """The same weights under a manifest with other `fields`, and so another model id; encoder: that half instead."""
     if folder.resolve() == manifest.path.resolve():
         raise ConfigError(f"{folder} is the pair's own folder; give another, for others may hold the pair by its id")
     document = json.loads((manifest.path / MANIFEST).read_bytes())
     for name in ("schema", "sha256"):
         del document[name]
     halves = [(manifest.path / f"{half}.safetensors").read_bytes() for half in ("encoder", "decoder")]
-    return write_pair(folder, {**document, **fields}, *halves)
+    return write_pair(folder, {**document, **fields}, encoder or halves[0], halves[1])
 
 
 def _show(rows: list[Row], console: Console) -> None:

@@ -12,10 +12,8 @@ frame. Finished points are kept under --out and not run again; --direct gives th
     pilots   against pilots per frame; accuracy table and temperatures are measured again for each
 """
 
-import hashlib
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
@@ -25,62 +23,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from common.channel.feedback import FeedbackSpec
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, SemlinkError
-from common.manifest import MANIFEST, Manifest, canonical, find_pair, write_atomic
-from sctx.rate import Goal, RatePolicy
+from common.manifest import MANIFEST, Manifest, find_pair, write_atomic
+from sctx.rate import RatePolicy
+from training.loop_plan import EXPERIMENTS, LOOP, SNRS_DB, SYSTEMS, Point, pilot_counts, plan
 from training.processes import Command, start_emulator, start_receiver
 
 if TYPE_CHECKING:
     from common.data import ImageSet
     from training.direct import Encodings
-
-EXPERIMENTS = ("snr", "delay", "loss", "bits", "bias", "pilots")
-SYSTEMS = ("robust", "average", "adaptive", "adaptive+ir", "genie")
-LOOP = ("robust", "fixed", "average", "adaptive", "priced", "genie")
-"""What is compared in the experiments on feedback and pilots. fixed: the best single rate at the average SNR;
-priced: adaptive, with the goal of the best accuracy less lambda for each use, which fixed is chosen by."""
-BLIND = ("robust", "genie", "fixed")
-"""Policies that take no notice of reports: they are run once for all kinds of feedback."""
-SNRS_DB, LOSSES, BITS, PILOTS = (0, 5, 10, 15, 20), (0.0, 0.1, 0.2, 0.3), (3, 4, 5, 6, 8), (2, 4, 8, 16)
-BIASES_DB = (-12, -6, -3, 0, 3, 6, 12)
-DELAYS = (0, 1, 3, 9, 19, 39)
-"""Of the reports, in slots on top of the one that every report has: fd * tau from 0.005 to 0.2."""
-FRAME_DOPPLER, SLOW_DOPPLER = 0.01, 0.005
-"""Doppler cycles per frame slot; the slower one lets `delay` begin at fd * tau = 0.005."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One run. goal: as of `sctx.rate.Goal`; ask_below: confidence below which more is asked for, 0: never."""
-
-    model_id: str
-    pilots: int
-    policy: str
-    goal: Goal
-    ask_below: float
-    snr_db: float
-    frame_doppler: float
-    """Doppler cycles per slot."""
-    feedback: FeedbackSpec
-    frames: int
-    stream: int
-    seed: int
-
-    @property
-    def id(self) -> str:
-        return hashlib.sha256(canonical(asdict(self))).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A point's place in a comparison: which experiment, at which abscissa, under which name."""
-
-    experiment: str
-    x: float
-    system: str
-    point: Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +60,7 @@ class Outcome:
     "--systems",
     default=",".join(SYSTEMS),
     show_default=True,
-    help="Of experiment snr; fixed:SYMBOLS, priced, adaptive@POINTS and adaptive@POINTS+ir too.",
+    help="Of experiment snr; fixed, fixed:SYMBOLS, POLICY@POINTS, POLICY@price, POLICY+ir and POLICY+content too.",
 )
 @click.option("--loop-systems", default=",".join(LOOP), show_default=True, help="Of the other experiments.")
 @click.option("--snr", default=",".join(map(str, SNRS_DB)), show_default=True, help="dB, of experiment snr.")
@@ -143,7 +95,8 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     entries = plan(pairs, options)
     images = load_images(dataset, options["split"], base.preprocess)
     source = f"dataset:{dataset}:{options['split']}"
-    outcomes = run({e.point for e in entries}, pairs, images, source, out / "points", options["direct"])
+    points = {e.point for e in entries} | {e.point.plain for e in entries}
+    outcomes = run(points, pairs, images, source, out / "points", options["direct"])
     report, swept = (make(entries, outcomes, options["price"]) for make in (compare, sweep))
     console = Console()
     show(report, swept, console if console.is_terminal else Console(width=160))
@@ -152,95 +105,6 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     write_atomic(out / "closed_loop.json", json.dumps(document, indent=1).encode() + b"\n")
     draw_figure(report, out / "closed_loop.png")
     console.print(f"{out / 'closed_loop.json'}, {out / 'closed_loop.png'}; points: {out / 'points'}")
-
-
-def pilot_counts(options: dict[str, Any]) -> list[int]:
-    """Every number of pilots that the experiments need."""
-    swept = () if "pilots" not in options["experiments"].split(",") else PILOTS[1:3] if options["quick"] else PILOTS
-    return sorted({options["pilots"], *swept})
-
-
-def plan(pairs: dict[int, Manifest], options: dict[str, Any]) -> list[Entry]:
-    """Every point of every experiment that the options ask for."""
-    asked = options["experiments"].split(",")
-    if unknown := set(asked) - set(EXPERIMENTS):
-        raise ConfigError(f"--experiments {min(unknown)}: choose of {', '.join(EXPERIMENTS)}")
-    try:
-        snrs = [float(one) for one in options["snr"].split(",")]
-    except ValueError:
-        raise ConfigError(f"--snr '{options['snr']}': give numbers of dB with commas between them") from None
-    xs: dict[str, Sequence[float]] = {
-        "snr": snrs, "delay": [SLOW_DOPPLER * (1 + slots) for slots in DELAYS], "loss": LOSSES, "bits": BITS,
-        "bias": BIASES_DB,
-    }  # fmt: skip
-    few = slice(None, None, 2) if options["quick"] else slice(None)
-    swept = {**{name: values[few] for name, values in xs.items()}, "pilots": [c for c in PILOTS if c in pairs]}
-    systems = {one: options["systems" if one == "snr" else "loop_systems"].split(",") for one in asked}
-    return [
-        Entry(experiment, x, system, _point(pairs, options, system, experiment, x))
-        for experiment in asked
-        for x in swept[experiment]
-        for system in systems[experiment]
-    ]
-
-
-def _point(pairs: dict[int, Manifest], options: dict[str, Any], system: str, experiment: str, x: float) -> Point:
-    from training.measure import best_rung
-
-    manifest = pairs[int(x) if experiment == "pilots" else options["pilots"]]
-    snr_db = x if experiment == "snr" else options["at"]
-    if system == "fixed":
-        system = f"fixed:{best_rung(manifest.accuracy, manifest.layout, snr_db, options['price'])}"
-    policy, goal, repeats = _system(system, options)
-    RatePolicy.parse(policy).check(manifest.layout.rates)
-    frame_doppler = SLOW_DOPPLER if experiment == "delay" else FRAME_DOPPLER
-    return Point(
-        model_id=manifest.id,
-        pilots=manifest.layout.pilots,
-        policy=policy,
-        goal=goal,
-        ask_below=options["confidence"] if repeats else 0.0,
-        snr_db=snr_db,
-        frame_doppler=frame_doppler,
-        feedback=_feedback(policy, experiment, x, manifest.layout.slot),
-        frames=frames(options, frame_doppler),
-        stream=options["stream"],
-        seed=options["seed"],
-    )
-
-
-def _system(text: str, options: dict[str, Any]) -> tuple[str, Goal, bool]:
-    """POLICY[@POINTS][+ir] or `priced` -> policy, goal, and whether more is asked for. Raises ConfigError."""
-    if text == "priced":
-        return "adaptive", Goal("price", options["price"]), False
-    policy, plus, repeat = text.partition("+")
-    policy, at, points = policy.partition("@")
-    within = options["ir_within"] if repeat else options["within"]
-    if at:
-        within = float(points) if points.replace(".", "", 1).isdecimal() else math.nan
-    if (plus and repeat != "ir") or (at and policy.partition(":")[0] in ("robust", "fixed")) or math.isnan(within):
-        raise ConfigError(f"--systems {text}: choose of {', '.join(SYSTEMS)}, priced, fixed:SYMBOLS or adaptive@POINTS")
-    return policy, Goal("within", within), bool(repeat)
-
-
-def _feedback(policy: str, experiment: str, x: float, slot: int) -> FeedbackSpec:
-    if policy.partition(":")[0] in BLIND:
-        return FeedbackSpec()
-    match experiment:
-        case "delay":
-            return FeedbackSpec(delay=(round(x / SLOW_DOPPLER) - 1) * slot)
-        case "loss":
-            return FeedbackSpec(loss=x)
-        case "bits":
-            return FeedbackSpec(bits=int(x))
-        case "bias":
-            return FeedbackSpec(bias_db=x)
-    return FeedbackSpec()
-
-
-def frames(options: dict[str, Any], frame_doppler: float) -> int:
-    """Frames that span --cycles Doppler cycles; 4 cycles with --quick."""
-    return round((4.0 if options["quick"] else options["cycles"]) / frame_doppler)
 
 
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
@@ -322,6 +186,8 @@ def over_the_link(
     flags = ["--peer", f"127.0.0.1:{port}", "--model", str(manifest.path), "--source", source,
              "--count", str(point.frames), "--stream", str(point.stream), "--window", "1", "--json",
              "--rate-policy", point.policy, f"--{point.goal.kind}", repr(point.goal.value)]  # fmt: skip
+    if point.content:
+        flags += ["--content"]
     if point.ask_below:
         flags += ["--arq", "incremental", "--confidence", repr(point.ask_below)]
     items = []
@@ -357,7 +223,7 @@ def directly(
     around = islice(cycle(images.images), point.frames)
     answers = []
     how = policy, point.ask_below, point.feedback
-    for one in run_direct(manifest, around, spec, point.stream, *how, encodings=encodings):
+    for one in run_direct(manifest, around, spec, point.stream, *how, encodings=encodings, content=point.content):
         answers.append(one)
         advance()
     right = tuple(int(one.answer == label) for one, label in zip(answers, cycle(images.labels.tolist())))

@@ -50,15 +50,17 @@ def run_direct(
     feedback: FeedbackSpec | None = None,
     device: str = "cpu",
     encodings: "Encodings | None" = None,
+    content: bool = False,
 ) -> Iterator[DirectAnswer]:
     """images: uint8 [N, H, W, C] as the manifest says, sent as frames 0..N-1 of `stream`.
 
     ask_below: confidence (0 to 1) below which an image's next increment follows, as with `sctx --arq incremental`.
     feedback: what happens to the reports on their way back, as with `channel-emu --feedback-loss` and the like.
-    encodings: features that are known from other runs.
+    encodings: features that are known from other runs. content: the image has its say in the rate, as with
+    `sctx --content`.
     """
     layout, feedback, encodings = manifest.layout, feedback or FeedbackSpec(), encodings or Encodings()
-    loop = _Loop(manifest, Channel(spec), stream, policy, feedback, device, encodings)
+    loop = _Loop(manifest, Channel(spec), stream, policy, feedback, device, encodings, content)
     percent = round(100 * ask_below)
     for seq, image in enumerate(images):
         symbols, rate = loop.decide(seq, image)
@@ -97,10 +99,11 @@ class _Loop:
         feedback: FeedbackSpec,
         device: str,
         encodings: Encodings,
+        content: bool,
     ) -> None:
         self._encodings = encodings
         self._manifest, self._channel, self._stream, self._policy = manifest, channel, stream, policy
-        self._transmit, self._receive = TransmitChain(manifest, device), ReceiveChain(manifest, device)
+        self._transmit, self._receive = TransmitChain(manifest, device, content), ReceiveChain(manifest, device)
         self._feedback = Feedback(feedback, channel.spec.seed)
         self._report: Report | None = None
         self._rate: int | None = None
@@ -108,11 +111,10 @@ class _Loop:
 
     def decide(self, seq: int, image: NDArray[np.uint8]) -> tuple[NDArray[np.complex64], int]:
         """The image's full ladder, complex64 [S], and the last increment of round 0."""
-        layout, table = self._manifest.layout, self._manifest.accuracy
-        air = layout.air_start(seq, 0)
+        layout, features = self._manifest.layout, self._encodings.of(self._transmit, image)
+        air, table = layout.air_start(seq, 0), self._transmit.accuracy(features)
         decision = decide(self._policy, self._known(air), air, layout.rates, table, self._rate)
-        self._rate = decision.rate
-        features = self._encodings.of(self._transmit, image)
+        self._rate = decision.rate if self._transmit.content is None else None
         return self._transmit.modulate(features, decision.told_snr_db)[0], decision.rate
 
     def pass_on(

@@ -5,12 +5,12 @@ come from a bootstrap over blocks of consecutive frames (Carlstein 1986: blocks 
 each, and paired differences take the same blocks of both points. They hold for this set of images: it goes round in
 every point, and its own size (a set of 360 resolves 0.3 points) is not in the interval.
 
-Cost of an image: payload symbols + pilots of every round + control. A number of rounds that depends on the answers is
-information; its entropy is charged at one bit per use, which is the capacity at 0 dB. Headers are stated in bytes.
+Cost of an image: payload symbols + pilots of every round + control, charged at one bit per use (the capacity at 0 dB):
+the entropy of the number of rounds, which depends on the answers, and of a rate that depends on the image, given what
+the channel alone would have had. Headers are stated in bytes.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+
+from training.control import conditional_entropy, entropy
 
 if TYPE_CHECKING:
     from training.closed_loop import Entry, Outcome, Point
@@ -54,7 +56,7 @@ def compare(entries: Sequence["Entry"], outcomes: Mapping[str, "Outcome"], price
         rows.append({
             "experiment": one.experiment, "x": one.x, "system": one.system, **asdict(one.point),
             "doppler_cycles": one.point.frames * one.point.frame_doppler, "header_bytes": outcome.header_bytes,
-            "mean_symbols": float(np.mean(outcome.symbols)), "control_bits": control_bits(outcome),
+            "mean_symbols": float(np.mean(outcome.symbols)), "control_bits": control_bits(one.point, outcomes),
             "mean_rounds": 1.0 + float(np.mean(outcome.rounds)), **measures([one.point], outcomes, price),
             "less": less,
         })  # fmt: skip
@@ -101,20 +103,21 @@ def _series(
     points: Sequence["Point"], outcomes: Mapping[str, "Outcome"], price: float
 ) -> dict[str, NDArray[np.float64]]:
     right = np.mean([np.array(outcomes[point.id].right, np.float64) for point in points], 0)
-    spent = np.mean([uses(point, outcomes[point.id]) for point in points], 0)
+    spent = np.mean([uses(point, outcomes) for point in points], 0)
     return {"accuracy": right, "uses": spent, "value": right - price * spent}
 
 
-def uses(point: "Point", outcome: "Outcome") -> NDArray[np.float64]:
+def uses(point: "Point", outcomes: Mapping[str, "Outcome"]) -> NDArray[np.float64]:
     """Channel uses of each frame, pilots of every round and control included: float64 [N]."""
+    outcome = outcomes[point.id]
     rounds = np.array(outcome.rounds)
-    return np.array(outcome.symbols) + point.pilots * (1.0 + rounds) + control_bits(outcome)
+    return np.array(outcome.symbols) + point.pilots * (1.0 + rounds) + control_bits(point, outcomes)
 
 
-def control_bits(outcome: "Outcome") -> float:
-    """Bits per image that say how many rounds there were: the entropy of that number, 0 where it is always one."""
-    shares = np.array(list(Counter(outcome.rounds).values())) / len(outcome.rounds)
-    return abs(float(-(shares * np.log2(shares)).sum()))
+def control_bits(point: "Point", outcomes: Mapping[str, "Outcome"]) -> float:
+    """Bits per image that say how many rounds there were and, of a rate chosen by the image, which it was."""
+    outcome, plain = outcomes[point.id], outcomes[point.plain.id]
+    return entropy(outcome.rounds) + conditional_entropy(outcome.symbols, plain.symbols)
 
 
 def resampled(frames: int, block: int) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from common.channel.spec import ChannelSpec
 from common.data import load_images
 from common.manifest import find_pair
 from sctx.rate import RatePolicy
+from tests.model.pairs import with_content
 from training.direct import run_direct
 from training.processes import Command, start_emulator, start_receiver
 
@@ -29,27 +31,31 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def over_the_link(emulator_flags: tuple[str, ...], *flags: str) -> list[tuple[object, ...]]:
+def over_the_link(
+    emulator_flags: tuple[str, ...], *flags: str, model: str | Path = "digits"
+) -> list[tuple[object, ...]]:
     """(answer, symbols, round, confidence, SNR) of each image, one frame in flight."""
     with ExitStack() as running:
-        receiver, upstream = start_receiver()
+        receiver, upstream = start_receiver("--model", str(model))
         running.enter_context(receiver)
         emulator, port = start_emulator(upstream, "--snr", str(SNR_DB), "--seed", str(SEED), *emulator_flags)
         running.enter_context(emulator)
         if "genie" in flags:
             flags += ("--genie-from", "127.0.0.1:" + emulator.wait_for(r"control on \S+:(\d+)").group(1))
-        same = ("--window", "1", "--stream", str(STREAM), "--count", str(COUNT), "--json")
+        same = ("--window", "1", "--stream", str(STREAM), "--count", str(COUNT), "--json", "--model", str(model))
         transmitter = running.enter_context(Command("sctx", "--peer", f"127.0.0.1:{port}", *same, *flags))
         items = [json.loads(line) for line in transmitter.lines()]
         assert transmitter.wait(30) == 0, transmitter.said
     return [(a["answer"], a["symbols"], a["round"], a["confidence"], a["snr_est_db"]) for a in items[:-1]]
 
 
-def directly(fading: str, policy: str, ask_below: float = 0.0, **more: Any) -> list[tuple[object, ...]]:
+def directly(
+    fading: str, policy: str, ask_below: float = 0.0, model: str | Path = "digits", **more: Any
+) -> list[tuple[object, ...]]:
     """The same without sockets."""
     spec = ChannelSpec(snr_db=SNR_DB, seed=SEED, fading=fading)
     images = load_images("digits", "test").images[:COUNT]
-    answers = run_direct(find_pair("digits"), images, spec, STREAM, RatePolicy.parse(policy), ask_below, **more)
+    answers = run_direct(find_pair(model), images, spec, STREAM, RatePolicy.parse(policy), ask_below, **more)
     return [
         (a.answer, a.symbols, a.round, round(a.confidence, 4), None if a.snr_est_db is None else round(a.snr_est_db, 2))
         for a in answers
@@ -84,3 +90,12 @@ def test_an_impaired_way_back_is_the_same_over_the_link_and_without_it(arq: str)
     assert [symbols for _, symbols, _, _, _ in impaired] != [symbols for _, symbols, _, _, _ in clean]
     assert any(snr is None for _, _, _, _, snr in impaired[10:])
     assert over_the_link(flags, "--arq", arq) == impaired
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_rate_chosen_by_the_image_is_the_same_over_the_link_and_without_it(tmp_path: Path) -> None:
+    folder = with_content(find_pair("digits"), tmp_path / "pair").path
+    direct = directly("rayleigh", "adaptive", model=folder, content=True)
+    plain = directly("rayleigh", "adaptive", model=folder)
+    assert [symbols for _, symbols, _, _, _ in direct] != [symbols for _, symbols, _, _, _ in plain]
+    assert over_the_link(("--fading", "rayleigh"), "--content", model=folder) == direct

@@ -6,8 +6,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from common.manifest import Accuracy, DecoderShape, EncoderShape, Manifest, Preprocess, write_pair
+from common.manifest import Accuracy, ContentShape, DecoderShape, EncoderShape, Manifest, Preprocess, write_pair
 from common.phy.layout import Layout
+from sctx.content import ContentHead
+from training.content import write_with
 from training.student import Shapes, Student
 
 LAYOUT = Layout((2, 4), pilots=4, slot=16)
@@ -43,3 +45,12 @@ def tiny_pair(folder: Path, seed: int = 0, adaptive: bool = True) -> Manifest:
         "provenance": {"command": "test"},
     }
     return write_pair(folder, document, save(weights), save(decoder))
+
+
+def with_content(manifest: Manifest, folder: Path, spread: float = 2.0) -> Manifest:
+    """The pair with a content head of random weights, whose shifts are about `spread` logits; 0: it shifts nothing."""
+    torch.manual_seed(0)
+    shape = ContentShape(8, (-6.0, 4.0, 14.0))
+    head = ContentHead(shape, 2 * manifest.layout.max_symbols, len(manifest.layout.increments))
+    torch.nn.init.normal_(head.outer.weight, std=spread)
+    return write_with(head, manifest, folder)

@@ -68,6 +68,17 @@ def test_a_damaged_calibration_is_one_line(pair: Manifest, calibration: object) 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "content", [{}, [], 0, "", {"hidden": 0, "snr_db": [0, 1]}, {"hidden": 8, "snr_db": [1, 0]}, {"hidden": 8}]
+)
+def test_a_damaged_content_head_is_one_line(pair: Manifest, content: object) -> None:
+    document = json.loads((pair.path / "manifest.json").read_text())
+    (pair.path / "manifest.json").write_text(json.dumps({**document, "content": content}))
+    with pytest.raises(ModelError, match=r"damaged|content head") as caught:
+        read_manifest(pair.path)
+    assert "\n" not in str(caught.value)
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="digits"):
         find_pair("no-such-pair")

@@ -68,6 +68,24 @@ def test_average_of_a_fading_channel_is_the_mean_snr() -> None:
     assert mean_db([e.snr_avg_db for e in seen[256::256]]) == pytest.approx(10.0, abs=0.5)
 
 
+@pytest.mark.parametrize("fd_slot", [0.005, 0.02])
+def test_average_and_doppler_do_not_move_with_the_last_few_fades(fd_slot: float) -> None:
+    """Old reports are believed by both: over 256 frames of slow fading the average alone would vary by 2 dB."""
+    spec = ChannelSpec(snr_db=10.0, fading="rayleigh", doppler=fd_slot / SLOT, seed=3)
+    seen = track(spec, 12_000)[4000:]
+    assert np.std([e.snr_avg_db for e in seen]) < 0.9
+    assert np.std([0.0 if e.fd is None else e.fd * SLOT / fd_slot for e in seen]) < 0.12
+
+
+def test_the_average_of_a_fast_channel_follows_a_change_within_20_cycles() -> None:
+    low, high = (ChannelSpec(snr_db=snr, fading="rayleigh", doppler=0.05 / SLOT, seed=1) for snr in (0.0, 15.0))
+    tracker = ChannelTracker(PILOTS, SLOT)
+    for k in range(1500):
+        channel = Channel(low if k < 1000 else high)
+        seen = tracker.observe(channel.apply(0, k * SLOT, PILOTS)[0], k * SLOT)
+    assert seen.snr_avg_db == pytest.approx(15.0, abs=1.5)
+
+
 def test_a_silent_channel_gives_finite_numbers() -> None:
     tracker = ChannelTracker(PILOTS, SLOT)
     for k in range(40):

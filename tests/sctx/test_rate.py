@@ -66,8 +66,8 @@ def test_a_price_buys_symbols_only_for_what_they_are_worth() -> None:
     ]  # fmt: skip
     dear = RatePolicy(goal=Goal("price", 0.1))
     assert [rate(dear, None), rate(dear, report(30.0))] == [2, 0]
-    held = RatePolicy(goal=Goal("price", 0.0126))  # a gain of less than HYSTERESIS does not move the rate down
-    assert [decide(held, at_0db, SLOT, RATES, TABLE, last).rate for last in (None, 2)] == [1, 2]
+    close = RatePolicy(goal=Goal("price", 0.0126))  # the rate before makes no rate worth more
+    assert [decide(close, at_0db, SLOT, RATES, TABLE, last).rate for last in (None, 2)] == [1, 1]
 
 
 def test_the_rate_does_not_flap_at_the_border() -> None:

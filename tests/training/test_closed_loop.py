@@ -15,10 +15,11 @@ from common.errors import ConfigError, SemlinkError
 from common.manifest import Accuracy, Manifest, find_pair
 from sctx.pipeline import TransmitChain
 from sctx.rate import Goal, RatePolicy
-from tests.model.pairs import tiny_pair
+from tests.model.pairs import tiny_pair, with_content
 from training import closed_loop
-from training.closed_loop import EXPERIMENTS, Entry, Outcome, Point, kept, main, plan, prepared, run
+from training.closed_loop import Outcome, kept, main, prepared, run
 from training.direct import Encodings, run_direct
+from training.loop_plan import EXPERIMENTS, Entry, Point, plan
 from training.loop_report import compare, control_bits, interval, measures, resampled, sweep, uses
 from training.measure import best_rung
 
@@ -115,10 +116,21 @@ def test_paired_differences_are_taken_frame_by_frame() -> None:
 
 def test_uses_count_pilots_of_every_round_and_what_the_rounds_tell() -> None:
     once = outcome(np.ones(4), symbols=8)
-    assert uses(POINT, once).tolist() == [12.0] * 4
-    half = outcome(np.ones(4), symbols=8, rounds=np.array([0, 1, 0, 1]))
-    assert control_bits(half) == 1.0
+    assert uses(POINT, {POINT.id: once}).tolist() == [12.0] * 4
+    half = {POINT.id: outcome(np.ones(4), symbols=8, rounds=np.array([0, 1, 0, 1]))}
+    assert control_bits(POINT, half) == 1.0
     assert uses(POINT, half).tolist() == [13.0, 17.0, 13.0, 17.0]
+
+
+def test_a_rate_chosen_by_the_image_is_charged_what_the_channel_alone_does_not_tell() -> None:
+    asked = replace(POINT, content=True)
+    plain = replace(outcome(np.ones(8)), symbols=(2, 2, 2, 2, 8, 8, 8, 8))
+    for symbols, bits in (((2, 2, 2, 2, 8, 8, 8, 8), 0.0), ((8, 8, 8, 8, 2, 2, 2, 2), 0.0),
+                          ((2, 4, 2, 4, 8, 8, 8, 8), 0.5), ((2, 4, 2, 4, 8, 4, 8, 4), 1.0)):  # fmt: skip
+        found = {POINT.id: plain, asked.id: replace(plain, symbols=symbols)}
+        assert control_bits(asked, found) == pytest.approx(bits)
+        assert uses(asked, found).tolist() == pytest.approx([n + 4 + bits for n in symbols])
+        assert control_bits(POINT, found) == 0.0
 
 
 def test_a_row_says_what_was_saved_and_what_it_was_worth() -> None:
@@ -141,6 +153,17 @@ def test_other_pilots_get_a_table_and_temperatures_of_their_own(tmp_path: Path) 
     assert prepared(base, 2, "digits", tmp_path) == four
     with pytest.raises(ConfigError, match="--pilots 99"):
         prepared(base, 99, "digits", tmp_path)
+
+
+def test_the_image_has_its_say_against_the_same_policy_without_it(tmp_path: Path) -> None:
+    pair = with_content(find_pair("digits"), tmp_path / "pair").path
+    words = ["--out", str(tmp_path), "--pair", str(pair), "--pilots", "8", "--experiments", "snr", "--direct",
+             "--systems", "adaptive@price+content", "--snr", "8", "--cycles", "0.48"]  # fmt: skip
+    done = CliRunner().invoke(main, words, obj={}, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads((tmp_path / "closed_loop.json").read_text())["rows"]
+    assert row["control_bits"] > 0.1
+    assert row["uses"][0] == pytest.approx(row["mean_symbols"] + 8 + row["control_bits"])
 
 
 def test_finished_points_are_not_run_again_and_damaged_ones_are(
@@ -220,12 +243,14 @@ def test_a_sweep_weighs_every_snr_the_same_and_compares_frame_by_frame() -> None
 
 
 def test_a_system_may_have_a_goal_of_its_own(pairs: dict[int, Manifest]) -> None:
-    systems = "adaptive,adaptive@0.2,adaptive+ir,adaptive@2+ir,priced"
+    systems = "adaptive,adaptive@0.2,adaptive+ir,adaptive@2+ir,adaptive@price,genie@price+content"
     points = [e.point for e in plan(pairs, {**OPTIONS, "systems": systems, "snr": "5", "experiments": "snr"})]
     assert [(p.policy, p.goal.kind, p.goal.value, p.ask_below) for p in points] == [
         ("adaptive", "within", 1.0, 0.0), ("adaptive", "within", 0.2, 0.0), ("adaptive", "within", 5.0, 0.9),
-        ("adaptive", "within", 2.0, 0.9), ("adaptive", "price", OPTIONS["price"], 0.0),
+        ("adaptive", "within", 2.0, 0.9), ("adaptive", "price", 0.001, 0.0), ("genie", "price", 0.001, 0.0),
     ]  # fmt: skip
-    for wrong in ("adaptive@a", "adaptive@", "adaptive@-1", "adaptive@nan", "adaptive@1+arq", "robust@3", "fixed:2@1"):
+    assert [p.content for p in points] == [False] * 5 + [True]
+    for wrong in ("adaptive@a", "adaptive@", "adaptive@-1", "adaptive@nan", "adaptive@1+arq", "robust@3", "fixed:2@1",
+                  "robust+content", "fixed+ir", "adaptive+ir+content"):  # fmt: skip
         with pytest.raises(ConfigError, match="choose of"):
             plan(pairs, {**OPTIONS, "systems": wrong, "experiments": "snr"})

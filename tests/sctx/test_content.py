@@ -1,0 +1,64 @@
+"""A rate chosen by the image: its own accuracy table, from a head that a pair may have or not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from common.data import load_images
+from common.errors import ConfigError
+from common.manifest import Manifest, find_pair
+from sctx.belief import Report
+from sctx.cli import command
+from sctx.pipeline import TransmitChain
+from sctx.rate import Goal, RatePolicy, decide
+from sctx.transmitter import Transmitter
+from tests.model.pairs import with_content
+
+IMAGES = load_images("digits", "test").images[:20]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return with_content(find_pair("digits"), tmp_path_factory.mktemp("content"))
+
+
+def test_a_head_that_has_learnt_nothing_says_what_the_table_of_the_pair_says(tmp_path: Path) -> None:
+    manifest = with_content(find_pair("digits"), tmp_path, spread=0.0)
+    chain = TransmitChain(manifest, content=True)
+    said = chain.accuracy(chain.encode(IMAGES[:1]))
+    assert said.snr_db == manifest.accuracy.snr_db
+    assert np.allclose(said.acc, np.clip(manifest.accuracy.acc, 0.001, 0.999), atol=1e-5)
+
+
+def test_each_image_has_a_table_of_its_own_that_rises_with_the_snr(pair: Manifest) -> None:
+    chain = TransmitChain(pair, content=True)
+    tables = [np.array(chain.accuracy(features[None]).acc) for features in chain.encode(IMAGES)]
+    assert all((np.diff(table) >= 0).all() and (table > 0).all() and (table < 1).all() for table in tables)
+    assert np.std(tables, 0).max() > 0.1
+
+
+def test_images_under_one_report_get_rates_of_their_own(pair: Manifest) -> None:
+    chain, rates, policy = TransmitChain(pair, content=True), pair.layout.rates, RatePolicy(goal=Goal("price", 0.001))
+    report = Report(10.0, 10.0, 0.0, 0.0, 0, 0)
+    tables = [chain.accuracy(features[None]) for features in chain.encode(IMAGES)]
+    assert len({decide(policy, report, 0, rates, table).rate for table in tables}) > 1
+
+
+def test_the_head_changes_nothing_for_those_who_do_not_ask_it(pair: Manifest) -> None:
+    plain, shipped = TransmitChain(pair), TransmitChain(find_pair("digits"))
+    assert pair.id != shipped.manifest.id
+    features = plain.encode(IMAGES)
+    assert torch.equal(features, shipped.encode(IMAGES))
+    assert np.array_equal(plain.modulate(features, 5.0), shipped.modulate(features, 5.0))
+    assert plain.accuracy(features[:1]) == shipped.manifest.accuracy
+
+
+def test_a_pair_without_a_head_is_refused_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"--content: pair digits has no content head.*training\.content") as caught:
+        Transmitter("127.0.0.1:1", content=True)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="no content head"):
+        CliRunner().invoke(command, ["--peer", "127.0.0.1:1", "--content"], obj={}, catch_exceptions=False)
