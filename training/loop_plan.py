@@ -163,7 +163,7 @@ def _feedback(policy: str, experiment: str, x: float, slot: int) -> FeedbackSpec
         case "bits":
             return FeedbackSpec(bits=int(x))
         case "bias":
-            return FeedbackSpec(bias_db=x)
+            return FeedbackSpec(bias_db=float(x))  # an id is made of the text of numbers: 0 is not 0.0 there
     return FeedbackSpec()
 
 

@@ -79,6 +79,12 @@ def test_policies_that_hear_no_reports_are_run_once_for_all_kinds_of_feedback(pa
     assert runs["average"] > 5
 
 
+def test_points_that_are_equal_have_one_id(pairs: dict[int, Manifest]) -> None:
+    """A report without error in `bias` is the one of `loss` 0: whoever ran it, its outcome is found."""
+    points = [one.point for one in plan(pairs, OPTIONS)]
+    assert len({point.id for point in points}) == len(set(points))
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [({"experiments": "snr,weather"}, "weather"), ({"systems": "robust,best"}, "choose adaptive"),
