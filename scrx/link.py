@@ -18,7 +18,7 @@ from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Message, Ping, Result
 from common.transport.front import Front
 from common.transport.keystore import Keys
-from common.transport.multipart import arrivals, put
+from common.transport.multipart import arrivals, is_readable, put
 from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
 from common.transport.watch import Watch
@@ -101,14 +101,15 @@ class Link:
         if self._ended:
             return False
         try:
-            ready = self._watch.wait(timeout_ms, awake)
-            woken, heard = self._waker.reader in ready, self._front.socket in ready
+            heard = self._receive()
+            ready = self._watch.wait(0 if heard else timeout_ms, awake)
+            woken, waits = self._waker.reader in ready, self._front.socket in ready
             if woken:
                 self._waker.drain()
-            if heard:
-                self._receive()
+            if waits and not heard:
+                self._receive(hurry=True)
             now = time.monotonic_ns()
-            if len(ready) > woken + heard or now - self._served_ns >= TICK_MS * 1_000_000:
+            if len(ready) > woken + waits or now - self._served_ns >= TICK_MS * 1_000_000:
                 self._served_ns = now
                 self._front.serve(ready)
                 self._do(self.table.tick(now))
@@ -120,10 +121,11 @@ class Link:
             self._on_failure(failure)
         return not self._ended
 
-    def _receive(self) -> None:
-        begun = time.monotonic_ns()
+    def _receive(self, hurry: bool = False) -> bool:
+        """Read what waits; True if there was anything. hurry: without the slow read that finds nothing (`arrivals`)."""
+        begun, heard = time.monotonic_ns(), False
         for parts in arrivals(self._front.socket, 64):  # then look at the results again
-            now = time.monotonic_ns()
+            now, heard = time.monotonic_ns(), True
             route: Route = (parts[0],)
             try:
                 envelope, body = split(parts)
@@ -133,7 +135,10 @@ class Link:
             except ProtocolError as error:
                 self._count_error(route, error, now)
             if now - begun > BURST_NS:  # messages are large
-                return
+                break
+            if hurry and not is_readable(self._front.socket):
+                break
+        return heard
 
     def _take(self, message: Message, route: Route, now: int) -> None:
         if isinstance(message, Ping) and message.session in self.table.peers:

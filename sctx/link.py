@@ -112,10 +112,11 @@ class Link:
         if self._over is not None or self._closed:
             return False
         try:
-            ready = self._watch.wait(timeout_ms, awake)
+            heard = self._receive()
+            ready = self._watch.wait(0 if heard else timeout_ms, awake)
             if self._waker.reader in ready:
                 self._waker.drain()
-            if self._socket in ready:
+            if self._socket in ready and not heard:
                 self._receive()
             if (now := time.monotonic_ns()) - self._ticked_ns >= TICK_MS * 1_000_000:
                 self._ticked_ns = now
@@ -137,8 +138,11 @@ class Link:
         if self._monitor.connections > was:
             self._take(self.session.reconnected(now))
 
-    def _receive(self) -> None:
+    def _receive(self) -> bool:
+        """Read what waits, but no further than to an event, for which its owner waits; True if there was anything."""
+        heard = False
         for parts in arrivals(self._socket, BURST):  # then look at the clock again, whatever the peer sends
+            heard = True
             try:
                 message = decode(parts, INBOUND)
             except ProtocolError as error:
@@ -146,6 +150,9 @@ class Link:
                 logger.debug("protocol_error", extra={"reason": error.reason})
             else:
                 self._take(self.session.on_message(message, time.monotonic_ns()))
+            if self._events:
+                break
+        return heard
 
     def _send(self, message: Message) -> None:
         parts = encode(message)

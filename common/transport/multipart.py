@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 import zmq
 
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+_EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
 
 
 def arrivals(socket: "zmq.Socket[bytes]", most: int) -> Iterator[list[bytes]]:
     """Take what waits, `most` messages at most.
 
-    It is over when a read finds nothing, and no sooner: only such a read has libzmq look for connections that ended.
-    Otherwise it does so at every 100th part, also between the parts of a message, which then ends the process.
+    It is over when a read finds nothing. libzmq needs such reads: with one it looks for connections that ended, and
+    else at every 100th part, also between the parts of a message, which then ends the process. They are slow, so who is
+    in a hurry breaks off sooner, and has one at the beginning of the next turn.
     """
     for _ in range(most):
         try:
@@ -26,6 +28,11 @@ def arrivals(socket: "zmq.Socket[bytes]", most: int) -> Iterator[list[bytes]]:
             frame = socket.recv(_NOBLOCK, copy=False)
             parts.append(frame.bytes)
         yield parts
+
+
+def is_readable(socket: "zmq.Socket[bytes]") -> bool:
+    """True where a message waits. Quicker than a read that finds nothing, but no substitute (see `arrivals`)."""
+    return bool(int(socket.getsockopt(_EVENTS)) & _READABLE)
 
 
 def put(socket: "zmq.Socket[bytes]", parts: Sequence[bytes]) -> None:

@@ -14,8 +14,9 @@ from collections.abc import Callable
 import zmq
 
 AWAKE_S = 0.0005
-LATE_S, REST_S = 0.001, 10.0
-"""A processor that comes back later than that is wanted by others, and is left to them for so long."""
+LATE_S, NAP_S, REST_S = 0.001, 0.1, 10.0
+"""A processor that comes back later than LATE_S is wanted by others, and is left to them: for NAP_S, since that happens
+on an idle host as well, and where it is late again within REST_S after that, for REST_S."""
 
 
 def processors() -> int:
@@ -40,7 +41,8 @@ class Watch(zmq.Poller):
         if not ready and timeout_ms:
             if awake and self._soon and begun_s >= self._asleep_until_s:
                 ready = self._wait_awake(begun_s, min(AWAKE_S, timeout_ms / 1e3))
-                timeout_ms = max(0, timeout_ms - math.ceil(1e3 * (self._clock() - begun_s)))
+                if not ready:
+                    timeout_ms = max(0, timeout_ms - math.ceil(1e3 * (self._clock() - begun_s)))
             ready = ready or self.poll(timeout_ms)
             self._soon = bool(ready) and self._clock() - begun_s < AWAKE_S
         return dict(ready)
@@ -53,5 +55,6 @@ class Watch(zmq.Poller):
                 return ready
             was_s, now_s = now_s, self._clock()
             if now_s - was_s > LATE_S:
-                self._asleep_until_s = now_s + REST_S
+                again = now_s - self._asleep_until_s < REST_S
+                self._asleep_until_s = now_s + (REST_S if again else NAP_S)
         return []

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from common.transport.multipart import arrivals, put
+from common.transport.multipart import arrivals, is_readable, put
 
 Context = zmq.Context[zmq.Socket[bytes]]
 Pair = tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"]
@@ -29,6 +29,18 @@ def test_what_was_put_arrives_part_by_part(pair: Pair) -> None:
         put(pair[0], message)
     assert list(arrivals(pair[1], 10)) == messages
     assert list(arrivals(pair[1], 10)) == []
+
+
+def test_a_socket_is_readable_until_its_last_message_was_taken(pair: Pair) -> None:
+    assert not is_readable(pair[1])
+    for _ in range(2):
+        put(pair[0], [b"head", b"tail"])
+    taken = 0
+    for _ in arrivals(pair[1], 10):
+        taken += 1
+        if not is_readable(pair[1]):
+            break
+    assert taken == 2
 
 
 def test_no_more_is_taken_than_was_asked_for(pair: Pair) -> None:

@@ -7,7 +7,7 @@ import pytest
 import zmq
 
 from common.transport import watch as module
-from common.transport.watch import AWAKE_S, LATE_S, REST_S, Watch
+from common.transport.watch import AWAKE_S, LATE_S, NAP_S, REST_S, Watch
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
@@ -45,6 +45,12 @@ class Bench:
         assert self.watch.wait(10_000) == {self.reader: zmq.POLLIN}
         self.reader.recv()
         self.send_at_yield = 0
+
+    def is_awake_after(self, rest_s: float) -> bool:
+        """Whether it would wait awake; if so it finds its processor late once more."""
+        self.now_s += rest_s
+        self.hear_asleep()
+        return self.hear_nothing() > 0
 
     def hear_nothing(self, awake: bool = True) -> int:
         self.yields = 0
@@ -87,15 +93,21 @@ def test_a_message_that_was_long_in_coming_promises_no_other(bench: Bench) -> No
     assert bench.hear_nothing() == 0
 
 
-def test_where_others_keep_the_processor_it_is_left_to_them_for_a_while(bench: Bench) -> None:
-    bench.hear_asleep()
+def test_a_processor_that_comes_late_is_left_to_others_for_a_moment_and_the_next_time_for_long(bench: Bench) -> None:
     bench.step_s = 2 * LATE_S
-    assert bench.hear_nothing() == 1
-    bench.hear_asleep()
-    assert bench.hear_nothing() == 0
-    bench.now_s += REST_S
-    bench.hear_asleep()
-    assert bench.hear_nothing() == 1
+    assert bench.is_awake_after(0.0)
+    assert not bench.is_awake_after(0.9 * NAP_S)
+    assert bench.is_awake_after(0.11 * NAP_S)
+    for _ in range(3):
+        assert not bench.is_awake_after(0.9 * REST_S)
+        assert bench.is_awake_after(0.11 * REST_S)
+
+
+def test_one_that_was_late_long_ago_is_left_for_a_moment_only(bench: Bench) -> None:
+    bench.step_s = 2 * LATE_S
+    for _ in range(3):
+        assert bench.is_awake_after(2.02 * REST_S)
+        assert bench.is_awake_after(1.01 * NAP_S)
 
 
 def test_a_thread_that_stands_in_sleeps(bench: Bench) -> None:
