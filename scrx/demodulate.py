@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.phy.layout import Layout, pilot_sequence
-from scrx.equalise import effective_snr, equalise, non_coherent
+from scrx.equalise import effective_snr, non_coherent, weight
 from scrx.tracker import ChannelEstimate, ChannelTracker
 
 KEPT_IMAGES = 512
@@ -95,7 +95,9 @@ class Demodulator:
 
         symbols: complex64 [S], gamma: float32 [S]; all 0 before.
         """
-        pilots, kept = self._layout.pilots, self._earlier.setdefault(frame.sender, OrderedDict())
+        pilots, kept = self._layout.pilots, self._earlier.get(frame.sender)
+        if kept is None:
+            kept = self._earlier[frame.sender] = OrderedDict()
         earlier = kept.pop(frame.seq, None)
         if earlier is not None and frame.start:  # rounds that were forgotten count as not received
             symbols[:], gamma[:] = earlier
@@ -104,7 +106,7 @@ class Demodulator:
             symbols[span], gamma[span] = non_coherent(frame.symbols)
         else:
             gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
-            symbols[span] = equalise(frame.symbols[pilots:], gain, noise)
+            np.multiply(frame.symbols[pilots:], weight(gain, noise), out=symbols[span])
             gamma[span] = effective_snr(gain, noise, pilots)
         if frame.more or frame.start:  # a last round may be sent again
             kept[frame.seq] = symbols.copy(), gamma.copy()

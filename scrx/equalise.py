@@ -11,7 +11,12 @@ def equalise(symbols: Array, gain: Array, noise: Array) -> Array:
 
     symbols: complex [..., S]; gain: complex [...]; noise: N0 > 0, float [...]. Returns complex [..., S].
     """
-    return symbols * (gain.conj() / (abs(gain) ** 2 + noise))[..., None]
+    return symbols * weight(gain, noise)[..., None]
+
+
+def weight(gain: Array, noise: Array) -> Array:
+    """h^* / (|h^|^2 + N0), by which `equalise` multiplies. gain, noise: as there. Returns complex [...]."""
+    return gain.conj() / (abs(gain) ** 2 + noise)
 
 
 def effective_snr(gain: Array, noise: Array, pilots: int) -> Array:

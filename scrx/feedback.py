@@ -40,7 +40,7 @@ def no_answer(work: Work, status: Status, queue_ns: int, credits: int) -> Result
 
 def _db(value: float) -> float:
     """Within what a RESULT can say: without noise, strong pilots look like any SNR."""
-    return min(max(value, -100.0), 100.0)
+    return -100.0 if value < -100.0 else min(value, 100.0)
 
 
 def _us(duration_ns: int) -> int:

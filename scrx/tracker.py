@@ -50,6 +50,7 @@ class ChannelTracker:
         self._near: deque[tuple[int, complex]] = deque(maxlen=SMOOTHED_FRAMES)
         self._gains, self._places = _Recent(LONGEST_MEMORY, np.complex128), _Recent(LONGEST_MEMORY, np.uint64)
         self._fd: float | None = None
+        self._memory = SHORTEST_MEMORY
         self._frames = 0
 
     def observe(self, pilots_rx: NDArray[np.complex64], air_start: int) -> ChannelEstimate:
@@ -63,9 +64,10 @@ class ChannelTracker:
         dof = len(self._residuals) * (count - 1)
         noise = max(sum(self._residuals) / dof, NOISE_FLOOR)
         self._frames += 1
-        memory = self._memory()
+        memory = self._memory
         if self._frames >= DOPPLER_FRAMES and (self._fd is None or self._frames % max(8, memory // 64) == 0):
             self._fd = self._estimate_doppler(noise, memory)
+            self._memory = self._frames_within()
         smooth, frames = self._smoothed_gain(air_start)
         inst = max(abs(smooth) ** 2 / noise * (dof - 1) / dof - 1.0 / (count * frames), 0.03)
         gains = self._gains.last(memory)
@@ -76,7 +78,7 @@ class ChannelTracker:
             snr_error_db(average, count * len(gains), dof), self._fd,
         )  # fmt: skip
 
-    def _memory(self) -> int:
+    def _frames_within(self) -> int:
         """Frames that lie within AVERAGED_CYCLES, as far as the Doppler is known."""
         if self._fd is None:
             return SHORTEST_MEMORY
@@ -85,7 +87,7 @@ class ChannelTracker:
     def _smoothed_gain(self, air_start: int) -> tuple[complex, int]:
         """Mean gain over as many recent frames as lie within a twentieth of a fade, at most 16."""
         reach = 0 if self._fd is None else SMOOTHED_CYCLES / max(self._fd, 1e-9)
-        near = [gain for place, gain in self._near if abs(air_start - place) <= reach]
+        near = [gain for place, gain in self._near if -reach <= air_start - place <= reach]
         return sum(near) / len(near), len(near)
 
     def _estimate_doppler(self, noise: float, memory: int) -> float | None:

@@ -46,7 +46,8 @@ _CLASSES: dict[Kind, type[Message]] = {
 }
 _HEADERS = {kind: attrgetter(*tuple(cls.__dataclass_fields__)[: len(cls.CHECKS)]) for kind, cls in _CLASSES.items()}
 _PREFIXES = {kind: MAGIC + bytes((VERSION, kind)) for kind in Kind}
-_PLAIN = frozenset({type(None), bool, int, str})
+_PLAIN, _TEXT = frozenset({type(None), bool, int, str}), frozenset({str})
+_FLOAT = np.dtype("<f4")
 _KINDS = {prefix: kind for kind, prefix in _PREFIXES.items()}
 
 
@@ -171,7 +172,7 @@ def _check_fields(fields: tuple[Any, ...], checks: tuple[Any, ...]) -> list[Any]
 def _check_symbols(data: Data) -> None:
     if len(data.payload) != 8 * data.n_symbols:
         raise ProtocolError("payload_size", f"{len(data.payload)} bytes for {data.n_symbols} symbols of 8 bytes")
-    parts = np.frombuffer(data.payload, dtype="<f4")
+    parts = np.frombuffer(data.payload, _FLOAT)
     # NaN fails every comparison, so one test finds NaN, infinity and absurd amplitudes. The energy, which is one call,
     # is below the square of the limit only where every part is below the limit; of most frames no more is asked.
     if np.vdot(parts, parts) < MAX_AMPLITUDE**2:
@@ -206,9 +207,10 @@ def _check_plain(value: Any, depth: int) -> None:
             raise ProtocolError("bad_outputs", f"nested deeper than {MAX_OUTPUT_DEPTH}")
         if len(value) > MAX_OUTPUT_ITEMS:
             raise ProtocolError("bad_outputs", f"{len(value)} items; at most {MAX_OUTPUT_ITEMS}")
-        if isinstance(value, dict) and not all(type(key) is str for key in value):
+        if isinstance(value, dict) and not _TEXT.issuperset(map(type, value)):
             raise ProtocolError("bad_outputs", "a key is not text")
         for item in value.values() if isinstance(value, dict) else value:
-            _check_plain(item, depth - 1)
+            if type(item) not in _PLAIN:
+                _check_plain(item, depth - 1)
     else:
         raise ProtocolError("bad_outputs", f"{type(value).__name__} {repr(value)[:40]}")

@@ -20,6 +20,7 @@ MAX_TASKS = 16
 session_id = octets(16)
 model_hash = octets(32)
 decibels = number(-100.0, 100.0)
+SYMBOL = np.dtype("<c8")
 
 
 class Kind(IntEnum):
@@ -160,7 +161,7 @@ class Data:
     @property
     def symbols(self) -> NDArray[np.complex64]:
         """The payload as complex64 [n_symbols], read-only."""
-        return np.frombuffer(self.payload, dtype="<c8")
+        return np.frombuffer(self.payload, SYMBOL)
 
 
 @dataclass(frozen=True, slots=True)
