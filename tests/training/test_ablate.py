@@ -10,7 +10,7 @@ import pytest
 from common.errors import ConfigError
 from common.manifest import find_pair
 from training import ablate
-from training.ablate import FULL, NAMES, Row, Variant, compared, dedicated, grid, run, variant
+from training.ablate import FULL, NAMES, Row, Variant, compared, dedicated, draw_compute, grid, run, variant
 from training.recipe import Recipe
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "split": "test", "teacher": None, "device": "cpu", "seeds": 1}
@@ -52,6 +52,7 @@ def test_a_dedicated_model_shares_the_store_and_knows_one_rate(
     trained_at = json.loads(pair.provenance["channel"])
     assert (trained_at["snr_low_db"], trained_at["snr_high_db"]) == (3.0, 3.0)
     assert row.right.shape == (1, 2, 360)
+    assert f"{row.parameters:,} parameters, {row.macs / 1e6:.1f} MMAC" == pair.provenance["transmitter"]
     run(Variant(FULL, recipe), grid("6", 1, [3.0]), OPTIONS)
     assert len(list((tmp_path / "build/stores").iterdir())) == 1
     assert dedicated(recipe, 3.0, 6).view == recipe.view
@@ -60,9 +61,11 @@ def test_a_dedicated_model_shares_the_store_and_knows_one_rate(
 def test_every_setting_has_a_paired_interval() -> None:
     settings = grid("4", 1, [0.0])
     right = np.random.default_rng(0).random((2, 2, 200))
-    full, better = Row(FULL, right, [1.0], [1.0]), Row("bank", right + 0.1, [1.0], [1.0])
+    cost = (1000, 2_000_000)
+    full, better = Row(FULL, right, [1.0], [1.0], *cost), Row("bank", right + 0.1, [1.0], [1.0], *cost)
     found = compared(better, full, settings)
     assert found["ci95"] == pytest.approx([10.0, 10.0])
+    assert found["difference_over_seeds"] == pytest.approx([10.0, 10.0])
     assert found["settings"]["awgn 4 0"] == pytest.approx([100 * (right[:, 0].mean() + 0.1), 10.0, 10.0, 10.0])
 
 
@@ -84,3 +87,12 @@ def test_numbers_of_a_variant_reach_its_recipe(recipe: Recipe) -> None:
 def test_an_unknown_variant_is_refused_in_one_line(recipe: Recipe, name: str) -> None:
     with pytest.raises(ConfigError, match=r"no variant|at least 1|WIDTH,BLOCKS,STRIDE"):
         variant(recipe, name)
+
+
+def test_accuracy_is_drawn_against_compute(tmp_path: Path) -> None:
+    settings = grid("4", 1, [0.0])
+    small, large = (
+        Row(f"encoder {n}", np.full((1, 2, 9), 0.1 * n), [1.0], [1.0], 1000 * n, 2_000_000 * n) for n in (1, 4)
+    )
+    draw_compute([compared(row, large, settings) for row in (large, small)], tmp_path / "new" / "compute.png")
+    assert (tmp_path / "new" / "compute.png").read_bytes().startswith(b"\x89PNG")
