@@ -49,6 +49,8 @@ NAMES = (
     "without distillation", "without adaptive module", "online teacher", "views 1", "logit standardisation",
     "decoupled (DKD)", "beta 0.01", "dedicated to one SNR and rate",
 )  # fmt: skip
+OPTIONAL = "without auxiliary classifier", "without second stage"
+"""Of recipes that have them."""
 
 
 def variant(recipe: "Recipe", name: str) -> Variant:
@@ -77,7 +79,12 @@ def variant(recipe: "Recipe", name: str) -> Variant:
             return Variant(name, adjusted(recipe, loss="dkd"))
         case "dedicated to one SNR and rate":
             return Variant(name, recipe, bank=True)
-    known = ", ".join((*NAMES, "encoder WIDTH/BLOCKS/STRIDE"))
+        case "without auxiliary classifier" if recipe.loss.auxiliary:
+            return Variant(name, replace(recipe, loss=replace(recipe.loss, auxiliary=0.0)))
+        case "without second stage" if recipe.decisions:
+            return Variant(name, replace(recipe, decisions=None))
+    own = [part for part, has in zip(OPTIONAL, (recipe.loss.auxiliary, recipe.decisions), strict=True) if has]
+    known = ", ".join((*NAMES, *own, "encoder WIDTH/BLOCKS/STRIDE"))
     raise ConfigError(f"--only: no variant '{name}'; there are {known} (any number of views, any beta)")
 
 
@@ -97,8 +104,9 @@ def dedicated(recipe: "Recipe", snr_db: float, symbols: int) -> "Recipe":
     "--only",
     default=",".join(NAMES),
     show_default=True,
-    help="Variants, with commas; the full method is always there. Other numbers of views, other beta, and "
-    "'encoder WIDTH/BLOCKS/STRIDE' too.",
+    help="Variants, with commas; the full method is always there. Other numbers of views, other beta, "
+    "'encoder WIDTH/BLOCKS/STRIDE' and, where the recipe has it, 'without auxiliary classifier' and "
+    "'without second stage' too.",
 )
 @click.option("--symbols", default="4,16", show_default=True, help="Payload symbols per image, with commas.")
 @click.option("--snr", default=",".join(f"{snr:g}" for snr in SNRS_DB), show_default=True, help="dB, with commas.")

@@ -1,6 +1,7 @@
 """A bank of models: each trained for one SNR and rate alone, and asked nowhere else."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from common.errors import ConfigError
 from common.manifest import find_pair
 from training import ablate
-from training.ablate import FULL, NAMES, Row, Variant, compared, dedicated, draw_compute, grid, run, variant
-from training.recipe import Recipe
+from training.ablate import FULL, NAMES, OPTIONAL, Row, Variant, compared, dedicated, draw_compute, grid, run, variant
+from training.recipe import Recipe, load_recipe
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "split": "test", "teacher": None, "device": "cpu", "seeds": 1}
 
@@ -74,6 +75,16 @@ def test_a_variant_differs_from_the_method_in_what_its_name_says(recipe: Recipe,
     found = variant(recipe, name)
     assert found.name == name
     assert (found != Variant(name, recipe)) == (name != FULL)
+
+
+def test_what_a_recipe_has_can_be_left_out_and_what_it_has_not_cannot() -> None:
+    full = load_recipe("cifar10")
+    assert variant(full, "without auxiliary classifier").recipe.loss == replace(full.loss, auxiliary=0.0)
+    assert variant(full, "without second stage").recipe == replace(full, decisions=None)
+    plain = replace(full, loss=replace(full.loss, auxiliary=0.0), decisions=None)
+    for name in OPTIONAL:
+        with pytest.raises(ConfigError, match=f"no variant '{name}'"):
+            variant(plain, name)
 
 
 def test_numbers_of_a_variant_reach_its_recipe(recipe: Recipe) -> None:
