@@ -3,10 +3,12 @@
 Knows nothing about how a variant is trained or measured; it only switches parts off.
 
 A variant's accuracy is the mean over training seeds, images and channels at each setting; the difference is taken to
-the full method on the same images and channels. Intervals: bootstrap over images.
-A bank is a model for each SNR and rate, trained for that one alone: the ceiling of the one that serves all.
+the full method on the same images and channels. Intervals: bootstrap over images. A bank is a model for each SNR and
+rate, trained for that one alone: the ceiling of the one that serves all. A run that was killed goes on after its last
+finished training.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +21,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from common import __version__
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
-from common.manifest import find_pair, write_atomic
+from common.manifest import canonical, find_pair, write_atomic
 from training.evaluate import Setting, bootstrap, numbers
 
 if TYPE_CHECKING:
@@ -186,13 +189,20 @@ def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> R
 def trained(
     variant: Variant, recipe: "Recipe", name: str, seed: int, options: dict[str, Any]
 ) -> tuple["Manifest", float]:  # fmt: skip
-    """The pair of one training run, and its median seconds per epoch."""
+    """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again."""
     from training.distill import BUILD, Request, distill
+    from training.oracle import identify
 
-    place = BUILD / "ablate" / recipe.name / name
-    request = Request(options["dataset"], variant.teacher or options["teacher"], None, place, place / "run",
-                      options["device"], seed, variant.online, tensorboard=False)  # fmt: skip
-    distill(recipe, request, Console(stderr=True))
+    place, teacher = BUILD / "ablate" / recipe.name / name, variant.teacher or options["teacher"]
+    request = Request(options["dataset"], teacher, None, place, place / "run", options["device"], seed,
+                      variant.online, tensorboard=False)  # fmt: skip
+    asked = {"version": __version__, "recipe": recipe.plain(), "dataset": request.dataset, "seed": seed,
+             "online": variant.online, "teacher": teacher and identify(teacher).sha256}  # fmt: skip
+    finished, identity = place / "run" / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
+    if not finished.is_file() or finished.read_text() != identity:
+        finished.unlink(missing_ok=True)
+        distill(recipe, request, Console(stderr=True))
+        write_atomic(finished, identity.encode())
     lines = (place / "run" / "metrics.jsonl").read_text().splitlines()[-recipe.schedule.epochs :]
     return find_pair(place), float(np.median([json.loads(line)["seconds"] for line in lines]))
 

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import ConfigError
 from common.manifest import find_pair
-from training import ablate
+from training import ablate, distill
 from training.ablate import FULL, NAMES, OPTIONAL, Row, Variant, compared, dedicated, draw_compute, grid, run, variant
 from training.recipe import Recipe, load_recipe
 
@@ -57,6 +57,37 @@ def test_a_dedicated_model_shares_the_store_and_knows_one_rate(
     run(Variant(FULL, recipe), grid("6", 1, [3.0]), OPTIONS)
     assert len(list((tmp_path / "build/stores").iterdir())) == 1
     assert dedicated(recipe, 3.0, 6).view == recipe.view
+
+
+def test_a_finished_training_is_not_done_again_and_another_one_is(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings, calls = grid("6", 1, [3.0]), []
+    true = replace(recipe, loss=replace(recipe.loss, hard=1.0))
+
+    def counted(*args: Any) -> Any:
+        calls.append(args)
+        return whole(*args)
+
+    whole = distill.distill
+    monkeypatch.setattr(distill, "distill", counted)
+    first = run(Variant(FULL, true), settings, OPTIONS)
+    again = run(Variant(FULL, true), settings, OPTIONS)
+    assert len(calls) == 1
+    assert np.array_equal(first.right, again.right)
+    run(Variant(FULL, replace(true, views=true.views + 1)), settings, OPTIONS)
+    assert len(calls) == 2
+
+    def killed(*args: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(distill, "distill", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(Variant(FULL, true), settings, OPTIONS)
+    monkeypatch.setattr(distill, "distill", counted)
+    run(Variant(FULL, replace(true, views=true.views + 1)), settings, OPTIONS)
+    assert len(calls) == 3  # the one that was begun in its place may have left half a pair
 
 
 def test_every_setting_has_a_paired_interval() -> None:
