@@ -112,14 +112,16 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class ContentShape:
-    """Head that predicts an image's own accuracies: `hidden` units, shifts at these SNRs (dB, ascending)."""
+    """Head that tells easy images from hard ones: `hidden` units, `groups`, whose tables are at these SNRs in dB."""
 
     hidden: int
+    groups: int
     snr_db: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if self.hidden < 1 or len(self.snr_db) < 2 or sorted(set(self.snr_db)) != list(self.snr_db):
-            raise ModelError(f"the content head needs hidden units and 2 SNRs or more that ascend: {self}")
+        rising = len(self.snr_db) > 1 and sorted(set(self.snr_db)) == list(self.snr_db)
+        if self.hidden < 1 or self.groups < 1 or not rising:
+            raise ModelError(f"the content head needs hidden units, groups and 2 SNRs or more that ascend: {self}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +269,12 @@ def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
         provenance=dict(document["provenance"]),
         sha256=dict(document["sha256"]),
         calibration=None if fitted is None else _calibration(fitted),
-        content=None if head is None else ContentShape(int(head["hidden"]), tuple(map(float, head["snr_db"]))),
+        content=None if head is None else _content(head),
     )
+
+
+def _content(head: Mapping[str, Any]) -> ContentShape:
+    return ContentShape(int(head["hidden"]), int(head["groups"]), tuple(map(float, head["snr_db"])))
 
 
 def _calibration(fitted: Mapping[str, Any]) -> Calibration:

@@ -1,9 +1,10 @@
-"""Content head: one image's features -> that image's own accuracy table. A pair may have one; no shipped pair has.
+"""Content head: one image's features -> how easy it is -> the accuracy table of images as easy.
 
-Knows nothing about channels, reports or rates. What it says is relative to the pair's table, which is of all images: by
-how much this image is easier or harder, in logits, at a few SNRs; between them the shift is linear in dB.
+No shipped pair has one. Knows nothing about channels, reports or rates. One number is predicted per image, and tables
+are measured (`training.content`): in a table predicted for one image each rate has an error of its own, and the best
+of them is then often the luckiest.
 
-    logit acc_k(snr | image) = logit acc_k(snr) + shift_k(snr | features)
+    acc_k(snr | image) = acc_k(snr | group),    group = how many edges ease(features) exceeds
 """
 
 from collections.abc import Sequence
@@ -12,44 +13,38 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.manifest import Accuracy, ContentShape
-
-SURE = 1e-3
-"""Accuracies of the pair's table are held this far from 0 and 1, where a logit has no end."""
+from common.manifest import ContentShape
 
 
 class ContentHead(nn.Module):
-    """Two layers on standardised features: float [B, D] -> shifts in logits, float [B, K, J] (J: SNRs of the shape)."""
+    """Two layers on standardised features, float [B, D]; edges between G groups; their accuracies, float [G, K, J]."""
 
     mean: Tensor
     spread: Tensor
+    edges: Tensor
+    table: Tensor
 
     def __init__(self, shape: ContentShape, width: int, rates: int) -> None:
         super().__init__()
-        self.shape, self._rates = shape, rates
+        self.shape = shape
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
+        self.register_buffer("edges", torch.zeros(shape.groups - 1))
+        self.register_buffer("table", torch.zeros(shape.groups, rates, len(shape.snr_db)))
         self.inner = nn.Linear(width, shape.hidden)
-        self.outer = nn.Linear(shape.hidden, rates * len(shape.snr_db))
-        nn.init.zeros_(self.outer.weight)  # an untrained head says what the table says
-        nn.init.zeros_(self.outer.bias)
+        self.outer = nn.Linear(shape.hidden, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """features: float [B, D], as the encoder gives them -> float [B, K, J]."""
-        hidden = torch.relu(self.inner((features - self.mean) / self.spread))
-        shifts: Tensor = self.outer(hidden).unflatten(-1, (self._rates, len(self.shape.snr_db)))
-        return shifts
+        """features: float [B, D], as the encoder gives them -> ease, float [B]: the logit of the mean accuracy."""
+        ease: Tensor = self.outer(torch.relu(self.inner((features - self.mean) / self.spread)))[:, 0]
+        return ease
 
-    def accuracies(self, features: Tensor, table: Accuracy, snr_db: Sequence[float]) -> Tensor:
-        """acc_k of each image at these SNRs in dB: float [B, K, len(snr_db)], monotone in SNR."""
+    def group(self, features: Tensor) -> Tensor:
+        """features: float [B, D] -> int64 [B], 0 (hardest) to G - 1."""
+        return torch.bucketize(self(features), self.edges)
+
+    def accuracies(self, features: Tensor, snr_db: Sequence[float]) -> Tensor:
+        """acc_k of each image at these SNRs in dB: float [B, K, len(snr_db)], linear between the head's own."""
         between = np.stack([np.interp(snr_db, self.shape.snr_db, unit) for unit in np.eye(len(self.shape.snr_db))])
-        shifts = self(features) @ torch.as_tensor(between, dtype=features.dtype, device=features.device)
-        base = base_logits(table, snr_db).to(features.device)
-        rising: Tensor = (base + shifts).sigmoid().cummax(-1).values
-        return rising
-
-
-def base_logits(table: Accuracy, snr_db: Sequence[float]) -> Tensor:
-    """The pair's own table at these SNRs in dB, in logits: float [K, len(snr_db)]."""
-    rows = np.stack([np.interp(snr_db, table.snr_db, row) for row in table.acc])
-    return torch.as_tensor(rows, dtype=torch.float32).clamp(SURE, 1.0 - SURE).logit()
+        tables = self.table @ torch.as_tensor(between, dtype=self.table.dtype, device=self.table.device)
+        return tables[self.group(features)]

@@ -39,8 +39,8 @@ POWER_ERROR = 0.01
 class TransmitChain:
     """Encoder, channel-adaptive module and modulator of one pair, in evaluation mode.
 
-    content: what an image's rate is decided on is its own accuracy table and not the pair's (ConfigError where the pair
-    has no head for that).
+    content: what an image's rate is decided on is the accuracy table of images as easy, not the pair's (ConfigError
+    where the pair has no head for that).
     """
 
     def __init__(self, manifest: Manifest, device: torch.device | str = "cpu", content: bool = False) -> None:
@@ -78,7 +78,7 @@ class TransmitChain:
         table = self.manifest.accuracy
         if self.content is None:
             return table
-        rows = self.content.accuracies(features, table, table.snr_db)[0].tolist()
+        rows = self.content.accuracies(features, table.snr_db)[0].tolist()
         return Accuracy(table.snr_db, tuple(map(tuple, rows)), table.clean)
 
     @torch.inference_mode()

@@ -3,10 +3,12 @@
 Knows nothing about how a variant is trained or measured; it only switches parts off.
 
 A variant's accuracy is the mean over training seeds, images and channels at each setting; the difference is taken to
-the full method on the same images and channels. Intervals: bootstrap over images.
-A bank is a model for each SNR and rate, trained for that one alone: the ceiling of the one that serves all.
+the full method on the same images and channels. Intervals: bootstrap over images. A bank is a model for each SNR and
+rate, trained for that one alone: the ceiling of the one that serves all. A run that was killed goes on after its last
+finished training.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +21,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from common import __version__
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
-from common.manifest import find_pair, write_atomic
+from common.manifest import canonical, find_pair, write_atomic
 from training.evaluate import Setting, bootstrap, numbers
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ NAMES = (
     "without distillation", "without adaptive module", "online teacher", "views 1", "logit standardisation",
     "decoupled (DKD)", "beta 0.01", "dedicated to one SNR and rate",
 )  # fmt: skip
+OPTIONAL = "without auxiliary classifier", "without second stage"
+"""Of recipes that have them."""
 
 
 def variant(recipe: "Recipe", name: str) -> Variant:
@@ -77,7 +82,12 @@ def variant(recipe: "Recipe", name: str) -> Variant:
             return Variant(name, adjusted(recipe, loss="dkd"))
         case "dedicated to one SNR and rate":
             return Variant(name, recipe, bank=True)
-    known = ", ".join((*NAMES, "encoder WIDTH/BLOCKS/STRIDE"))
+        case "without auxiliary classifier" if recipe.loss.auxiliary:
+            return Variant(name, replace(recipe, loss=replace(recipe.loss, auxiliary=0.0)))
+        case "without second stage" if recipe.decisions:
+            return Variant(name, replace(recipe, decisions=None))
+    own = [part for part, has in zip(OPTIONAL, (recipe.loss.auxiliary, recipe.decisions), strict=True) if has]
+    known = ", ".join((*NAMES, *own, "encoder WIDTH/BLOCKS/STRIDE"))
     raise ConfigError(f"--only: no variant '{name}'; there are {known} (any number of views, any beta)")
 
 
@@ -97,8 +107,9 @@ def dedicated(recipe: "Recipe", snr_db: float, symbols: int) -> "Recipe":
     "--only",
     default=",".join(NAMES),
     show_default=True,
-    help="Variants, with commas; the full method is always there. Other numbers of views, other beta, and "
-    "'encoder WIDTH/BLOCKS/STRIDE' too.",
+    help="Variants, with commas; the full method is always there. Other numbers of views, other beta, "
+    "'encoder WIDTH/BLOCKS/STRIDE' and, where the recipe has it, 'without auxiliary classifier' and "
+    "'without second stage' too.",
 )
 @click.option("--symbols", default="4,16", show_default=True, help="Payload symbols per image, with commas.")
 @click.option("--snr", default=",".join(f"{snr:g}" for snr in SNRS_DB), show_default=True, help="dB, with commas.")
@@ -107,6 +118,7 @@ def dedicated(recipe: "Recipe", snr_db: float, symbols: int) -> "Recipe":
 @click.option("--channels", default=4, show_default=True, help="Channels per image.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows here.")
+@click.option("--figure", type=click.Path(path_type=Path), help="Accuracy against the transmitter's compute, as PNG.")
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
@@ -122,6 +134,8 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)
         write_atomic(options["json_file"], json.dumps({"rows": report}, indent=1).encode() + b"\n")
+    if options["figure"]:
+        draw_compute(report, options["figure"])
 
 
 def grid(symbols: str, channels: int, snrs_db: Sequence[float] = SNRS_DB) -> list[Setting]:
@@ -142,10 +156,16 @@ class Row:
     right: NDArray[np.float64]
     clean: list[float]
     epoch_s: list[float]
+    parameters: int
+    macs: int
+    """Both of the transmitter, `macs` for one image."""
 
 
 def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> Row:
     """Train a variant with each seed, and answer every image of the split at every setting."""
+    from training.calibration import load_student
+    from training.measure import transmitter_cost
+
     place = variant.name.replace(" ", "-").replace("/", "-")
     parts = {"": (variant.recipe, list(range(len(settings))))}
     if variant.bank:
@@ -162,19 +182,27 @@ def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> R
             clean.append(manifest.accuracy.clean)
             times.append(epoch_s)
         right.append([shares[index] for index in range(len(settings))])
-    return Row(variant.name, np.array(right), clean, times)
+    cost = transmitter_cost(load_student(manifest), manifest.preprocess)
+    return Row(variant.name, np.array(right), clean, times, *cost)
 
 
 def trained(
     variant: Variant, recipe: "Recipe", name: str, seed: int, options: dict[str, Any]
 ) -> tuple["Manifest", float]:  # fmt: skip
-    """The pair of one training run, and its median seconds per epoch."""
+    """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again."""
     from training.distill import BUILD, Request, distill
+    from training.oracle import identify
 
-    place = BUILD / "ablate" / recipe.name / name
-    request = Request(options["dataset"], variant.teacher or options["teacher"], None, place, place / "run",
-                      options["device"], seed, variant.online, tensorboard=False)  # fmt: skip
-    distill(recipe, request, Console(stderr=True))
+    place, teacher = BUILD / "ablate" / recipe.name / name, variant.teacher or options["teacher"]
+    request = Request(options["dataset"], teacher, None, place, place / "run", options["device"], seed,
+                      variant.online, tensorboard=False)  # fmt: skip
+    asked = {"version": __version__, "recipe": recipe.plain(), "dataset": request.dataset, "seed": seed,
+             "online": variant.online, "teacher": teacher and identify(teacher).sha256}  # fmt: skip
+    finished, identity = place / "run" / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
+    if not finished.is_file() or finished.read_text() != identity:
+        finished.unlink(missing_ok=True)
+        distill(recipe, request, Console(stderr=True))
+        write_atomic(finished, identity.encode())
     lines = (place / "run" / "metrics.jsonl").read_text().splitlines()[-recipe.schedule.epochs :]
     return find_pair(place), float(np.median([json.loads(line)["seconds"] for line in lines]))
 
@@ -206,7 +234,10 @@ def compared(row: Row, full: Row, settings: list[Setting]) -> dict[str, Any]:
         "over_seeds": [100 * float(value) for value in per_seed],
         "difference": 100 * difference,
         "ci95": [100 * low, 100 * high],
+        "difference_over_seeds": [100 * float(value) for value in per_seed - full.right.mean((1, 2))],
         "epoch_s": float(np.mean(row.epoch_s)),
+        "parameters": row.parameters,
+        "macs": row.macs,
         "clean_validation": [100 * value for value in row.clean],
         "settings": {
             f"{one.channel} {one.symbols} {one.snr_db:g}": [100 * value for value in (float(share), *bootstrap(change))]
@@ -219,13 +250,15 @@ def _show(report: list[dict[str, Any]], settings: list[Setting]) -> None:
     what = sorted({f"{one.channel}" for one in settings})
     snrs = ", ".join(f"{snr:g}" for snr in sorted({one.snr_db for one in settings}))
     table = Table(title=f"mean accuracy in % over {', '.join(what)}, {len(settings)} settings, {snrs} dB")
-    for heading in ("variant", "accuracy", "seeds", "difference (95 %)", "s per epoch"):
+    for heading in ("variant", "accuracy", "seeds", "difference (95 %)", "over seeds", "s per epoch", "MMAC"):
         table.add_column(heading, no_wrap=True)
     for row in report:
         spread = " ".join(f"{value:.1f}" for value in row["over_seeds"])
         change = f"{row['difference']:+.2f} ({row['ci95'][0]:+.2f} .. {row['ci95'][1]:+.2f})"
-        table.add_row(row["name"], f"{row['accuracy']:.2f}", spread, change, f"{row['epoch_s']:.3f}")
-    Console(width=120).print(table)
+        apart = " ".join(f"{value:+.1f}" for value in row["difference_over_seeds"])
+        table.add_row(row["name"], f"{row['accuracy']:.2f}", spread, change, apart, f"{row['epoch_s']:.3f}",
+                      f"{row['macs'] / 1e6:.1f}")  # fmt: skip
+    Console(width=140).print(table)
     each = Table(title="accuracy in %, difference to the full method in points (95 %)")
     for heading in ("setting", *(row["name"] for row in report)):
         each.add_column(heading)
@@ -234,6 +267,30 @@ def _show(report: list[dict[str, Any]], settings: list[Setting]) -> None:
         rest = [f"{share:.2f}, {gap:+.2f} ({low:+.2f} .. {high:+.2f})" for share, gap, low, high in cells[1:]]
         each.add_row(f"{name} dB", f"{cells[0][0]:.2f}", *rest)
     Console(width=max(120, 40 * len(report))).print(each)
+
+
+def draw_compute(report: list[dict[str, Any]], path: Path) -> None:
+    """Accuracy against the transmitter's multiply-accumulates, a curve per setting; variants by their names."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = sorted(report, key=lambda row: int(row["macs"]))
+    compute = [row["macs"] / 1e6 for row in rows]
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    for setting in rows[0]["settings"]:
+        channel, symbols, snr_db = setting.split()
+        label = f"{channel}, {symbols} symbols, {snr_db} dB"
+        axes.plot(compute, [row["settings"][setting][0] for row in rows], ".-", label=label)
+    axes.set(xscale="log", xlabel="transmitter, 10^6 multiply-accumulates per image", ylabel="accuracy in %")
+    axes.set_xticks(compute, [f"{mmac:.1f}" for mmac in compute])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", ncols=2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
 
 
 if __name__ == "__main__":

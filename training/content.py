@@ -1,24 +1,25 @@
 """A rate chosen by the image as well: `python -m training.content` fits a head, says whether it pays, writes the pair.
 
-Knows nothing about sockets. A head on the encoder's features (`sctx/content.py`) predicts, for one image, the accuracy
-of every rate at every SNR. It is trained on views of images, and what an answer is worth there is
+Knows nothing about sockets. A head on the encoder's features (`sctx/content.py`) says how easy an image is; validation
+images fall into equal groups by it, and each group's accuracy at every rate and SNR is measured. What the head learns
+is the mean worth of an image's answers over rates and SNRs, on views of training images:
 
     with --store    sum_c t(c) 1[answer = c], t the teacher's stored soft label of that very view
-    without         1[answer = label]; the encoder has learnt those of the training images by heart
+    without         1[answer = label]
 
-Other validation images decide when to stop; its mean over them is held at the pair's own table. Three ways to choose
-argmax_k acc_k(gamma) - price * uses_k are compared on block Rayleigh whose gamma is known to all:
+Ways to choose argmax_k acc_k(gamma) - price * uses_k, compared on block Rayleigh whose gamma is known to all:
 
-    table    the pair's accuracy table: the rate depends on the channel only
-    head     the head's prediction for the image
-    oracle   the image's own measured accuracy: what a perfect head would reach, and more, since it was measured there
+    table      the pair's accuracy table: the rate depends on the channel only
+    head       the table of the image's group, measured on validation images
+    hindsight  the same groups with their accuracies on the images of the comparison: no table of theirs does better
+    oracle     each image's own accuracy under the very noises it is compared on: it knows the label
 
 A rate that depends on the image is information to the receiver. Its bits, the entropy of the rate given what the table
-would have chosen, are charged at one channel use each (the capacity at 0 dB), and what is reported is after the charge.
+would have chosen, are charged at one channel use each (the capacity at 0 dB).
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common.cli import begin, invoke, shared_options
+from common.errors import ConfigError
 from common.manifest import ContentShape, Manifest, find_pair, load_half, write_atomic
 from training.control import conditional_entropy
 
@@ -40,11 +42,11 @@ if TYPE_CHECKING:
     from sctx.content import ContentHead
     from training.student import Student
 
-SHAPE = ContentShape(hidden=32, snr_db=tuple(float(snr) for snr in range(-8, 23, 4)))
-EPOCHS, BATCH, FADES = 40, 256, 200
-TRIALS_HELD, TRIALS_TEST = 4, 8
+HIDDEN, EPOCHS, BATCH, FADES, TRIALS = 32, 40, 256, 200, 8
+SEEN_DB = tuple(float(snr) for snr in range(-8, 23, 4))
+"""SNRs of what the head learns from and of the comparison, Es/N0 in dB."""
 Tables = NDArray[np.float64]
-"""Accuracy of each image and rate at the SNRs of SHAPE: float64 [N, K, J]."""
+"""Accuracy of each image and rate at SEEN_DB: float64 [N, K, J]."""
 Seen = tuple["torch.Tensor", "torch.Tensor"]
 """Features of images, float [N, 2 S], and their accuracies, float [N, K, J]."""
 
@@ -68,13 +70,7 @@ class Row:
 @click.option("--recipe", default="digits", show_default=True, help="Whose augmentation the head is trained under.")
 @click.option("--views", default=3, show_default=True, help="Augmented views per training image.")
 @click.option("--store", type=click.Path(path_type=Path), help="Knowledge store of the pair. [default: true labels]")
-@click.option(
-    "--learn-from",
-    type=click.Choice(["train", "validation"]),
-    default="train",
-    show_default=True,
-    help="validation: four fifths of images that the encoder has not seen, the rest to decide when to stop.",
-)
+@click.option("--groups", default=3, show_default=True, help="Groups of images, from hard to easy.")
 @click.option("--split", default="test", show_default=True, help="Where the ways to choose are compared.")
 @click.option("--snr", default="0,5,10,15", show_default=True, help="Average Es/N0 in dB, with commas.")
 @click.option("--price", default="0.0003,0.001,0.002,0.004", show_default=True, help="Accuracy that a use costs.")
@@ -89,29 +85,32 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 
     from common.data import load_images
     from training.calibration import load_student
+    from training.evaluate import numbers
+    from training.measure import GRID_DB, trials_for
 
+    if not 2 <= options["groups"] <= 100:
+        raise ConfigError(f"--groups {options['groups']}: give 2 to 100")
+    snrs, prices = (numbers(name, options[name], float) for name in ("snr", "price"))
     manifest = find_pair(options["pair"])
     dataset, random = options["dataset"] or manifest.dataset, torch.Generator().manual_seed(options["seed"])
-    student, validation = load_student(manifest), load_images(dataset, "validation", manifest.preprocess)
-    if options["learn_from"] == "validation":
-        fifth = np.arange(len(validation)) % 5 == 0
-        train, validation = (validation.take(np.flatnonzero(part)) for part in (~fifth, fifth))
-    else:
-        train = load_images(dataset, "train", manifest.preprocess)
-    known = learnt(student, train, manifest, options, random)
-    held = observed(student, validation, manifest, TRIALS_HELD, random)
-    head = fit_head(known, held, manifest, options["seed"])
-    features, found = observed(
-        student, load_images(dataset, options["split"], manifest.preprocess), manifest, TRIALS_TEST, random
+    student = load_student(manifest)
+    train, validation, images = (
+        load_images(dataset, split, manifest.preprocess) for split in ("train", "validation", options["split"])
     )
-    snrs, prices = ([float(one) for one in options[name].split(",")] for name in ("snr", "price"))
-    ways = [tables(one, features, manifest) for one in (None, head)]
-    rows = compare(manifest, *ways, found.double().numpy(), snrs, prices, options["seed"])
+    known = learnt(student, train, manifest, options, random)
+    held = observed(student, validation, manifest, GRID_DB, trials_for(len(validation)), random)
+    head = fit_head(known, held, ContentShape(HIDDEN, options["groups"], GRID_DB), options["seed"])
+    features, found = observed(student, images, manifest, SEEN_DB, TRIALS, random)
+    groups, shares = by_group(head, features, found), found.double().numpy()
+    ways = {"table": own_tables(manifest, len(shares)), "head": predicted(head, features)}
+    ways |= {"hindsight": groups[head.group(features).numpy()], "oracle": shares}
+    rows = compare(manifest, ways, shares, snrs, prices, options["seed"])
     console = Console()
-    _show(rows, console if console.is_terminal else Console(width=120))
+    _show(rows, groups, manifest, console if console.is_terminal else Console(width=120))
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(options["json_file"], json.dumps({"rows": [asdict(r) for r in rows]}, indent=1).encode() + b"\n")
+        document = {"rows": [asdict(row) for row in rows], "groups": {"snr_db": SEEN_DB, "accuracy": groups.tolist()}}
+        write_atomic(options["json_file"], json.dumps(document, indent=1).encode() + b"\n")
     if options["write"]:
         written = write_with(head, manifest, options["write"])
         console.print(f"pair: {written.path}, id {written.id[:16]}")
@@ -133,7 +132,7 @@ def learnt(
     targets = _targets(train, options["store"], view, options["views"])
     parts = [
         observed(student, replace(train, images=augment(train.images, words(view, v, 0, len(train)), view)),
-                 manifest, 1, random, target)
+                 manifest, SEEN_DB, 1, random, target)
         for v, target in enumerate(targets)
     ]  # fmt: skip
     return torch.cat([part for part, _ in parts]), torch.cat([part for _, part in parts])
@@ -141,7 +140,6 @@ def learnt(
 
 def _targets(train: "ImageSet", store: Path | None, view: Any, views: int) -> Iterator["torch.Tensor | None"]:
     """Per view: the teacher's soft labels, float [N, C]; None without a store: the true labels."""
-    from common.errors import ConfigError
     from training.knowledge import open_store
 
     if store is None:
@@ -158,11 +156,12 @@ def observed(
     student: "Student",
     images: "ImageSet",
     manifest: Manifest,
+    snrs_db: Sequence[float],
     trials: int,
     random: "torch.Generator",
     target: "torch.Tensor | None" = None,
 ) -> Seen:
-    """What each image's answers are worth over `trials` noises on AWGN: their share of `target`.
+    """What each image's answers are worth over `trials` noises on AWGN at each SNR, in dB: their share of `target`.
 
     target: float [N, C], the weight of each answer; None: 1 for the true label.
     """
@@ -174,8 +173,8 @@ def observed(
     with torch.no_grad():
         features, labels = features_of(student, images, manifest.preprocess)
         weights = torch.nn.functional.one_hot(labels, len(images.classes)).float() if target is None else target
-        shares = torch.zeros(len(labels), len(manifest.layout.rates), len(SHAPE.snr_db))
-        for column, snr in enumerate(SHAPE.snr_db):
+        shares = torch.zeros(len(labels), len(manifest.layout.rates), len(snrs_db))
+        for column, snr in enumerate(snrs_db):
             known = Conditions(snr, snr, rayleigh=0.0, missing=0.0, report_error_db=0.0)
             for rows in trials * torch.arange(len(labels)).split(ROWS):
                 logits, _ = student.from_features(features[rows], draw(len(rows), manifest.layout, known, random))
@@ -186,53 +185,42 @@ def observed(
 # -- the head
 
 
-def fit_head(known: Seen, held: Seen, manifest: Manifest, seed: int) -> "ContentHead":
-    """The head that predicts the accuracies best, in cross-entropy, on images that it was not trained on.
+def fit_head(known: Seen, held: Seen, shape: ContentShape, seed: int) -> "ContentHead":
+    """Ease is learnt on `known`, in cross-entropy with the mean over rates and SNRs; edges and tables are of `held`.
 
-    known, held: images to train on, and others that decide when to stop and what the mean is: the encoder has seen the
-    former, so that they are easier than any image on the air.
+    held: at the SNRs of `shape`, images that the encoder has not seen: those it has are easier than any on the air.
     """
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits as loss_of
 
-    from sctx.content import ContentHead, base_logits
+    from sctx.content import ContentHead
+    from training.measure import monotone
 
+    features, right = known[0], known[1].mean((1, 2))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        features, right = known
-        head, base = ContentHead(SHAPE, features.shape[1], right.shape[1]), base_logits(manifest.accuracy, SHAPE.snr_db)
+        head = ContentHead(shape, features.shape[1], held[1].shape[1])
         head.mean.copy_(features.mean(0))
         head.spread.copy_(features.std(0) + 1e-3)
         optimiser = torch.optim.AdamW(head.parameters(), 3e-3, weight_decay=0.05)
-        best = float(loss_of(base.expand_as(held[1]), held[1]))  # of the table: what is worse is not learnt
-        weights = {name: tensor.clone() for name, tensor in head.state_dict().items()}
         for _ in range(EPOCHS):
             for rows in torch.randperm(len(features)).split(BATCH):
-                loss = loss_of(base + head(features[rows]), right[rows])
+                loss = loss_of(head(features[rows]), right[rows])
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-            with torch.no_grad():
-                shifts = head(held[0])
-                centre = centred(base + shifts, base.sigmoid())
-                now = float(loss_of(base + shifts + centre, held[1]))
-            if now < best:
-                best = now
-                weights = {name: tensor.clone() for name, tensor in head.state_dict().items()}
-                weights["outer.bias"] += centre.flatten()
-        head.load_state_dict(weights)
+    with torch.no_grad():
+        inner = torch.arange(1, shape.groups) / shape.groups
+        head.edges.copy_(torch.quantile(head(held[0]), inner))
+        for group, table in enumerate(by_group(head, *held)):
+            head.table[group] = torch.tensor([monotone(row) for row in table.tolist()])
     return head.eval()
 
 
-def centred(logits: "torch.Tensor", mean: "torch.Tensor") -> "torch.Tensor":
-    """What to add so that the mean of sigmoid(logits), float [N, K, J], is `mean`, float [K, J]; by Newton's method."""
-    import torch
-
-    shift = torch.zeros_like(mean)
-    for _ in range(30):
-        p = (logits + shift).sigmoid()
-        shift -= ((p.mean(0) - mean) / (p * (1 - p)).mean(0).clamp(min=1e-5)).clamp(-1.0, 1.0)
-    return shift
+def by_group(head: "ContentHead", features: "torch.Tensor", shares: "torch.Tensor") -> Tables:
+    """Mean accuracies of the images of each group, of all where it has none: float [N, K, J] -> float64 [G, K, J]."""
+    members = [head.group(features) == group for group in range(head.shape.groups)]
+    return np.stack([(shares[m] if m.any() else shares).double().mean(0).numpy() for m in members])
 
 
 def write_with(head: "ContentHead", manifest: Manifest, folder: Path) -> Manifest:
@@ -250,36 +238,35 @@ def write_with(head: "ContentHead", manifest: Manifest, folder: Path) -> Manifes
 # -- what it is worth
 
 
-def tables(head: "ContentHead | None", features: "torch.Tensor", manifest: Manifest) -> Tables:
-    """What a head says of images by their features, float [N, 2 S]; None: what the pair's table says of all."""
+def own_tables(manifest: Manifest, images: int) -> Tables:
+    """What the pair's table says of all images."""
+    table = manifest.accuracy
+    rows = np.stack([np.interp(SEEN_DB, table.snr_db, row) for row in table.acc])
+    return np.broadcast_to(rows, (images, *rows.shape))
+
+
+def predicted(head: "ContentHead", features: "torch.Tensor") -> Tables:
+    """What a head says of images by their features, float [N, 2 S]."""
     import torch
 
-    from sctx.content import base_logits
-
     with torch.no_grad():
-        if head is None:
-            said = base_logits(manifest.accuracy, SHAPE.snr_db).sigmoid().expand(len(features), -1, -1)
-        else:
-            said = head.accuracies(features, manifest.accuracy, SHAPE.snr_db)
-    return said.double().numpy()
+        said: Tables = head.accuracies(features, SEEN_DB).double().numpy()
+    return said
 
 
 def compare(
-    manifest: Manifest, own: Tables, predicted: Tables, found: Tables, snrs: list[float], prices: list[float], seed: int
+    manifest: Manifest, ways: dict[str, Tables], found: Tables, snrs: list[float], prices: list[float], seed: int
 ) -> list[Row]:
-    """Every way to choose at every SNR and price, over the same fades."""
+    """Every way to choose, by the tables it goes by, at every SNR and price over the same fades; "table" is one."""
     uses = np.array(manifest.layout.rates) + manifest.layout.pilots
     rows = []
     for snr_db in snrs:
         power = np.random.default_rng(seed).exponential(size=(FADES, len(found)))
         gamma_db = snr_db + 10 * np.log10(power)
-        column = np.abs(gamma_db[..., None] - np.array(SHAPE.snr_db)).argmin(-1)
+        column = np.abs(gamma_db[..., None] - np.array(SEEN_DB)).argmin(-1)
         image = np.broadcast_to(np.arange(len(found)), column.shape)
         for price in prices:
-            chosen = {
-                way: (table - price * uses[:, None]).argmax(1)[image, column]
-                for way, table in (("table", own), ("head", predicted), ("oracle", found))
-            }
+            chosen = {way: (one - price * uses[:, None]).argmax(1)[image, column] for way, one in ways.items()}
             for way, rate in chosen.items():
                 accuracy, spent = float(found[image, rate, column].mean()), float(uses[rate].mean())
                 bits = conditional_entropy(rate, chosen["table"])
@@ -287,7 +274,7 @@ def compare(
     return rows
 
 
-def _show(rows: list[Row], console: Console) -> None:
+def _show(rows: list[Row], groups: Tables, manifest: Manifest, console: Console) -> None:
     table = Table(title="choosing the rate, block Rayleigh with known SNR; value = accuracy - price * (uses + control)")
     for heading in ("SNR dB", "price", "way", "accuracy %", "uses", "control", "value"):
         table.add_column(heading, justify="left" if heading == "way" else "right")
@@ -295,6 +282,14 @@ def _show(rows: list[Row], console: Console) -> None:
         table.add_row(f"{row.snr_db:g}", f"{row.price:g}", row.way, f"{100 * row.accuracy:.2f}", f"{row.uses:.2f}",
                       f"{row.control:.2f}", f"{row.value:.4f}", end_section=row.way == "oracle")  # fmt: skip
     console.print(table)
+    each = Table(title="accuracy in % by group of images, hard to easy")
+    for heading in ("SNR dB", "group", *(f"{rate} symbols" for rate in manifest.layout.rates)):
+        each.add_column(heading, justify="right")
+    for column, snr in enumerate(SEEN_DB):
+        for group, shares in enumerate(groups[:, :, column], 1):
+            each.add_row(f"{snr:g}", str(group), *(f"{100 * share:.1f}" for share in shares),
+                         end_section=group == len(groups))  # fmt: skip
+    console.print(each)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 RESAMPLES = 2000
 BLOCK_CYCLES = 2.0
 REFERENCES = ("robust", "fixed", "average", "genie")
+WIDE = 3
+"""Experiments side by side in the figure."""
 AXES = {
     "snr": "average SNR, dB",
     "delay": "fd * tau",
@@ -192,34 +194,45 @@ def _text(found: Interval, scale: float, digits: int) -> str:
 
 
 def draw_figure(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Per experiment: accuracy above, channel uses below; intervals shaded."""
+    """Per experiment: accuracy above, channel uses below; intervals shaded. Three experiments side by side."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     experiments = list(dict.fromkeys(row["experiment"] for row in rows))
-    colours = {system: f"C{index}" for index, system in enumerate(dict.fromkeys(row["system"] for row in rows))}
-    figure, panels = pyplot.subplots(
-        2, len(experiments), figsize=(3.6 * len(experiments), 6), layout="constrained", squeeze=False, sharex="col"
-    )
-    for column, experiment in enumerate(experiments):
-        for axes, name, scale in zip(panels[:, column], ("accuracy", "uses"), (100.0, 1.0), strict=True):
-            for system in dict.fromkeys(row["system"] for row in rows if row["experiment"] == experiment):
-                part = [row for row in rows if (row["experiment"], row["system"]) == (experiment, system)]
-                x, bands = [row["x"] for row in part], scale * np.array([row[name] for row in part])
-                axes.plot(x, bands[:, 0], ".-", label=system, color=colours[system])
-                axes.fill_between(x, bands[:, 1], bands[:, 2], alpha=0.15, color=colours[system])
-            axes.grid(alpha=0.3)
-        panels[1, column].set(xlabel=AXES[experiment])
-        panels[0, column].legend(fontsize="small")
-        if experiment in ("delay", "pilots"):
-            xs = sorted({row["x"] for row in rows if row["experiment"] == experiment})
-            panels[1, column].set_xscale("log")
-            panels[1, column].set_xticks(xs, [f"{x:g}" for x in xs], rotation=45)
-            panels[1, column].minorticks_off()
-    panels[0, 0].set(ylabel="accuracy in %")
-    panels[1, 0].set(ylabel="channel uses per image")
+    systems = dict.fromkeys(row["system"] for row in rows)
+    colours = {system: f"C{index}" for index, system in enumerate(systems)}
+    wide = min(WIDE, len(experiments))
+    bands = -(-len(experiments) // wide)
+    figure = pyplot.figure(figsize=(1 + 3.6 * wide, 0.6 + 5.4 * bands), layout="constrained")
+    for band, part in enumerate(figure.subfigures(bands, 1, squeeze=False)[:, 0]):
+        panels = part.subplots(2, wide, squeeze=False, sharex="col")
+        for column, experiment in enumerate(experiments[wide * band : wide * (band + 1)]):
+            _panel(panels[:, column], [row for row in rows if row["experiment"] == experiment], colours)
+        for axes in panels.flat:
+            axes.set_visible(axes.has_data())
+        panels[0, 0].set(ylabel="accuracy in %")
+        panels[1, 0].set(ylabel="channel uses per image")
+    handles = [pyplot.Line2D([], [], marker=".", color=colours[system], label=system) for system in systems]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
+
+
+def _panel(axes: Sequence[Any], rows: list[Mapping[str, Any]], colours: Mapping[str, str]) -> None:
+    """One experiment: accuracy on the first of the axes, uses on the second."""
+    for one, name, scale in zip(axes, ("accuracy", "uses"), (100.0, 1.0), strict=True):
+        for system in dict.fromkeys(row["system"] for row in rows):
+            part = [row for row in rows if row["system"] == system]
+            x, band = [row["x"] for row in part], scale * np.array([row[name] for row in part])
+            one.plot(x, band[:, 0], ".-", color=colours[system])
+            one.fill_between(x, band[:, 1], band[:, 2], alpha=0.15, color=colours[system])
+        one.grid(alpha=0.3)
+    axes[1].set(xlabel=AXES[rows[0]["experiment"]])
+    if rows[0]["experiment"] in ("delay", "pilots"):
+        xs = sorted({row["x"] for row in rows})
+        axes[1].set_xscale("log")
+        axes[1].set_xticks(xs, [f"{x:g}" for x in xs], rotation=45)
+        axes[1].minorticks_off()

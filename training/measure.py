@@ -58,12 +58,12 @@ def measure(student: Student, images: ImageSet, preprocess: Preprocess, seed: in
 
     A fixed instantaneous SNR is all that a table needs: under fading the controller averages over it.
     """
-    trials = _trials(len(images))
+    trials = trials_for(len(images))
     features, labels = features_of(student, images, preprocess)
     random = torch.Generator().manual_seed(seed)
     columns = [_at(student, features, labels, snr, random, trials) for snr in (*GRID_DB, CLEAN_DB)]
     table = torch.stack(columns[:-1], 1).tolist()
-    return Accuracy(GRID_DB, tuple(_monotone(row) for row in table), round(float(columns[-1][-1]), 5))
+    return Accuracy(GRID_DB, tuple(monotone(row) for row in table), round(float(columns[-1][-1]), 5))
 
 
 @torch.no_grad()
@@ -80,7 +80,7 @@ def calibrate(
     random = torch.Generator().manual_seed(seed)
     loss = np.zeros((len(layout.increments), len(EDGES_DB) + 1, len(TEMPERATURES)))
     seen = np.zeros(loss.shape[:2])
-    for _ in range(2 * _trials(len(labels))):
+    for _ in range(2 * trials_for(len(labels))):
         for rows in torch.arange(len(labels), device=labels.device).split(ROWS):
             drawn = draw(len(rows), layout, conditions, random).to(labels.device)
             logits, _ = student.from_features(features[rows], drawn)
@@ -104,7 +104,7 @@ def _nll(logits: Tensor, labels: Tensor, temperature: float) -> NDArray[np.float
     return right
 
 
-def _trials(images: int) -> int:
+def trials_for(images: int) -> int:
     """Channels per image: the fewer images, the more."""
     return max(2, min(8, 10_000 // images))
 
@@ -145,7 +145,7 @@ def _at(
     return (right / (trials * len(labels))).cpu()
 
 
-def _monotone(row: list[float]) -> tuple[float, ...]:
+def monotone(row: list[float]) -> tuple[float, ...]:
     """Mean of three neighbours, then the running maximum: accuracy does not fall with SNR but for chance."""
     padded = [row[0], *row, row[-1]]
     smooth = [sum(padded[i : i + 3]) / 3 for i in range(len(row))]

@@ -47,10 +47,12 @@ def tiny_pair(folder: Path, seed: int = 0, adaptive: bool = True) -> Manifest:
     return write_pair(folder, document, save(weights), save(decoder))
 
 
-def with_content(manifest: Manifest, folder: Path, spread: float = 2.0) -> Manifest:
-    """The pair with a content head of random weights, whose shifts are about `spread` logits; 0: it shifts nothing."""
+def with_content(manifest: Manifest, folder: Path) -> Manifest:
+    """The pair with a content head of random weights and three groups, the second of which the pair's table fits."""
     torch.manual_seed(0)
-    shape = ContentShape(8, (-6.0, 4.0, 14.0))
-    head = ContentHead(shape, 2 * manifest.layout.max_symbols, len(manifest.layout.increments))
-    torch.nn.init.normal_(head.outer.weight, std=spread)
+    snrs, rates = manifest.accuracy.snr_db, len(manifest.layout.increments)
+    head = ContentHead(ContentShape(8, 3, snrs), 2 * manifest.layout.max_symbols, rates)
+    head.edges.copy_(torch.tensor([-1.0, 1.0]))
+    torch.nn.init.normal_(head.outer.weight, std=2.0)
+    head.table.copy_(torch.tensor(manifest.accuracy.acc) ** torch.tensor([3.0, 1.0, 0.3])[:, None, None])
     return write_with(head, manifest, folder)

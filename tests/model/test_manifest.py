@@ -69,7 +69,18 @@ def test_a_damaged_calibration_is_one_line(pair: Manifest, calibration: object) 
 
 
 @pytest.mark.parametrize(
-    "content", [{}, [], 0, "", {"hidden": 0, "snr_db": [0, 1]}, {"hidden": 8, "snr_db": [1, 0]}, {"hidden": 8}]
+    "content",
+    [
+        {},
+        [],
+        0,
+        "",
+        {"hidden": 0, "groups": 2, "snr_db": [0, 1]},
+        {"hidden": 8, "groups": 0, "snr_db": [0, 1]},
+        {"hidden": 8, "groups": 2, "snr_db": [1, 0]},
+        {"hidden": 8, "groups": 2},
+        {"hidden": 8, "snr_db": [0, 1]},
+    ],
 )
 def test_a_damaged_content_head_is_one_line(pair: Manifest, content: object) -> None:
     document = json.loads((pair.path / "manifest.json").read_text())

@@ -1,6 +1,5 @@
 """A rate chosen by the image: its own accuracy table, from a head that a pair may have or not."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,19 +24,26 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return with_content(find_pair("digits"), tmp_path_factory.mktemp("content"))
 
 
-def test_a_head_that_has_learnt_nothing_says_what_the_table_of_the_pair_says(tmp_path: Path) -> None:
-    manifest = with_content(find_pair("digits"), tmp_path, spread=0.0)
-    chain = TransmitChain(manifest, content=True)
-    said = chain.accuracy(chain.encode(IMAGES[:1]))
-    assert said.snr_db == manifest.accuracy.snr_db
-    assert np.allclose(said.acc, np.clip(manifest.accuracy.acc, 0.001, 0.999), atol=1e-5)
+def test_an_image_is_decided_on_by_the_table_of_its_group(pair: Manifest) -> None:
+    chain, table = TransmitChain(pair, content=True), pair.accuracy
+    assert chain.content is not None
+    features = chain.encode(IMAGES)
+    groups = chain.content.group(features).tolist()
+    assert set(groups) == {0, 1, 2}
+    for one, group in zip(features, groups, strict=True):
+        said = chain.accuracy(one[None])
+        assert said.snr_db == table.snr_db
+        assert np.allclose(said.acc, np.array(table.acc) ** (3.0, 1.0, 0.3)[group], atol=1e-5)
 
 
-def test_each_image_has_a_table_of_its_own_that_rises_with_the_snr(pair: Manifest) -> None:
-    chain = TransmitChain(pair, content=True)
-    tables = [np.array(chain.accuracy(features[None]).acc) for features in chain.encode(IMAGES)]
-    assert all((np.diff(table) >= 0).all() and (table > 0).all() and (table < 1).all() for table in tables)
-    assert np.std(tables, 0).max() > 0.1
+def test_between_its_own_snrs_a_table_is_linear_in_db_and_beyond_them_constant(pair: Manifest) -> None:
+    head = TransmitChain(pair, content=True).content
+    assert head is not None
+    features, snrs = torch.randn(4, 2 * pair.layout.max_symbols), head.shape.snr_db
+    below, first, between, second = head.accuracies(features, [snrs[0] - 9, snrs[0], snrs[0] + 0.5, snrs[1]]).unbind(-1)
+    assert torch.equal(below, first)
+    share = 0.5 / (snrs[1] - snrs[0])
+    assert torch.allclose(between, (1 - share) * first + share * second, atol=1e-6)
 
 
 def test_images_under_one_report_get_rates_of_their_own(pair: Manifest) -> None:

@@ -1,6 +1,7 @@
 """A bank of models: each trained for one SNR and rate alone, and asked nowhere else."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import pytest
 
 from common.errors import ConfigError
 from common.manifest import find_pair
-from training import ablate
-from training.ablate import FULL, NAMES, Row, Variant, compared, dedicated, grid, run, variant
-from training.recipe import Recipe
+from training import ablate, distill
+from training.ablate import FULL, NAMES, OPTIONAL, Row, Variant, compared, dedicated, draw_compute, grid, run, variant
+from training.recipe import Recipe, load_recipe
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "split": "test", "teacher": None, "device": "cpu", "seeds": 1}
 
@@ -52,17 +53,51 @@ def test_a_dedicated_model_shares_the_store_and_knows_one_rate(
     trained_at = json.loads(pair.provenance["channel"])
     assert (trained_at["snr_low_db"], trained_at["snr_high_db"]) == (3.0, 3.0)
     assert row.right.shape == (1, 2, 360)
+    assert f"{row.parameters:,} parameters, {row.macs / 1e6:.1f} MMAC" == pair.provenance["transmitter"]
     run(Variant(FULL, recipe), grid("6", 1, [3.0]), OPTIONS)
     assert len(list((tmp_path / "build/stores").iterdir())) == 1
     assert dedicated(recipe, 3.0, 6).view == recipe.view
 
 
+def test_a_finished_training_is_not_done_again_and_another_one_is(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings, calls = grid("6", 1, [3.0]), []
+    true = replace(recipe, loss=replace(recipe.loss, hard=1.0))
+
+    def counted(*args: Any) -> Any:
+        calls.append(args)
+        return whole(*args)
+
+    whole = distill.distill
+    monkeypatch.setattr(distill, "distill", counted)
+    first = run(Variant(FULL, true), settings, OPTIONS)
+    again = run(Variant(FULL, true), settings, OPTIONS)
+    assert len(calls) == 1
+    assert np.array_equal(first.right, again.right)
+    run(Variant(FULL, replace(true, views=true.views + 1)), settings, OPTIONS)
+    assert len(calls) == 2
+
+    def killed(*args: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(distill, "distill", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(Variant(FULL, true), settings, OPTIONS)
+    monkeypatch.setattr(distill, "distill", counted)
+    run(Variant(FULL, replace(true, views=true.views + 1)), settings, OPTIONS)
+    assert len(calls) == 3  # the one that was begun in its place may have left half a pair
+
+
 def test_every_setting_has_a_paired_interval() -> None:
     settings = grid("4", 1, [0.0])
     right = np.random.default_rng(0).random((2, 2, 200))
-    full, better = Row(FULL, right, [1.0], [1.0]), Row("bank", right + 0.1, [1.0], [1.0])
+    cost = (1000, 2_000_000)
+    full, better = Row(FULL, right, [1.0], [1.0], *cost), Row("bank", right + 0.1, [1.0], [1.0], *cost)
     found = compared(better, full, settings)
     assert found["ci95"] == pytest.approx([10.0, 10.0])
+    assert found["difference_over_seeds"] == pytest.approx([10.0, 10.0])
     assert found["settings"]["awgn 4 0"] == pytest.approx([100 * (right[:, 0].mean() + 0.1), 10.0, 10.0, 10.0])
 
 
@@ -71,6 +106,16 @@ def test_a_variant_differs_from_the_method_in_what_its_name_says(recipe: Recipe,
     found = variant(recipe, name)
     assert found.name == name
     assert (found != Variant(name, recipe)) == (name != FULL)
+
+
+def test_what_a_recipe_has_can_be_left_out_and_what_it_has_not_cannot() -> None:
+    full = load_recipe("cifar10")
+    assert variant(full, "without auxiliary classifier").recipe.loss == replace(full.loss, auxiliary=0.0)
+    assert variant(full, "without second stage").recipe == replace(full, decisions=None)
+    plain = replace(full, loss=replace(full.loss, auxiliary=0.0), decisions=None)
+    for name in OPTIONAL:
+        with pytest.raises(ConfigError, match=f"no variant '{name}'"):
+            variant(plain, name)
 
 
 def test_numbers_of_a_variant_reach_its_recipe(recipe: Recipe) -> None:
@@ -84,3 +129,12 @@ def test_numbers_of_a_variant_reach_its_recipe(recipe: Recipe) -> None:
 def test_an_unknown_variant_is_refused_in_one_line(recipe: Recipe, name: str) -> None:
     with pytest.raises(ConfigError, match=r"no variant|at least 1|WIDTH,BLOCKS,STRIDE"):
         variant(recipe, name)
+
+
+def test_accuracy_is_drawn_against_compute(tmp_path: Path) -> None:
+    settings = grid("4", 1, [0.0])
+    small, large = (
+        Row(f"encoder {n}", np.full((1, 2, 9), 0.1 * n), [1.0], [1.0], 1000 * n, 2_000_000 * n) for n in (1, 4)
+    )
+    draw_compute([compared(row, large, settings) for row in (large, small)], tmp_path / "new" / "compute.png")
+    assert (tmp_path / "new" / "compute.png").read_bytes().startswith(b"\x89PNG")
