@@ -3,6 +3,10 @@
 One factory for the whole project: what is not set here keeps libzmq's default. Reasons for the less obvious ones:
 IMMEDIATE keeps frames from queueing for a peer that is away; small buffers and high-water marks bound what can hide on
 the way (the credit window bounds age, these are the back-stop); ROUTER_MANDATORY turns a silent drop into an error.
+
+Only the side that connects sends ZMTP heartbeats, and says with each (TTL) when the other may take it for gone. libzmq
+4.3.5 ends the process where a heartbeat is due on a connection that its peer has ended and whose messages were more
+than RCVHWM and wait unread (issues 4364 and 3937 of libzmq): a bound socket, which strangers reach, must not send any.
 """
 
 import ipaddress
@@ -31,8 +35,9 @@ def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, role: Role
         (zmq.IMMEDIATE, 1),
         (zmq.RECONNECT_IVL, 50),
         (zmq.RECONNECT_IVL_MAX, 250),
-        (zmq.HEARTBEAT_IVL, 1000),
+        (zmq.HEARTBEAT_IVL, 0 if kind == zmq.ROUTER else 1000),
         (zmq.HEARTBEAT_TIMEOUT, 3000),
+        (zmq.HEARTBEAT_TTL, 3000),
         (zmq.HANDSHAKE_IVL, 2000),
         (zmq.TCP_KEEPALIVE, 1),
         (zmq.IPV6, 1),

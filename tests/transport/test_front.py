@@ -2,6 +2,10 @@
 
 import errno
 import logging
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -122,3 +126,51 @@ def test_memory_that_cannot_be_seen_for_a_moment_is_no_growth(bench: Bench, capl
         bench.held = held
         bench.turn()
     assert told(caplog) == []
+
+
+LEAVER = """
+import sys, time, zmq
+from common.transport.front import Front
+context = zmq.Context()
+front = Front(context, "emu", "tcp://127.0.0.1:0")
+with context.socket(zmq.DEALER) as dealer:
+    dealer.linger = 0
+    dealer.connect(front.address)
+    for _ in range(2000):
+        dealer.send(bytes(1000))
+    time.sleep(0.5)
+time.sleep(1.5)  # longer than the heartbeat of libzmq would be
+print("alive", bool(front.socket.poll(0)))
+front.close()
+context.destroy(linger=0)
+"""
+
+
+def test_a_peer_that_leaves_more_than_is_read_behind_does_not_end_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", LEAVER], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "alive True\n", "")
+
+
+SILENT = """
+import sys, time, zmq
+from common.transport.sockets import connect, make_socket
+socket = make_socket(zmq.Context(), zmq.DEALER, "tx")
+connect(socket, sys.argv[1])
+socket.send(b"hello")
+time.sleep(60)
+"""
+
+
+def test_a_peer_that_falls_silent_is_dropped_though_the_bound_side_asks_nothing(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with subprocess.Popen([sys.executable, "-c", SILENT, bench.front.address]) as peer:
+        assert bench.front.socket.poll(30_000)
+        time.sleep(1.5)  # the first heartbeat of the peer says how long its silence is to be borne
+        peer.send_signal(signal.SIGSTOP)
+        until = time.monotonic() + 30
+        while "disconnected" not in caplog.messages and time.monotonic() < until:
+            bench.turn()
+        peer.kill()
+    assert "disconnected" in caplog.messages

@@ -16,8 +16,8 @@ OPTIONS = {
     zmq.IMMEDIATE: 1,
     zmq.RECONNECT_IVL: 50,
     zmq.RECONNECT_IVL_MAX: 250,
-    zmq.HEARTBEAT_IVL: 1000,
     zmq.HEARTBEAT_TIMEOUT: 3000,
+    zmq.HEARTBEAT_TTL: 3000,
     zmq.HANDSHAKE_IVL: 2000,
     zmq.TCP_KEEPALIVE: 1,
 }
@@ -28,6 +28,7 @@ OPTIONS = {
 def test_options_are_set(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, role: Role, high_water: int) -> None:
     with make_socket(context, kind, role) as socket:
         assert {option: socket.getsockopt(option) for option in OPTIONS} == OPTIONS
+        assert socket.getsockopt(zmq.HEARTBEAT_IVL) == (0 if kind == zmq.ROUTER else 1000)
         assert socket.getsockopt(zmq.SNDHWM) == socket.getsockopt(zmq.RCVHWM) == high_water == HIGH_WATER[role]
 
 
