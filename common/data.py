@@ -93,6 +93,8 @@ def fit_image(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.ui
     """
     from PIL import Image, ImageOps
 
+    if not isinstance(image, np.ndarray):  # the type of an argument from outside is only a promise
+        raise DataError(f"an image must be a numpy array, uint8 [H, W] or [H, W, 3], not {type(image).__name__}")
     flat = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     colour = flat.ndim == 3 and flat.shape[-1] == 3
     if image.dtype != np.uint8 or not (flat.ndim == 2 or colour) or 0 in image.shape:

@@ -232,7 +232,11 @@ class Transmitter:
         self._flying[seq] = _InFlight(
             capture, symbols, decision.rate, (encoded - started) // 1000, (modulated - encoded) // 1000
         )
-        self._send_round(seq, start=0)
+        try:
+            self._send_round(seq, start=0)
+        except BaseException:  # not sent, so nothing will come of it that `send` could wait for
+            del self._flying[seq]
+            raise
 
     def _known(self, air_start: int) -> Report | None:
         """What is known of the channel for a frame at `air_start`; None where there is no report or an old one."""

@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import scrx
 import sctx
-from common.errors import ConfigError, DataError, LinkDown, PeerRejected, SemlinkError
+from common.errors import ConfigError, DataError, LinkDown, ModelError, PeerRejected, SemlinkError
 from sctx.source import Capture
 
 
@@ -37,15 +38,34 @@ def test_an_image_of_any_size_is_answered(receiver: scrx.Receiver, tiny_pair: Pa
 
 
 @pytest.mark.parametrize(
-    "image", [np.zeros((8, 8)), np.zeros((8, 8, 2), np.uint8), np.zeros(8, np.uint8), np.zeros((0, 8), np.uint8)]
-)
+    "image",
+    [
+        np.zeros((8, 8)), np.zeros((8, 8, 2), np.uint8), np.zeros(8, np.uint8), np.zeros((0, 8), np.uint8),
+        [[0, 255], [255, 0]], None,
+    ],
+)  # fmt: skip
 def test_anything_else_is_refused_and_the_link_stays_usable(
-    receiver: scrx.Receiver, tiny_pair: Path, image: np.ndarray
+    receiver: scrx.Receiver, tiny_pair: Path, image: Any
 ) -> None:
     with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
         with pytest.raises(DataError, match="uint8"):
             tx.send(image)
         assert tx.send(np.zeros((8, 8), np.uint8)).index >= 0
+
+
+def test_an_image_that_could_not_be_sent_is_not_waited_for(
+    receiver: scrx.Receiver, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelError("no usable features")
+
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        with monkeypatch.context() as patch:
+            patch.setattr(tx.chain, "frame", refuse)
+            with pytest.raises(ModelError):
+                tx.send(np.zeros((8, 8), np.uint8))
+        assert tx.in_flight == 0
+        assert tx.send(np.zeros((8, 8), np.uint8)).confidence > 0.0
 
 
 def test_the_receiver_sees_each_answer_where_it_is_used(receiver: scrx.Receiver, tiny_pair: Path) -> None:
