@@ -218,7 +218,8 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
         elif isinstance(outcome, Answer):
             click.echo(json.dumps(_as_line(outcome, label)))
 
-    with nullcontext() if options["as_json"] else Dashboard(tx, summary, options["count"] or source.size) as dashboard:
+    shown = Dashboard(lambda: tx.link.session.up, summary, options["count"] or source.size)
+    with nullcontext() if options["as_json"] else shown as dashboard:
         try:
             for outcome in tx.run(captures()):
                 take(outcome)
