@@ -69,6 +69,11 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
             traceback.print_exc()
         _tell(str(told))
         code = told.exit_code
+    except OSError as error:  # of the system, not of ours: a file that may not be read, a disk that is full
+        if noted.get("debug"):
+            traceback.print_exc()
+        _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        code = SemlinkError.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataError
-from common.manifest import Preprocess
+from common.manifest import Preprocess, user_path
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT = 0.1
@@ -52,7 +52,7 @@ def load_images(spec: str, split: str, fit: Preprocess | None = None) -> ImageSe
         raise ConfigError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
     if spec == "digits":
         return _digits(split, fit)
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     if folder.is_dir():
         return _from_folder(spec, split, fit)
     if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
@@ -157,7 +157,7 @@ def _own_split(
 
 
 def _from_folder(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     own = folder.resolve().name
     tables = {name: sorted(folder.glob(f"{name}-*.parquet")) for name in SPLITS}
     available = [name for name in SPLITS if tables[name] or (folder / name).is_dir()]
@@ -222,7 +222,7 @@ def _rows(name: str, rows: Any) -> _Listing:
 def _class_folders(name: str, folder: Path) -> _Listing:
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
     files = [(path, k) for k, one in enumerate(classes) for path in sorted((folder / one).rglob("*"))]
-    files = [(path, k) for path, k in files if path.suffix.lower() in SUFFIXES]
+    files = [(path, k) for path, k in files if path.suffix.lower() in SUFFIXES and path.is_file()]
     return _Listing(name, [path for path, _ in files], [k for _, k in files], tuple(classes))
 
 

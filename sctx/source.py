@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from common.data import IMAGE_COLUMNS, SUFFIXES, decode_image, load_images
 from common.errors import ConfigError, DataError
-from common.manifest import Manifest
+from common.manifest import Manifest, user_path
 from sctx.mjpeg import pictures
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,8 @@ class Source:
                 continue
             yield Capture(index, image, None, time.monotonic_ns())
             index += 1
+        if not index:  # what should have fed us said so where nobody looks, or nowhere
+            raise DataError("--source -: standard input ended without a readable JPEG picture")
 
 
 def _open(spec: str, manifest: Manifest) -> list[tuple[Picture, int | None]]:
@@ -78,9 +80,9 @@ def _open(spec: str, manifest: Manifest) -> list[tuple[Picture, int | None]]:
         name, split = (name, split) if name else (split, "test")
         found = load_images(name, split, manifest.preprocess)
         return list(zip(found.images, found.labels.tolist(), strict=True))
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         return [(file, _label(file.parent.name, manifest)) for file in files]
     if path.is_file() and path.suffix.lower() in SUFFIXES:
         return [(path, None)]

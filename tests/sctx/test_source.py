@@ -124,6 +124,25 @@ def test_an_empty_folder_and_a_missing_path_are_refused(tmp_path: Path) -> None:
         Source(str(tmp_path / "nowhere"), MANIFEST)
 
 
+def test_a_folder_that_is_named_like_a_picture_is_none(tmp_path: Path) -> None:
+    (tmp_path / "album.jpg").mkdir()
+    (tmp_path / "album.jpg" / "a.png").write_bytes(jpeg(1))
+    assert [c.index for c in Source(str(tmp_path), MANIFEST).captures()] == [0]
+
+
+@pytest.mark.parametrize("stream", [b"", b"no picture", jpeg(5)[:60] + jpeg(5)[-2:]])
+def test_a_camera_that_gives_no_picture_is_told(stream: bytes) -> None:
+    with pytest.raises(DataError, match="--source -: standard input ended"):
+        list(camera(stream).captures())
+
+
+def test_the_home_of_nobody_is_told() -> None:
+    with pytest.raises(ConfigError, match="~nobody-of-this-name/x: there is no such user"):
+        Source("~nobody-of-this-name/x", MANIFEST)
+    with pytest.raises(ConfigError, match="no such user"):
+        find_pair("~nobody-of-this-name/x")
+
+
 def test_a_damaged_photo_is_named_when_it_is_its_turn(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(jpeg(5)[:100])
     with pytest.raises(DataError, match=r"bad\.jpg"):
