@@ -179,10 +179,14 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
 def _source(given: str | None, manifest: "Manifest") -> "Source":
     from sctx.source import Source
 
+    if given:
+        return Source(given, manifest)
     try:
-        return Source(given or f"dataset:{manifest.dataset}:test", manifest)
+        return Source(f"dataset:{manifest.dataset}:test", manifest)
     except ConfigError as error:
-        raise ConfigError(str(error) if given else f"{error}; or say --source") from None
+        raise ConfigError(
+            f"say --source: the data set that pair {manifest.name} was trained on cannot be had here ({error})"
+        ) from None
 
 
 def _goal(options: dict[str, Any]) -> "Goal":
