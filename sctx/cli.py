@@ -244,9 +244,10 @@ def _paced(captures: "Iterator[Capture]", fps: float | None) -> "Iterator[Captur
 
 def _as_line(answer: "Answer", label: int | None) -> dict[str, Any]:
     return {
-        "index": answer.index, "answer": answer.answer, "label": label, "confidence": round(answer.confidence, 4),
-        "symbols": answer.symbols, "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2),
-        "latency_ms": round(answer.latency_ms, 3), "round": answer.round,
+        "index": answer.index, "answer": answer.answer, "name": answer.label, "label": label,
+        "confidence": round(answer.confidence, 4), "symbols": answer.symbols,
+        "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2), "latency_ms": round(answer.latency_ms, 3),
+        "round": answer.round,
     }  # fmt: skip
 
 
@@ -256,6 +257,8 @@ def _tell_summary(summary: "Summary", as_json: bool) -> None:
         click.echo(json.dumps({"summary": values}))
         return
     accuracy = "" if summary.accuracy is None else f", accuracy {100 * summary.accuracy:.1f} %"
+    if 0 < summary.labelled < summary.answered:
+        accuracy += f" of the {summary.labelled} with a label"
     click.echo(f"{summary.answered} of {summary.sent} images answered{accuracy}")
     click.echo(" ".join(f"{name}={value}" for name, value in values.items() if value is not None))
 

@@ -65,13 +65,14 @@ class Summary:
         return to_db(self.snr / self.estimates) if self.estimates else None
 
     def as_dict(self) -> dict[str, Any]:
-        """What `--json` prints last. `correct` is null without labels; `mean_*` are per answered image.
+        """What `--json` prints last. `correct` of the `labelled`, null without labels; `mean_*` are per answered image.
 
         `mean_uses`: payload symbols and the pilots of every round; `mean_header_bytes`: beside them, on the wire.
         """
         return {
             "sent": self.sent,
             "answered": self.answered,
+            "labelled": self.labelled,
             "correct": self.correct if self.labelled else None,
             "lost": self.lost,
             "expired": self.expired,
