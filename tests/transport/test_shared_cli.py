@@ -191,6 +191,13 @@ def test_what_the_system_refuses_is_one_line_that_names_the_file(run: Run) -> No
     assert "Traceback" in run("--fail", "OSError", "--debug").err
 
 
+@pytest.mark.parametrize("module", ["training.distill", "training.soak"])
+def test_help_is_pointed_to_as_it_can_be_typed(module: str) -> None:
+    ran = subprocess.run([sys.executable, "-m", module, "--no-such"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.endswith(f"; see python -m {module} --help\n")
+
+
 def test_interruption_is_exit_code_130(run: Run) -> None:
     assert run("--fail", "KeyboardInterrupt").code == 130
 
