@@ -79,7 +79,7 @@ def _open(spec: str, manifest: Manifest) -> list[tuple[Picture, int | None]]:
         name, _, split = spec.removeprefix("dataset:").rpartition(":")
         name, split = (name, split) if name else (split, "test")
         found = load_images(name, split, manifest.preprocess)
-        return list(zip(found.images, found.labels.tolist(), strict=True))
+        return list(zip(found.images, found.labels_among(manifest.labels), strict=True))
     path = user_path(spec)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())

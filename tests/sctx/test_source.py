@@ -32,6 +32,13 @@ def test_a_data_set_comes_with_labels_and_goes_round_again() -> None:
     assert len(list(source.captures())) == 360
 
 
+def test_the_labels_of_a_data_set_are_those_of_the_pair(tmp_path: Path) -> None:
+    for name in ("5", "7", "unknown"):
+        (tmp_path / "test" / name).mkdir(parents=True)
+        (tmp_path / "test" / name / "a.jpg").write_bytes(jpeg(1))
+    assert [c.label for c in Source(f"dataset:{tmp_path}:test", MANIFEST).captures()] == [5, 7, None]
+
+
 def test_a_folder_is_read_in_order_with_labels_from_class_folders(tmp_path: Path) -> None:
     for folder, value in (("3", 30), ("7", 70), ("unknown", 90)):
         (tmp_path / folder).mkdir()
