@@ -26,7 +26,7 @@ WIDE = 110
 
 
 class Dashboard:
-    """One line: progress, link state, losses, accuracy, symbols per image, estimated SNR, latency.
+    """Progress, link state, losses, accuracy, symbols per image, SNR, latency: one line, or two where it is narrow.
 
     up: whether the receiver is heard now, asked at each redraw: a link that is down brings no outcome to redraw for.
     total: images to come (None: not known).
@@ -44,7 +44,7 @@ class Dashboard:
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
             *((TimeRemainingColumn(),) if wide else ()),
             _LinkColumn(up),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=False)),  # a second line, if need be
             console=console,
             disable=not console.file.isatty(),
             refresh_per_second=4,
@@ -70,7 +70,7 @@ class Dashboard:
 
 
 def told(summary: Summary) -> str:
-    """What is known of a run so far, in at most 60 columns where nothing was lost."""
+    """What is known of a run so far; where nothing was lost, it fits a line of 80 columns."""
     values = summary.as_dict()
     parts = [f"{name} {values[name]}" for name in ("lost", "expired", "skipped") if values[name]]
     if summary.accuracy is not None:

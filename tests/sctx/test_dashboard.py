@@ -52,8 +52,16 @@ def test_a_wide_line_has_a_bar_and_the_time_that_is_left() -> None:
     assert "p50 123.5 ms" in line
 
 
-def test_what_was_lost_is_told() -> None:
-    assert "lost 3" in shown(80, a_run(losses=3))
+def test_what_was_lost_is_told_and_hides_nothing() -> None:
+    summary = a_run(losses=3)
+    summary.expired, summary.skipped = 123, 4567
+    screen = Screen()
+    with Dashboard(lambda: True, summary, 10_000, Console(file=screen, force_terminal=True, width=80)):
+        pass
+    drawn = " ".join(" ".join(screen.lines()[-3:]).split())
+    for words in ("5927/10000", "link up", "lost 3", "expired 123", "skipped 4567", "accuracy 100.0 %", "p50 123.5 ms"):
+        assert words in drawn
+    assert "…" not in drawn
 
 
 def test_before_the_first_answer_nothing_is_made_up() -> None:
