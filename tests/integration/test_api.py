@@ -176,6 +176,18 @@ def test_an_answer_belongs_to_its_image_even_after_a_run_was_broken_off(
         assert tx.send(np.zeros((8, 8), np.uint8)).index < 100
 
 
+def test_a_run_after_one_that_was_broken_off_has_its_own_outcomes_only(
+    receiver: scrx.Receiver, tiny_pair: Path
+) -> None:
+    def captures(first: int) -> Iterator[Capture]:
+        return (Capture(first + k, np.zeros((8, 8), np.uint8), None, 0) for k in range(5))
+
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        for _ in tx.run(captures(0)):
+            break
+        assert sorted(outcome.index for outcome in tx.run(captures(100))) == [100, 101, 102, 103, 104]
+
+
 def test_a_failure_is_told_again_instead_of_waiting_for_ever(tiny_pair: Path) -> None:
     with sctx.Transmitter("127.0.0.1:1", tiny_pair, give_up_s=0.2) as tx:
         for _ in range(2):
