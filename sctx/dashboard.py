@@ -1,5 +1,6 @@
 """A run as it happens, on a terminal; nothing where standard error is not one. Knows nothing about sockets."""
 
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -47,6 +48,7 @@ class Dashboard:
             TextColumn("{task.description}", table_column=Column(no_wrap=False)),  # a second line, if need be
             console=console,
             disable=not console.file.isatty(),
+            redirect_stdout=sys.stdout.isatty(),  # answers that go elsewhere are none of the terminal's
             refresh_per_second=4,
         )
         self._next_s = 0.0

@@ -15,7 +15,10 @@ KEPT_LATENCIES = 100_000
 
 @dataclass(slots=True)
 class Summary:
-    """Counts and distributions of one run; every image that was sent or skipped is in exactly one count."""
+    """Counts and distributions of one run; every image that was sent or skipped is in exactly one count.
+
+    unreadable: pictures of the source that never became images, beside all others.
+    """
 
     stream: int
     answered: int = 0
@@ -24,6 +27,7 @@ class Summary:
     lost: int = 0
     expired: int = 0
     skipped: int = 0
+    unreadable: int = 0
     duplicates: int = 0
     header_bytes: int = 0
     symbols: int = 0
@@ -77,6 +81,7 @@ class Summary:
             "lost": self.lost,
             "expired": self.expired,
             "skipped": self.skipped,
+            "unreadable": self.unreadable,
             "duplicates": self.duplicates,
             "mean_symbols": self._mean(self.symbols),
             "mean_uses": self._mean(self.uses),

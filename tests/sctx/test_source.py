@@ -150,7 +150,17 @@ def test_the_home_of_nobody_is_told() -> None:
         find_pair("~nobody-of-this-name/x")
 
 
-def test_a_damaged_photo_is_named_when_it_is_its_turn(tmp_path: Path) -> None:
+def test_a_photo_that_cannot_be_read_is_named_where_it_is_the_only_one(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(jpeg(5)[:100])
     with pytest.raises(DataError, match=r"bad\.jpg"):
         list(Source(str(tmp_path), MANIFEST).captures())
+
+
+def test_among_others_it_is_told_counted_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name, picture in (("a.jpg", jpeg(1)), ("b.jpg", b"words"), ("c.jpg", jpeg(2))):
+        (tmp_path / name).write_bytes(picture)
+    source = Source(str(tmp_path), MANIFEST)
+    captures = list(source.captures(5))  # a, b, c, a, b
+    assert [(c.index, Path(c.file or "").name) for c in captures] == [(0, "a.jpg"), (2, "c.jpg"), (3, "a.jpg")]
+    assert source.unreadable == 2
+    assert "b.jpg" in str(caplog.records[0].__dict__["why"])
