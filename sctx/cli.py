@@ -172,7 +172,8 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
             summary.unreadable = source.unreadable
             summary.duplicates = tx.link.session.counters.duplicates
             summary.header_bytes = tx.link.session.counters.header_bytes
-            _tell_summary(summary, options["as_json"])
+            if options["as_json"] or summary.sent or summary.unreadable:
+                _tell_summary(summary, options["as_json"])
     missing = summary.lost + (0 if tx.live else summary.expired + source.unreadable)
     return EXIT_LOST if missing else 0
 
