@@ -50,9 +50,10 @@ def keys_option(command: F) -> F:
 def invoke(command: click.Command, prefix: str, arguments: list[str] | None = None, name: str = "") -> NoReturn:
     """Run a click command with environment names PREFIX_FLAG; turn errors into one line and an exit code.
 
-    name: what to type to run it (default: the prefix in small letters).
+    name: what to type to run it (default: `python -m MODULE` where PREFIX is the module's name and it was started so,
+    else the prefix in small letters).
     """
-    name, noted = name or prefix.lower().replace("_", "-"), dict[str, bool]()
+    name, noted = name or _typed(prefix), dict[str, bool]()
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             parameter.envvar = f"{prefix}_{_flag(parameter).upper().replace('-', '_')}"
@@ -69,7 +70,19 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
             traceback.print_exc()
         _tell(str(told))
         code = told.exit_code
+    except OSError as error:  # of the system, not of ours: a file that may not be read, a disk that is full
+        if noted.get("debug"):
+            traceback.print_exc()
+        _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        code = SemlinkError.exit_code
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _typed(prefix: str) -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None and spec.name.replace(".", "_").upper() == prefix:
+        return f"python -m {spec.name}"
+    return prefix.lower().replace("_", "-")
 
 
 def begin(context: click.Context, log_level: str) -> None:

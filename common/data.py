@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataError
-from common.manifest import Preprocess
+from common.manifest import Manifest, Preprocess, user_path
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT = 0.1
@@ -39,6 +39,17 @@ class ImageSet:
         """The samples at `index`, in that order."""
         return ImageSet(self.name, self.images[index], self.labels[index], self.classes)
 
+    def labels_among(self, names: Sequence[str]) -> list[int | None]:
+        """Each image's label as an index into `names`, by the name of its class; None where they do not have it.
+
+        Classes that have no names, only numbers in order, are taken as they are.
+        """
+        numbers = tuple(map(str, range(len(self.classes))))
+        if self.classes == numbers and len(numbers) <= len(names):
+            return list(self.labels.tolist())
+        places = [names.index(one) if one in names else None for one in self.classes]
+        return [places[label] for label in self.labels.tolist()]
+
 
 def load_images(spec: str, split: str, fit: Preprocess | None = None) -> ImageSet:
     """One split of a data set.
@@ -52,12 +63,28 @@ def load_images(spec: str, split: str, fit: Preprocess | None = None) -> ImageSe
         raise ConfigError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
     if spec == "digits":
         return _digits(split, fit)
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     if folder.is_dir():
         return _from_folder(spec, split, fit)
     if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
         return _from_hub(spec, split, fit)
     raise ConfigError(f"unknown data set '{spec}': 'digits', a folder (it does not exist here) or a Hub id OWNER/NAME")
+
+
+def load_for(manifest: Manifest, spec: str, split: str) -> ImageSet:
+    """The same as a pair sees it: images as its encoder takes them, labels as indices into the pair's own classes.
+
+    DataError where the data set has images of a class that the pair does not know.
+    """
+    found = load_images(spec, split, manifest.preprocess)
+    labels = found.labels_among(manifest.labels)
+    if None in labels:
+        strange = [one for one in found.classes if one not in manifest.labels]
+        raise DataError(
+            f"'{spec}' has classes that pair {manifest.name} does not know: {', '.join(strange[:5])}; "
+            f"it knows {', '.join(manifest.labels[:20])}"
+        )
+    return ImageSet(found.name, found.images, np.array(labels, np.int64), manifest.labels)
 
 
 def permutation(count: int) -> NDArray[np.int64]:
@@ -93,6 +120,8 @@ def fit_image(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.ui
     """
     from PIL import Image, ImageOps
 
+    if not isinstance(image, np.ndarray):  # the type of an argument from outside is only a promise
+        raise DataError(f"an image must be a numpy array, uint8 [H, W] or [H, W, 3], not {type(image).__name__}")
     flat = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     colour = flat.ndim == 3 and flat.shape[-1] == 3
     if image.dtype != np.uint8 or not (flat.ndim == 2 or colour) or 0 in image.shape:
@@ -155,15 +184,19 @@ def _own_split(
 
 
 def _from_folder(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     own = folder.resolve().name
     tables = {name: sorted(folder.glob(f"{name}-*.parquet")) for name in SPLITS}
     available = [name for name in SPLITS if tables[name] or (folder / name).is_dir()]
+    splits = [folder / name for name in available if not tables[name]]
+    # Of all splits together: a class that one of them lacks must not renumber the others.
+    found = {path.name for split in splits for path in split.iterdir() if path.is_dir()}
+    classes = sorted(name for name in found if not name.startswith("."))
 
     def read(name: str) -> _Listing:
         if tables[name]:
             return _rows(own, _open("parquet", name, {name: [str(path) for path in tables[name]]}))
-        return _class_folders(own, folder / name)
+        return _class_folders(own, folder / name, classes)
 
     return _own_split(spec, split, available, read, fit)
 
@@ -217,10 +250,9 @@ def _rows(name: str, rows: Any) -> _Listing:
     return _Listing(name, sources, labels, tuple(classes))
 
 
-def _class_folders(name: str, folder: Path) -> _Listing:
-    classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
+def _class_folders(name: str, folder: Path, classes: Sequence[str]) -> _Listing:
     files = [(path, k) for k, one in enumerate(classes) for path in sorted((folder / one).rglob("*"))]
-    files = [(path, k) for path, k in files if path.suffix.lower() in SUFFIXES]
+    files = [(path, k) for path, k in files if path.suffix.lower() in SUFFIXES and path.is_file()]
     return _Listing(name, [path for path, _ in files], [k for _, k in files], tuple(classes))
 
 

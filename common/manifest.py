@@ -173,11 +173,19 @@ def shipped_pairs() -> tuple[str, ...]:
 def find_pair(name_or_dir: str | Path) -> Manifest:
     """Read the manifest of a shipped pair (by name) or of a directory. ConfigError where there is none."""
     text = str(name_or_dir)
-    for folder in (SHIPPED / text if text in shipped_pairs() else None, Path(text).expanduser()):
+    for folder in (SHIPPED / text if text in shipped_pairs() else None, user_path(text)):
         if folder is not None and (folder / MANIFEST).is_file():
             return read_manifest(folder)
     known = ", ".join(shipped_pairs()) or "none"
     raise ConfigError(f"no model pair '{text}': give a directory with a {MANIFEST}, or a shipped name ({known})")
+
+
+def user_path(text: str) -> Path:
+    """A path as it was typed, `~` and `~USER` put in full. ConfigError where there is no such user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{text}: there is no such user here") from None
 
 
 def read_manifest(folder: Path) -> Manifest:

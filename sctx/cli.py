@@ -169,20 +169,26 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
             click.echo("stopped", err=True)
         finally:  # after an error too: what was reached is told
             summary.lost += tx.in_flight
+            summary.unreadable = source.unreadable
             summary.duplicates = tx.link.session.counters.duplicates
             summary.header_bytes = tx.link.session.counters.header_bytes
-            _tell_summary(summary, options["as_json"])
-    missing = summary.lost + (0 if tx.live else summary.expired)
+            if options["as_json"] or summary.sent or summary.unreadable:
+                _tell_summary(summary, options["as_json"])
+    missing = summary.lost + (0 if tx.live else summary.expired + source.unreadable)
     return EXIT_LOST if missing else 0
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":
     from sctx.source import Source
 
+    if given:
+        return Source(given, manifest)
     try:
-        return Source(given or f"dataset:{manifest.dataset}:test", manifest)
+        return Source(f"dataset:{manifest.dataset}:test", manifest)
     except ConfigError as error:
-        raise ConfigError(str(error) if given else f"{error}; or say --source") from None
+        raise ConfigError(
+            f"say --source: the data set that pair {manifest.name} was trained on cannot be had here ({error})"
+        ) from None
 
 
 def _goal(options: dict[str, Any]) -> "Goal":
@@ -203,22 +209,25 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
         click.echo(f"note: waiting for a receiver behind {options['peer']}", err=True)
     if (accept := tx.connect()) is not None and accept.hops == 0:
         click.echo("note: no channel emulator is on the path, so the channel is ideal", err=True)
-    labels: dict[int, int | None] = {}
+    known: dict[int, tuple[int | None, str | None]] = {}
 
     def captures() -> "Iterator[Capture]":
         for capture in _paced(source.captures(options["count"]), options["fps"]):
-            labels[capture.index] = capture.label
+            known[capture.index] = capture.label, capture.file
             yield capture
 
     def take(outcome: "Answer | Missed") -> None:
-        label = labels.pop(outcome.index)
+        label, file = known.pop(outcome.index)
         summary.add(outcome, label)
         if dashboard is not None:
+            if file and label is None and isinstance(outcome, Answer):  # else nobody would hear what it is
+                click.echo(f"{file}: {outcome.label}, {100 * outcome.confidence:.0f} %")
             dashboard.refresh()
         elif isinstance(outcome, Answer):
-            click.echo(json.dumps(_as_line(outcome, label)))
+            click.echo(json.dumps(_as_line(outcome, label, file)))
 
-    with nullcontext() if options["as_json"] else Dashboard(tx, summary, options["count"] or source.size) as dashboard:
+    shown = Dashboard(lambda: tx.link.session.up, summary, options["count"] or source.size)
+    with nullcontext() if options["as_json"] else shown as dashboard:
         try:
             for outcome in tx.run(captures()):
                 take(outcome)
@@ -237,11 +246,12 @@ def _paced(captures: "Iterator[Capture]", fps: float | None) -> "Iterator[Captur
         yield capture
 
 
-def _as_line(answer: "Answer", label: int | None) -> dict[str, Any]:
+def _as_line(answer: "Answer", label: int | None, file: str | None) -> dict[str, Any]:
     return {
-        "index": answer.index, "answer": answer.answer, "label": label, "confidence": round(answer.confidence, 4),
-        "symbols": answer.symbols, "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2),
-        "latency_ms": round(answer.latency_ms, 3), "round": answer.round,
+        "index": answer.index, "file": file, "answer": answer.answer, "name": answer.label, "label": label,
+        "confidence": round(answer.confidence, 4), "symbols": answer.symbols,
+        "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2), "latency_ms": round(answer.latency_ms, 3),
+        "round": answer.round,
     }  # fmt: skip
 
 
@@ -251,6 +261,8 @@ def _tell_summary(summary: "Summary", as_json: bool) -> None:
         click.echo(json.dumps({"summary": values}))
         return
     accuracy = "" if summary.accuracy is None else f", accuracy {100 * summary.accuracy:.1f} %"
+    if 0 < summary.labelled < summary.answered:
+        accuracy += f" of the {summary.labelled} with a label"
     click.echo(f"{summary.answered} of {summary.sent} images answered{accuracy}")
     click.echo(" ".join(f"{name}={value}" for name, value in values.items() if value is not None))
 

@@ -168,13 +168,22 @@ class Link:
             if isinstance(action, Send):
                 self._send(action.message)
                 continue
-            if isinstance(action, Failed) and isinstance(action.error, LinkDown) and self._monitor.suspicion:
-                action = Failed(PeerRejected(f"{action.error} {self.peer}: {self._monitor.suspicion}"))
+            if isinstance(action, Failed) and isinstance(action.error, LinkDown):
+                action = Failed(self._explained(action.error))
             _log(action)
             if isinstance(action, Failed):
                 self._over = action
             elif not isinstance(action, Stalled):
                 self._events.append(action)
+
+    def _explained(self, error: LinkDown) -> SemlinkError:
+        """The same with what this side knows of why."""
+        if self._monitor.suspicion:
+            return PeerRejected(f"{error} {self.peer}: {self._monitor.suspicion}")
+        if self.session.accept is None and self.protocol_errors:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.protocol_errors.items()))
+            return LinkDown(f"{error} {self.peer} answers, but not as a receiver or an emulator does ({reasons})")
+        return error
 
 
 def _log(action: Action) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from common.data import IMAGE_COLUMNS, SUFFIXES, decode_image, load_images
 from common.errors import ConfigError, DataError
-from common.manifest import Manifest
+from common.manifest import Manifest, user_path
 from sctx.mjpeg import pictures
 
 logger = logging.getLogger(__name__)
@@ -30,20 +30,27 @@ Picture = Path | bytes | NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One image: its number, uint8 [H, W, C], its true class (None: unknown), and when it was taken (monotonic ns)."""
+    """One image: its number, uint8 [H, W, C], its true class (None: unknown), and when it was taken (monotonic ns).
+
+    file: where it was read from; None where it is no file of its own.
+    """
 
     index: int
     image: NDArray[np.uint8]
     label: int | None
     captured_ns: int
+    file: str | None = None
 
 
 class Source:
-    """Images in order. `size`: how many (None: not known). `live`: an image not sent at once is worth little."""
+    """Images in order. `size`: how many (None: not known). `live`: an image not sent at once is worth little.
+
+    unreadable: pictures that were left out so far. One bad picture among others is no reason to stop.
+    """
 
     def __init__(self, spec: str, manifest: Manifest, read: Callable[[int], bytes] | None = None) -> None:
         """read: where `-` reads from (default: standard input)."""
-        self.spec, self.live = spec, spec == "-"
+        self.spec, self.live, self.unreadable = spec, spec == "-", 0
         self._read = read or (lambda count: os.read(0, count))  # not sys.stdin, whose lock a reader thread would hold
         self._items = [] if self.live else _open(spec, manifest)
         if not self.live and not self._items:
@@ -57,19 +64,31 @@ class Source:
             return
         for index in range(len(self._items) if count is None else count):
             item, label = self._items[index % len(self._items)]
-            image = item if isinstance(item, np.ndarray) else decode_image(item)
-            yield Capture(index, image, label, time.monotonic_ns())
+            image = item if isinstance(item, np.ndarray) else self._decoded(item)
+            if image is not None:
+                file = str(item) if isinstance(item, Path) else None
+                yield Capture(index, image, label, time.monotonic_ns(), file)
+
+    def _decoded(self, picture: Path | bytes) -> NDArray[np.uint8] | None:
+        """None where it cannot be read, which is told; DataError where it is the only one."""
+        try:
+            return decode_image(picture)
+        except DataError as error:
+            if self.size == 1:
+                raise
+            self.unreadable += 1
+            logger.warning("picture_unreadable", extra={"why": str(error)})
+            return None
 
     def _live_captures(self) -> Iterator[Capture]:
         index = 0
         for picture in pictures(self._read):
-            try:
-                image = decode_image(picture)
-            except DataError as error:  # one bad picture of a camera is no reason to stop
-                logger.warning("picture_unreadable", extra={"why": str(error)})
-                continue
-            yield Capture(index, image, None, time.monotonic_ns())
-            index += 1
+            image = self._decoded(picture)
+            if image is not None:
+                yield Capture(index, image, None, time.monotonic_ns())
+                index += 1
+        if not index:  # what should have fed us said so where nobody looks, or nowhere
+            raise DataError("--source -: standard input ended without a readable JPEG picture")
 
 
 def _open(spec: str, manifest: Manifest) -> list[tuple[Picture, int | None]]:
@@ -77,10 +96,10 @@ def _open(spec: str, manifest: Manifest) -> list[tuple[Picture, int | None]]:
         name, _, split = spec.removeprefix("dataset:").rpartition(":")
         name, split = (name, split) if name else (split, "test")
         found = load_images(name, split, manifest.preprocess)
-        return list(zip(found.images, found.labels.tolist(), strict=True))
-    path = Path(spec).expanduser()
+        return list(zip(found.images, found.labels_among(manifest.labels), strict=True))
+    path = user_path(spec)
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         return [(file, _label(file.parent.name, manifest)) for file in files]
     if path.is_file() and path.suffix.lower() in SUFFIXES:
         return [(path, None)]

@@ -15,7 +15,10 @@ KEPT_LATENCIES = 100_000
 
 @dataclass(slots=True)
 class Summary:
-    """Counts and distributions of one run; every image that was sent or skipped is in exactly one count."""
+    """Counts and distributions of one run; every image that was sent or skipped is in exactly one count.
+
+    unreadable: pictures of the source that never became images, beside all others.
+    """
 
     stream: int
     answered: int = 0
@@ -24,6 +27,7 @@ class Summary:
     lost: int = 0
     expired: int = 0
     skipped: int = 0
+    unreadable: int = 0
     duplicates: int = 0
     header_bytes: int = 0
     symbols: int = 0
@@ -65,17 +69,19 @@ class Summary:
         return to_db(self.snr / self.estimates) if self.estimates else None
 
     def as_dict(self) -> dict[str, Any]:
-        """What `--json` prints last. `correct` is null without labels; `mean_*` are per answered image.
+        """What `--json` prints last. `correct` of the `labelled`, null without labels; `mean_*` are per answered image.
 
         `mean_uses`: payload symbols and the pilots of every round; `mean_header_bytes`: beside them, on the wire.
         """
         return {
             "sent": self.sent,
             "answered": self.answered,
+            "labelled": self.labelled,
             "correct": self.correct if self.labelled else None,
             "lost": self.lost,
             "expired": self.expired,
             "skipped": self.skipped,
+            "unreadable": self.unreadable,
             "duplicates": self.duplicates,
             "mean_symbols": self._mean(self.symbols),
             "mean_uses": self._mean(self.uses),

@@ -188,8 +188,8 @@ class Transmitter:
 
         Raises DataError for anything else, PeerRejected, LinkDown, and SemlinkError if the receiver could not answer.
         """
-        self.connect()
-        while self._flying or not self._may_send:  # what a broken-off call left on its way has no taker any more
+        self._clear()
+        while not self._may_send:
             self._next_outcome(0.1)
         self._submit(Capture(self._seq, image, None, time.monotonic_ns()))
         while (outcome := self._next_outcome(0.1)) is None:
@@ -200,7 +200,7 @@ class Transmitter:
 
     def run(self, captures: Iterable[Capture]) -> Iterator[Answer | Missed]:
         """Send captures as credit allows and yield what becomes of each, in the order in which that is known."""
-        self.connect()
+        self._clear()
         with Feed(captures, self.live, self.link.wake) as feed:
             while not feed.done or self._flying:
                 capture = feed.take() if self._may_send else None
@@ -211,6 +211,12 @@ class Transmitter:
                 yield from (Missed(index, "skipped") for index in feed.skipped())
             if feed.error:
                 raise feed.error
+
+    def _clear(self) -> None:
+        """Connected, and nothing on its way: what a call that was broken off left there has no taker any more."""
+        self.connect()
+        while self._flying:
+            self._next_outcome(0.1)
 
     @property
     def _may_send(self) -> bool:
@@ -232,7 +238,11 @@ class Transmitter:
         self._flying[seq] = _InFlight(
             capture, symbols, decision.rate, (encoded - started) // 1000, (modulated - encoded) // 1000
         )
-        self._send_round(seq, start=0)
+        try:
+            self._send_round(seq, start=0)
+        except BaseException:  # not sent, so nothing will come of it that `send` could wait for
+            del self._flying[seq]
+            raise
 
     def _known(self, air_start: int) -> Report | None:
         """What is known of the channel for a frame at `air_start`; None where there is no report or an old one."""

@@ -199,7 +199,7 @@ def main() -> None:
     from common.cli import invoke
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the three processes are stopped then, too
-    invoke(command, "SEMLINK_DEMO", sys.argv[1:])
+    invoke(command, "SEMLINK_DEMO", sys.argv[1:], name="python -m training.demo")
 
 
 if __name__ == "__main__":

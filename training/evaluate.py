@@ -159,15 +159,13 @@ def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, sym
 
 def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str) -> list[Point]:
     """Measure each setting on every image of a split."""
-    from common.data import load_images
+    from common.data import load_for
     from common.nn.device import pick_device
     from scrx.decoder import load_decoder
     from sctx.pipeline import TransmitChain
     from training.loop import bar
 
-    images = load_images(dataset, split, manifest.preprocess)
-    if len(images.classes) != len(manifest.labels):
-        raise ConfigError(f"'{dataset}' has {len(images.classes)} classes and the pair {len(manifest.labels)}")
+    images = load_for(manifest, dataset, split)
     where = pick_device(device)
     chain, decoder = TransmitChain(manifest, where), load_decoder(manifest, where)
     features = encode_all(chain, images.images)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from common.errors import ConfigError, ModelError
+from common.manifest import user_path
 from training.knowledge import TeacherId
 
 PROMPT = "a photo of a {}."
@@ -146,7 +147,7 @@ def _joint(ids: Sequence[TeacherId]) -> TeacherId:
 
 def _folder(spec: str) -> Path:
     """The local folder of a teacher; a Hub id is fetched (or found in the cache) first."""
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ConfigError(f"{folder} is no teacher: it has no config.json as `save_pretrained` writes it")
@@ -172,7 +173,7 @@ def _identity(folder: Path, spec: str, dtype: str) -> TeacherId:
     for path in weights:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    name = spec if not Path(spec).expanduser().is_dir() else folder.resolve().name
+    name = spec if not user_path(spec).is_dir() else folder.resolve().name
     zero_shot = "text_config" in json.loads((folder / "config.json").read_text())
     preprocess = {**asdict(_inputs(folder)), **({"prompt": PROMPT} if zero_shot else {})}
     return TeacherId(name, digest.hexdigest(), json.dumps(preprocess, sort_keys=True), dtype)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from common.errors import ConfigError
-from common.manifest import DecoderShape, EncoderShape
+from common.manifest import DecoderShape, EncoderShape, user_path
 from common.phy.constellation import ORDERS
 from common.phy.layout import Layout
 from training.channel import Conditions
@@ -109,7 +109,7 @@ def load_recipe(name_or_file: str) -> Recipe:
     """A recipe by name (a file in training/configs) or by path. ConfigError names the key that is wrong."""
     path = CONFIGS / f"{name_or_file}.toml"
     if not path.is_file():
-        path = Path(name_or_file).expanduser()
+        path = user_path(name_or_file)
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in CONFIGS.glob("*.toml")))
         raise ConfigError(f"no recipe '{name_or_file}': give a TOML file or one of {known}")

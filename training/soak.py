@@ -319,7 +319,7 @@ def main() -> None:
     from common.cli import invoke
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the processes are stopped then, too
-    invoke(command, "SEMLINK_SOAK", sys.argv[1:])
+    invoke(command, "SEMLINK_SOAK", sys.argv[1:], name="python -m training.soak")
 
 
 if __name__ == "__main__":

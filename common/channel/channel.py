@@ -95,12 +95,20 @@ class Channel:
     def change(self, parameters: dict[str, Any]) -> dict[int, int]:
         """Set parameters (not the seed) from here on: stream -> first air sample that sees them.
 
-        A stream that has not been seen yet sees them from air sample 0. What was left of a schedule is dropped.
-        Raises ConfigError, and then nothing changes.
+        A stream that has not been seen yet sees them from air sample 0. What was left of a schedule is dropped; what it
+        has done to a stream so far stays. Raises ConfigError, and then nothing changes.
         """
-        model = Model(replace(self.spec, **parameters))
-        self._plan = [(0, model)]
-        return {number: state.change(model) for number, state in self._streams.items()}
+        models: dict[ChannelSpec, Model] = {}
+
+        def changed(spec: ChannelSpec) -> Model:
+            spec = replace(spec, **parameters)
+            models[spec] = models.get(spec) or Model(spec)
+            return models[spec]
+
+        plan = [(0, changed(self.spec))]
+        following = {number: changed(state.spec) for number, state in self._streams.items()}
+        self._plan = plan
+        return {number: state.change(following[number]) for number, state in self._streams.items()}
 
     def _stream(self, number: int) -> Stream:
         state = self._streams.get(number)

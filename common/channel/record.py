@@ -22,8 +22,10 @@ _SUFFIXES = (".sigmf-data", ".sigmf-meta", ".sigmf")
 
 
 def recording_paths(path: Path) -> tuple[Path, Path]:
-    """Data and meta file of a recording that is named with or without a SigMF ending."""
+    """Data and meta file of a recording that is named with or without a SigMF ending. ConfigError: no name."""
     base = path.with_suffix("") if path.suffix in _SUFFIXES else path
+    if not base.name:
+        raise ConfigError(f"a recording needs a name, and {path} has none: give NAME or FOLDER/NAME")
     return base.with_name(base.name + ".sigmf-data"), base.with_name(base.name + ".sigmf-meta")
 
 

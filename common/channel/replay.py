@@ -6,6 +6,7 @@ frame after another, each when the one before is answered; on a raw wire it send
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,9 @@ class Player:
             answer = self._receive((Result, Nak))
             if isinstance(answer, Result):
                 yield answer
-        for session in greeted:
-            self._socket.send_multipart(encode(Bye(session, ByeCode.DONE)))
+        with suppress(zmq.Again):  # every frame has its answer: a receiver that has left by now needs no goodbye
+            for session in greeted:
+                self._socket.send_multipart(encode(Bye(session, ByeCode.DONE)))
 
     def close(self) -> None:
         """Close the socket."""

@@ -132,6 +132,11 @@ class Stream:
         self._past = np.zeros(_PAST, np.complex64)
         self.end = 0
 
+    @property
+    def spec(self) -> ChannelSpec:
+        """The parameters at the first air sample that nothing was sent at yet."""
+        return self.pieces(self.end, 1)[0][0].model.spec
+
     def change(self, model: Model) -> int:
         """Use `model` from the first air sample that nothing was sent at yet, which is returned."""
         self._append(self.end, model)

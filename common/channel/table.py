@@ -16,7 +16,9 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     rows: list[list[str]] = []
     for number, cells in enumerate(csv.reader(text.splitlines()), start=1):

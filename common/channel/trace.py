@@ -40,9 +40,9 @@ class CirTrace:
     def __init__(self, path: Path) -> None:
         if path.suffix == ".npz":
             h, interval = _arrays(path, ("h", "interval"))
-            if h.ndim != 1 or h.size < 2 or interval.size != 1 or not 1.0 <= float(interval) <= 1e9:
+            if h.ndim != 1 or h.size < 2 or interval.size != 1 or not 1.0 <= interval.real.item() <= 1e9:
                 raise ConfigError(f"CIR trace {path}: h must be complex [T >= 2] and interval one number of 1 to 1e9")
-            self._h, self._at = h.astype(np.complex128), np.arange(h.size) * float(interval)
+            self._h, self._at = h.astype(np.complex128), np.arange(h.size) * float(interval.real.item())
         else:
             at, re, im = read_columns(path, ("air_sample", "re", "im")).T
             self._h, self._at = re + 1j * im, _times(path, at)
@@ -67,6 +67,9 @@ def _times(path: Path, at: NDArray[np.float64]) -> NDArray[np.float64]:
 def _arrays(path: Path, names: tuple[str, ...]) -> list[NDArray[np.generic]]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return [np.asarray(file[name]) for name in names]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            found = [np.asarray(file[name]) for name in names]
+        if strange := [name for name, array in zip(names, found, strict=True) if array.dtype.kind not in "iufc"]:
+            raise ValueError(f"{', '.join(strange)}: not numbers")
+        return found
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:  # TypeError: one array
         raise ConfigError(f"trace {path} cannot be read: {error}; expected arrays {', '.join(names)}") from error

@@ -11,6 +11,7 @@ from common.channel.channel import Channel
 from common.channel.gains import Walk
 from common.channel.impairments import amplify, unbalance
 from common.channel.spec import ChannelSpec
+from common.channel.trace import CirTrace, SnrTrace
 from common.errors import ConfigError
 
 
@@ -133,3 +134,18 @@ def test_a_wrong_trace_is_named(tmp_path: Path, name: str, text: str | None, say
         (tmp_path / name).write_text(text)
     with pytest.raises(ConfigError, match=says):
         Channel(ChannelSpec(snr_trace=str(tmp_path / name)))
+
+
+def test_arrays_that_are_no_trace_are_refused(tmp_path: Path) -> None:
+    with (tmp_path / "single.npz").open("wb") as file:
+        np.save(file, np.ones(4))
+    np.savez(tmp_path / "words.npz", h=["x", "y"], interval=1.0, air_sample=["a", "b"], snr_db=[1.0, 2.0])
+    np.savez(tmp_path / "word.npz", h=np.ones(4), interval="z")
+    for name in ("single", "words", "word"):
+        with pytest.raises(ConfigError, match=rf"{name}\.npz cannot be read"):
+            CirTrace(tmp_path / f"{name}.npz")
+    for name in ("single", "words"):
+        with pytest.raises(ConfigError, match=rf"{name}\.npz cannot be read"):
+            SnrTrace(tmp_path / f"{name}.npz")
+    np.savez(tmp_path / "nested.npz", h=np.arange(4.0), interval=np.array([[10]]))
+    assert CirTrace(tmp_path / "nested.npz").length == 30

@@ -12,7 +12,7 @@ import zmq
 from common.channel.channel import Channel
 from common.channel.proxy import Proxy
 from common.channel.raw import RawWire
-from common.channel.record import Recorder
+from common.channel.record import Recorder, recording_paths
 from common.channel.replay import Player, Recording, play_raw
 from common.channel.spec import ChannelSpec
 from common.errors import ConfigError, LinkDown, PeerRejected
@@ -157,6 +157,18 @@ def test_a_receiver_that_refuses_or_is_away_is_one_error(context: zmq.Context, t
     player.close()
 
 
+def test_a_receiver_that_leaves_after_its_last_answer_is_no_error(context: zmq.Context, tmp_path: Path) -> None:
+    record(context, tmp_path / "run")
+    receiver = Receiver(context)
+    player = Player(context, receiver.address, timeout_s=0.5)
+    playing = player.play(Recording(tmp_path / "run"))
+    answers = [next(playing) for _ in range(6)]
+    receiver.close()
+    answers += list(playing)
+    player.close()
+    assert len(answers) == 6
+
+
 def test_a_raw_recording_plays_to_a_raw_sink(context: zmq.Context, tmp_path: Path) -> None:
     sink, source = context.socket(zmq.PULL), context.socket(zmq.PUSH)
     sink.bind("tcp://127.0.0.1:0")
@@ -202,3 +214,11 @@ def test_a_wrong_recording_is_named(tmp_path: Path, meta: str | None, says: str)
         (tmp_path / "x.sigmf-meta").write_text(meta)
     with pytest.raises(ConfigError, match=says):
         Recording(tmp_path / "x")
+
+
+@pytest.mark.parametrize("place", [".", "/"])
+def test_a_recording_needs_a_name(place: str) -> None:
+    with pytest.raises(ConfigError, match="needs a name"):
+        recording_paths(Path(place))
+    with pytest.raises(ConfigError, match="needs a name"):
+        Recording(Path(place))

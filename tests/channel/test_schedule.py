@@ -36,6 +36,15 @@ def test_a_live_change_ends_the_plan() -> None:
     assert np.mean(np.abs(y - 1) ** 2) == pytest.approx(1e-3, rel=0.1)
 
 
+def test_a_live_change_leaves_what_the_plan_has_done() -> None:
+    channel = Channel(ChannelSpec(snr_db=0.0), [(1000, ChannelSpec(snr_db=30.0))])
+    channel.transform(7, 0, np.ones(2000, np.complex64))
+    assert channel.change({"doppler": 0.01}) == {7: 2000}
+    for stream, start, power in ((7, 2000, 1e-3), (8, 0, 1.0)):  # 8 begins now: it has not come to the plan's change
+        y = channel.transform(stream, start, np.ones(10_000, np.complex64))
+        assert np.mean(np.abs(y - 1) ** 2) == pytest.approx(power, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import scrx
 import sctx
-from common.errors import ConfigError, DataError, LinkDown, PeerRejected, SemlinkError
+from common.errors import ConfigError, DataError, LinkDown, ModelError, PeerRejected, SemlinkError
 from sctx.source import Capture
 
 
@@ -37,15 +38,34 @@ def test_an_image_of_any_size_is_answered(receiver: scrx.Receiver, tiny_pair: Pa
 
 
 @pytest.mark.parametrize(
-    "image", [np.zeros((8, 8)), np.zeros((8, 8, 2), np.uint8), np.zeros(8, np.uint8), np.zeros((0, 8), np.uint8)]
-)
+    "image",
+    [
+        np.zeros((8, 8)), np.zeros((8, 8, 2), np.uint8), np.zeros(8, np.uint8), np.zeros((0, 8), np.uint8),
+        [[0, 255], [255, 0]], None,
+    ],
+)  # fmt: skip
 def test_anything_else_is_refused_and_the_link_stays_usable(
-    receiver: scrx.Receiver, tiny_pair: Path, image: np.ndarray
+    receiver: scrx.Receiver, tiny_pair: Path, image: Any
 ) -> None:
     with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
         with pytest.raises(DataError, match="uint8"):
             tx.send(image)
         assert tx.send(np.zeros((8, 8), np.uint8)).index >= 0
+
+
+def test_an_image_that_could_not_be_sent_is_not_waited_for(
+    receiver: scrx.Receiver, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelError("no usable features")
+
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        with monkeypatch.context() as patch:
+            patch.setattr(tx.chain, "frame", refuse)
+            with pytest.raises(ModelError):
+                tx.send(np.zeros((8, 8), np.uint8))
+        assert tx.in_flight == 0
+        assert tx.send(np.zeros((8, 8), np.uint8)).confidence > 0.0
 
 
 def test_the_receiver_sees_each_answer_where_it_is_used(receiver: scrx.Receiver, tiny_pair: Path) -> None:
@@ -154,6 +174,18 @@ def test_an_answer_belongs_to_its_image_even_after_a_run_was_broken_off(
         for _ in tx.run(captures):
             break
         assert tx.send(np.zeros((8, 8), np.uint8)).index < 100
+
+
+def test_a_run_after_one_that_was_broken_off_has_its_own_outcomes_only(
+    receiver: scrx.Receiver, tiny_pair: Path
+) -> None:
+    def captures(first: int) -> Iterator[Capture]:
+        return (Capture(first + k, np.zeros((8, 8), np.uint8), None, 0) for k in range(5))
+
+    with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
+        for _ in tx.run(captures(0)):
+            break
+        assert sorted(outcome.index for outcome in tx.run(captures(100))) == [100, 101, 102, 103, 104]
 
 
 def test_a_failure_is_told_again_instead_of_waiting_for_ever(tiny_pair: Path) -> None:

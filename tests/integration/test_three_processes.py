@@ -44,7 +44,10 @@ def test_every_image_is_answered_once_and_the_summary_adds_up(
         )
     )
     assert sorted(item["index"] for item in answers) == list(range(100))
-    assert set(answers[0]) == {"index", "answer", "label", "confidence", "symbols", "snr_est_db", "latency_ms", "round"}
+    numbers = {"index", "answer", "label", "confidence", "symbols", "snr_est_db", "latency_ms", "round"}
+    assert set(answers[0]) == {*numbers, "name", "file"}
+    assert answers[0]["file"] is None  # a data set has none
+    assert answers[0]["name"] == str(answers[0]["answer"])
     assert 30 < summary["mean_header_bytes"] < 60
     assert (summary["sent"], summary["answered"], summary["lost"], summary["expired"]) == (100, 100, 0, 0)
     assert summary["correct"] == sum(item["answer"] == item["label"] for item in answers)

@@ -1,12 +1,16 @@
 """Bad input gives one clear line, the right exit code, and no traceback."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from training.processes import Command
 
@@ -14,8 +18,14 @@ BIN = Path(sys.executable).parent
 
 
 def run(name: str, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+    code, _, said = run_whole(name, *arguments, stdin=stdin)
+    return code, said
+
+
+def run_whole(name: str, *arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
     done = subprocess.run([BIN / name, *arguments], input=stdin, capture_output=True, timeout=120, check=False)
-    return done.returncode, done.stderr.decode()
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 PEER = ("--peer", "127.0.0.1:1")
@@ -30,6 +40,7 @@ PEER = ("--peer", "127.0.0.1:1")
         ("sctx", (*PEER, "--model", "nosuch"), 2, "digits"),
         ("sctx", (*PEER, "--source", "nowhere/at/all"), 2, "--source nowhere/at/all"),
         ("sctx", (*PEER, "--source", "dataset:nosuch:test"), 2, "nosuch"),
+        ("sctx", (*PEER, "--model", "cifar10"), 2, "say --source"),
         ("sctx", (*PEER, "--rate-policy", "fixed:7"), 2, "fixed:7"),
         ("sctx", (*PEER, "--device", "abacus"), 2, "--device abacus"),
         ("sctx", (*PEER, "--count", "0"), 2, "--count"),
@@ -97,3 +108,25 @@ def test_a_picture_that_is_none_is_named(start: Callable[..., Command], tiny_pai
     assert returned == 2
     assert "photo.jpg" in said
     assert "Traceback" not in said
+
+
+def test_one_among_others_is_named_and_the_others_are_answered_by_name(
+    start: Callable[..., Command], tiny_pair: Path, tmp_path: Path
+) -> None:
+    for name in ("a.png", "c.png"):
+        Image.fromarray(np.full((9, 9), 128, np.uint8)).save(tmp_path / name)
+    (tmp_path / "b.jpg").write_bytes(b"not a picture")
+    port = start("scrx", "--listen", "0", "--model", str(tiny_pair)).port()
+    words = ("--peer", f"127.0.0.1:{port}", "--model", str(tiny_pair), "--source", str(tmp_path))
+    returned, told, said = run_whole("sctx", *words)
+    assert returned == 1
+    assert "b.jpg" in said
+    assert "2 of 2 images answered" in told
+    assert "unreadable=1" in told
+    for name in ("a.png", "c.png"):
+        assert re.search(rf"{name}: \d, \d+ %", told)
+    returned, told, _ = run_whole("sctx", *words, "--json")
+    assert returned == 1
+    answers = [line for line in map(json.loads, told.splitlines()) if "index" in line]
+    found = sorted((line["index"], line["file"]) for line in answers)
+    assert found == [(0, str(tmp_path / "a.png")), (2, str(tmp_path / "c.png"))]

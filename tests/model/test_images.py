@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.data import decode_image, fit_image, load_images, permutation
+from common.data import ImageSet, decode_image, fit_image, load_for, load_images, permutation
 from common.errors import ConfigError, DataError
-from common.manifest import Preprocess
+from common.manifest import Preprocess, find_pair
 
 COLOUR = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)
 PINNED = [261, 835, 85, 1215, 321]
@@ -105,6 +105,32 @@ def test_class_folders_and_their_held_out_tenth(tmp_path: Path) -> None:
     assert parts["test"].labels.tolist() == [0] * 4 + [1] * 4
     with pytest.raises(DataError, match="differ in size"):
         load_images(str(tmp_path), "train")
+
+
+def test_a_class_that_one_split_lacks_does_not_renumber_the_others(tmp_path: Path) -> None:
+    for place in ("train/ant", "train/bee", "train/.cache", "test/bee"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "a.png").write_bytes(encoded("RGB", (30, 30)))
+    train, test = (load_images(str(tmp_path), split, COLOUR) for split in ("train", "test"))
+    assert train.classes == test.classes == ("ant", "bee")
+    assert test.labels.tolist() == [1]
+
+
+def test_labels_are_matched_with_those_of_a_pair_by_name(tmp_path: Path) -> None:
+    pair = find_pair("cifar10")
+    for name in ("truck", "bird"):
+        (tmp_path / "test" / name).mkdir(parents=True)
+        (tmp_path / "test" / name / "a.png").write_bytes(encoded("RGB", (30, 30)))
+    found = load_for(pair, str(tmp_path), "test")
+    assert [pair.labels[label] for label in found.labels] == ["bird", "truck"]
+    assert found.classes == pair.labels
+    (tmp_path / "test" / "zebra").mkdir()
+    (tmp_path / "test" / "zebra" / "a.png").write_bytes(encoded("RGB", (30, 30)))
+    with pytest.raises(DataError, match="pair cifar10 does not know: zebra"):
+        load_for(pair, str(tmp_path), "test")
+    assert load_images(str(tmp_path), "test", COLOUR).labels_among(pair.labels) == [2, 9, None]
+    numbered = ImageSet("table", np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 2]), ("0", "1", "2"))
+    assert numbered.labels_among(pair.labels) == [0, 2]
 
 
 def test_parquet_folder(tmp_path: Path) -> None:

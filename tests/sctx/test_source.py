@@ -32,6 +32,13 @@ def test_a_data_set_comes_with_labels_and_goes_round_again() -> None:
     assert len(list(source.captures())) == 360
 
 
+def test_the_labels_of_a_data_set_are_those_of_the_pair(tmp_path: Path) -> None:
+    for name in ("5", "7", "unknown"):
+        (tmp_path / "test" / name).mkdir(parents=True)
+        (tmp_path / "test" / name / "a.jpg").write_bytes(jpeg(1))
+    assert [c.label for c in Source(f"dataset:{tmp_path}:test", MANIFEST).captures()] == [5, 7, None]
+
+
 def test_a_folder_is_read_in_order_with_labels_from_class_folders(tmp_path: Path) -> None:
     for folder, value in (("3", 30), ("7", 70), ("unknown", 90)):
         (tmp_path / folder).mkdir()
@@ -124,7 +131,36 @@ def test_an_empty_folder_and_a_missing_path_are_refused(tmp_path: Path) -> None:
         Source(str(tmp_path / "nowhere"), MANIFEST)
 
 
-def test_a_damaged_photo_is_named_when_it_is_its_turn(tmp_path: Path) -> None:
+def test_a_folder_that_is_named_like_a_picture_is_none(tmp_path: Path) -> None:
+    (tmp_path / "album.jpg").mkdir()
+    (tmp_path / "album.jpg" / "a.png").write_bytes(jpeg(1))
+    assert [c.index for c in Source(str(tmp_path), MANIFEST).captures()] == [0]
+
+
+@pytest.mark.parametrize("stream", [b"", b"no picture", jpeg(5)[:60] + jpeg(5)[-2:]])
+def test_a_camera_that_gives_no_picture_is_told(stream: bytes) -> None:
+    with pytest.raises(DataError, match="--source -: standard input ended"):
+        list(camera(stream).captures())
+
+
+def test_the_home_of_nobody_is_told() -> None:
+    with pytest.raises(ConfigError, match="~nobody-of-this-name/x: there is no such user"):
+        Source("~nobody-of-this-name/x", MANIFEST)
+    with pytest.raises(ConfigError, match="no such user"):
+        find_pair("~nobody-of-this-name/x")
+
+
+def test_a_photo_that_cannot_be_read_is_named_where_it_is_the_only_one(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(jpeg(5)[:100])
     with pytest.raises(DataError, match=r"bad\.jpg"):
         list(Source(str(tmp_path), MANIFEST).captures())
+
+
+def test_among_others_it_is_told_counted_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name, picture in (("a.jpg", jpeg(1)), ("b.jpg", b"words"), ("c.jpg", jpeg(2))):
+        (tmp_path / name).write_bytes(picture)
+    source = Source(str(tmp_path), MANIFEST)
+    captures = list(source.captures(5))  # a, b, c, a, b
+    assert [(c.index, Path(c.file or "").name) for c in captures] == [(0, "a.jpg"), (2, "c.jpg"), (3, "a.jpg")]
+    assert source.unreadable == 2
+    assert "b.jpg" in str(caplog.records[0].__dict__["why"])

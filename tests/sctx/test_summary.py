@@ -30,6 +30,7 @@ def test_counts_go_where_they_belong() -> None:
     assert (found["answered"], found["correct"], found["lost"], found["expired"], found["skipped"]) == (3, 1, 1, 1, 1)
     assert found["sent"] == 6
     assert summary.accuracy == 0.5
+    assert found["labelled"] == 2
     assert (found["mean_symbols"], found["mean_uses"]) == (
         pytest.approx(16 / 3, abs=1e-3),
         pytest.approx(40 / 3, abs=1e-3),

@@ -2,11 +2,12 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import zmq
 
-from common.errors import ConfigError
+from common.errors import ConfigError, LinkDown
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Result, Status
 from scrx.session import Reply, SessionTable, Work
@@ -36,6 +37,22 @@ def test_a_failure_of_the_thread_is_an_event(monkeypatch: pytest.MonkeyPatch) ->
     link.close()
     assert isinstance(event, Failed)
     assert "out of order" in str(event.error)
+
+
+def test_a_stranger_that_answers_is_told_from_nobody(context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    echo = context.socket(zmq.ROUTER)
+    echo.bind("tcp://127.0.0.1:0")
+    link = Link(echo.getsockopt_string(zmq.LAST_ENDPOINT), replace(TERMS, give_up_s=1.0))
+    event, until = None, time.monotonic() + 30
+    while event is None and time.monotonic() < until:
+        event = link.wait_event(0.05)
+        while echo.poll(0):
+            echo.send_multipart(echo.recv_multipart())
+    echo.close(0)
+    link.close()
+    assert isinstance(event, Failed)
+    assert isinstance(event.error, LinkDown)
+    assert "answers, but not as a receiver or an emulator does (unexpected_kind " in str(event.error)
 
 
 def test_an_answer_wakes_its_owner_once(context: "zmq.Context[zmq.Socket[bytes]]") -> None:

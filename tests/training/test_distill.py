@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from common.data import load_images
-from common.errors import ConfigError, StoreError
+from common.errors import ConfigError, DataError, StoreError
 from common.manifest import SHIPPED, find_pair
 from sctx.pipeline import TransmitChain
 from training import distill, evaluate, loop, store, teacher
@@ -193,7 +193,7 @@ def test_a_folder_of_photographs_is_a_data_set(here: Path) -> None:
     manifest = find_pair("build/pairs/tiny")
     assert (manifest.dataset, manifest.labels) == ("photos", ("cat", "dog", "emu"))
     call(evaluate, "--pair", "build/pairs/tiny", "--dataset", "photos", "--snr", "0", "--symbols", "2")
-    with pytest.raises(ConfigError, match="10 classes and the pair 3"):
+    with pytest.raises(DataError, match="does not know: 0, 1, 2"):
         call(evaluate, "--pair", "build/pairs/tiny", "--dataset", "digits")
 
 

@@ -41,6 +41,8 @@ def tool(
         import torch  # noqa: F401
     if fail == "KeyboardInterrupt":
         raise KeyboardInterrupt
+    if fail == "OSError":
+        Path("x" * 300).stat()
     if fail in errors:
         raise errors[fail]("this was\nwrong")
     click.echo(f"{snr} {name} {fast} {','.join(tag)}{' json' if as_json else ''}")
@@ -181,6 +183,19 @@ def test_a_library_that_the_base_install_leaves_out_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, "torch", None)
     told = "error: this needs torch, which the base install leaves out: install semlink[model]\n"
     assert run("--fail", "ImportTorch") == Ran(2, "", told)
+
+
+def test_what_the_system_refuses_is_one_line_that_names_the_file(run: Run) -> None:
+    ran = run("--fail", "OSError")
+    assert (ran.code, ran.err) == (1, f"error: {'x' * 300}: File name too long\n")
+    assert "Traceback" in run("--fail", "OSError", "--debug").err
+
+
+@pytest.mark.parametrize("module", ["training.distill", "training.soak"])
+def test_help_is_pointed_to_as_it_can_be_typed(module: str) -> None:
+    ran = subprocess.run([sys.executable, "-m", module, "--no-such"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.endswith(f"; see python -m {module} --help\n")
 
 
 def test_interruption_is_exit_code_130(run: Run) -> None:

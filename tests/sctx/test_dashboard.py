@@ -1,0 +1,87 @@
+"""What a person sees of a run: one line that fits the terminal and says how the link is now."""
+
+import io
+import re
+import time
+
+from rich.console import Console
+
+from sctx.dashboard import Dashboard
+from sctx.summary import Summary
+from sctx.transmitter import Answer, Missed
+
+
+class Screen(io.StringIO):
+    """A terminal that keeps what is drawn."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def lines(self) -> list[str]:
+        return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.getvalue()))
+
+
+def a_run(losses: int = 0) -> Summary:
+    summary = Summary(stream=1)
+    for index in range(1234):
+        summary.add(Answer(index, 1, "1", 0.9, {}, 32, 40, -12.34567, 123.456, 0, {}), 1)
+    for index in range(losses):
+        summary.add(Missed(index, "failed"), None)
+    return summary
+
+
+def shown(width: int, summary: Summary, up: bool = True) -> str:
+    screen = Screen()
+    console = Console(file=screen, force_terminal=True, width=width, legacy_windows=False)
+    with Dashboard(lambda: up, summary, 10_000, console):
+        pass
+    return next(line for line in reversed(screen.lines()) if line.strip())
+
+
+def test_a_line_of_80_columns_holds_everything() -> None:
+    line = shown(80, a_run())
+    assert len(line.rstrip()) <= 80
+    for words in ("1234/10000", "link up", "accuracy 100.0 %", "32.0 symbols", "SNR -12.3 dB", "p50 123.5 ms"):
+        assert words in line
+
+
+def test_a_wide_line_has_a_bar_and_the_time_that_is_left() -> None:
+    line = shown(120, a_run())
+    assert "━" in line
+    assert re.search(r"\d:\d\d:\d\d|-:--:--", line)
+    assert "p50 123.5 ms" in line
+
+
+def test_what_was_lost_is_told_and_hides_nothing() -> None:
+    summary = a_run(losses=3)
+    summary.expired, summary.skipped = 123, 4567
+    screen = Screen()
+    with Dashboard(lambda: True, summary, 10_000, Console(file=screen, force_terminal=True, width=80)):
+        pass
+    drawn = " ".join(" ".join(screen.lines()[-3:]).split())
+    for words in ("5927/10000", "link up", "lost 3", "expired 123", "skipped 4567", "accuracy 100.0 %", "p50 123.5 ms"):
+        assert words in drawn
+    assert "…" not in drawn
+
+
+def test_before_the_first_answer_nothing_is_made_up() -> None:
+    line = shown(80, Summary(stream=1))
+    assert "None" not in line
+    assert "0/10000" in line
+
+
+def test_a_link_that_goes_down_is_told_although_no_answer_comes() -> None:
+    screen, up = Screen(), [True]
+    with Dashboard(lambda: up[0], a_run(), 10_000, Console(file=screen, force_terminal=True, width=80)):
+        up[0] = False
+        until = time.monotonic() + 10
+        while not any("link down" in line for line in screen.lines()) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert any("link down" in line for line in screen.lines())
+
+
+def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
+    pipe = io.StringIO()
+    with Dashboard(lambda: True, a_run(), 10, Console(file=pipe)):
+        pass
+    assert pipe.getvalue() == ""
