@@ -109,7 +109,10 @@ def decode_image(source: bytes | Path) -> NDArray[np.uint8]:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
             return np.array(image.convert("RGB"), np.uint8)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        limit = f"{2e-6 * (Image.MAX_IMAGE_PIXELS or 0):.0f} million"  # where Pillow refuses, to save memory
+        raise DataError(f"cannot read {name}: it has more than {limit} pixels; make it smaller") from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise DataError(f"cannot read {name}: {_one_line(error)}; give a JPEG, PNG, BMP or WebP file") from error
 
 

@@ -67,7 +67,10 @@ def trust(folder: Path, name: str, key: str) -> None:
     keys, (name, public) = Keys(folder), parse_line(f"{name} {key}")
     if public == keys.own.secret:
         raise ConfigError("this is the secret key of this host: it is for nobody else; `show` prints the public one")
+    before = keys.trusted.get(name, public)
     keys.trust(name, public)
+    if before != public:
+        click.echo(f"note: {name} had another key, {before.hex()}, which is trusted no longer", err=True)
 
 
 @command.command("forget")

@@ -57,7 +57,8 @@ def find_keys(folder: str | Path | None, insecure: bool = False) -> "Keys | None
 def tell_access(keys: "Keys | None", insecure: bool) -> str:
     """Who can reach a bare port, in a line for people."""
     if keys is not None:
-        return f"encrypted; lets in {keys.own.name} and the {len(keys.trusted)} keys trusted in {keys.folder}"
+        count = len(keys.trusted)
+        return f"encrypted; lets in {keys.own.name} and the {count} key{'s' * (count != 1)} trusted in {keys.folder}"
     if insecure:
         return "anybody can reach it, without encryption (--insecure)"
     return f"only this host can reach it; to let others in make keys with `{TOOL}`, or say --insecure"

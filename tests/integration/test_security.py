@@ -76,7 +76,7 @@ def test_with_keys_the_three_commands_work_as_typed_and_no_output_holds_a_secret
     assert transmitter.wait(60) == 0, transmitter.said
     assert json.loads(lines[-1])["summary"]["answered"] == 20
     receiver.wait_for(r"listening on tcp://(\[::\]|0\.0\.0\.0):\d+")
-    receiver.wait_for("encrypted; lets in rxhost and the 1 keys trusted in")
+    receiver.wait_for("encrypted; lets in rxhost and the 1 key trusted in")
     emulator.wait_for("encrypted; lets in emuhost and the 2 keys trusted in")
     assert (emulator.stop(), receiver.stop()) == (0, 0)
     output = "\n".join([*lines, transmitter.said, emulator.said, receiver.said])

@@ -1,6 +1,8 @@
 """Images by name, and photographs of any kind made to fit."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +172,11 @@ def test_unknown_names_are_wrong_use(spec: str, split: str, reason: str) -> None
 def test_an_empty_folder_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no test split.*test-\*\.parquet"):
         load_images(str(tmp_path), "test")
+
+
+def test_a_picture_of_too_many_pixels_says_so() -> None:
+    size = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", size), (b"IDAT", b""))
+    png = b"".join(struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks)
+    with pytest.raises(DataError, match=r"cannot read image: it has more than \d+ million pixels; make it smaller"):
+        decode_image(b"\x89PNG\r\n\x1a\n" + png)

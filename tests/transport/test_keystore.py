@@ -260,6 +260,11 @@ def test_the_command_makes_shows_trusts_lists_and_forgets(run: Run, folder: Path
     assert run(tmp_path / "emu", "new", "emuhost")[0] == 0
     assert run(tmp_path / "emu", "trust", *shown[1].split()) == (0, "", "")
     assert run(tmp_path / "emu", "list") == shown
+    assert run(tmp_path / "emu", "trust", *shown[1].split()) == (0, "", "")
+    key = shown[1].split()[1]
+    code, _, said = run(tmp_path / "emu", "trust", "rxhost", "ab" * 32)
+    assert (code, said) == (0, f"note: rxhost had another key, {key}, which is trusted no longer\n")
+    assert run(tmp_path / "emu", "trust", "rxhost", key)[2].startswith("note: rxhost had another key, abab")
     assert run(tmp_path / "emu", "forget", "rxhost") == (0, "", "")
     assert run(tmp_path / "emu", "list") == (0, "", "")
     assert (folder / "own.secret").read_text().split()[1] not in str(shown)
