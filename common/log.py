@@ -8,6 +8,11 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -44,14 +49,21 @@ class TerminalLine(logging.Formatter):
         return f"{record.getMessage()} {fields}".rstrip()
 
 
+@cache
+def terminal() -> "Console":
+    """The one console on standard error: lines through another would run into a display that is drawn there."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
 def set_up(level: str) -> None:
     """Send log lines to standard error from `level` (debug, info, warning, error) up. Called once, by a command."""
     handler: logging.Handler
     if sys.stderr.isatty():
-        from rich.console import Console
         from rich.logging import RichHandler
 
-        handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False)
+        handler = RichHandler(console=terminal(), show_path=False, markup=False)
         handler.setFormatter(TerminalLine())
     else:
         handler = logging.StreamHandler(sys.stderr)

@@ -205,8 +205,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise ModelError(f"{path} is damaged ({detail}); restore or train the pair again") from error
 
 
-def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
-    """Weights of one half by name; its SHA-256 is checked first."""
+def read_half(manifest: Manifest, half: Half) -> bytes:
+    """The file of one half. ModelError where it is not the one that the manifest names."""
     path = manifest.path / f"{half}.safetensors"
     try:
         raw = path.read_bytes()
@@ -214,9 +214,14 @@ def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
     if hashlib.sha256(raw).hexdigest() != manifest.sha256[half]:
         raise ModelError(f"{path} is not the file its manifest names (SHA-256 differs); restore or train it again")
+    return raw
+
+
+def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
+    """Weights of one half by name; raises as `read_half`."""
     from safetensors.torch import load
 
-    tensors: dict[str, torch.Tensor] = load(raw)
+    tensors: dict[str, torch.Tensor] = load(read_half(manifest, half))
     return tensors
 
 

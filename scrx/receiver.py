@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError, SemlinkError
-from common.manifest import Manifest, find_pair
+from common.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Result, Status
 from common.transport.keystore import find_keys
 from common.transport.sockets import parse_listen
@@ -107,6 +107,7 @@ class Receiver:
             window=window,
             deadline_cap_ms=deadline_cap_ms,
             max_sessions=max_sessions,
+            model_name=self.manifest.name,
         )
         self._max_batch, self._wait_s, self._window = max_batch, batch_wait_ms / 1000, window
         self._answers: queue.SimpleQueue[ReceivedAnswer | Exception | None] = queue.SimpleQueue()
@@ -119,6 +120,7 @@ class Receiver:
         if workers and decoder is not None:
             raise ConfigError("a receiver has either workers or a decoder of its own")
         if workers:
+            read_half(self.manifest, "decoder")  # what is wrong with it is told once, and not by each worker
             self.pool = Pool([_command(self.manifest, device)] * workers, worker_timeout_s, self._publish, stop)
         else:
             self._decode = decoder or _decoder_here(self.manifest, device)

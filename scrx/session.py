@@ -56,6 +56,7 @@ class Terms:
     heartbeat_misses: int = 3
     deadline_cap_ms: int = 60_000
     max_sessions: int = 64
+    model_name: str = "another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,7 @@ class SessionTable:
         if not hello.proto_min <= VERSION <= hello.proto_max:
             return RejectCode.VERSION, f"this receiver speaks protocol {VERSION}"
         if hello.model_id != self.terms.model_id:
-            return RejectCode.MODEL_MISMATCH, "another model"
+            return RejectCode.MODEL_MISMATCH, self.terms.model_name[:32]  # REJECT has room for so many, in any script
         if 0 not in hello.layouts:
             return RejectCode.LAYOUT, "this receiver knows layout 0"
         if hello.tasks and not set(hello.tasks) & set(self.terms.tasks):

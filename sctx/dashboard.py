@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from common.log import terminal
 from sctx.summary import Summary
 
 WIDE = 110
@@ -37,7 +38,7 @@ class Dashboard:
         self, up: Callable[[], bool], summary: Summary, total: int | None, console: Console | None = None
     ) -> None:
         self._summary = summary
-        console = console or Console(stderr=True)
+        console = console or terminal()
         wide = console.width >= WIDE
         self._progress = Progress(
             SpinnerColumn(),

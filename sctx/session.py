@@ -197,8 +197,8 @@ class Session:
             return []
         held = reject.model_id.hex()[:12]
         reasons = {
-            RejectCode.MODEL_MISMATCH: f"it holds model {held}, this side {self.terms.model_id.hex()[:12]}; "
-            "start both with the same --model",
+            RejectCode.MODEL_MISMATCH: f"it holds model {safe(reject.detail)} ({held}), this side "
+            f"{self.terms.model_id.hex()[:12]}; start both with the same --model",
             RejectCode.VERSION: f"it does not speak protocol {VERSION}; run the same release on both sides",
         }
         return self._fail(PeerRejected(f"the receiver refused: {reasons.get(reject.code) or safe(reject.detail)}"))

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.channel.options import (
+    CHANNEL,
+    FEEDBACK,
+    RETURN,
+    TRANSIT,
     about_messages,
+    as_typed,
     change_options,
     channel_options,
     channel_parameters,
@@ -98,7 +103,8 @@ def set_(**given: Any) -> None:
     if not parameters:
         raise ConfigError("set needs at least one parameter, such as --snr 12")
     address = parse_peer(_with_host(given["control"]), "--control")
-    answer = ask(address, {"op": "set", "parameters": parameters})
+    with as_typed(CHANNEL):
+        answer = ask(address, {"op": "set", "parameters": parameters})
     click.echo(answer["channel"])
     for stream, sample in answer["applied"]:
         click.echo(f"stream {stream}: from air sample {sample}")
@@ -129,8 +135,12 @@ def _run(given: dict[str, Any]) -> None:
     from common.transport.signals import StopFlag
 
     channel, framed = _make_channel(given)
-    transit, back = TransitSpec(**transit_parameters(given)), TransitSpec(**return_parameters(given))
-    feedback = FeedbackSpec(**feedback_parameters(given))
+    with as_typed(TRANSIT):
+        transit = TransitSpec(**transit_parameters(given))
+    with as_typed(RETURN):
+        back = TransitSpec(**return_parameters(given))
+    with as_typed(FEEDBACK):
+        feedback = FeedbackSpec(**feedback_parameters(given))
     keys = _find_keys(given, framed)
     (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
     stop = StopFlag()
@@ -170,7 +180,9 @@ def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
     from common.channel.schedule import load_schedule
     from common.channel.spec import ChannelSpec
 
-    spec, framed = ChannelSpec(**channel_parameters(given)), given["wire"] == "framed"
+    with as_typed(CHANNEL):
+        spec = ChannelSpec(**channel_parameters(given))
+    framed = given["wire"] == "framed"
     plan = load_schedule(given["schedule"], spec) if given["schedule"] else [(0, spec)]
     for _, part in plan if framed else ():
         part.require_flat()

@@ -43,15 +43,16 @@ class FeedbackSpec:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.loss <= 1.0:
-            raise ConfigError(f"feedback loss {self.loss:g} is outside 0 to 1 (a probability)")
+            raise ConfigError(f"loss {self.loss:g} is outside 0 to 1 (a probability)")
         if not 0 <= self.delay <= 2**32:
-            raise ConfigError(f"feedback delay {self.delay} is outside 0 to 2^32 symbols")
+            raise ConfigError(f"delay {self.delay} is outside 0 to 2^32 symbols")
         if not 0 <= self.bits <= 16:
-            raise ConfigError(f"feedback bits {self.bits} are outside 1 to 16 (or 0: not quantised)")
+            raise ConfigError(f"bits {self.bits} is outside 1 to 16 (or 0: not quantised)")
         if not -100.0 <= self.low_db < self.high_db <= 100.0:
-            raise ConfigError(f"feedback range {self.low_db:g} to {self.high_db:g} dB must ascend within -100 to 100")
+            raise ConfigError(f"low_db {self.low_db:g} must be below the highest level {self.high_db:g} dB, and both "
+                              "within -100 to 100")  # fmt: skip
         if not -100.0 <= self.bias_db <= 100.0:
-            raise ConfigError(f"feedback bias {self.bias_db:g} is outside -100 to 100 dB")
+            raise ConfigError(f"bias_db {self.bias_db:g} is outside -100 to 100 dB")
 
     @property
     def clean(self) -> bool:

@@ -1,7 +1,8 @@
 """Flags of `channel-emu` <-> parameters of the channel. Knows nothing about sockets or how parameters are used."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -111,6 +112,17 @@ def return_parameters(given: dict[str, Any]) -> dict[str, Any]:
 def feedback_parameters(given: dict[str, Any]) -> dict[str, Any]:
     """Values of the feedback flags -> fields of FeedbackSpec."""
     return _collect(given, FEEDBACK)
+
+
+@contextmanager
+def as_typed(flags: tuple[Flag, ...]) -> Iterator[None]:
+    """A ConfigError that begins with the field of a specification begins with the flag that sets it instead."""
+    try:
+        yield
+    except ConfigError as error:
+        field, space, rest = str(error).partition(" ")
+        typed = next((flag.name for flag in flags if flag.field == field), field)
+        raise ConfigError(f"{typed}{space}{rest}") from None
 
 
 def about_messages(given: dict[str, Any]) -> list[str]:

@@ -47,6 +47,8 @@ _KEPT = 4096
 _AT_ONCE = TransitSpec()
 _BURST, _BURST_S = 64, 0.005
 _NAK_INTERVAL_S = 1.0
+AWAY_S, AWAY_AGAIN_S = 10.0, 60.0
+"""How long the receiver may be away before that is told, and how often."""
 
 Parts = list[bytes]
 
@@ -90,6 +92,7 @@ class Proxy:
         self._on_the_way: OnTheWay[Parts] = OnTheWay()
         self._on_the_way_back: OnTheWay[Parts] = OnTheWay()
         self._nak_after_s, self._served_s = 0.0, -math.inf
+        self._tell_away_s = clock() + AWAY_S
         self._waiting: Parts | None = None
         self._upstream = upstream
         self._front = Front(context, "emu", listen, keys)
@@ -143,6 +146,11 @@ class Proxy:
         self._monitor.drain()
         if self._monitor.refusal:
             raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._monitor.refusal}")
+        if self._monitor.connected:
+            self._tell_away_s = self._clock() + AWAY_S
+        elif self._clock() >= self._tell_away_s:
+            self._tell_away_s = self._clock() + AWAY_AGAIN_S
+            logger.warning("upstream_away", extra={"upstream": self._upstream})
 
     def _drain(self, socket: "zmq.Socket[bytes]", handle: Callable[[Parts], None]) -> None:
         until_s = self._clock() + _BURST_S

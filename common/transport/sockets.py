@@ -52,7 +52,7 @@ def parse_peer(text: str, flag: str = "--peer") -> str:
     """`HOST:PORT` -> `tcp://HOST:PORT`; `tcp://` and `ipc://` addresses pass. Raises ConfigError."""
     if text.startswith("ipc://"):
         return text
-    host, port = _split(text, flag)
+    host, port = _split(text, flag, "HOST:PORT")
     if not host:
         raise ConfigError(f"{flag} {text}: no host; write HOST:PORT, such as 127.0.0.1:{port}")
     return f"tcp://{_numeric(host)}:{port}"
@@ -118,8 +118,8 @@ def _numeric(host: str) -> str:
     return "127.0.0.1" if host == "localhost" else host
 
 
-def _split(text: str, flag: str) -> tuple[str, int]:
+def _split(text: str, flag: str, form: str = "PORT or ADDRESS:PORT") -> tuple[str, int]:
     host, _, port = text.removeprefix("tcp://").rpartition(":")
     if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
-        raise ConfigError(f"{flag} {text}: {port!r} is not a port (0 to 65535); write PORT or HOST:PORT")
+        raise ConfigError(f"{flag} {text}: {port!r} is not a port (0 to 65535); write {form}")
     return host, int(port)

@@ -40,16 +40,16 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     ("words", "says"),
     [
         (["--snr", "abc"], "abc"),
-        (["--snr", "nan"], "snr_db nan is outside"),
+        (["--snr", "nan"], "--snr nan is outside"),
         (["--fading", "rain"], "'rain' is none of none, block-rayleigh"),
-        (["--doppler", "-1"], "doppler -1 is outside 0 to 0.5"),
+        (["--doppler", "-1"], "--doppler -1 is outside 0 to 0.5"),
         (["--fading", "rician", "--k-factor", "-2"], "--k-factor -2 is outside 0"),
         (["--speed", "3"], "--speed needs --carrier and --rate"),
         (["--spectrum", "none.csv", "--fading", "rayleigh"], "none.csv cannot be read"),
-        (["--drop", "2"], "drop 2 is outside 0 to 1"),
-        (["--return-drop", "2"], "drop 2 is outside 0 to 1"),
-        (["--feedback-loss", "2"], "feedback loss 2 is outside 0 to 1"),
-        (["--feedback-low", "40"], "must ascend"),
+        (["--drop", "2"], "--drop 2 is outside 0 to 1"),
+        (["--return-drop", "2"], "--return-drop 2 is outside 0 to 1"),
+        (["--feedback-loss", "2"], "--feedback-loss 2 is outside 0 to 1"),
+        (["--feedback-low", "40"], "--feedback-low 40 must be below"),
         (["--listen", "0.0.0.0:5556"], "--insecure"),
         (["--upstream", "nowhere"], "--upstream"),
         (["--unknown"], "--unknown"),
@@ -57,7 +57,7 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (["--fading", "tdl-a", "--rate", "1e6"], "raw wire only (--wire cf32)"),
         (["--cfo", "0.01"], "raw wire only (--wire cf32)"),
         (["--wire", "cf32", "--fading", "tdl-a"], "give the rate"),
-        (["--wire", "cf32", "--fading", "tdl-a", "--rate", "1e6", "--delay-spread", "-1e-9"], "delay_spread -1e-09"),
+        (["--wire", "cf32", "--fading", "tdl-a", "--rate", "1e6", "--delay-spread", "-1e-9"], "--delay-spread -1e-09"),
         (["--wire", "cf32", "--drop", "0.1"], "a raw wire (--wire cf32) has none"),
         (["--wire", "cf32", "--feedback-bits", "6"], "--feedback-bits: about frames"),
         (["--schedule", "missing.csv"], "missing.csv cannot be read"),
@@ -152,6 +152,6 @@ def test_set_and_status_speak_to_a_running_emulator() -> None:
     process.communicate(timeout=20)
     assert changed.stdout.strip() == "SNR 12 dB, fading none, doppler 0.001"
     assert (refused.returncode, empty.returncode) == (2, 2)
-    assert "snr_db 999 is outside" in refused.stderr
+    assert "--snr 999 is outside" in refused.stderr
     assert "at least one parameter" in empty.stderr
     assert json.loads(shown.stdout)["channel"] == "SNR 12 dB, fading none, doppler 0.001"

@@ -12,7 +12,7 @@ import zmq
 
 from common.channel.channel import Channel
 from common.channel.feedback import FeedbackSpec
-from common.channel.proxy import Proxy
+from common.channel.proxy import AWAY_AGAIN_S, AWAY_S, Proxy
 from common.channel.spec import ChannelSpec
 from common.channel.transit import OnTheWay, TransitSpec
 from common.channel.truth import TruthLog
@@ -278,6 +278,17 @@ def test_nobody_upstream_is_counted_and_not_waited_for(context: zmq.Context) -> 
             break
     assert proxy.counts["upstream_away"] == 1
     tx.close()
+    proxy.close()
+
+
+def test_that_nobody_is_upstream_is_told_once_a_minute(context: zmq.Context, caplog: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+    proxy = Proxy(context, Channel(ChannelSpec()), "tcp://127.0.0.1:0", "tcp://127.0.0.1:1", clock=lambda: now[0])
+    told = []
+    for now[0] in (1.0, AWAY_S - 0.1, AWAY_S, AWAY_S + 1.0, AWAY_S + AWAY_AGAIN_S - 0.1, AWAY_S + AWAY_AGAIN_S):
+        proxy.step(0)
+        told.append([record.message for record in caplog.records].count("upstream_away"))
+    assert told == [0, 0, 1, 1, 1, 2]
     proxy.close()
 
 

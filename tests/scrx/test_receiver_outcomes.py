@@ -1,13 +1,16 @@
 """What a transmitter is told of frames that no decoder could answer. No network, no torch."""
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import scrx
-from common.errors import ConfigError
+from common.errors import ConfigError, ModelError
+from common.manifest import find_pair
 from common.protocol.messages import Data, Result, Status
 from scrx.session import Work
 
@@ -71,3 +74,12 @@ def test_a_receiver_that_is_stopped_while_its_workers_start_does_not_wait_for_th
 def test_workers_and_a_decoder_of_ones_own_exclude_each_other() -> None:
     with pytest.raises(ConfigError, match="either workers or a decoder"):
         scrx.Receiver("0", "digits", workers=1, decoder=lambda symbols, gamma, tasks: [])
+
+
+def test_a_damaged_decoder_is_told_before_any_worker_is_started(tmp_path: Path) -> None:
+    pair = tmp_path / "pair"
+    shutil.copytree(find_pair("digits").path, pair)
+    weights = (pair / "decoder.safetensors").read_bytes()
+    (pair / "decoder.safetensors").write_bytes(weights[:-1] + bytes((weights[-1] ^ 1,)))
+    with pytest.raises(ModelError, match=r"decoder\.safetensors is not the file its manifest names"):
+        scrx.Receiver("0", pair, workers=1)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from common.protocol.frames import decode, encode
 from common.protocol.messages import (
     VERSION,
     Accept,
@@ -76,6 +77,14 @@ def test_hello_that_cannot_be_served_is_rejected_with_the_reason(hello: Hello, c
     assert isinstance(reject, Reject)
     assert (reject.code, reject.model_id) == (code, MODEL)
     assert not table.peers
+
+
+def test_a_refused_model_is_told_the_name_of_the_one_that_is_here() -> None:
+    table = SessionTable(replace(TERMS, model_name="\N{PILE OF POO}" * 100))
+    (reject,) = replies(table.on_message(replace(HELLO, model_id=b"x" * 32), ROUTE, 0))
+    assert isinstance(reject, Reject)
+    assert reject.detail == "\N{PILE OF POO}" * 32
+    assert decode(encode(reject)) == reject
 
 
 def test_a_full_table_is_busy_for_strangers_only() -> None:

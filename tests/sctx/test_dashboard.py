@@ -1,11 +1,15 @@
 """What a person sees of a run: one line that fits the terminal and says how the link is now."""
 
 import io
+import logging
 import re
+import sys
 import time
 
+import pytest
 from rich.console import Console
 
+from common import log
 from sctx.dashboard import Dashboard
 from sctx.summary import Summary
 from sctx.transmitter import Answer, Missed
@@ -85,3 +89,21 @@ def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
     with Dashboard(lambda: True, a_run(), 10, Console(file=pipe)):
         pass
     assert pipe.getvalue() == ""
+
+
+def test_a_log_line_does_not_run_into_the_line_that_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, root = Screen(), logging.getLogger()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    monkeypatch.setenv("TERM", "xterm")
+    log.terminal.cache_clear()
+    try:
+        log.set_up("warning")
+        with Dashboard(lambda: True, a_run(), 10_000):
+            logging.getLogger("test").warning("something_happened")
+    finally:
+        log.terminal.cache_clear()
+    (line,) = [line for line in screen.lines() if "something_happened" in line]
+    assert "link up" not in line
+    assert any("link up" in line for line in screen.lines())

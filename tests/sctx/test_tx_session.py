@@ -94,8 +94,9 @@ def test_reject_ends_the_session(code: RejectCode) -> None:
 
 
 def test_model_mismatch_names_both_models() -> None:
-    (failed,) = Session(TERMS, 0).on_message(Reject(SESSION, RejectCode.MODEL_MISMATCH, b"\xab" * 32, ""), 0)
+    (failed,) = Session(TERMS, 0).on_message(Reject(SESSION, RejectCode.MODEL_MISMATCH, b"\xab" * 32, "pho\x1bto"), 0)
     assert isinstance(failed, Failed)
+    assert "pho\\x1bto (abab" in str(failed.error)
     assert "abababababab" in str(failed.error)
     assert MODEL.hex()[:12] in str(failed.error)
 

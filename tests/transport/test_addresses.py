@@ -32,12 +32,12 @@ def test_a_peer_is_a_host_and_a_port(text: str, address: str) -> None:
     [
         ("5555", "--peer 5555: no host; write HOST:PORT, such as 127.0.0.1:5555"),
         (":5555", "--peer :5555: no host; write HOST:PORT, such as 127.0.0.1:5555"),
-        ("", "--peer : '' is not a port (0 to 65535); write PORT or HOST:PORT"),
-        ("emu", "--peer emu: 'emu' is not a port (0 to 65535); write PORT or HOST:PORT"),
-        ("emu:", "--peer emu:: '' is not a port (0 to 65535); write PORT or HOST:PORT"),
-        ("emu:65536", "--peer emu:65536: '65536' is not a port (0 to 65535); write PORT or HOST:PORT"),
-        ("emu:-1", "--peer emu:-1: '-1' is not a port (0 to 65535); write PORT or HOST:PORT"),
-        ("emu:²", "--peer emu:²: '²' is not a port (0 to 65535); write PORT or HOST:PORT"),
+        ("", "--peer : '' is not a port (0 to 65535); write HOST:PORT"),
+        ("emu", "--peer emu: 'emu' is not a port (0 to 65535); write HOST:PORT"),
+        ("emu:", "--peer emu:: '' is not a port (0 to 65535); write HOST:PORT"),
+        ("emu:65536", "--peer emu:65536: '65536' is not a port (0 to 65535); write HOST:PORT"),
+        ("emu:-1", "--peer emu:-1: '-1' is not a port (0 to 65535); write HOST:PORT"),
+        ("emu:²", "--peer emu:²: '²' is not a port (0 to 65535); write HOST:PORT"),
     ],
 )
 def test_a_wrong_peer_is_told_in_one_line(text: str, line: str) -> None:
