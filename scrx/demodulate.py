@@ -5,12 +5,12 @@ Knows nothing about sockets, sessions, deadlines or networks.
 
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.phy.layout import Layout, pilot_sequence
+from common.record import record
 from scrx.equalise import effective_snr, non_coherent, weight
 from scrx.tracker import ChannelEstimate, ChannelTracker
 
@@ -21,7 +21,7 @@ Soft = tuple[NDArray[np.complex64], NDArray[np.float32]]
 """Equalised symbols, complex64 [S], and their linear SNR, float32 [S]; both 0 where nothing was received."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Received:
     """A frame off the air. symbols: complex64 [P + n]; it carries increments start..rate; `sender` keys its channel.
 
@@ -38,7 +38,7 @@ class Received:
     more: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SoftBatch:
     """What a decoder is given: equalised symbols, complex64 [B, S], their linear SNR, float32 [B, S], tasks per row."""
 

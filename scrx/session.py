@@ -28,6 +28,7 @@ from common.protocol.messages import (
     Result,
     Status,
 )
+from common.record import record
 
 MS = 1_000_000
 KEPT_ANSWERS = 128
@@ -42,7 +43,7 @@ Route = tuple[bytes, ...]
 """The ROUTER envelope through which a transmitter is reached."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Terms:
     """What the receiver offers. `frame_symbols`: what a frame of increments start..rate must hold, pilots included."""
 
@@ -59,7 +60,7 @@ class Terms:
     model_name: str = "another"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """Action: send this message along this route."""
 
@@ -67,7 +68,7 @@ class Reply:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Work:
     """Action: decode this frame. Times are monotonic ns of this host."""
 
@@ -77,7 +78,7 @@ class Work:
     expires_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """Action: a new session is there."""
 
@@ -86,7 +87,7 @@ class Opened:
     hops: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Closed:
     """Action: a session ended, after these counts; whatever is kept for it elsewhere can go."""
 

@@ -5,13 +5,13 @@ Knows nothing about sockets, payloads or models. One tracker per session, fed in
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from common.phy.decibel import to_db
+from common.record import record
 from scrx.estimate import fit_pilots, snr_error_db
 
 NOISE_FLOOR = 1e-6
@@ -25,7 +25,7 @@ DOPPLER_FRAMES = 24
 DOPPLER_LAGS = (1, 2, 4, 8, 16, 32, 64)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChannelEstimate:
     """What the receiver believes after a frame. SNRs are Es/N0; errors are standard deviations.
 

@@ -1,12 +1,11 @@
 """What a session is given and what it asks for: its terms, its frames, and one class per action. Knows no rules."""
 
-from dataclasses import dataclass
-
 from common.errors import SemlinkError
 from common.protocol.messages import Accept, Message, Result
+from common.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Terms:
     """What the transmitter brings to a session. Times in ms unless named otherwise."""
 
@@ -21,7 +20,7 @@ class Terms:
     tasks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Frame:
     """One frame to send: where it lies on the air clock, which increments it carries, and its bytes."""
 
@@ -36,14 +35,14 @@ class Frame:
     ask_below: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Send:
     """Action: put this message on the socket."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Up:
     """Action: tell the owner that the receiver accepted us (`first`: for the first time)."""
 
@@ -51,14 +50,14 @@ class Up:
     first: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Down:
     """Action: tell the owner that the receiver went away; the session goes on trying."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answered:
     """Action: a frame's answer (LOW_CONFIDENCE: so far, and the next increments are asked for).
 
@@ -76,7 +75,7 @@ class Answered:
         return max(self.round_ns - 1000 * (self.result.queue_us + self.result.decode_us), 0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lost:
     """Action: a frame that will get no answer. `why`: "expired", "failed" or "forgotten" (send round 0 again)."""
 
@@ -84,14 +83,14 @@ class Lost:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """Action: the session is over."""
 
     error: SemlinkError
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stalled:
     """Action: the receiver hears us but has decoded nothing for so long, although work waits (a wedged device)."""
 

@@ -5,7 +5,6 @@ fresh report is believed, an old one falls back to the average by itself.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +12,14 @@ from numpy.typing import NDArray
 from common.phy.decibel import from_db
 from common.protocol.frames import ResultHead
 from common.protocol.messages import Result
+from common.record import record
 
 STALE_NS = 5_000_000_000
 STALE_SLOTS = 256
 _ERROR_NODES = ((-math.sqrt(3.0), 1 / 6), (0.0, 2 / 3), (math.sqrt(3.0), 1 / 6))  # Gauss-Hermite, three points
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """What the receiver said last. SNRs in dB; `fd` in cycles per symbol or None; `air_start` in symbols."""
 

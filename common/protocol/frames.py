@@ -7,7 +7,7 @@
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from operator import attrgetter
 from typing import Any
 
@@ -31,6 +31,7 @@ from common.protocol.messages import (
     Result,
     session_id,
 )
+from common.record import record
 
 MAGIC = b"SC"
 BODY_FRAMES = 3
@@ -106,7 +107,7 @@ def decode(body: Sequence[bytes], allowed: Collection[Kind] = tuple(Kind)) -> Me
     return cls(*fields)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DataHead:
     """The fields of DATA that a channel needs: which stream, where on the air clock, which round."""
 
@@ -125,7 +126,7 @@ def peek_data(header: bytes) -> DataHead:
     return DataHead(*_check_fields(_unpack(header), _HEAD_CHECKS))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResultHead:
     """Which frame a RESULT answers, and its channel report: the first ten header fields, as in `Result`."""
 

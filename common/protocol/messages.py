@@ -1,11 +1,10 @@
-"""The nine messages as frozen dataclasses. Knows nothing about bytes; `frames.py` does.
+"""The nine messages as records. Knows nothing about bytes; `frames.py` does.
 
 The order of the fields of a class is the order on the wire, and `CHECKS` holds one check per header field. DATA and
 RESULT have a payload besides. A session id is 16 random bytes; a model id is the SHA-256 of a manifest (32 bytes).
 `README.md` beside this file is the specification.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.protocol.fields import Check, number, octets, one_of, optional, sequence, text, u8, u16, u32, u64
+from common.record import record
 
 VERSION = 1
 MAX_TASKS = 16
@@ -74,7 +74,7 @@ class ByeCode(IntEnum):
     FATAL = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hello:
     """Transmitter -> receiver: open or renew a session. No `tasks` asks for all of them; `t1_ns`: its clock."""
 
@@ -93,7 +93,7 @@ class Hello:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accept:
     """Receiver -> transmitter: the terms. `slot` in symbols, `hops`: emulators on the path; t2, t3: its clock."""
 
@@ -118,7 +118,7 @@ class Accept:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reject:
     """Receiver -> transmitter: no. `model_id` is the one that the receiver holds."""
 
@@ -131,7 +131,7 @@ class Reject:
     CHECKS: ClassVar[tuple[Check, ...]] = (session_id, one_of(RejectCode), model_hash, text(128))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Data:
     """Transmitter -> receiver: one frame of symbols. The channel replaces `payload` and nothing else.
 
@@ -164,7 +164,7 @@ class Data:
         return np.frombuffer(self.payload, SYMBOL)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result:
     """Receiver -> transmitter: acknowledgement, answer and channel report in one.
 
@@ -197,7 +197,7 @@ class Result:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ping:
     """Either way: are you there, and what is your clock?"""
 
@@ -209,7 +209,7 @@ class Ping:
     CHECKS: ClassVar[tuple[Check, ...]] = (session_id, u32, u64)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pong:
     """Answer to PING. `progress_age_ms`: how long work has been queued with no decode finished (0 when idle)."""
 
@@ -225,7 +225,7 @@ class Pong:
     CHECKS: ClassVar[tuple[Check, ...]] = (session_id, u32, u64, u64, u64, u32, u32)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Nak:
     """Receiver -> transmitter: this frame was not taken."""
 
@@ -238,7 +238,7 @@ class Nak:
     CHECKS: ClassVar[tuple[Check, ...]] = (session_id, u32, u8, one_of(NakCode))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bye:
     """Either way: this side leaves."""
 

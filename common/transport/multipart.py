@@ -1,11 +1,13 @@
 """Messages of several parts in and out of a socket, without waiting. Knows nothing about what is in them.
 
-pyzmq's own `send_multipart` and `recv_multipart` do more for each part.
+pyzmq's own `send_multipart` and `recv_multipart` do more for each part, and so do `send` and `recv` of `zmq.Socket`
+around those of its base class, which are called here.
 """
 
 from collections.abc import Iterator, Sequence
 
 import zmq
+from zmq.backend import Socket as Base
 
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
@@ -20,12 +22,12 @@ def arrivals(socket: "zmq.Socket[bytes]", most: int) -> Iterator[list[bytes]]:
     """
     for _ in range(most):
         try:
-            frame = socket.recv(_NOBLOCK, copy=False)
+            frame = Base.recv(socket, _NOBLOCK, False)
         except zmq.Again:
             return
         parts = [frame.bytes]
         while frame.more:
-            frame = socket.recv(_NOBLOCK, copy=False)
+            frame = Base.recv(socket, _NOBLOCK, False)
             parts.append(frame.bytes)
         yield parts
 
@@ -38,5 +40,5 @@ def is_readable(socket: "zmq.Socket[bytes]") -> bool:
 def put(socket: "zmq.Socket[bytes]", parts: Sequence[bytes]) -> None:
     """Send a message, or nothing of it: raises `zmq.ZMQError`, such as `zmq.Again`, where it cannot leave at once."""
     for part in parts[:-1]:
-        socket.send(part, _MORE)
-    socket.send(parts[-1], _NOBLOCK)
+        Base.send(socket, part, _MORE)
+    Base.send(socket, parts[-1], _NOBLOCK)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import zmq
 
+from common.channel import proxy
 from common.channel.channel import Channel
 from common.channel.feedback import FeedbackSpec
 from common.channel.proxy import AWAY_AGAIN_S, AWAY_S, Proxy
@@ -18,6 +19,7 @@ from common.channel.transit import OnTheWay, TransitSpec
 from common.channel.truth import TruthLog
 from common.protocol.frames import decode
 from common.protocol.messages import Kind, Nak, NakCode
+from common.transport.multipart import put
 
 SESSION = bytes(range(16))
 
@@ -298,21 +300,12 @@ def test_a_receiver_that_is_behind_is_waited_for_and_nothing_is_pushed_out(
     bench = make_bench(ChannelSpec())
     back, away, refusals = bench.proxy._back, bench.proxy.counts["upstream_away"], iter(range(5))
 
-    class Full:
-        """Has no room for the first five messages."""
+    def put_later(socket: zmq.Socket, parts: list[bytes]) -> None:
+        if socket is back and next(refusals, None) is not None:  # no room for the first five times
+            raise zmq.Again
+        put(socket, parts)
 
-        first = True
-
-        def send(self, part: bytes, flags: int) -> None:
-            if self.first and next(refusals, None) is not None:
-                raise zmq.Again
-            self.first = not flags & zmq.SNDMORE
-            back.send(part, flags)
-
-        def poll(self, timeout_ms: int, flags: int) -> int:
-            return 0
-
-    monkeypatch.setattr(bench.proxy, "_back", Full())
+    monkeypatch.setattr(proxy, "put", put_later)
     sent = [[b"SC\x01\x06", bytes([number]), b""] for number in range(4)]
     for message in sent:
         bench.tx.send_multipart(message)
