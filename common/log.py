@@ -51,7 +51,7 @@ class TerminalLine(logging.Formatter):
 
 @cache
 def terminal() -> "Console":
-    """The one console on standard error: lines through another would run into a display that is drawn there."""
+    """The console of log lines, on standard error. A display there must be drawn by the same, or they run into it."""
     from rich.console import Console
 
     return Console(stderr=True)

@@ -12,5 +12,5 @@ Made = TypeVar("Made")
 
 @dataclass_transform(frozen_default=True)
 def record(cls: type[Made]) -> type[Made]:
-    """Make `cls` a record. Equal fields make equal records, which may be keys."""
+    """Make `cls` a record. Equal fields make equal records, and may be keys where each of them may."""
     return dataclass(slots=True, unsafe_hash=True)(cls)

@@ -180,12 +180,12 @@ def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
     from common.channel.schedule import load_schedule
     from common.channel.spec import ChannelSpec
 
+    framed = given["wire"] == "framed"
     with as_typed(CHANNEL):
         spec = ChannelSpec(**channel_parameters(given))
-    framed = given["wire"] == "framed"
-    plan = load_schedule(given["schedule"], spec) if given["schedule"] else [(0, spec)]
-    for _, part in plan if framed else ():
-        part.require_flat()
+        plan = load_schedule(given["schedule"], spec) if given["schedule"] else [(0, spec)]
+        for _, part in plan if framed else ():
+            part.require_flat()
     if not framed and (flags := about_messages(given)):
         raise ConfigError(f"{', '.join(flags)}: about frames, and a raw wire (--wire cf32) has none")
     return Channel(plan[0][1], plan[1:]), framed

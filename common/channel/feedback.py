@@ -48,11 +48,11 @@ class FeedbackSpec:
             raise ConfigError(f"delay {self.delay} is outside 0 to 2^32 symbols")
         if not 0 <= self.bits <= 16:
             raise ConfigError(f"bits {self.bits} is outside 1 to 16 (or 0: not quantised)")
-        if not -100.0 <= self.low_db < self.high_db <= 100.0:
-            raise ConfigError(f"low_db {self.low_db:g} must be below the highest level {self.high_db:g} dB, and both "
-                              "within -100 to 100")  # fmt: skip
-        if not -100.0 <= self.bias_db <= 100.0:
-            raise ConfigError(f"bias_db {self.bias_db:g} is outside -100 to 100 dB")
+        for name in ("low_db", "high_db", "bias_db"):
+            if not -100.0 <= getattr(self, name) <= 100.0:
+                raise ConfigError(f"{name} {getattr(self, name):g} is outside -100 to 100 dB")
+        if not self.low_db < self.high_db:
+            raise ConfigError(f"low_db {self.low_db:g} must be below the highest level, {self.high_db:g} dB")
 
     @property
     def clean(self) -> bool:

@@ -156,8 +156,8 @@ def _speed_options(command: F) -> F:
 
 
 def _k_factor_db(ratio: float) -> float:
-    if not 0.0 <= ratio <= 1e6:
-        raise ConfigError(f"--k-factor {ratio:g} is outside 0 to 1e6 (a ratio of powers)")
+    if ratio and not 1e-6 <= ratio <= 1e6:
+        raise ConfigError(f"--k-factor {ratio:g} is outside 1e-6 to 1e6 (a ratio of powers), or 0")
     return 10.0 * math.log10(ratio) if ratio else -math.inf
 
 
@@ -170,4 +170,6 @@ def _doppler(speed: float, carrier: float | None, rate: float | None) -> float:
             raise ConfigError(f"{name} {value:g} must be above 0 Hz")
     if not 0.0 <= speed < LIGHT_SPEED:
         raise ConfigError(f"--speed {speed:g} must be 0 m/s or more")
-    return speed * carrier / (LIGHT_SPEED * rate)
+    if (doppler := speed * carrier / (LIGHT_SPEED * rate)) > 0.5:
+        raise ConfigError(f"--speed {speed:g} m/s makes {doppler:g} cycles per symbol, above 0.5: raise --rate")
+    return doppler

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common.channel.options import CHANNEL, channel_parameters
+from common.channel.options import CHANNEL, as_typed, channel_parameters
 from common.channel.spec import ChannelSpec
 from common.channel.table import read_rows
 from common.errors import ConfigError
@@ -22,7 +22,8 @@ def load_schedule(path: Path, spec: ChannelSpec) -> list[tuple[int, ChannelSpec]
         if at < plan[-1][0]:
             raise ConfigError(f"schedule {path}: air sample {at} comes after {plan[-1][0]}; sort the rows by time")
         try:
-            changed = replace(plan[-1][1], **parameters)
+            with as_typed(CHANNEL):
+                changed = replace(plan[-1][1], **parameters)
         except ConfigError as error:
             raise ConfigError(f"schedule {path}, air sample {at}: {error}") from None
         if at == plan[-1][0]:

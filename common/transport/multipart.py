@@ -1,7 +1,7 @@
 """Messages of several parts in and out of a socket, without waiting. Knows nothing about what is in them.
 
-pyzmq's own `send_multipart` and `recv_multipart` do more for each part, and so do `send` and `recv` of `zmq.Socket`
-around those of its base class, which are called here.
+pyzmq's own `send_multipart` and `recv_multipart` do more for each part, and so does `zmq.Socket.send` around that of
+its base class, which is called here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ def arrivals(socket: "zmq.Socket[bytes]", most: int) -> Iterator[list[bytes]]:
     """
     for _ in range(most):
         try:
-            frame = Base.recv(socket, _NOBLOCK, False)
+            frame = socket.recv(_NOBLOCK, False)
         except zmq.Again:
             return
         parts = [frame.bytes]
         while frame.more:
-            frame = Base.recv(socket, _NOBLOCK, False)
+            frame = socket.recv(_NOBLOCK, False)
             parts.append(frame.bytes)
         yield parts
 

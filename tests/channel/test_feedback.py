@@ -131,5 +131,5 @@ def test_quantised_snrs_are_levels_and_say_their_error(bits: int) -> None:
      {"high_db": 101.0}],
 )  # fmt: skip
 def test_wrong_parameters_are_named(wrong: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(wrong)) if "high_db" not in wrong else "low_db .* highest level"):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
         FeedbackSpec(**wrong)

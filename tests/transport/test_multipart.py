@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from common.transport import multipart
 from common.transport.multipart import arrivals, is_readable, put
 
 Context = zmq.Context[zmq.Socket[bytes]]
@@ -64,14 +63,14 @@ def test_of_a_message_that_has_no_room_nothing_leaves(pair: Pair) -> None:
     assert list(arrivals(pair[1], 100)) == [[b"room", b"again"]]
 
 
-def test_a_message_that_vanished_with_its_connection_is_no_error(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_vanished_with_its_connection_is_no_error() -> None:
     """With IMMEDIATE, what was not read when a connection ends is gone, though it was readable a moment ago."""
 
     class Gone:
-        def recv(self, *how: object) -> None:
+        def getsockopt(self, option: int) -> int:
+            return int(zmq.POLLIN)
+
+        def recv(self, *how: object, **more: object) -> None:
             raise zmq.Again
 
-    put(pair[0], [b"gone"])
-    monkeypatch.setattr(multipart, "Base", Gone)
-    assert is_readable(pair[1])
-    assert list(arrivals(pair[1], 10)) == []
+    assert list(arrivals(Gone(), 10)) == []  # type: ignore[arg-type]
