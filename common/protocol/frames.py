@@ -69,10 +69,10 @@ def encode(message: Message) -> list[bytes]:
         _check_symbols(message)
         payload = message.payload
     elif isinstance(message, Result):
-        payload = msgpack.packb(_check_outputs(message.outputs))
+        payload = _pack(_check_outputs(message.outputs))
         if len(payload) > MAX_OUTPUT_BYTES:
             raise ProtocolError("payload_size", f"outputs of {len(payload)} bytes; at most {MAX_OUTPUT_BYTES}")
-    return [_PREFIXES[kind], msgpack.packb(fields), payload]
+    return [_PREFIXES[kind], _pack(fields), payload]
 
 
 def read_kind(prefix: bytes) -> Kind:
@@ -149,7 +149,12 @@ def peek_result(header: bytes) -> ResultHead:
 
 def put_result(head: ResultHead, header: bytes) -> bytes:
     """A RESULT header with its first ten fields replaced by those of `head`; the rest stays as it is."""
-    return bytes(msgpack.packb([*astuple(head), *_unpack(header)[10:]]))
+    return _pack([*astuple(head), *_unpack(header)[10:]])
+
+
+def _pack(value: Any) -> bytes:
+    packed: bytes = msgpack.Packer(buf_size=MAX_HEADER_BYTES).pack(value)  # `packb` begins with a buffer of 1 MiB
+    return packed
 
 
 def _unpack(header: bytes) -> tuple[Any, ...]:
