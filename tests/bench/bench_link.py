@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
 PARTS = str(Path(__file__).with_name("link_parts.py"))
 BARE = str(Path(__file__).parents[1] / "integration" / "bare_receiver.py")
-SETS, ROUNDS, FRAMES, WARM = 9, 2, 200, 20
+SETS, ROUNDS, FRAMES, WARM = 25, 2, 150, 20
 Tell = Callable[[str], None]
 Times = dict[int, dict[str, int]]
 
