@@ -23,8 +23,10 @@ def run(name: str, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
 
 
 def run_whole(name: str, *arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    done = subprocess.run([BIN / name, *arguments], input=stdin, capture_output=True, timeout=120, check=False)
+    """Exit code, standard output and standard error, in a folder where nothing of ours lies."""
+    done = subprocess.run(
+        [BIN / name, *arguments], input=stdin, capture_output=True, timeout=120, check=False, cwd="/"
+    )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
