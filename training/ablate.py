@@ -10,6 +10,7 @@ finished training.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,8 +50,8 @@ class Variant:
 
 
 NAMES = (
-    "without distillation", "without adaptive module", "online teacher", "views 1", "logit standardisation",
-    "decoupled (DKD)", "beta 0.01", "dedicated to one SNR and rate",
+    "without distillation", "without adaptive module", "never told the SNR", "online teacher", "views 1",
+    "logit standardisation", "decoupled (DKD)", "beta 0.01", "dedicated to one SNR and rate",
 )  # fmt: skip
 OPTIONAL = "without auxiliary classifier", "without second stage"
 """Of recipes that have them."""
@@ -74,6 +75,8 @@ def variant(recipe: "Recipe", name: str) -> Variant:
             return Variant(name, adjusted(recipe, hard=1.0))
         case "without adaptive module":
             return Variant(name, adjusted(recipe, adaptive=False))
+        case "never told the SNR":
+            return Variant(name, replace(recipe, channel=replace(recipe.channel, missing=1.0)))
         case "online teacher":
             return Variant(name, recipe, online=True)
         case "logit standardisation":
@@ -167,6 +170,8 @@ def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> R
     from training.measure import transmitter_cost
 
     place = variant.name.replace(" ", "-").replace("/", "-")
+    if variant.recipe.channel.missing == 1.0:  # who was never told in training cannot use it here
+        settings = [replace(one, told_db=math.nan, told="none") for one in settings]
     parts = {"": (variant.recipe, list(range(len(settings))))}
     if variant.bank:
         parts = {}

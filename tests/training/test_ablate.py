@@ -1,6 +1,7 @@
 """A bank of models: each trained for one SNR and rate alone, and asked nowhere else."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,22 @@ def test_each_model_of_a_bank_answers_at_its_own_snr_and_rate_only(
     assert row.right.shape == (2, 8, 3)
     assert row.right[1, :, 0].tolist() == list(range(8))
     assert len({name for _, _, name in made}) == len(made) == 2 * 4
+
+
+@pytest.mark.parametrize(("name", "told"), [(FULL, 3.0), ("never told the SNR", None)])
+def test_who_was_never_told_in_training_is_not_told_when_asked(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, name: str, told: float | None
+) -> None:
+    heard: list[float] = []
+
+    def answered(manifest: Any, mine: list[Any], options: dict[str, Any]) -> list[Any]:
+        heard.extend(one.told_db for one in mine)
+        return [np.zeros(3)] * len(mine)
+
+    monkeypatch.setattr(ablate, "trained", lambda *_: (find_pair("digits"), 1.0))
+    monkeypatch.setattr(ablate, "answered", answered)
+    run(variant(recipe, name), grid("6", 1, [3.0]), OPTIONS)
+    assert [None if math.isnan(one) else one for one in heard] == [told] * 2
 
 
 def test_a_dedicated_model_shares_the_store_and_knows_one_rate(
