@@ -221,7 +221,7 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
         summary.add(outcome, label)
         if dashboard is not None:
             if file and label is None and isinstance(outcome, Answer):  # else nobody would hear what it is
-                click.echo(f"{file}: {outcome.label}, {100 * outcome.confidence:.0f} %")
+                dashboard.tell(f"{file}: {outcome.label}, {100 * outcome.confidence:.0f} %")
             dashboard.refresh()
         elif isinstance(outcome, Answer):
             click.echo(json.dumps(_as_line(outcome, label, file)))

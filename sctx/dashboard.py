@@ -71,6 +71,10 @@ class Dashboard:
         self._next_s = time.monotonic() + 0.25
         self._progress.update(self._task, completed=self._summary.sent, description=told(self._summary))
 
+    def tell(self, line: str) -> None:
+        """Print a line to standard output, above what is drawn where that is the same terminal."""
+        print(line, flush=True)  # `click.echo` goes around what rich puts in the place of standard output
+
 
 def told(summary: Summary) -> str:
     """What is known of a run so far; where nothing was lost, it fits a line of 80 columns."""

@@ -25,6 +25,21 @@ class Screen(io.StringIO):
         return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.getvalue()))
 
 
+class Terminal(io.TextIOWrapper):
+    """The same with bytes below, as standard output has them."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
+
+    def isatty(self) -> bool:
+        return True
+
+    def lines(self) -> list[str]:
+        screen = Screen()
+        screen.write(self.buffer.getvalue().decode())
+        return screen.lines()
+
+
 def a_run(losses: int = 0) -> Summary:
     summary = Summary(stream=1)
     for index in range(1234):
@@ -91,8 +106,9 @@ def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
     assert pipe.getvalue() == ""
 
 
-def test_a_log_line_does_not_run_into_the_line_that_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen, root = Screen(), logging.getLogger()
+def test_what_is_told_and_logged_does_not_run_into_the_line_that_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, root = Terminal(), logging.getLogger()
+    monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setattr(root, "handlers", [])
     monkeypatch.setattr(root, "level", root.level)
@@ -100,10 +116,12 @@ def test_a_log_line_does_not_run_into_the_line_that_is_drawn(monkeypatch: pytest
     log.terminal.cache_clear()
     try:
         log.set_up("warning")
-        with Dashboard(lambda: True, a_run(), 10_000):
+        with Dashboard(lambda: True, a_run(), 10_000) as dashboard:
             logging.getLogger("test").warning("something_happened")
+            dashboard.tell("a/photo.jpg: frog, 88 %")
     finally:
         log.terminal.cache_clear()
-    (line,) = [line for line in screen.lines() if "something_happened" in line]
-    assert "link up" not in line
+    for words in ("something_happened", "a/photo.jpg: frog, 88 %"):
+        (line,) = [line for line in screen.lines() if words in line]
+        assert "link up" not in line
     assert any("link up" in line for line in screen.lines())
