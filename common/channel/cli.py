@@ -28,6 +28,7 @@ from common.channel.options import (
 )
 from common.cli import begin, invoke, keys_option, shared_options
 from common.errors import ConfigError
+from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
     from common.channel.channel import Channel
@@ -105,9 +106,9 @@ def set_(**given: Any) -> None:
     address = parse_peer(_with_host(given["control"]), "--control")
     with as_typed(CHANNEL):
         answer = ask(address, {"op": "set", "parameters": parameters})
-    click.echo(answer["channel"])
+    say(answer["channel"])
     for stream, sample in answer["applied"]:
-        click.echo(f"stream {stream}: from air sample {sample}")
+        say(f"stream {stream}: from air sample {sample}")
 
 
 @command.command("status")
@@ -118,7 +119,7 @@ def status(control: str) -> None:
     from common.transport.sockets import parse_peer
 
     answer = ask(parse_peer(_with_host(control), "--control"), {"op": "status"})
-    click.echo(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2))
+    print(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2), flush=True)
 
 
 def _run(given: dict[str, Any]) -> None:
@@ -234,10 +235,10 @@ def _replay(given: dict[str, Any]) -> None:
         player = Player(context, upstream, _find_keys(given, framed=True))
         try:
             for result in player.play(recording):
-                click.echo(json.dumps({
+                say_json({
                     "seq": result.seq, "round": result.round, "status": result.status.name,
                     "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
-                }))  # fmt: skip
+                })  # fmt: skip
         finally:
             player.close()
     finally:
@@ -257,9 +258,7 @@ def _with_host(address: str) -> str:
 
 
 def _tell(line: str) -> None:
-    from rich.console import Console
-
-    Console(stderr=True, highlight=False).print(f"[bold]channel-emu[/] {line}", soft_wrap=True)
+    tell(f"channel-emu: {line}")
 
 
 def main() -> None:
