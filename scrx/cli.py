@@ -72,7 +72,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
 
     Keys are made with `python -m common.transport.keys`.
 
-    SIGTERM or Ctrl-C drains: queued frames are answered, then it exits 0. A second signal ends it at once.
+    SIGTERM, SIGHUP or Ctrl-C drains: queued frames are answered, then it exits 0. A second signal ends it at once.
     """  # fmt: skip
     begin(context, log_level)
     from common.transport.keystore import tell_access

@@ -8,8 +8,8 @@ Knows nothing about transmitters, channels or deadlines. Started by `scrx/pool.p
     receiver -> worker   [job, msgpack (rows, tasks per row), symbols, gamma]   complex64 and float32 [rows, S], raw
     worker -> receiver   [job, msgpack: one {task: answer} per row]
 
-The receiver holds the other end of standard input: when that closes, the worker ends. It is started with SIGTERM and
-SIGINT blocked, which are for the receiver: it drains first.
+The receiver holds the other end of standard input: when that closes, the worker ends. It is started with SIGTERM,
+SIGINT and SIGHUP blocked, which are for the receiver: it drains first.
 """
 
 import sys

@@ -144,6 +144,7 @@ def _run(given: dict[str, Any]) -> None:
         feedback = FeedbackSpec(**feedback_parameters(given))
     keys = _find_keys(given, framed)
     (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
+    _check_not_own(given["upstream"], upstream, {"--listen": listen, "--control": control_address})
     stop = StopFlag()
     truth = TruthLog(given["truth"]) if given["truth"] else None
     recorder = Recorder(given["record"], channel.spec) if given["record"] else None
@@ -210,6 +211,15 @@ def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[st
         return listen, parse_peer(given["upstream"], "--upstream")
     listen = _raw_address(given["listen"], "@", given["insecure"], "--listen")
     return listen, _raw_address(given["upstream"], ">", given["insecure"], "--upstream")
+
+
+def _check_not_own(typed: str, upstream: str, bound: dict[str, str]) -> None:
+    """Nobody forwards to himself: what is sent there would come round for ever."""
+    from common.transport.sockets import is_own
+
+    for flag, address in bound.items():
+        if is_own(address.lstrip("@"), upstream.lstrip(">")):
+            raise ConfigError(f"--upstream {typed}: there this emulator itself listens ({flag}); write the receiver's")
 
 
 def _control_address(given: dict[str, Any]) -> str:
