@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import __version__
-from common.data import fit_image
+from common.images.photo import fit_image
 from common.errors import ConfigError, SemlinkError
 from common.manifest import Manifest, find_pair
 from common.nn.device import pick_device

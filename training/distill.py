@@ -17,7 +17,7 @@ from rich.console import Console
 
 from common import __version__
 from common.cli import begin, invoke, shared_options
-from common.data import ImageSet, load_images, permutation
+from common.images.datasets import ImageSet, load_images, permutation
 from common.errors import ConfigError, DataError
 from common.manifest import SHIPPED, Accuracy, Calibration, Manifest, Preprocess, write_pair
 

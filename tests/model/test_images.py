@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.data import ImageSet, decode_image, fit_image, load_for, load_images, permutation
+from common.images.datasets import ImageSet, load_for, load_images, permutation
+from common.images.photo import decode_image, fit_image
 from common.errors import ConfigError, DataError
 from common.manifest import Preprocess, find_pair
 

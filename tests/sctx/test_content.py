@@ -6,7 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from common.data import load_images
+from common.images.datasets import load_images
 from common.errors import ConfigError
 from common.manifest import Manifest, find_pair
 from sctx.belief import Report

@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from common.data import load_images
+from common.images.datasets import load_images
 from common.errors import ConfigError, StoreError
 from common.manifest import ContentShape, find_pair
 from sctx.pipeline import TransmitChain

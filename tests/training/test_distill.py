@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from common.data import load_images
+from common.images.datasets import load_images
 from common.errors import ConfigError, DataError, StoreError
 from common.manifest import SHIPPED, find_pair
 from sctx.pipeline import TransmitChain

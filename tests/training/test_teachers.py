@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from common.data import load_images
+from common.images.datasets import load_images
 from common.errors import ConfigError, ModelError
 from training.oracle import Classifier, identify, load_oracle
 from training.pretrain import train_teacher
