@@ -46,7 +46,8 @@ def test_digits_have_a_fixed_split_without_overlap() -> None:
 
 def test_digits_are_those_of_scikit_learn_which_is_not_imported_for_them() -> None:
     code = "import sys; from common.images.datasets import load_images; "
-    code += "print(load_images('digits', 'test').labels.tolist()); assert 'sklearn' not in sys.modules and 'scipy' not in sys.modules"
+    code += "print(load_images('digits', 'test').labels.tolist()); "
+    code += "assert 'sklearn' not in sys.modules and 'scipy' not in sys.modules"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     found = load_digits()
     order = permutation(1797)[:360]
