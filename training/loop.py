@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from common.data import ImageSet
+from common.images.datasets import ImageSet
 from common.manifest import canonical
 from common.nn.blocks import pick_pixels
 from training.checkpoint import load_checkpoint, save_checkpoint
