@@ -1,4 +1,4 @@
-"""Values that a caller gives -> the same, or ConfigError in words of the Python API. Knows nothing about what they mean.
+"""Values that a caller gives -> the same, or ConfigError in words of the Python API. Knows nothing of what they mean.
 
 The command line checks its flags by itself and speaks of flags; here parameters are named.
 """
@@ -15,9 +15,9 @@ def whole(name: str, value: object, low: int, high: int) -> int:
     """An integer, of Python or numpy, from `low` to `high`; no boolean, no float, no text."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         _refuse(name, value, f"an integer from {low} to {high}")
-    if not low <= value <= high:
+    if not low <= (number := int(value)) <= high:
         _refuse(name, value, f"from {low} to {high}")
-    return int(value)
+    return number
 
 
 def real(name: str, value: object, low: float, high: float = math.inf, above: bool = False) -> float:
@@ -26,9 +26,10 @@ def real(name: str, value: object, low: float, high: float = math.inf, above: bo
     wanted = wanted if high == math.inf else f"{wanted} and at most {high:g}"
     if isinstance(value, bool) or not isinstance(value, Real):
         _refuse(name, value, f"a number {wanted}")
-    if not (low < value if above else low <= value) or not value <= high:
+    number = float(value)
+    if not low <= number <= high or (above and number == low):  # what is not a number is in no range
         _refuse(name, value, wanted)
-    return float(value)
+    return number
 
 
 def switch(name: str, value: object) -> bool:

@@ -184,7 +184,7 @@ class Link:
 def _log(action: Action) -> None:
     match action:
         case Up(accept, first):
-            logger.info("link_up", extra={"session": accept.session.hex()[:8], "hops": accept.hops, "again": not first})
+            logger.info("link_up", extra={"session": accept.session.hex(), "hops": accept.hops, "again": not first})
         case Down(why):
             logger.warning("link_down", extra={"why": why})
         case Stalled(for_ms):

@@ -69,7 +69,7 @@ class RatePolicy:
         if fixed and not self.symbols:
             raise ConfigError("policy fixed needs symbols, the payload symbols of each image: RatePolicy('fixed', 16)")
         if not isinstance(self.goal, Goal):
-            raise ConfigError(f"the goal of a policy is a Goal such as Goal('within', 1.0), not {safe(repr(self.goal))}")
+            raise ConfigError(f"the goal of a policy is such as Goal('within', 1.0), not {safe(repr(self.goal))}")
 
     def __str__(self) -> str:
         return f"fixed:{self.symbols}" if self.kind == "fixed" else self.kind

@@ -140,6 +140,18 @@ def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "--listen") -> s
     return re.sub(r"\[::ffff:([\d.]+)\]", r"\1", socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
+def check_free(address: str, flag: str = "--listen") -> None:
+    """Raise ConfigError as `bind` would, before what takes long."""
+    if address.startswith("ipc://") or not parts_of(address)[1]:
+        return
+    context = zmq.Context[zmq.Socket[bytes]]()
+    try:
+        with make_socket(context, zmq.ROUTER, "rx") as probe:
+            bind(probe, address, flag)
+    finally:
+        context.term()
+
+
 def host_of(address: str) -> str:
     """The host of a `tcp://` address as it was typed, without brackets; empty for a local file."""
     return "" if address.startswith("ipc://") else parts_of(address)[0].strip("[]")
