@@ -3,11 +3,12 @@
 Knows nothing about what the commands do.
 """
 
+import os
 import sys
 import tomllib
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -122,6 +123,12 @@ def in_flags(context: click.Context, **others: str) -> Iterator[None]:
         raise ConfigError(f"{flags[name]}{word[len(name) :]}{space}{rest}") from error
 
 
+def _is_somewhere() -> bool:
+    with suppress(FileNotFoundError):
+        return bool(os.getcwd())
+    return False
+
+
 def _missing(error: ModuleNotFoundError) -> SemlinkError:
     library = (error.name or "").partition(".")[0]
     if library not in EXTRA_OF:
@@ -135,7 +142,9 @@ def _tell(text: str) -> None:
 
 def _tell_system(error: OSError) -> int:
     if not isinstance(error, BrokenPipeError):  # who reads no more has no use for a word about it
-        _tell(f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror or error}")
+        gone = isinstance(error, FileNotFoundError) and not error.filename and not _is_somewhere()
+        told = "the current folder is not there any more; cd to one that is" if gone else error.strerror or str(error)
+        _tell(f"{error.filename}: {told}" if error.filename else told)
     return SemlinkError.exit_code
 
 
