@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.errors import ConfigError, ModelError
+from common.text import safe
 
 SHOWN = 5
 """Names that a message lists before it says how many more there are."""
@@ -71,8 +72,8 @@ def match(teacher: Sequence[str], classes: Sequence[str], who: str, by_position:
 
 
 def shown(names: Sequence[object]) -> str:
-    """Some of the names, for a message: at most SHOWN, unprintable characters left out."""
-    some = ["".join(c for c in str(name)[:60] if c.isprintable()) for name in names[:SHOWN]]
+    """Some of the names, for a message: at most SHOWN."""
+    some = [safe(name, 60) for name in names[:SHOWN]]
     return ", ".join(some) + (f" ... ({len(names)} in all)" if len(names) > SHOWN else "")
 
 

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from common.data import ImageSet, load_images
 from common.errors import ModelError
+from common.images.datasets import ImageSet, load_images
 from tests.training.kinds import make
 from training.answers import Classifier, ask
 from training.generate import generate, plan_for
