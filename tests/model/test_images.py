@@ -50,7 +50,8 @@ def test_digits_are_those_of_scikit_learn_which_is_not_imported_for_them() -> No
     found = load_digits()
     order = permutation(1797)[:360]
     assert json.loads(told.stdout) == found.target[order].tolist()
-    assert np.array_equal(load_images("digits", "test").images[..., 0], (found.images[order].astype(int) * 255 + 8) // 16)
+    scaled = (found.images[order].astype(int) * 255 + 8) // 16
+    assert np.array_equal(load_images("digits", "test").images[..., 0], scaled)
 
 
 def test_permutation_is_pinned() -> None:
