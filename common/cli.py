@@ -3,6 +3,7 @@
 Knows nothing about what the commands do.
 """
 
+import gc
 import sys
 import tomllib
 import traceback
@@ -75,6 +76,7 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
             traceback.print_exc()
         _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         code = SemlinkError.exit_code
+    gc.freeze()  # the last collection of all would visit everything that torch has made
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -1,5 +1,6 @@
 """`sctx`: the transmitter's command line. Only translates; what is done is in `transmitter.py`."""
 
+import gc
 import json
 import signal
 import time
@@ -162,6 +163,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
         insecure=options["insecure"],
         genie_from=options["genie_from"],
     ) as tx:
+        gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         summary = Summary(tx.stream)
         try:
             _run(tx, source, summary, options)

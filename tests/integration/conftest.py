@@ -64,6 +64,11 @@ def blind_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 Start = Callable[..., Command]
 
 
+@pytest.fixture(autouse=True)
+def begin_warm(warm: None) -> None:
+    """All commands here are started so."""
+
+
 @pytest.fixture
 def start() -> Iterator[Start]:
     """`start("sctx", ...)` runs a command; whatever still runs at the end of the test is stopped."""
