@@ -37,6 +37,17 @@ def warm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks this small lose to the hand-over between threads, on a busy machine by a factor of ten."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def context() -> Iterator["zmq.Context[zmq.Socket[bytes]]"]:
     """A ZeroMQ context that ends within 5 s: a socket left open fails the test instead of hanging it."""
     context = zmq.Context()

@@ -65,8 +65,8 @@ Start = Callable[..., Command]
 
 
 @pytest.fixture(autouse=True)
-def begin_warm(warm: None) -> None:
-    """All commands here are started so."""
+def quick(warm: None, one_thread: None) -> None:
+    """Commands find torch loaded, and the small networks do not hand over between threads."""
 
 
 @pytest.fixture
