@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 import zmq
 
 from common.errors import ProtocolError, SemlinkError
-from common.log import safe
 from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Message, Ping, Result
+from common.text import safe
 from common.transport.front import Front
 from common.transport.keystore import Keys
 from common.transport.multipart import arrivals, is_readable, put

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from common import log
 from common.errors import ConfigError, SemlinkError
 from common.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Result, Status
@@ -272,7 +273,8 @@ def _received(work: Work) -> Received:
 
 def _command(manifest: Manifest, device: str) -> list[str]:
     """How a worker is started."""
-    return [sys.executable, "-m", "scrx.worker", str(manifest.path.resolve()), manifest.id, device]
+    form = "json" if log.is_json() else "text"
+    return [sys.executable, "-m", "scrx.worker", str(manifest.path.resolve()), manifest.id, device, form]
 
 
 def _decoder_here(manifest: Manifest, device: str) -> Answer:

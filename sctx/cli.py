@@ -1,7 +1,6 @@
 """`sctx`: the transmitter's command line. Only translates; what is done is in `transmitter.py`."""
 
 import gc
-import json
 import signal
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import click
 
 from common.cli import begin, invoke, keys_option, shared_options
 from common.errors import ConfigError
+from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
     from common.manifest import Manifest
@@ -168,7 +168,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
         try:
             _run(tx, source, summary, options)
         except KeyboardInterrupt:
-            click.echo("stopped", err=True)
+            tell("sctx: stopped")
         finally:  # after an error too: what was reached is told
             summary.lost += tx.in_flight
             summary.unreadable = source.unreadable
@@ -208,9 +208,9 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
     from sctx.transmitter import Answer
 
     if tx.connect(timeout_s=WAIT_TOLD_S) is None:
-        click.echo(f"note: waiting for a receiver behind {options['peer']}", err=True)
+        tell(f"sctx: waiting for a receiver behind {options['peer']}")
     if (accept := tx.connect()) is not None and accept.hops == 0:
-        click.echo("note: no channel emulator is on the path, so the channel is ideal", err=True)
+        tell("sctx: no channel emulator is on the path, so the channel is ideal")
     known: dict[int, tuple[int | None, str | None]] = {}
 
     def captures() -> "Iterator[Capture]":
@@ -226,7 +226,7 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
                 dashboard.tell(f"{file}: {outcome.label}, {100 * outcome.confidence:.0f} %")
             dashboard.refresh()
         elif isinstance(outcome, Answer):
-            click.echo(json.dumps(_as_line(outcome, label, file)))
+            say_json(_as_line(outcome, label, file))
 
     shown = Dashboard(lambda: tx.link.session.up, summary, options["count"] or source.size)
     with nullcontext() if options["as_json"] else shown as dashboard:
@@ -260,13 +260,13 @@ def _as_line(answer: "Answer", label: int | None, file: str | None) -> dict[str,
 def _tell_summary(summary: "Summary", as_json: bool) -> None:
     values = summary.as_dict()
     if as_json:
-        click.echo(json.dumps({"summary": values}))
+        say_json({"summary": values})
         return
     accuracy = "" if summary.accuracy is None else f", accuracy {100 * summary.accuracy:.1f} %"
     if 0 < summary.labelled < summary.answered:
         accuracy += f" of the {summary.labelled} with a label"
-    click.echo(f"{summary.answered} of {summary.sent} images answered{accuracy}")
-    click.echo(" ".join(f"{name}={value}" for name, value in values.items() if value is not None))
+    say(f"{summary.answered} of {summary.sent} images answered{accuracy}")
+    say(" ".join(f"{name}={value}" for name, value in values.items() if value is not None))
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ class TransmitChain:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
             raise DataError(
                 f"images must be uint8 [B, {expected[0]}, {expected[1]}, {expected[2]}], not {images.dtype} "
-                f"{list(images.shape)}; common.data.fit_image makes one of any photograph"
+                f"{list(images.shape)}; common.images.photo.fit_image makes one of any photograph"
             )
         features: Tensor = self.encoder(normalise(torch.from_numpy(images).to(self.device), image.mean, image.std))
         return features

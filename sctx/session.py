@@ -13,7 +13,6 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from common.errors import LinkDown, PeerRejected, SemlinkError
-from common.log import safe
 from common.protocol.messages import (
     VERSION,
     Accept,
@@ -32,6 +31,7 @@ from common.protocol.messages import (
     Result,
     Status,
 )
+from common.text import safe
 from common.transport.clock import ClockOffset
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.belief import Report, newer

@@ -214,7 +214,7 @@ def trained(
 
 def answered(manifest: "Manifest", settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
     """Share of right decisions per setting, over its channels: float64 [N] each."""
-    from common.data import load_for
+    from common.images.datasets import load_for
     from scrx.decoder import load_decoder
     from sctx.pipeline import TransmitChain
     from training.evaluate import decide, encode_all

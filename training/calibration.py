@@ -68,7 +68,7 @@ class Row:
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from common.data import load_for
+    from common.images.datasets import load_for
     from common.nn.device import pick_device
     from training.measure import calibrate
 
@@ -116,7 +116,7 @@ def trained_under(manifest: Manifest) -> "Conditions":
 
 def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict[str, Any]) -> list[Row]:
     """Reliability of every rate on a split, estimated CSI, the transmitter told the average SNR."""
-    from common.data import load_for
+    from common.images.datasets import load_for
     from scrx.decoder import load_decoder, snr_bins
     from sctx.pipeline import TransmitChain
 

@@ -31,7 +31,7 @@ from training.loop_plan import EXPERIMENTS, LOOP, SNRS_DB, SYSTEMS, Point, pilot
 from training.processes import Command, start_emulator, start_receiver
 
 if TYPE_CHECKING:
-    from common.data import ImageSet
+    from common.images.datasets import ImageSet
     from training.direct import Encodings
 
 
@@ -85,7 +85,7 @@ class Outcome:
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from common.data import load_for
+    from common.images.datasets import load_for
     from training.loop_report import compare, draw_figure, show, sweep
 
     base = find_pair(options["pair"])
@@ -109,7 +109,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
     """The same networks with `pilots` pilots per frame; accuracy table and temperatures measured for them."""
-    from common.data import load_for
+    from common.images.datasets import load_for
     from training.calibration import load_student, trained_under, write_changed
     from training.measure import calibrate, measure
 

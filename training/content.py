@@ -38,7 +38,7 @@ from training.control import conditional_entropy
 if TYPE_CHECKING:
     import torch
 
-    from common.data import ImageSet
+    from common.images.datasets import ImageSet
     from sctx.content import ContentHead
     from training.student import Student
 
@@ -83,7 +83,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     begin(context, log_level)
     import torch
 
-    from common.data import load_for
+    from common.images.datasets import load_for
     from training.calibration import load_student
     from training.evaluate import numbers
     from training.measure import GRID_DB, trials_for

@@ -159,7 +159,7 @@ def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, sym
 
 def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str) -> list[Point]:
     """Measure each setting on every image of a split."""
-    from common.data import load_for
+    from common.images.datasets import load_for
     from common.nn.device import pick_device
     from scrx.decoder import load_decoder
     from sctx.pipeline import TransmitChain

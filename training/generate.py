@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from common.data import ImageSet
+from common.images.datasets import ImageSet
 from training import encoding as codec
 from training.knowledge import (
     MANIFEST,

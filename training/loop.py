@@ -25,8 +25,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from common.data import ImageSet
+from common.images.datasets import ImageSet
 from common.manifest import canonical
+from common.nn.blocks import pick_pixels
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.metrics import Metrics
 from training.optimiser import make_optimisers
@@ -99,6 +100,7 @@ class Fitted:
 def fit(task: Task, run: Run) -> Fitted:
     """Train `task.objective`; a run that was killed goes on from its checkpoint, which stays until `run.forget()`."""
     schedule = run.schedule
+    pick_pixels(task.objective)
     objective = task.objective.to(run.device, memory_format=torch.channels_last)
     optimisers = make_optimisers(schedule.optimiser, objective.parameters(), schedule.lr, schedule.weight_decay)
     average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.data import ImageSet
+from common.images.datasets import ImageSet
 from common.manifest import Preprocess
 from sctx.pipeline import normalise
 from training.channel import Conditions, Draw, draw

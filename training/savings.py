@@ -25,7 +25,7 @@ from common.manifest import write_atomic
 if TYPE_CHECKING:
     import torch
 
-    from common.data import ImageSet
+    from common.images.datasets import ImageSet
     from common.manifest import Preprocess
     from training.knowledge import Store
     from training.oracle import Oracle

@@ -28,6 +28,7 @@ from common.channel.options import (
 )
 from common.cli import begin, invoke, keys_option, shared_options
 from common.errors import ConfigError
+from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
     from common.channel.channel import Channel
@@ -105,9 +106,9 @@ def set_(**given: Any) -> None:
     address = parse_peer(_with_host(given["control"]), "--control")
     with as_typed(CHANNEL):
         answer = ask(address, {"op": "set", "parameters": parameters})
-    click.echo(answer["channel"])
+    say(answer["channel"])
     for stream, sample in answer["applied"]:
-        click.echo(f"stream {stream}: from air sample {sample}")
+        say(f"stream {stream}: from air sample {sample}")
 
 
 @command.command("status")
@@ -118,7 +119,7 @@ def status(control: str) -> None:
     from common.transport.sockets import parse_peer
 
     answer = ask(parse_peer(_with_host(control), "--control"), {"op": "status"})
-    click.echo(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2))
+    print(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2), flush=True)
 
 
 def _run(given: dict[str, Any]) -> None:
@@ -143,6 +144,7 @@ def _run(given: dict[str, Any]) -> None:
         feedback = FeedbackSpec(**feedback_parameters(given))
     keys = _find_keys(given, framed)
     (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
+    _check_not_own(given["upstream"], upstream, {"--listen": listen, "--control": control_address})
     stop = StopFlag()
     truth = TruthLog(given["truth"]) if given["truth"] else None
     recorder = Recorder(given["record"], channel.spec) if given["record"] else None
@@ -211,6 +213,15 @@ def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[st
     return listen, _raw_address(given["upstream"], ">", given["insecure"], "--upstream")
 
 
+def _check_not_own(typed: str, upstream: str, bound: dict[str, str]) -> None:
+    """Nobody forwards to himself: what is sent there would come round for ever."""
+    from common.transport.sockets import is_own
+
+    for flag, address in bound.items():
+        if is_own(address.lstrip("@"), upstream.lstrip(">")):
+            raise ConfigError(f"--upstream {typed}: there this emulator itself listens ({flag}); write the receiver's")
+
+
 def _control_address(given: dict[str, Any]) -> str:
     """Loopback, unless an address in full says otherwise and --insecure that it is meant."""
     from common.transport.sockets import parse_listen
@@ -234,10 +245,10 @@ def _replay(given: dict[str, Any]) -> None:
         player = Player(context, upstream, _find_keys(given, framed=True))
         try:
             for result in player.play(recording):
-                click.echo(json.dumps({
+                say_json({
                     "seq": result.seq, "round": result.round, "status": result.status.name,
                     "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
-                }))  # fmt: skip
+                })  # fmt: skip
         finally:
             player.close()
     finally:
@@ -257,9 +268,7 @@ def _with_host(address: str) -> str:
 
 
 def _tell(line: str) -> None:
-    from rich.console import Console
-
-    Console(stderr=True, highlight=False).print(f"[bold]channel-emu[/] {line}", soft_wrap=True)
+    tell(f"channel-emu: {line}")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import zmq
 
-from common.log import safe
+from common.text import safe
 from common.transport.keystore import Keys
 from common.transport.sockets import host_of, is_loopback
 

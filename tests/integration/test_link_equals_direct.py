@@ -9,7 +9,7 @@ import pytest
 
 from common.channel.feedback import FeedbackSpec
 from common.channel.spec import ChannelSpec
-from common.data import load_images
+from common.images.datasets import load_images
 from common.manifest import find_pair
 from sctx.rate import RatePolicy
 from tests.model.pairs import with_content

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from common.data import ImageSet, decode_image, fit_image, load_for, load_images, permutation
 from common.errors import ConfigError, DataError
+from common.images.datasets import ImageSet, load_for, load_images, permutation
+from common.images.photo import decode_image, fit_image
 from common.manifest import Preprocess, find_pair
 
 COLOUR = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)
@@ -44,8 +45,9 @@ def test_digits_have_a_fixed_split_without_overlap() -> None:
 
 
 def test_digits_are_those_of_scikit_learn_which_is_not_imported_for_them() -> None:
-    code = "import sys; from common.data import load_images; print(load_images('digits', 'test').labels.tolist())"
-    code += "; assert 'sklearn' not in sys.modules and 'scipy' not in sys.modules"
+    code = "import sys; from common.images.datasets import load_images; "
+    code += "print(load_images('digits', 'test').labels.tolist()); "
+    code += "assert 'sklearn' not in sys.modules and 'scipy' not in sys.modules"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     found = load_digits()
     order = permutation(1797)[:360]

@@ -1,10 +1,9 @@
-"""Labelled images by name (digits, a local folder, a Hugging Face Hub id), and photographs made to fit a model.
+"""Labelled images by name: digits, a local folder, a Hugging Face Hub id. One reader for transmitter and training.
 
 Knows nothing about models, views or training.
 """
 
 import importlib.util
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataError
+from common.images.photo import SUFFIXES, decode_image, fit_image, one_line
 from common.manifest import Manifest, Preprocess, user_path
 
 SPLITS = ("train", "validation", "test")
@@ -21,7 +21,6 @@ HELD_OUT = 0.1
 """Fraction of train that becomes the validation split where a data set brings none."""
 SHUFFLE_KEY = 0x5EED
 IMAGE_COLUMNS = ("img", "image")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,52 +90,6 @@ def load_for(manifest: Manifest, spec: str, split: str) -> ImageSet:
 def permutation(count: int) -> NDArray[np.int64]:
     """A fixed shuffle of 0..count-1: stable argsort of raw Philox words, the same in every version of numpy."""
     return np.argsort(np.random.Philox(key=SHUFFLE_KEY).random_raw(count), kind="stable")
-
-
-def decode_image(source: bytes | Path) -> NDArray[np.uint8]:
-    """An encoded photograph (bytes or path; any mode: palette, grey, CMYK, with alpha) -> uint8 [H, W, 3].
-
-    The camera's orientation is applied; transparent pixels are laid over black.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    name = source if isinstance(source, Path) else "image"
-    try:
-        with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I;16"):
-                image = image.point(lambda value: value / 256).convert("L")
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-            return np.array(image.convert("RGB"), np.uint8)
-    except Image.DecompressionBombError:
-        limit = f"{2e-6 * (Image.MAX_IMAGE_PIXELS or 0):.0f} million"  # where Pillow refuses, to save memory
-        raise DataError(f"cannot read {name}: it has more than {limit} pixels; make it smaller") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"cannot read {name}: {_one_line(error)}; give a JPEG, PNG, BMP or WebP file") from error
-
-
-def fit_image(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
-    """uint8 [H, W], [H, W, 1] or [H, W, 3] of any size -> uint8 [height, width, channels] as the manifest says.
-
-    Centre crop to the aspect ratio, bicubic resize, grey <-> RGB (ITU-R 601-2 luma). An image that fits is not changed.
-    """
-    from PIL import Image, ImageOps
-
-    if not isinstance(image, np.ndarray):  # the type of an argument from outside is only a promise
-        raise DataError(f"an image must be a numpy array, uint8 [H, W] or [H, W, 3], not {type(image).__name__}")
-    flat = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
-    colour = flat.ndim == 3 and flat.shape[-1] == 3
-    if image.dtype != np.uint8 or not (flat.ndim == 2 or colour) or 0 in image.shape:
-        raise DataError(f"an image must be uint8 [H, W] or [H, W, 3], not {image.dtype} {list(image.shape)}")
-    wanted = (preprocess.height, preprocess.width, preprocess.channels)
-    if flat.shape[:2] != wanted[:2] or colour != (wanted[2] == 3):
-        resized = Image.fromarray(np.ascontiguousarray(flat)).convert("RGB" if wanted[2] == 3 else "L")
-        if flat.shape[:2] != wanted[:2]:
-            resized = ImageOps.fit(resized, (wanted[1], wanted[0]), Image.Resampling.BICUBIC)
-        flat = np.array(resized)
-    return np.ascontiguousarray(flat).reshape(wanted)
 
 
 def _digits(split: str, fit: Preprocess | None) -> ImageSet:
@@ -227,7 +180,7 @@ def _from_hub(spec: str, split: str, fit: Preprocess | None) -> ImageSet:
         raise ConfigError("data sets from the Hub need the `datasets` library: install semlink[train]") from error
     except Exception as error:  # the library raises its own, httpx's and fsspec's errors
         raise ConfigError(
-            f"cannot reach data set '{spec}' on the Hub ({_one_line(error)}); without a network, give a local folder"
+            f"cannot reach data set '{spec}' on the Hub ({one_line(error)}); without a network, give a local folder"
         ) from error
     return _own_split(spec, split, available, lambda name: _rows(spec, _open(spec, name)), fit)
 
@@ -244,7 +197,7 @@ def _open(path: str, split: str, data_files: dict[str, list[str]] | None = None)
         column = next((name for name in IMAGE_COLUMNS if name in rows.features), "")
         return rows.cast_column(column, Image(decode=False)) if column else rows
     except Exception as error:  # datasets, pyarrow and fsspec each raise their own
-        raise DataError(f"cannot read the {split} split of '{path}': {_one_line(error)}") from error
+        raise DataError(f"cannot read the {split} split of '{path}': {one_line(error)}") from error
 
 
 def _rows(name: str, rows: Any) -> _Listing:
@@ -259,7 +212,7 @@ def _rows(name: str, rows: Any) -> _Listing:
             labels.extend(-1 if label is None else label for label in table["label"].to_pylist())
             sources.extend((row or {}).get("bytes") or b"" for row in table[column].to_pylist())
     except Exception as error:  # pyarrow's own errors for a damaged file
-        raise DataError(f"cannot read the rows of '{name}': {_one_line(error)}") from error
+        raise DataError(f"cannot read the rows of '{name}': {one_line(error)}") from error
     classes = getattr(rows.features["label"], "names", None) or [str(k) for k in range(max(labels, default=-1) + 1)]
     return _Listing(name, sources, labels, tuple(classes))
 
@@ -282,7 +235,3 @@ def _stack(
     if numbers.min() < 0 or numbers.max() >= len(classes):
         raise DataError(f"'{name}' holds images without a label, or labels outside 0 to {len(classes) - 1}")
     return ImageSet(name, np.stack(listed), numbers, classes)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
