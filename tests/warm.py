@@ -33,7 +33,10 @@ class Stem:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             words = [sys.executable, __file__, str(theirs.fileno())]
-            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+            pipe = subprocess.PIPE  # as the commands have: Python looks at what its streams are once, at its start
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, pass_fds=[theirs.fileno()]
+            )
 
     def begin(self, words: Sequence[str], **pipes: Any) -> "Forked | subprocess.Popen[str]":
         """For `Command`, in the place of `subprocess.Popen`: run words[0] with the other words.
@@ -45,7 +48,7 @@ class Stem:
     def close(self) -> None:
         """End the stem. A command that still runs goes on."""
         self._socket.close()
-        self._process.wait(20)
+        self._process.communicate(timeout=20)
 
 
 class Forked:
@@ -115,7 +118,8 @@ def grow(stem: socket.socket) -> dict[str, object]:
 def keep(request: bytes, output: int, errors: int, told: int) -> dict[str, object]:
     """In the keeper: fork, tell the process id and then the exit code. Returns only in the command's own process."""
     if child := os.fork():
-        os.dup2(0, output), os.dup2(0, errors)  # so that who reads them sees the end of the command
+        for pipe in (1, 2, output, errors):  # so that who reads them sees the end of the command
+            os.close(pipe)
         os.write(told, b"%d\n" % child)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         with suppress(BrokenPipeError):
