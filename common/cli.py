@@ -3,6 +3,7 @@
 Knows nothing about what the commands do.
 """
 
+import gc
 import os
 import sys
 import tomllib
@@ -83,6 +84,7 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
         code = end.code
     if (problem := streams.finish()) is not None and not code:
         code = _tell_system(problem)
+    gc.freeze()  # the last collection of all would visit everything that torch has made
     sys.exit(code if isinstance(code, int) else 0)
 
 

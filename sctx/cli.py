@@ -1,5 +1,6 @@
 """`sctx`: the transmitter's command line. Only translates; what is done is in `transmitter.py`."""
 
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -142,6 +143,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     with in_flags(context, policy="--rate-policy", give_up_s="--give-up"):
         source, tx = _open(options)
     with tx:
+        gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         summary = Summary(tx.stream)
         try:
             _run(tx, source, summary, options)
