@@ -18,6 +18,7 @@ from rich.console import Console
 from common import __version__
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, DataError
+from common.files import OutFolder
 from common.images.datasets import ImageSet, load_images, permutation
 from common.manifest import SHIPPED, Accuracy, Calibration, Manifest, Preprocess, write_pair
 
@@ -67,8 +68,8 @@ class Request:
 @click.option("--beta", type=float, help="Weight of the rate term. [default: the recipe's]")
 @click.option("--encoder", help="Transmitter as WIDTH,BLOCKS,STRIDE of its stem. [default: the recipe's]")
 @click.option("--fraction", type=float, help="Share of the training images to use, 0 to 1. [default: the recipe's]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the pair. [default: build/pairs/RECIPE]")
-@click.option("--run", type=click.Path(path_type=Path), help="Checkpoint and metrics. [default: build/runs/RECIPE]")
+@click.option("--out", type=OutFolder(), help="Folder of the pair. [default: build/pairs/RECIPE]")
+@click.option("--run", type=OutFolder(), help="Checkpoint and metrics. [default: build/runs/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--seed", default=0, show_default=True, help="Seed of weights, batches and channels.")
 @click.option("--no-kd", is_flag=True, help="Ablation: true labels only, no teacher.")

@@ -11,8 +11,7 @@ import math
 import os
 import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +20,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -31,6 +29,7 @@ from common.nn.blocks import pick_pixels
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.metrics import Metrics
 from training.optimiser import make_optimisers
+from training.progress import bar
 from training.recipe import Schedule
 from training.views import ViewSpec, augment, words
 
@@ -156,16 +155,6 @@ def wait() -> None:
     """Until every process is here."""
     if process()[1] > 1:
         torch.distributed.barrier()
-
-
-@contextmanager
-def bar(console: Console, title: str, total: int, done: int = 0) -> Iterator[Any]:
-    """A progress bar with elapsed and remaining time; yields the function that advances it by one."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TextColumn("ETA"), TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=total, completed=done)
-        yield lambda: progress.advance(task)
 
 
 def _epoch(
