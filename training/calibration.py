@@ -20,6 +20,7 @@ from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, ModelError
 from common.files import FIGURES, OutFile, OutFolder
 from common.manifest import MANIFEST, Calibration, Manifest, find_pair, write_atomic, write_pair
+from common.origin import dataset_of, recall, remember
 from common.streams import say
 from training.evaluate import answer, encode_all, plan
 from training.progress import print_table
@@ -74,7 +75,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     from training.measure import calibrate
 
     manifest = find_pair(options["pair"])
-    dataset = options["dataset"] or manifest.dataset
+    dataset = options["dataset"] or dataset_of(manifest)
     student = load_student(manifest).to(pick_device(options["device"]))
     validation = load_for(manifest, dataset, "validation")
     fitted = calibrate(student, validation, manifest.preprocess, trained_under(manifest), options["seed"])
@@ -164,7 +165,10 @@ def write_changed(manifest: Manifest, folder: Path, encoder: bytes | None = None
     for name in ("schema", "sha256"):
         del document[name]
     halves = [(manifest.path / f"{half}.safetensors").read_bytes() for half in ("encoder", "decoder")]
-    return write_pair(folder, {**document, **fields}, encoder or halves[0], halves[1])
+    written = write_pair(folder, {**document, **fields}, encoder or halves[0], halves[1])
+    if known := recall(manifest.id):
+        remember(written.id, known)
+    return written
 
 
 def _show(rows: list[Row]) -> None:

@@ -27,6 +27,7 @@ from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, SemlinkError
 from common.files import OutFolder
 from common.manifest import MANIFEST, Manifest, find_pair, write_atomic
+from common.origin import dataset_of
 from common.streams import say
 from sctx.rate import RatePolicy
 from training.loop_plan import EXPERIMENTS, LOOP, SNRS_DB, SYSTEMS, Point, pilot_counts, plan
@@ -92,7 +93,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 
     base = find_pair(options["pair"])
     out = options["out"] or Path("build") / "closed_loop" / base.name
-    dataset = options["dataset"] or base.dataset
+    dataset = options["dataset"] or dataset_of(base)
     pairs = {count: prepared(base, count, dataset, out) for count in pilot_counts(options)}
     entries = plan(pairs, options)
     images = load_for(base, dataset, options["split"])

@@ -32,6 +32,7 @@ from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.files import OutFile, OutFolder
 from common.manifest import ContentShape, Manifest, find_pair, load_half, write_atomic
+from common.origin import dataset_of
 from common.streams import say
 from training.control import conditional_entropy
 from training.progress import print_table
@@ -93,7 +94,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
         raise ConfigError(f"--groups {options['groups']}: give 2 to 100")
     snrs, prices = (numbers(name, options[name], float) for name in ("snr", "price"))
     manifest = find_pair(options["pair"])
-    dataset, random = options["dataset"] or manifest.dataset, torch.Generator().manual_seed(options["seed"])
+    dataset, random = options["dataset"] or dataset_of(manifest), torch.Generator().manual_seed(options["seed"])
     student = load_student(manifest)
     train, validation, images = (
         load_for(manifest, dataset, split) for split in ("train", "validation", options["split"])

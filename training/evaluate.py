@@ -26,6 +26,7 @@ from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.files import FIGURES, OutFile
 from common.manifest import Manifest, find_pair, write_atomic
+from common.origin import dataset_of
 from training.progress import print_table
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     begin(context, log_level)
     manifest = find_pair(options["pair"])
     settings = plan(manifest, options)
-    points = evaluate(manifest, settings, options["dataset"] or manifest.dataset, options["split"], options["device"])
+    points = evaluate(manifest, settings, options["dataset"] or dataset_of(manifest), options["split"], options["device"])
     show(points)
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)
