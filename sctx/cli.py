@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.cli import begin, invoke, keys_option, shared_options
-from common.errors import ConfigError
 from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
@@ -179,16 +178,11 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":
+    """What --source names; without it the test images of the pair's data set, where this user is known to have it."""
+    from common.origin import dataset_of
     from sctx.source import Source
 
-    if given:
-        return Source(given, manifest)
-    try:
-        return Source(f"dataset:{manifest.dataset}:test", manifest)
-    except ConfigError as error:
-        raise ConfigError(
-            f"say --source: the data set that pair {manifest.name} was trained on cannot be had here ({error})"
-        ) from None
+    return Source(given or f"dataset:{dataset_of(manifest, '--source')}:test", manifest)
 
 
 def _goal(options: dict[str, Any]) -> "Goal":

@@ -111,7 +111,8 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     begin(context, log_level)
     manifest = find_pair(options["pair"])
     settings = plan(manifest, options)
-    points = evaluate(manifest, settings, options["dataset"] or dataset_of(manifest), options["split"], options["device"])
+    dataset = options["dataset"] or dataset_of(manifest)
+    points = evaluate(manifest, settings, dataset, options["split"], options["device"])
     show(points)
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)
