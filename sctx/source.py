@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import ConfigError, DataError
 from common.images.datasets import IMAGE_COLUMNS, load_images
 from common.images.photo import SUFFIXES, decode_image
-from common.errors import ConfigError, DataError
 from common.manifest import Manifest, user_path
 from sctx.mjpeg import pictures
 

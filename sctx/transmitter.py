@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import __version__
-from common.images.photo import fit_image
 from common.errors import ConfigError, SemlinkError
+from common.images.photo import fit_image
 from common.manifest import Manifest, find_pair
 from common.nn.device import pick_device
 from common.protocol.messages import Accept, Status

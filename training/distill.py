@@ -17,8 +17,8 @@ from rich.console import Console
 
 from common import __version__
 from common.cli import begin, invoke, shared_options
-from common.images.datasets import ImageSet, load_images, permutation
 from common.errors import ConfigError, DataError
+from common.images.datasets import ImageSet, load_images, permutation
 from common.manifest import SHIPPED, Accuracy, Calibration, Manifest, Preprocess, write_pair
 
 if TYPE_CHECKING:

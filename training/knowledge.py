@@ -22,8 +22,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
-from common.images.datasets import ImageSet
 from common.errors import StoreError
+from common.images.datasets import ImageSet
 from common.manifest import canonical, write_atomic
 from training import encoding as codec
 from training import views

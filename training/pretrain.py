@@ -15,8 +15,8 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from common.images.datasets import ImageSet
 from common.errors import ConfigError
+from common.images.datasets import ImageSet
 from training.convnet import ConvNetForImageClassification
 from training.knowledge import fingerprint
 from training.loop import Run, fit, process

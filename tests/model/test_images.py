@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.errors import ConfigError, DataError
 from common.images.datasets import ImageSet, load_for, load_images, permutation
 from common.images.photo import decode_image, fit_image
-from common.errors import ConfigError, DataError
 from common.manifest import Preprocess, find_pair
 
 COLOUR = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)

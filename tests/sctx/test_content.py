@@ -6,8 +6,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from common.images.datasets import load_images
 from common.errors import ConfigError
+from common.images.datasets import load_images
 from common.manifest import Manifest, find_pair
 from sctx.belief import Report
 from sctx.cli import command

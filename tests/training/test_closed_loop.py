@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from common.channel.feedback import FeedbackSpec
 from common.channel.spec import ChannelSpec
-from common.images.datasets import load_images
 from common.errors import ConfigError, SemlinkError
+from common.images.datasets import load_images
 from common.manifest import Accuracy, Manifest, find_pair
 from sctx.pipeline import TransmitChain
 from sctx.rate import Goal, RatePolicy

@@ -12,8 +12,8 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from common.images.datasets import load_images
 from common.errors import ConfigError, DataError, StoreError
+from common.images.datasets import load_images
 from common.manifest import SHIPPED, find_pair
 from sctx.pipeline import TransmitChain
 from training import distill, evaluate, loop, store, teacher

@@ -8,8 +8,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from common.images.datasets import load_images
 from common.errors import ConfigError, ModelError
+from common.images.datasets import load_images
 from training.oracle import Classifier, identify, load_oracle
 from training.pretrain import train_teacher
 from training.recipe import Recipe
