@@ -26,6 +26,7 @@ from rich.table import Table
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.manifest import Manifest, find_pair, write_atomic
+from training.data import load_told, skip_bad_option
 
 if TYPE_CHECKING:
     import torch
@@ -103,13 +104,15 @@ class Setting:
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the points here.")
 @click.option("--figure", type=click.Path(path_type=Path), help="Draw them here (PNG, SVG or PDF).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda ...")
+@skip_bad_option
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     manifest = find_pair(options["pair"])
     settings = plan(manifest, options)
-    points = evaluate(manifest, settings, options["dataset"] or manifest.dataset, options["split"], options["device"])
+    dataset = options["dataset"] or manifest.dataset
+    points = evaluate(manifest, settings, dataset, options["split"], options["device"], options["skip_bad"])
     console = Console()
     show(points, console if console.is_terminal else Console(width=120))
     if options["json_file"]:
@@ -157,15 +160,16 @@ def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, sym
     return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, told_db, told)
 
 
-def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str) -> list[Point]:
+def evaluate(
+    manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str, skip_bad: bool = False
+) -> list[Point]:
     """Measure each setting on every image of a split."""
-    from common.images.datasets import load_for
     from common.nn.device import pick_device
     from scrx.decoder import load_decoder
     from sctx.pipeline import TransmitChain
     from training.loop import bar
 
-    images = load_for(manifest, dataset, split)
+    images = load_told(manifest, dataset, split, skip_bad)
     where = pick_device(device)
     chain, decoder = TransmitChain(manifest, where), load_decoder(manifest, where)
     features = encode_all(chain, images.images)
