@@ -73,7 +73,7 @@ def dataset_of(manifest: "Manifest", option: str = "--dataset") -> str:
     known = manifest.dataset if manifest.dataset in BUILT_IN else recall(manifest.id)
     if known is None:
         raise ConfigError(
-            f"pair {manifest.name} was not trained here by this user, so where its pictures ('{manifest.dataset}') lie is "
-            f"not known, and a pair does not choose what is read: give {option}"
+            f"pair {manifest.name} was not trained here by this user, so where its pictures ('{manifest.dataset}') lie "
+            f"is not known, and a pair does not choose what is read: give {option}"
         )
     return known

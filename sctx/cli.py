@@ -30,8 +30,8 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
 @click.option(
     "--source",
     metavar="SOURCE",
-    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG "
-    "pictures on standard input.  [default: the test images of the model's own data set]",
+    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG, PNG or WebP pictures on "
+    "standard input (a camera: with --live).  [default: the test images of the model's own data set]",
 )
 @click.option(
     "--count",
@@ -144,6 +144,8 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     policy = RatePolicy.parse(options["rate_policy"], _goal(options))
     manifest = find_pair(options["model"])
     source = _source(options["source"], manifest)
+    for note in source.notes:
+        click.echo(f"note: {note}", err=True)
     torch.set_num_threads(1)  # one small image at a time: more threads only add latency
     with Transmitter(
         options["peer"],
@@ -151,7 +153,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
         stream=options["stream"],
         policy=policy,
         content=options["content"],
-        live=options["live"] or source.live,
+        live=options["live"],
         deadline_ms=options["deadline_ms"],
         window=options["window"],
         give_up_s=options["give_up"],

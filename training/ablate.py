@@ -215,12 +215,12 @@ def trained(
 
 def answered(manifest: "Manifest", settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
     """Share of right decisions per setting, over its channels: float64 [N] each."""
-    from common.images.datasets import load_for
     from scrx.decoder import load_decoder
     from sctx.pipeline import TransmitChain
+    from training.data import load_told
     from training.evaluate import decide, encode_all
 
-    images = load_for(manifest, options["dataset"], options["split"])
+    images = load_told(manifest, options["dataset"], options["split"])
     chain, decoder = TransmitChain(manifest), load_decoder(manifest)
     features = encode_all(chain, images.images)
     return [

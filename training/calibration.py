@@ -70,14 +70,14 @@ class Row:
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from common.images.datasets import load_for
     from common.nn.device import pick_device
+    from training.data import load_told
     from training.measure import calibrate
 
     manifest = find_pair(options["pair"])
     dataset = options["dataset"] or dataset_of(manifest)
     student = load_student(manifest).to(pick_device(options["device"]))
-    validation = load_for(manifest, dataset, "validation")
+    validation = load_told(manifest, dataset, "validation")
     fitted = calibrate(student, validation, manifest.preprocess, trained_under(manifest), options["seed"])
     rows = measure(manifest, fitted, dataset, options)
     _show(rows)
@@ -117,11 +117,11 @@ def trained_under(manifest: Manifest) -> "Conditions":
 
 def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict[str, Any]) -> list[Row]:
     """Reliability of every rate on a split, estimated CSI, the transmitter told the average SNR."""
-    from common.images.datasets import load_for
     from scrx.decoder import load_decoder, snr_bins
     from sctx.pipeline import TransmitChain
+    from training.data import load_told
 
-    images = load_for(manifest, dataset, options["split"])
+    images = load_told(manifest, dataset, options["split"])
     chain, decoder = TransmitChain(manifest), load_decoder(manifest)
     features = encode_all(chain, images.images)
     asked = {**options, "csi": "estimated" if manifest.layout.pilots else "none", "symbols": None, "told": "average",

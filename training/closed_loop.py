@@ -88,7 +88,7 @@ class Outcome:
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from common.images.datasets import load_for
+    from training.data import load_told
     from training.loop_report import compare, draw_figure, show, sweep
 
     base = find_pair(options["pair"])
@@ -96,7 +96,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     dataset = options["dataset"] or dataset_of(base)
     pairs = {count: prepared(base, count, dataset, out) for count in pilot_counts(options)}
     entries = plan(pairs, options)
-    images = load_for(base, dataset, options["split"])
+    images = load_told(base, dataset, options["split"])
     source = f"dataset:{dataset}:{options['split']}"
     points = {e.point for e in entries} | {e.point.plain for e in entries}
     outcomes = run(points, pairs, images, source, out / "points", options["direct"])
@@ -111,8 +111,8 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
     """The same networks with `pilots` pilots per frame; accuracy table and temperatures measured for them."""
-    from common.images.datasets import load_for
     from training.calibration import load_student, trained_under, write_changed
+    from training.data import load_told
     from training.measure import calibrate, measure
 
     if pilots == base.layout.pilots and base.calibration:
@@ -124,7 +124,7 @@ def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
         student = load_student(replace(base, layout=replace(base.layout, pilots=pilots)))
     except ValueError as error:
         raise ConfigError(f"--pilots {pilots}: {error}") from None
-    validation = load_for(base, dataset, "validation")
+    validation = load_told(base, dataset, "validation")
     accuracy = measure(student, validation, base.preprocess, 0)
     fitted = calibrate(student, validation, base.preprocess, trained_under(base), 0)
     layout = asdict(replace(base.layout, pilots=pilots))

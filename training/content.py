@@ -85,8 +85,8 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     begin(context, log_level)
     import torch
 
-    from common.images.datasets import load_for
     from training.calibration import load_student
+    from training.data import load_told
     from training.evaluate import numbers
     from training.measure import GRID_DB, trials_for
 
@@ -97,7 +97,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     dataset, random = options["dataset"] or dataset_of(manifest), torch.Generator().manual_seed(options["seed"])
     student = load_student(manifest)
     train, validation, images = (
-        load_for(manifest, dataset, split) for split in ("train", "validation", options["split"])
+        load_told(manifest, dataset, split) for split in ("train", "validation", options["split"])
     )
     known = learnt(student, train, manifest, options, random)
     held = observed(student, validation, manifest, GRID_DB, trials_for(len(validation)), random)

@@ -19,8 +19,9 @@ from common import __version__
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, DataError
 from common.files import OutFolder
-from common.images.datasets import ImageSet, load_images, permutation
+from common.images.datasets import ImageSet, load_images
 from common.manifest import SHIPPED, Accuracy, Calibration, Manifest, Preprocess, write_pair
+from training.data import skip_bad_option, tell
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +51,7 @@ class Request:
     tensorboard: bool
     by_position: bool = False
     """A teacher's columns are the data's classes in order, whatever it calls them."""
+    skip_bad: bool = False
 
     def __post_init__(self) -> None:
         if self.out.resolve().is_relative_to(SHIPPED.resolve()):
@@ -79,6 +81,7 @@ class Request:
 @click.option("--no-adapt", is_flag=True, help="Ablation: no channel-adaptive module.")
 @click.option("--online-teacher", is_flag=True, help="Ablation: run the teacher in every step, no store.")
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard events beside metrics.jsonl.")
+@skip_bad_option
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
@@ -89,7 +92,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     request = Request(
         options["dataset"], options["teacher"], options["store"], options["out"] or BUILD / "pairs" / recipe.name,
         options["run"] or BUILD / "runs" / recipe.name, options["device"], options["seed"], options["online_teacher"],
-        options["tensorboard"], options["by_position"],
+        options["tensorboard"], options["by_position"], options["skip_bad"],
     )  # fmt: skip
     recipe = adjusted(recipe, options["epochs"], options["views"], options["encoding"], options["loss"],
                       options["beta"], 1.0 if options["no_kd"] else None, options["encoder"],
@@ -109,7 +112,7 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
     from training.student import Shapes, Student
 
     device = pick_device(request.device, recipe.threads)
-    train, validation, preprocess = load_data(recipe, request.dataset)
+    train, validation, preprocess = load_data(recipe, request.dataset, request.skip_bad)
     console.print(f"data: {request.dataset}, {len(train)} to train on, {len(validation)} to validate")
     soft = soft_labels(recipe, request, train, device, console)
     torch.manual_seed(request.seed)
@@ -149,17 +152,20 @@ def distill(recipe: "Recipe", request: Request, console: Console) -> Manifest | 
     return manifest
 
 
-def load_data(recipe: "Recipe", dataset: str) -> tuple[ImageSet, ImageSet, Preprocess]:
-    """Train and validation images at the recipe's size, and the preprocessing that train asks for."""
+def load_data(recipe: "Recipe", dataset: str, skip_bad: bool = False) -> tuple[ImageSet, ImageSet, Preprocess]:
+    """Train and validation images at the recipe's size, and the preprocessing that train asks for.
+
+    skip_bad: leave out pictures that cannot be read, and say so, instead of refusing the data set.
+    """
     image = recipe.image
     blank = Preprocess(image.height, image.width, image.channels, (0.0,) * image.channels, (1.0,) * image.channels)
-    train, validation = (load_images(dataset, split, blank) for split in ("train", "validation"))
-    if recipe.fraction < 1:
-        train = train.take(permutation(len(train))[: int(recipe.fraction * len(train))])
+    train = load_images(dataset, "train", blank, skip_bad=skip_bad, fraction=recipe.fraction)
+    validation = load_images(dataset, "validation", blank, skip_bad=skip_bad)
+    tell((*train.notes, *validation.notes))
     if len(train) < 2 * len(train.classes):
         raise DataError(f"'{dataset}' has {len(train)} images to train on; {2 * len(train.classes)} are the least")
-    pixels = train.images.reshape(-1, image.channels) / 255.0
-    mean, std = (tuple(value.round(4).tolist()) for value in (pixels.mean(0), pixels.std(0).clip(0.01)))
+    measured, spread = train.mean_std()
+    mean, std = (tuple(round(value, 4) for value in one) for one in (measured, [max(one, 0.01) for one in spread]))
     return train, validation, Preprocess(image.height, image.width, image.channels, mean, std)
 
 

@@ -27,6 +27,7 @@ from common.errors import ConfigError
 from common.files import FIGURES, OutFile
 from common.manifest import Manifest, find_pair, write_atomic
 from common.origin import dataset_of
+from training.data import load_told, skip_bad_option
 from training.progress import print_table
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Setting:
 @click.option("--json", "json_file", type=OutFile(), help="Write the points here.")
 @click.option("--figure", type=OutFile(FIGURES), help="Draw them here (PNG, SVG or PDF).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda ...")
+@skip_bad_option
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
@@ -112,7 +114,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     manifest = find_pair(options["pair"])
     settings = plan(manifest, options)
     dataset = options["dataset"] or dataset_of(manifest)
-    points = evaluate(manifest, settings, dataset, options["split"], options["device"])
+    points = evaluate(manifest, settings, dataset, options["split"], options["device"], options["skip_bad"])
     show(points)
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)
@@ -159,15 +161,16 @@ def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, sym
     return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, told_db, told)
 
 
-def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str) -> list[Point]:
+def evaluate(
+    manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str, skip_bad: bool = False
+) -> list[Point]:
     """Measure each setting on every image of a split."""
-    from common.images.datasets import load_for
     from common.nn.device import pick_device
     from scrx.decoder import load_decoder
     from sctx.pipeline import TransmitChain
     from training.progress import bar
 
-    images = load_for(manifest, dataset, split)
+    images = load_told(manifest, dataset, split, skip_bad)
     where = pick_device(device)
     chain, decoder = TransmitChain(manifest, where), load_decoder(manifest, where)
     features = encode_all(chain, images.images)

@@ -111,8 +111,7 @@ def train_teacher(
     """Train the recipe's teacher on fresh views of `train` and save it to `out` as `save_pretrained` does."""
     spec = recipe.teacher
     channels = train.images.shape[-1]
-    pixels = train.images.reshape(-1, channels) / 255.0
-    mean, std = tuple(pixels.mean(0).round(4).tolist()), tuple(pixels.std(0).round(4).tolist())
+    mean, std = (tuple(round(value, 4) for value in one) for one in train.mean_std())
     torch.manual_seed(seed)
     inputs = _Inputs(spec.size, mean, std)
     model = build_model(spec, channels, train.classes)

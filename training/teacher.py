@@ -10,6 +10,7 @@ from rich.console import Console
 
 from common.cli import begin, invoke, shared_options
 from common.files import OutFolder
+from training.data import skip_bad_option
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -21,6 +22,7 @@ from common.files import OutFolder
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--seed", default=0, show_default=True, help="Seed of weights and batches.")
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard events beside metrics.jsonl.")
+@skip_bad_option
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
@@ -35,7 +37,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     recipe = adjusted_teacher(recipe, options["epochs"], options["fraction"])
     device = pick_device(options["device"], recipe.threads)
     console = Console(stderr=True)
-    train, validation, _ = load_data(recipe, options["dataset"])
+    train, validation, _ = load_data(recipe, options["dataset"], options["skip_bad"])
     out = options["out"] or BUILD / "teachers" / recipe.name
     train_teacher(recipe, train, out, options["seed"], device, console, options["tensorboard"])
     if process()[0] == 0:
