@@ -25,9 +25,10 @@ REFERENCE = 1200
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a look at a data set found: images to train on, classes, median of the shorter sides in pixels, 1 or 3
+    """What a look at a data set found: name, images to train on, classes, median of the shorter sides in pixels, 1 or 3
     channels (1: every picture that was looked at is grey)."""
 
+    name: str
     images: int
     classes: int
     side: int
@@ -42,7 +43,7 @@ def recipe_for(dataset: str, name: str | None) -> "tuple[Recipe, tuple[str, ...]
     if name or dataset == "digits":
         return load_recipe(name or "digits"), ()
     seen = look(dataset)
-    recipe = fitted(load_recipe("pictures"), seen)
+    recipe = replace(fitted(load_recipe("pictures"), seen), name=seen.name)
     return recipe, told(recipe, seen)
 
 
@@ -62,7 +63,8 @@ def look(dataset: str) -> Seen:
             continue  # told where all of them are decoded
         sizes.append(min(image.shape[:2]))
         colour = max(colour, float(np.ptp(image, -1).mean()))
-    return Seen(len(split), len(split.classes), int(np.median(sizes or [INNER])), 3 if colour > GREY else 1)
+    name, side = split.name.rpartition("/")[2] or "pictures", int(np.median(sizes or [INNER]))
+    return Seen(name, len(split), len(split.classes), side, 3 if colour > GREY else 1)
 
 
 def fitted(base: "Recipe", seen: Seen) -> "Recipe":
@@ -87,13 +89,20 @@ def fitted(base: "Recipe", seen: Seen) -> "Recipe":
 def told(recipe: "Recipe", seen: Seen) -> tuple[str, ...]:
     """What was found and chosen, for people."""
     what = f"{seen.images} {'grey ' if seen.channels == 1 else ''}pictures to train on, {seen.classes} classes"
-    stages = [f"teacher {recipe.teacher.schedule.epochs}", f"student {recipe.schedule.epochs}"]
-    stages += [f"decisions {recipe.decisions.schedule.epochs}"] if recipe.decisions else []
     return (
         f"recipe: fitted to {what}, {seen.side} pixels on their shorter side",
         f"recipe: images of {recipe.image.height} x {recipe.image.width}, stem stride {recipe.encoder.stem_stride}, "
-        f"batches of {recipe.schedule.batch}, {recipe.views} views, passes: {', '.join(stages)}",
+        f"batches of {recipe.schedule.batch}",
     )
+
+
+def stages(recipe: "Recipe") -> str:
+    """Passes of each stage, for people."""
+    passes = [f"student {recipe.schedule.epochs}"]
+    if recipe.loss.hard < 1:
+        passes.insert(0, f"teacher {recipe.teacher.schedule.epochs} (if it is made here)")
+    passes += [f"decisions {recipe.decisions.schedule.epochs}"] if recipe.decisions else []
+    return f"passes over the images: {', '.join(passes)}; {recipe.views} views"
 
 
 def _fitted(schedule: "Schedule", images: int, passes: int, lr: float) -> "Schedule":

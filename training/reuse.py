@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from common.images.datasets import ImageSet
     from common.manifest import Manifest
+    from training.distill import Request
     from training.recipe import Recipe
 
 BUILD = Path("build")
@@ -50,6 +51,15 @@ def own_teacher(
     return folder
 
 
+def needs_teacher(recipe: "Recipe", request: "Request", train: "ImageSet") -> bool:
+    """Whether a teacher of these images will have to be trained first."""
+    if request.teacher or recipe.loss.hard == 1 or (request.store and request.store.is_dir() and not request.online):
+        return False
+    made_of = teacher_made_of(recipe, train, request.seed)
+    return not any((folder / "config.json").is_file() and _noted(folder) == made_of
+                   for folder in teacher_folders(recipe.name, made_of))  # fmt: skip
+
+
 def teacher_made_of(recipe: "Recipe", train: "ImageSet", seed: int) -> dict[str, Any]:
     """Everything that a teacher's weights depend on, as JSON has it."""
     from training.knowledge import fingerprint
@@ -60,10 +70,15 @@ def teacher_made_of(recipe: "Recipe", train: "ImageSet", seed: int) -> dict[str,
     return plain
 
 
+def teacher_folders(name: str, made_of: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Where to look for it: the first that is free or holds it."""
+    first = BUILD / "teachers" / name
+    return first, first.with_name(f"{name}-{hashlib.sha256(canonical(made_of)).hexdigest()[:8]}")
+
+
 def teacher_place(name: str, made_of: Mapping[str, Any]) -> tuple[Path, bool]:
     """Where the teacher is, or is to be, and whether it is there: build/teachers/NAME, or NAME-ID if that is taken."""
-    first = BUILD / "teachers" / name
-    other = first.with_name(f"{name}-{hashlib.sha256(canonical(made_of)).hexdigest()[:8]}")
+    first, other = teacher_folders(name, made_of)
     for folder in (first, other):
         if not (folder / "config.json").is_file():
             return writable(folder, folder=True), False
