@@ -21,8 +21,8 @@ from common.errors import ConfigError, SemlinkError
 F = TypeVar("F", bound=Callable[..., Any])
 
 EXTRA_OF = {
-    "torch": "model", "PIL": "model", "transformers": "train", "datasets": "train", "sklearn": "train",
-    "matplotlib": "train", "accelerate": "train", "tensorboard": "train", "sigmf": "record",
+    "torch": "model", "PIL": "model", "pyarrow": "parquet", "transformers": "train", "datasets": "train",
+    "sklearn": "train", "matplotlib": "train", "accelerate": "train", "tensorboard": "train", "sigmf": "record",
 }  # fmt: skip
 """Libraries that the base install leaves out -> the extra that brings them."""
 

@@ -16,9 +16,9 @@ from training.processes import Command
 settings.register_profile("semlink", derandomize=True, deadline=None, database=None)
 settings.load_profile("semlink")
 
-# Not the keys of whoever runs the tests.
-_NO_KEYS = tempfile.TemporaryDirectory(prefix="semlink-tests-")
-os.environ["XDG_CONFIG_HOME"] = _NO_KEYS.name
+# Not the keys of whoever runs the tests, and no notes among theirs.
+_NOT_THEIRS = tempfile.TemporaryDirectory(prefix="semlink-tests-")
+os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_STATE_HOME"] = _NOT_THEIRS.name
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,8 @@ from training.knowledge import (
     seal,
     write_shard,
 )
-from training.loop import bar, process, wait
+from training.loop import process, wait
+from training.progress import bar
 from training.views import VERSION, ViewSpec, augment, words
 from training.views import fingerprint as view_fingerprint
 

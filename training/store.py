@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from common.cli import invoke
 from common.errors import ConfigError, StoreError
 from common.manifest import write_atomic
+from training.progress import print_table
 
 if TYPE_CHECKING:
     from training.knowledge import Store
@@ -83,8 +83,8 @@ def verify(
     from training.distill import load_data
     from training.generate import agreement
     from training.knowledge import open_store
-    from training.loop import bar
     from training.oracle import load_oracle
+    from training.progress import bar
     from training.recipe import load_recipe
 
     opened = open_store(store)
@@ -129,7 +129,7 @@ def merge(store: Path, parts: tuple[Path, ...]) -> None:
 
 
 def _show(store: "Store") -> None:
-    plan, table = store.plan, Table(show_header=False)
+    plan = store.plan
     rows = {
         "store": store.folder,
         "plan": plan.id,
@@ -139,9 +139,7 @@ def _show(store: "Store") -> None:
         "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view",
         "size": f"{sum(shard.bytes for shard in store.shards):,} bytes in {len(store.shards)} shards",
     }
-    for name, value in rows.items():
-        table.add_row(name, str(value))
-    Console().print(table)
+    print_table("", ("", " "), rows.items(), left=("", " "))
 
 
 if __name__ == "__main__":
