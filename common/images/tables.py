@@ -23,7 +23,7 @@ from common.images.photo import one_line, shown
 
 PICTURES = ("image", "img")
 LABEL = "label"
-BATCH_BYTES, BATCH_ROWS = 256 << 20, 256
+BATCH_BYTES, BATCH_ROWS = 64 << 20, 256
 UNPACKED_BYTES, UNPACKED_TIMES = 1 << 30, 100
 """A column chunk that is larger than this and so many times its size in the file is no table of pictures."""
 
@@ -53,7 +53,10 @@ class Table:
             names = class_names(told, where) if isinstance(told, list) else ()
             if names and names_only:
                 return Labels(self.where, names, np.empty(0, np.int64), "given")
-            return _Reader(self, column).read(names)
+            labels = _Reader(self, column).read(names)
+        if self.count not in (None, len(labels.index)):
+            raise DataError(f"{where} has {len(labels.index)} rows of the {self.count} that there should be")
+        return labels
 
     def picture_column(self) -> str:
         """The column that holds the pictures; DataError where none does, or several do and none has the usual name."""
@@ -87,6 +90,8 @@ class Table:
                 first += len(array)
                 if row is None:
                     return
+        if row is not None:
+            raise DataError(f"cannot read {self.where}: it ends at row {first}, before row {row}; fetch or write it again")
 
     def rows(self) -> int:
         """How many there are; read to the end where nobody said so."""
@@ -235,6 +240,7 @@ def _holds_bytes(kind: Any) -> bool:
 def _is_bytes(kind: Any) -> bool:
     import pyarrow
 
+    kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
     tests = ("is_binary", "is_large_binary", "is_fixed_size_binary", "is_binary_view")
     return any(getattr(pyarrow.types, test)(kind) for test in tests)
 
