@@ -25,7 +25,7 @@ PICTURES = ("image", "img")
 LABEL = "label"
 BATCH_BYTES, BATCH_ROWS = 64 << 20, 256
 UNPACKED_BYTES, UNPACKED_TIMES = 1 << 30, 100
-"""A column chunk that is larger than this and so many times its size in the file is no table of pictures."""
+"""A group of rows that is larger than this and so many times as large as its file is no table of pictures."""
 
 Batches = Callable[[str], Iterator[Any]]
 """Name of a column -> its rows, as Arrow arrays one after the other."""
@@ -91,7 +91,7 @@ class Table:
                 if row is None:
                     return
         if row is not None:
-            raise DataError(f"cannot read {self.where}: it ends at row {first}, before row {row}; fetch or write it again")
+            raise DataError(f"cannot read row {row} of {self.where}: it ends at row {first}; fetch or write it again")
 
     def rows(self) -> int:
         """How many there are; read to the end where nobody said so."""
@@ -190,7 +190,7 @@ def open_parquet(path: Path) -> Table:
     def batches(column: str) -> Iterator[Any]:
         with path.open("rb") as raw, parquet.ParquetFile(raw, buffer_size=1 << 20, pre_buffer=False) as file:
             for group in range(file.num_row_groups):
-                rows = _rows_at_once(file.metadata.row_group(group), column, where)
+                rows = _rows_at_once(file.metadata.row_group(group).total_byte_size, path.stat().st_size, where)
                 for batch in file.iter_batches(rows, row_groups=[group], columns=[column], use_threads=False):
                     yield batch.column(0)
 
@@ -209,14 +209,14 @@ def reading(where: str) -> Iterator[None]:
         raise DataError(f"cannot read {where}: {one_line(error)}; fetch or write it again") from error
 
 
-def _rows_at_once(group: Any, column: str, where: str) -> int:
-    """So few that they fit into BATCH_BYTES were each as large as the whole: one value can stand for every row."""
-    chunks = [group.column(k) for k in range(group.num_columns)]
-    own = [one for one in chunks if one.path_in_schema == column or one.path_in_schema.startswith(f"{column}.")]
-    unpacked = sum(int(one.total_uncompressed_size) for one in own)
-    packed = sum(int(one.total_compressed_size) for one in own)
+def _rows_at_once(unpacked: int, packed: int, where: str) -> int:
+    """So few that they fit into BATCH_BYTES were each as large as the whole: one value can stand for every row.
+
+    unpacked: bytes of a row group as its file says; packed: bytes of the file. (pyarrow says it of each column, too, but
+    there a damaged file ends the process.)
+    """
     if unpacked > max(UNPACKED_BYTES, UNPACKED_TIMES * packed):
-        raise DataError(f"{where}: column `{column}` unpacks from {packed:,} bytes to {unpacked:,}: not read")
+        raise DataError(f"{where} unpacks from {packed:,} bytes to {unpacked:,}: not read")
     return max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, unpacked)))
 
 
