@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sctx.pipeline import TransmitChain
 
 CLASSIFY = "classify"
+MAX_STARTS = 8
 LIVE_DEADLINE_MS, FINITE_DEADLINE_MS = 500, 10_000
 
 
@@ -86,6 +87,7 @@ class _InFlight:
     modulate_us: int
     round: int = 0
     uses: int = 0
+    starts: int = 1
 
 
 class Transmitter:
@@ -286,14 +288,17 @@ class Transmitter:
     def _start_over(self, seq: int) -> None:
         """The receiver was restarted between two rounds: send all increments up to here as round 0."""
         self._flying[seq].round = 0
+        self._flying[seq].starts += 1
         self._send_round(seq, start=0)
 
     def _next_outcome(self, timeout_s: float) -> Answer | Missed | None:
         match self.link.wait_event(timeout_s):
             case Answered() as answered:
                 return None if self._send_more(answered) else self._answer(answered)
-            case Lost(frame, "forgotten"):
+            case Lost(frame, "forgotten") if self._flying[frame.seq].starts < MAX_STARTS:
                 self._start_over(frame.seq)
+            case Lost(frame, "forgotten"):
+                return Missed(self._flying.pop(frame.seq).capture.index, "failed")
             case Lost(frame, why):
                 return Missed(self._flying.pop(frame.seq).capture.index, why)
             case Failed(error):
