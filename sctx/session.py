@@ -40,7 +40,15 @@ MS = 1_000_000
 HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 200 * MS
 RESEND_FIRST_NS, RESEND_LAST_NS = 1000 * MS, 4000 * MS
 MAX_EXPIRED, MAX_SENDS = 8, 30
+MAX_REFUSED, MAX_REFUSED_FRAMES = 2, 8
+"""A frame that is refused so often is given up, and the session after so many of them with no answer between."""
 STALLED_MS = 5000
+REFUSED = {
+    NakCode.BAD_SYMBOLS: "an emulator on the path (their power, their length or their place on the air clock; "
+    "its log and `channel-emu status` say which)",
+    NakCode.MALFORMED: "the receiver (they are not as its model's layout says)",
+}
+"""Who refuses a frame with which code, and why. The same frame would be refused again for ever."""
 INBOUND = frozenset({Kind.ACCEPT, Kind.REJECT, Kind.RESULT, Kind.PING, Kind.PONG, Kind.NAK, Kind.BYE})
 
 
@@ -53,6 +61,7 @@ class Pending:
     sent_ns: int = 0
     sends: int = 0
     expired: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -65,6 +74,7 @@ class Counters:
     late: int = 0
     downs: int = 0
     header_bytes: int = 0
+    refused: int = 0
     naks: dict[str, int] = field(default_factory=dict)
 
 
@@ -86,6 +96,7 @@ class Session:
         self._hello_ns, self._hello_wait = now, HELLO_FIRST_NS
         self._ping_ns, self._nonce, self._unanswered = now, 0, 0
         self._stalled = False
+        self._refused_in_a_row = 0
 
     @property
     def up(self) -> bool:
@@ -216,7 +227,20 @@ class Session:
         pending = self._pending.get(nak.seq)
         if nak.code is NakCode.NEED_ROUND0 and pending is not None and pending.frame.round == nak.round > 0:
             return [self._lose(pending, "forgotten")]
+        if nak.code in REFUSED and pending is not None and pending.frame.round == nak.round:
+            return self._on_refused(pending, nak.code)
         return []
+
+    def _on_refused(self, pending: Pending, code: NakCode) -> list[Action]:
+        pending.refused += 1
+        if pending.refused < MAX_REFUSED and not self.terms.live:
+            return []
+        self.counters.refused += 1
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row >= MAX_REFUSED_FRAMES:
+            told = f"{self._refused_in_a_row} frames in a row were refused as {code.name} by {REFUSED[code]}"
+            return self._fail(PeerRejected(told))
+        return [self._lose(pending, "refused")]
 
     def _go_down(self, why: str, now: int) -> list[Action]:
         if not self._up:
@@ -300,6 +324,7 @@ class Session:
         if self.terms.live and self._too_old(pending, now):  # it waited here, while this process was kept from running
             return [self._lose(pending, "expired")]
         del self._pending[result.seq]
+        self._refused_in_a_row = 0
         self._answered.append((result.seq, result.round))
         return [Answered(pending.frame, result, now - pending.frame.captured_ns, now - pending.sent_ns)]
 
