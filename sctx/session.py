@@ -42,7 +42,15 @@ HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 200 * MS
 RESEND_FIRST_NS, RESEND_LAST_NS = 1000 * MS, 4000 * MS
 MAX_EXPIRED, MAX_SENDS = 8, 30
 LONGEST_SILENCE_MS, KEPT_HELLOS = 60_000, 64
+MAX_REFUSED, MAX_REFUSED_FRAMES = 2, 8
+"""A frame that is refused so often is given up, and the session after so many of them with no answer between."""
 STALLED_MS = 5000
+REFUSED = {
+    NakCode.BAD_SYMBOLS: "an emulator on the path (their power, their length or their place on the air clock; "
+    "its log and `channel-emu status` say which)",
+    NakCode.MALFORMED: "the receiver (they are not as its model's layout says)",
+}
+"""Who refuses a frame with which code, and why. The same frame would be refused again for ever."""
 INBOUND = frozenset({Kind.ACCEPT, Kind.REJECT, Kind.RESULT, Kind.PING, Kind.PONG, Kind.NAK, Kind.BYE})
 
 
@@ -55,6 +63,7 @@ class Pending:
     sent_ns: int = 0
     sends: int = 0
     expired: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +77,7 @@ class Counters:
     downs: int = 0
     header_bytes: int = 0
     untrue: int = 0
+    refused: int = 0
     naks: dict[str, int] = field(default_factory=dict)
 
 
@@ -91,6 +101,7 @@ class Session:
         self._hello_ns, self._hello_wait, self._hellos = now, HELLO_FIRST_NS, deque[int](maxlen=KEPT_HELLOS)
         self._ping_ns, self._nonce, self._unanswered = now, 0, 0
         self._stalled = self._asked = self._hello_open = False
+        self._refused_in_a_row = 0
 
     @property
     def up(self) -> bool:
@@ -199,7 +210,7 @@ class Session:
         if not (accept.window and accept.heartbeat_ms and accept.heartbeat_misses and accept.deadline_cap_ms):
             return self._fail(PeerRejected("the receiver offers a window, a heartbeat or a deadline of 0"))
         if accept.heartbeat_ms * accept.heartbeat_misses > LONGEST_SILENCE_MS:
-            return self._fail(PeerRejected("the receiver wants to be silent for more than a minute before it is missed"))
+            return self._fail(PeerRejected("the receiver wants to be silent for over a minute before it is missed"))
         if accept.t1_ns in self._hellos:
             self.clock.update(accept.t1_ns, accept.t2_ns, accept.t3_ns, now)
         if self._up or not (self._hello_open or self.accept is None):  # an answer to nothing that was asked
@@ -239,7 +250,20 @@ class Session:
         pending = self._pending.get(nak.seq)
         if nak.code is NakCode.NEED_ROUND0 and pending is not None and pending.frame.round == nak.round > 0:
             return [self._lose(pending, "forgotten")]
+        if nak.code in REFUSED and pending is not None and pending.frame.round == nak.round:
+            return self._on_refused(pending, nak.code)
         return []
+
+    def _on_refused(self, pending: Pending, code: NakCode) -> list[Action]:
+        pending.refused += 1
+        if pending.refused < MAX_REFUSED and not self.terms.live:
+            return []
+        self.counters.refused += 1
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row >= MAX_REFUSED_FRAMES:
+            told = f"{self._refused_in_a_row} frames in a row were refused as {code.name} by {REFUSED[code]}"
+            return self._fail(PeerRejected(told))
+        return [self._lose(pending, "refused")]
 
     def _go_down(self, why: str, now: int) -> list[Action]:
         if not self._up:
@@ -340,6 +364,7 @@ class Session:
             return [self._lose(pending, "expired")]
         del self._pending[result.seq]
         self._patience.advanced(now)
+        self._refused_in_a_row = 0
         self._answered.append((result.seq, result.round))
         if result.status is Status.LOW_CONFIDENCE and not 100.0 * result.confidence < pending.frame.ask_below:
             self.counters.untrue += 1  # nobody asked: an answer it is, and all that will come

@@ -1,4 +1,4 @@
-"""What a receiver cannot mean is not believed, and noise wears out nobody's patience but its own. Under a fake clock."""
+"""What a receiver cannot mean is not believed, and noise wears out no patience but its own. With a fake clock."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -161,7 +161,12 @@ def test_a_window_is_never_wider_than_was_agreed() -> None:
 
 @pytest.mark.parametrize(
     "terms",
-    [{"heartbeat_ms": 65_535, "heartbeat_misses": 255}, {"heartbeat_ms": 65_535}, {"deadline_cap_ms": 0}, {"window": 0}],
+    [
+        {"heartbeat_ms": 65_535, "heartbeat_misses": 255},
+        {"heartbeat_ms": 65_535},
+        {"deadline_cap_ms": 0},
+        {"window": 0},
+    ],
 )
 def test_terms_that_nobody_can_mean_are_refused(terms: dict[str, int]) -> None:
     session = Session(TERMS, 0)
