@@ -196,13 +196,13 @@ def trained(
 ) -> tuple["Manifest", float]:  # fmt: skip
     """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again."""
     from training.distill import BUILD, Request, distill
-    from training.oracle import identify
+    from training.oracle import weights_sha256
 
     place, teacher = BUILD / "ablate" / recipe.name / name, variant.teacher or options["teacher"]
     request = Request(options["dataset"], teacher, None, place, place / "run", options["device"], seed,
                       variant.online, tensorboard=False)  # fmt: skip
     asked = {"version": __version__, "recipe": recipe.plain(), "dataset": request.dataset, "seed": seed,
-             "online": variant.online, "teacher": teacher and identify(teacher).sha256}  # fmt: skip
+             "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
     finished, identity = place / "run" / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
     if not finished.is_file() or finished.read_text() != identity:
         finished.unlink(missing_ok=True)

@@ -24,9 +24,9 @@ from common.manifest import SHIPPED, Accuracy, Calibration, Manifest, Preprocess
 if TYPE_CHECKING:
     import torch
 
+    from training.answers import Oracle
     from training.knowledge import Store
     from training.loop import Fitted
-    from training.oracle import Oracle
     from training.recipe import Recipe
     from training.student import Student
 
@@ -47,6 +47,8 @@ class Request:
     seed: int
     online: bool
     tensorboard: bool
+    by_position: bool = False
+    """A teacher's columns are the data's classes in order, whatever it calls them."""
 
     def __post_init__(self) -> None:
         if self.out.resolve().is_relative_to(SHIPPED.resolve()):
@@ -59,6 +61,7 @@ class Request:
 @click.option(
     "--teacher", help="Folder or Hub id; several with commas. [default: build/teachers/RECIPE, made if missing]"
 )
+@click.option("--by-position", is_flag=True, help="Take the teacher's classes in their order, whatever their names.")
 @click.option("--store", type=click.Path(path_type=Path), help="Knowledge store. [default: build/stores/RECIPE-ID]")
 @click.option("--views", type=int, help="Stored views per image; each epoch uses the next. [default: the recipe's]")
 @click.option("--epochs", type=int, help="Passes over the training images. [default: the recipe's]")
@@ -85,7 +88,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     request = Request(
         options["dataset"], options["teacher"], options["store"], options["out"] or BUILD / "pairs" / recipe.name,
         options["run"] or BUILD / "runs" / recipe.name, options["device"], options["seed"], options["online_teacher"],
-        options["tensorboard"],
+        options["tensorboard"], options["by_position"],
     )  # fmt: skip
     recipe = adjusted(recipe, options["epochs"], options["views"], options["encoding"], options["loss"],
                       options["beta"], 1.0 if options["no_kd"] else None, options["encoder"],
@@ -167,14 +170,14 @@ def soft_labels(
     from training.generate import generate, plan_for
     from training.knowledge import MANIFEST, open_store
     from training.loop import autocasts, wait
-    from training.oracle import identify, load_oracle
+    from training.oracle import find_teacher
     from training.pretrain import train_teacher
 
     if recipe.loss.hard == 1:
         return None
     codec.check(recipe.encoding, len(train.classes))
     if request.store and (request.store / MANIFEST).is_file() and not request.teacher and not request.online:
-        return _ready_store(recipe, request.store, train, console)
+        return _ready_store(recipe, request.store, train, console, request.by_position)
     folder = BUILD / "teachers" / recipe.name
     teacher = request.teacher or str(folder)
     if request.teacher is None and not (folder / "config.json").is_file():
@@ -183,9 +186,12 @@ def soft_labels(
     else:
         console.print(f"teacher: re-using {teacher}")
     dtype = "bf16" if autocasts(recipe.teacher.schedule, device) else "fp32"
+    found = find_teacher(teacher, train.classes, dtype, request.by_position)
+    for line in found.told:
+        console.print(line, markup=False, highlight=False)
     if request.online:
-        return load_oracle(teacher, train.classes, device, dtype)
-    plan = plan_for(train, "train", identify(teacher, dtype), recipe.view, recipe.encoding)
+        return found.load(device)
+    plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding)
     where = request.store or BUILD / "stores" / f"{recipe.name}-{plan.id[:8]}"
     if (where / MANIFEST).is_file():
         store = open_store(where)
@@ -193,17 +199,17 @@ def soft_labels(
         if store.views >= recipe.views:
             console.print(f"store: re-using {where} ({store.views} views)")
             return store
-    return generate(
-        where, plan, range(recipe.views), train, load_oracle(teacher, train.classes, device, dtype), console
-    )
+    return generate(where, plan, range(recipe.views), train, found.load(device), console)
 
 
-def _ready_store(recipe: "Recipe", folder: Path, train: ImageSet, console: Console) -> "Store":
+def _ready_store(
+    recipe: "Recipe", folder: Path, train: ImageSet, console: Console, by_position: bool
+) -> "Store":  # fmt: skip
     """A finished store is all that training needs: its teacher may be gone."""
     from training.knowledge import open_store
 
     store = open_store(folder)
-    store.check_data(train, recipe.view)
+    store.check_data(train, recipe.view, by_position)
     if store.views < recipe.views:
         raise ConfigError(f"{folder} holds {store.views} views, not {recipe.views}; say --views {store.views}")
     console.print(f"store: re-using {folder} (teacher {store.plan.teacher.name}), no teacher is loaded")

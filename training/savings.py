@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from common.images.datasets import ImageSet
     from common.manifest import Preprocess
+    from training.answers import Oracle
     from training.knowledge import Store
-    from training.oracle import Oracle
     from training.recipe import Recipe
 
 ENCODINGS = ("int8", "fp16", "top5", "top10")
@@ -92,15 +92,16 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 def untrained_vit(classes: tuple[str, ...], dtype: str, device: "torch.device") -> "Oracle":
     """The usual large teacher, for timing only."""
     import torch
-    from transformers import ViTConfig, ViTForImageClassification
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
+    from training.answers import Classifier
     from training.knowledge import TeacherId
-    from training.oracle import Classifier, Inputs
+    from training.pixels import Pixels
 
     kind = torch.bfloat16 if dtype == "bf16" else torch.float32
     model = ViTForImageClassification(ViTConfig(num_labels=len(classes))).to(kind)
-    inputs = Inputs(224, 224, 3, (0.5,), (0.5,))
-    return Classifier(model, inputs, TeacherId("untrained ViT-B/16 at 224", "0" * 64, "224", dtype), device)
+    identity = TeacherId("untrained ViT-B/16 at 224", "0" * 64, "224", dtype)
+    return Classifier(model, Pixels(ViTImageProcessorPil(), 3), identity, device, range(len(classes)))
 
 
 def measure(

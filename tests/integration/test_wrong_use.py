@@ -45,7 +45,7 @@ PEER = ("--peer", "127.0.0.1:1")
         ("sctx", (*PEER, "--source", "nowhere/at/all"), 2, "--source nowhere/at/all"),
         ("sctx", (*PEER, "--source", "dataset:nosuch:test"), 2, "nosuch"),
         ("sctx", (*PEER, "--model", "cifar10"), 2, "say --source"),
-        ("sctx", (*PEER, "--rate-policy", "fixed:7"), 2, "fixed:7"),
+        ("sctx", (*PEER, "--rate-policy", "fixed:7"), 2, "--rate-policy fixed:7"),
         ("sctx", (*PEER, "--device", "abacus"), 2, "--device abacus"),
         ("sctx", (*PEER, "--count", "0"), 2, "--count"),
         ("sctx", (*PEER, "--give-up", "0.5"), 4, "0.5 s"),
