@@ -3,6 +3,7 @@
 Knows nothing about what the commands do.
 """
 
+import gc
 import os
 import sys
 import tomllib
@@ -20,8 +21,8 @@ from common.errors import ConfigError, SemlinkError
 F = TypeVar("F", bound=Callable[..., Any])
 
 EXTRA_OF = {
-    "torch": "model", "PIL": "model", "transformers": "train", "datasets": "train", "sklearn": "train",
-    "matplotlib": "train", "accelerate": "train", "tensorboard": "train", "sigmf": "record",
+    "torch": "model", "PIL": "model", "pyarrow": "parquet", "transformers": "train", "datasets": "train",
+    "sklearn": "train", "matplotlib": "train", "accelerate": "train", "tensorboard": "train", "sigmf": "record",
 }  # fmt: skip
 """Libraries that the base install leaves out -> the extra that brings them."""
 
@@ -83,6 +84,7 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
         code = end.code
     if (problem := streams.finish()) is not None and not code:
         code = _tell_system(problem)
+    gc.freeze()  # the last collection of all would visit everything that torch has made
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -1,5 +1,6 @@
 """`scrx`: the receiver's command line. Only translates; what is done is in `receiver.py`."""
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -89,6 +90,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
 
         torch.set_num_threads(1)  # small batches: more threads only take the cores from the other processes
     with rx:
+        gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")
         tell(f"scrx: {tell_access(rx.keys, options['insecure'])}")
         for answer in rx.answers(timeout_s=POLL_S):

@@ -31,7 +31,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """An image that got no answer, and why: "skipped" (no credit), "expired" or "failed"."""
+    """An image that got no answer, and why: "skipped" (no credit), "expired", "failed" or "refused"."""
 
     index: int
     why: str

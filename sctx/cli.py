@@ -1,5 +1,6 @@
 """`sctx`: the transmitter's command line. Only translates; what is done is in `transmitter.py`."""
 
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -31,8 +32,8 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
 @click.option(
     "--source",
     metavar="SOURCE",
-    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG "
-    "pictures on standard input.  [default: the test images of the model's own data set]",
+    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG, PNG or WebP pictures on "
+    "standard input (a camera: with --live).  [default: the test images of the model's own data set]",
 )
 @click.option(
     "--count",
@@ -143,6 +144,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     with in_flags(context, policy="--rate-policy", give_up_s="--give-up"):
         source, tx = _open(options)
     with tx:
+        gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         summary = Summary(tx.stream)
         try:
             _run(tx, source, summary, options)
@@ -172,6 +174,8 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
     policy.check(manifest.layout.rates)
     reach(options["peer"], options["keys"], options["insecure"])
     source = _source(options["source"], manifest)
+    for note in source.notes:
+        tell(f"sctx: {note}")
 
     import torch
 
@@ -184,7 +188,7 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
         stream=options["stream"],
         policy=policy,
         content=options["content"],
-        live=options["live"] or source.live,
+        live=options["live"],
         deadline_ms=options["deadline_ms"],
         window=options["window"],
         give_up_s=options["give_up"],
@@ -198,16 +202,11 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":
+    """What --source names; without it the test images of the pair's data set, where this user is known to have it."""
+    from common.origin import dataset_of
     from sctx.source import Source
 
-    if given:
-        return Source(given, manifest)
-    try:
-        return Source(f"dataset:{manifest.dataset}:test", manifest)
-    except ConfigError as error:
-        raise ConfigError(
-            f"say --source: the data set that pair {manifest.name} was trained on cannot be had here ({error})"
-        ) from None
+    return Source(given or f"dataset:{dataset_of(manifest, '--source')}:test", manifest)
 
 
 def _goal(options: dict[str, Any]) -> "Goal":

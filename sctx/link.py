@@ -21,7 +21,7 @@ from common.transport.multipart import arrivals, put
 from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
 from common.transport.watch import Watch
-from sctx.actions import Action, Down, Failed, Frame, Send, Stalled, Terms, Up
+from sctx.actions import Action, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.session import INBOUND, Session
 
 logger = logging.getLogger(__name__)
@@ -164,6 +164,9 @@ class Link:
             if isinstance(action, Failed) and isinstance(action.error, LinkDown):
                 action = Failed(self._explained(action.error))
             _log(action)
+            if isinstance(action, Lost) and action.why == "refused" and self.session.counters.refused == 1:
+                naks = ", ".join(self.session.counters.naks)
+                logger.warning("frame_refused", extra={"seq": action.frame.seq, "naks": naks})
             if isinstance(action, Failed):
                 self._over = action
             elif not isinstance(action, Stalled):

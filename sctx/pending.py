@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass, field
 
+from common.protocol.messages import NakCode
 from sctx.actions import Frame
+
+MAX_REFUSED, MAX_REFUSED_FRAMES = 2, 8
+"""A frame that is refused so often is given up, and the session after so many of them with no answer between."""
+REFUSED = {
+    NakCode.BAD_SYMBOLS: "an emulator on the path (their power, their length or their place on the air clock; "
+    "its log and `channel-emu status` say which)",
+    NakCode.MALFORMED: "the receiver (they are not as its model's layout says)",
+}
+"""Who refuses a frame with which code, and why. The same frame would be refused again for ever."""
 
 
 @dataclass(slots=True)
@@ -14,6 +24,7 @@ class Pending:
     sent_ns: int = 0
     sends: int = 0
     expired: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -27,4 +38,5 @@ class Counters:
     downs: int = 0
     header_bytes: int = 0
     untrue: int = 0
+    refused: int = 0
     naks: dict[str, int] = field(default_factory=dict)

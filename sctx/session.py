@@ -36,7 +36,7 @@ from common.transport.clock import ClockOffset
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.belief import Report, newer
 from sctx.patience import Patience
-from sctx.pending import Counters, Pending
+from sctx.pending import MAX_REFUSED, MAX_REFUSED_FRAMES, REFUSED, Counters, Pending
 
 MS = 1_000_000
 HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 200 * MS
@@ -67,6 +67,7 @@ class Session:
         self._hello_ns, self._hello_wait, self._hellos = now, HELLO_FIRST_NS, deque[int](maxlen=KEPT_HELLOS)
         self._ping_ns, self._nonce, self._unanswered = now, 0, 0
         self._stalled = self._asked = self._hello_open = False
+        self._refused_in_a_row = 0
 
     @property
     def up(self) -> bool:
@@ -215,7 +216,20 @@ class Session:
         pending = self._pending.get(nak.seq)
         if nak.code is NakCode.NEED_ROUND0 and pending is not None and pending.frame.round == nak.round > 0:
             return [self._lose(pending, "forgotten")]
+        if nak.code in REFUSED and pending is not None and pending.frame.round == nak.round:
+            return self._on_refused(pending, nak.code)
         return []
+
+    def _on_refused(self, pending: Pending, code: NakCode) -> list[Action]:
+        pending.refused += 1
+        if pending.refused < MAX_REFUSED and not self.terms.live:
+            return []
+        self.counters.refused += 1
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row >= MAX_REFUSED_FRAMES:
+            told = f"{self._refused_in_a_row} frames in a row were refused as {code.name} by {REFUSED[code]}"
+            return self._fail(PeerRejected(told))
+        return [self._lose(pending, "refused")]
 
     def _go_down(self, why: str, now: int) -> list[Action]:
         if not self._up:
@@ -316,6 +330,7 @@ class Session:
             return [self._lose(pending, "expired")]
         del self._pending[result.seq]
         self._patience.advanced(now)
+        self._refused_in_a_row = 0
         self._answered.append((result.seq, result.round))
         if result.status is Status.LOW_CONFIDENCE and not 100.0 * result.confidence < pending.frame.ask_below:
             self.counters.untrue += 1  # nobody asked: an answer it is, and all that will come

@@ -44,7 +44,9 @@ class PointConv(nn.Conv2d):
 def pick_pixels(model: nn.Module) -> None:
     """Make every 1x1 convolution with a stride pick its pixels as `PointConv` does: for networks that are not ours."""
     for layer in model.modules():
-        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.stride != (1, 1):
+        if not isinstance(layer, nn.Conv2d) or layer.kernel_size != (1, 1) or layer.padding != (0, 0):
+            continue
+        if layer.stride != (1, 1):
             down, along = layer.stride
             layer.stride = (1, 1)
             layer.register_forward_pre_hook(lambda _, x, i=down, j=along: (x[0][..., ::i, ::j],))
