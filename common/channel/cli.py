@@ -164,7 +164,7 @@ def _run(given: dict[str, Any]) -> None:
         else:
             wire = RawWire(context, channel, listen, upstream, recorder, given["hop"])
         control = ControlPort(context, control_address, channel, wire.counts, framed)
-        wire.poller.register(control.socket, zmq.POLLIN)
+        control.watch(wire.poller)
         _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
         _tell(f"channel: {channel.spec.describe()}")
         if framed:

@@ -30,8 +30,9 @@ import zmq
 from common.channel.channel import Channel, Who
 from common.channel.spec import as_field
 from common.errors import ConfigError, LinkDown, ProtocolError
+from common.transport.front import Front
 from common.transport.multipart import arrivals
-from common.transport.sockets import bind, connect, make_socket, reachable
+from common.transport.sockets import connect, make_socket, reachable
 
 _MAX_REQUEST = 16 * 1024
 _PLACE = {"stream": (0, 2**32 - 1), "air_start": (0, 2**53), "symbols": (1, 2**16), "round": (0, 255)}
@@ -57,15 +58,12 @@ class ControlPort:
         self._framed = framed
         self._clock = clock
         self._begun_s = clock()
-        self.socket = make_socket(context, zmq.ROUTER, "emu")
-        try:
-            self.address = bind(self.socket, address, "--control")
-        except BaseException:
-            self.close()
-            raise
+        self._front = Front(context, "emu", address, flag="--control")
+        self.address = self._front.address
 
     def serve(self) -> None:
         """Answer requests that wait, but no more than a burst of them, so that they cannot starve the channel."""
+        self._front.serve(())
         for parts in arrivals(self.socket, _BURST):
             try:
                 self.socket.send_multipart([parts[0], msgpack.packb(self._answer(parts[-1]))], zmq.NOBLOCK)
@@ -75,7 +73,16 @@ class ControlPort:
 
     def close(self) -> None:
         """Close the socket."""
-        self.socket.close(0)
+        self._front.close()
+
+    @property
+    def socket(self) -> "zmq.Socket[bytes]":
+        """The ROUTER; another one after its connections were cut."""
+        return self._front.socket
+
+    def watch(self, poller: zmq.Poller) -> None:
+        """Register the socket to be polled."""
+        self._front.watch(poller)
 
     def _answer(self, body: bytes) -> dict[str, Any]:
         try:
