@@ -13,23 +13,24 @@ from tests.integration.fleet import Fleet
 from training.processes import Command
 
 BARE, FLOODER = (str(Path(__file__).with_name(name)) for name in ("bare_receiver.py", "flooder.py"))
-ENDLESS = """
-import zmq
-context = zmq.Context()
-router = context.socket(zmq.ROUTER)
-router.sndhwm = 0
-print("listening on x:%d" % router.bind_to_random_port("tcp://127.0.0.1"), flush=True, file=__import__("sys").stderr)
-route = b""
+ENDLESS = r"""
+import socket, sys, threading
+READY = b"\x05READY\x0bSocket-Type\0\0\0\x06ROUTER"
+PART = b"\x03" + (1 << 16).to_bytes(8, "big") + bytes(1 << 16)
+def serve(peer):
+    try:
+        peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\0" + b"NULL".ljust(20, b"\0") + bytes(32))
+        peer.recv(64, socket.MSG_WAITALL)
+        peer.sendall(b"\x04" + bytes([len(READY)]) + READY)
+        peer.recv(1)
+        while True:
+            peer.sendall(PART)
+    except OSError:
+        pass
+server = socket.create_server(("127.0.0.1", 0))
+print("listening on x:%d" % server.getsockname()[1], file=sys.stderr, flush=True)
 while True:
-    if not route or router.poll(0):
-        came = router.recv_multipart()[0]
-        if came != route:  # it was cut off, and has come again
-            if route:
-                router.send(b"")
-            route = came
-            router.send(route, zmq.SNDMORE)
-    else:
-        router.send(bytes(1 << 16), zmq.SNDMORE)
+    threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
 """
 """Whoever is connected to answers with messages that never end."""
 KINDS = ("hellos", "sessions", "strangers", "garbage", "parts", "frames", "endless", "connections")
