@@ -13,7 +13,7 @@ from common.channel.schedule import load_schedule
 from common.channel.spec import ChannelSpec
 from common.channel.stream import KEPT
 from common.errors import ProtocolError
-from common.transport.front import own_bytes
+from common.transport.scales import own_bytes
 
 ROTATING: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "cfo": ({"cfo": 0.01}, [{"cfo": -0.013}, {"cfo": 0.0}, {"cfo": 0.004}, {"snr_db": 70.0}]),
