@@ -13,7 +13,7 @@ from rich.table import Table
 
 from common.cli import invoke
 from common.errors import ConfigError, StoreError
-from common.manifest import write_atomic
+from common.text import safe_markup
 
 if TYPE_CHECKING:
     from training.knowledge import Store
@@ -89,6 +89,8 @@ def verify(
 
     opened = open_store(store)
     images = None if dataset is None else load_data(load_recipe(recipe), dataset)[0]
+    if images is not None:
+        opened.check_data(images, opened.plan.view, by_position=True)
     with bar(Console(stderr=True), "verify", len(opened.shards)) as advance:
         for _ in opened.verify(images):
             advance()
@@ -112,20 +114,12 @@ def verify(
 @click.argument("store", type=FOLDER)
 @click.argument("parts", type=FOLDER, nargs=-1, required=True)
 def merge(store: Path, parts: tuple[Path, ...]) -> None:
-    from training.knowledge import MANIFEST, open_store, seal
+    from training import knowledge
 
-    opened = [open_store(part) for part in parts]
-    plan = opened[0].plan
-    if (store / MANIFEST).is_file():
-        opened.append(open_store(store))
-    for one in opened:
-        plan.refuse(one.plan, one.folder)
-        for shard in one.verify():
-            target = store / shard.file
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(target, (one.folder / shard.file).read_bytes())
-    _show(seal(store, plan, {view for one in opened for view in one.present}))
+    opened = [knowledge.open_store(part) for part in parts]
+    if (store / knowledge.MANIFEST).is_file():
+        opened.append(knowledge.open_store(store))
+    _show(knowledge.merge(store, opened))
 
 
 def _show(store: "Store") -> None:
@@ -140,7 +134,7 @@ def _show(store: "Store") -> None:
         "size": f"{sum(shard.bytes for shard in store.shards):,} bytes in {len(store.shards)} shards",
     }
     for name, value in rows.items():
-        table.add_row(name, str(value))
+        table.add_row(name, safe_markup(value, 400))
     Console().print(table)
 
 
