@@ -23,8 +23,9 @@ from training.knowledge import (
     seal,
     write_shard,
 )
-from training.loop import bar, process, wait
+from training.loop import process, wait
 from training.plan import SHARD
+from training.progress import bar
 from training.views import VERSION, ViewSpec, augment, words
 from training.views import fingerprint as view_fingerprint
 

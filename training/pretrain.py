@@ -109,10 +109,27 @@ def train_teacher(
     tensorboard: bool = False,
 ) -> None:
     """Train the recipe's teacher on fresh views of `train` and save it to `out` as `save_pretrained` does."""
+    task, run, model, inputs = prepared(recipe, train, out, seed, device, console, tensorboard)
+    fitted = fit(task, run)
+    if process()[0] == 0:
+        task.objective.load_state_dict(fitted.weights)
+        _save(model, inputs, out)
+        run.forget()
+
+
+def prepared(
+    recipe: Recipe,
+    train: ImageSet,
+    out: Path,
+    seed: int,
+    device: torch.device,
+    console: Console,
+    tensorboard: bool = False,
+) -> tuple[_Task, Run, nn.Module, _Inputs]:
+    """The untrained teacher and its training, which has not begun."""
     spec = recipe.teacher
     channels = train.images.shape[-1]
-    pixels = train.images.reshape(-1, channels) / 255.0
-    mean, std = tuple(pixels.mean(0).round(4).tolist()), tuple(pixels.std(0).round(4).tolist())
+    mean, std = (tuple(round(value, 4) for value in one) for one in train.mean_std())
     torch.manual_seed(seed)
     inputs = _Inputs(spec.size, mean, std)
     model = build_model(spec, channels, train.classes)
@@ -121,12 +138,7 @@ def train_teacher(
     identity = {"teacher": asdict(spec), "view": asdict(recipe.view), "data": fingerprint(train)}
     run = Run("teacher", out.parent / f"{out.name}.run", identity, train, recipe.view, 0, spec.schedule, seed, device,
               console, tensorboard)  # fmt: skip
-    task = _Task(_Objective(model, inputs, spec.label_smoothing), train, device)
-    fitted = fit(task, run)
-    if process()[0] == 0:
-        task.objective.load_state_dict(fitted.weights)
-        _save(model, inputs, out)
-        run.forget()
+    return _Task(_Objective(model, inputs, spec.label_smoothing), train, device), run, model, inputs
 
 
 def _save(model: Any, inputs: _Inputs, out: Path) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from common.cli import invoke
 from common.errors import ConfigError, StoreError
-from common.text import safe_markup
+from common.text import safe
+from training.progress import print_table
 
 if TYPE_CHECKING:
     from training.knowledge import Store
@@ -83,8 +83,8 @@ def verify(
     from training.distill import load_data
     from training.generate import agreement
     from training.knowledge import open_store
-    from training.loop import bar
     from training.oracle import load_oracle
+    from training.progress import bar
     from training.recipe import load_recipe
 
     opened = open_store(store)
@@ -123,19 +123,20 @@ def merge(store: Path, parts: tuple[Path, ...]) -> None:
 
 
 def _show(store: "Store") -> None:
-    plan, table = store.plan, Table(show_header=False)
+    from training.columns import shown
+
+    plan = store.plan
     rows = {
         "store": store.folder,
         "plan": plan.id,
         "data": f"{plan.dataset} {plan.split}, {plan.samples} images, {plan.classes} classes, {plan.data_sha256[:16]}",
+        "names": shown(plan.names) if plan.names else "none: it was made before stores held class names",
         "teacher": f"{plan.teacher.name}, {plan.teacher.dtype}, {plan.teacher.sha256[:16]}",
         "views": f"{len(store.present)} ({', '.join(map(str, store.present))}), {plan.view}",
         "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view",
         "size": f"{sum(shard.bytes for shard in store.shards):,} bytes in {len(store.shards)} shards",
     }
-    for name, value in rows.items():
-        table.add_row(name, safe_markup(value, 400))
-    Console().print(table)
+    print_table("", ("", " "), [(name, safe(value, 400)) for name, value in rows.items()], left=("", " "))
 
 
 if __name__ == "__main__":
