@@ -54,14 +54,15 @@ def built(kind: type[T], values: Any, name: str) -> T:
     """
     if not isinstance(values, dict):
         raise TypeError(f"{name} = {safe(values, 40)} is a {type(values).__name__}, not a table")
+    dot = f"{name}." if name else ""
     known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - set(known)):
-        raise ValueError(f"unknown key '{name}.{safe(unknown[0], 40)}'; known: {', '.join(sorted(known))}")
+        raise ValueError(f"unknown key '{dot}{safe(unknown[0], 40)}'; known: {', '.join(sorted(known))}")
     needed = {key for key, one in known.items() if one.default is MISSING and one.default_factory is MISSING}
     if lacking := sorted(needed - set(values)):
-        raise ValueError(f"{name} lacks {', '.join(lacking)}")
+        raise ValueError(f"{name or 'it'} lacks {', '.join(lacking)}")
     hints = _hints(kind)
-    return kind(**{key: _fitting(hints[key], value, f"{name}.{key}") for key, value in values.items()})
+    return kind(**{key: _fitting(hints[key], value, f"{dot}{key}") for key, value in values.items()})
 
 
 @cache

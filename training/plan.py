@@ -5,7 +5,9 @@ checked first, and a shard has the name that the store itself would have given i
 """
 
 import hashlib
+import json
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,17 +73,24 @@ class Plan:
 
     def refuse(self, other: "Plan", where: Path) -> None:
         """StoreError that names the first field in which `other`, found at `where`, is not this plan."""
-        for key, mine in asdict(self).items():
-            theirs = asdict(other)[key]
-            if isinstance(mine, dict):
-                key, mine, theirs = next(
-                    ((f"{key}.{k}", mine[k], theirs[k]) for k in mine if mine[k] != theirs[k]), (key, 0, 0)
-                )
-            if mine != theirs:
-                raise StoreError(
-                    f"{where} was made for {key} = {safe(theirs, 400)}, not {safe(mine, 400)}; use another --store or "
-                    "remove it"
-                )
+        if self != other:
+            key, mine, theirs = _differing("", asdict(self), asdict(other))
+            raise StoreError(
+                f"{where} was made for {key} = {safe(theirs, 200)}, not {safe(mine, 200)}; use another --store or remove it"
+            )
+
+
+def _differing(key: str, mine: Any, theirs: Any) -> tuple[str, Any, Any]:
+    """The innermost first difference, also inside of what is JSON as text: (its key, here, there)."""
+    if isinstance(mine, str) and isinstance(theirs, str) and mine[:1] == theirs[:1] == "{":
+        with suppress(ValueError, RecursionError):
+            mine, theirs = json.loads(mine), json.loads(theirs)
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        keys = dict.fromkeys((*mine, *theirs))
+        inner = next((one for one in keys if mine.get(one) != theirs.get(one)), None)
+        if inner is not None:
+            return _differing(f"{key}.{inner}".lstrip("."), mine.get(inner), theirs.get(inner))
+    return key, mine, theirs
 
 
 @dataclass(frozen=True, slots=True)

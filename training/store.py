@@ -12,6 +12,7 @@ from rich.console import Console
 
 from common.cli import invoke
 from common.errors import ConfigError, StoreError
+from common.streams import tell
 from common.text import safe
 from training.progress import print_table
 
@@ -51,11 +52,11 @@ def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, devic
     where = pick_device(device)
     train, _, _ = load_data(recipe, dataset)
     precision = dtype if dtype != "auto" else "bf16" if where.type == "cuda" else "fp32"
-    found, console = find_teacher(teacher, train.classes, precision, options["by_position"]), Console(stderr=True)
+    found = find_teacher(teacher, train.classes, precision, options["by_position"])
     for line in found.told:
-        console.print(line, markup=False, highlight=False)
+        tell(line)
     plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding)
-    made = generate(store, plan, range(first, recipe.views), train, found.load(where), console)
+    made = generate(store, plan, range(first, recipe.views), train, found.load(where), Console(stderr=True))
     if made is not None:
         _show(made)
 
