@@ -76,7 +76,8 @@ class Plan:
         if self != other:
             key, mine, theirs = _differing("", asdict(self), asdict(other))
             raise StoreError(
-                f"{where} was made for {key} = {safe(theirs, 200)}, not {safe(mine, 200)}; use another --store or remove it"
+                f"{where} was made for {key} = {safe(theirs, 200)}, not {safe(mine, 200)}; use another --store or "
+                "remove it"
             )
 
 
