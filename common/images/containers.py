@@ -126,32 +126,33 @@ def _says_colours(marker: int, body: bytes) -> bool:
 def jpeg_end(raw: bytes | bytearray, at: int, scanning: bool = False) -> tuple[int | None, int, bool]:
     """From the marker at `at` (`scanning`: from the scan data there) to the end of the picture.
 
-    The end (exclusive; before the first byte that cannot belong to it, where it is damaged), or None while it is not
-    all there; and where to go on then.
+    The end (exclusive; where it is damaged, before the segment that leads to where no marker is), or None while it is
+    not all there; and where to go on then.
     """
+    last = at
     while True:
         if scanning:
             found = MARKER.search(raw, at)
             if found is None:
                 return None, max(at, len(raw) - 1), True
-            at = found.start()
+            at = last = found.start()
+            scanning = False
         if at + 2 > len(raw):
-            return None, at, scanning
+            return None, last, False
         marker = raw[at + 1]
         if raw[at] != 0xFF or marker == START:
-            return at, at, scanning
+            return last, last, False
         if marker == END:
-            return at + 2, at, scanning
+            return at + 2, at, False
         if marker == 0xFF or marker in BARE:
-            at += 1 if marker == 0xFF else 2
+            at = last = at + (1 if marker == 0xFF else 2)
         elif at + 4 > len(raw):
             return None, at, False
         else:
             size = int.from_bytes(raw[at + 2 : at + 4], "big")
             if size < 2:
-                return at, at, scanning
-            scanning = marker == SCAN
-            at += 2 + size
+                return at, at, False
+            last, at, scanning = at, at + 2 + size, marker == SCAN
 
 
 def _png(raw: bytes) -> tuple[bytes, Said]:

@@ -158,4 +158,4 @@ def _kind(path: Path) -> str:
         return "broken links"
     if not path.is_file():
         return "that are no files"
-    return shown(Path(path.suffix.lower())) if path.suffix else "without suffix"
+    return shown(Path(path.suffix.lower())) if path.suffix else "of no suffix"
