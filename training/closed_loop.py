@@ -25,7 +25,10 @@ from rich.console import Console
 
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, SemlinkError
+from common.files import OutFolder
 from common.manifest import MANIFEST, Manifest, find_pair, write_atomic
+from common.origin import dataset_of
+from common.streams import say
 from sctx.rate import RatePolicy
 from training.loop_plan import EXPERIMENTS, LOOP, SNRS_DB, SYSTEMS, Point, pilot_counts, plan
 from training.processes import Command, start_emulator, start_receiver
@@ -53,7 +56,7 @@ class Outcome:
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
 @click.option("--split", default="test", show_default=True)
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Points, table and figure. [default: build/closed_loop/PAIR]"
+    "--out", type=OutFolder(), help="Points, table and figure. [default: build/closed_loop/PAIR]"
 )
 @click.option("--experiments", default=",".join(EXPERIMENTS), show_default=True, help="Some of these, with commas.")
 @click.option(
@@ -90,7 +93,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 
     base = find_pair(options["pair"])
     out = options["out"] or Path("build") / "closed_loop" / base.name
-    dataset = options["dataset"] or base.dataset
+    dataset = options["dataset"] or dataset_of(base)
     pairs = {count: prepared(base, count, dataset, out) for count in pilot_counts(options)}
     entries = plan(pairs, options)
     images = load_told(base, dataset, options["split"])
@@ -98,13 +101,12 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     points = {e.point for e in entries} | {e.point.plain for e in entries}
     outcomes = run(points, pairs, images, source, out / "points", options["direct"])
     report, swept = (make(entries, outcomes, options["price"]) for make in (compare, sweep))
-    console = Console()
-    show(report, swept, console if console.is_terminal else Console(width=160))
+    show(report, swept)
     how = {name: str(value) for name, value in options.items() if name not in ("json", "out")}
     document = {"options": how, "rows": report, "sweep": swept}
     write_atomic(out / "closed_loop.json", json.dumps(document, indent=1).encode() + b"\n")
     draw_figure(report, out / "closed_loop.png")
-    console.print(f"{out / 'closed_loop.json'}, {out / 'closed_loop.png'}; points: {out / 'points'}")
+    say(f"{out / 'closed_loop.json'}, {out / 'closed_loop.png'}; points: {out / 'points'}")
 
 
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
@@ -137,7 +139,7 @@ def run(
 ) -> dict[str, Outcome]:
     """Point id -> outcome, from what is kept and from runs of what is missing."""
     from training.direct import Encodings
-    from training.loop import bar
+    from training.progress import bar
 
     encodings = Encodings()
     folder.mkdir(parents=True, exist_ok=True)

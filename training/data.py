@@ -10,6 +10,7 @@ import click
 
 from common.images.datasets import ImageSet, load_for
 from common.manifest import Manifest
+from common.streams import tell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,14 +21,14 @@ def skip_bad_option(command: F) -> F:
     return click.option("--skip-bad", is_flag=True, help=text)(command)
 
 
-def tell(notes: Iterable[str]) -> None:
+def tell_notes(notes: Iterable[str]) -> None:
     """What was left out of a data set or taken for something, a line each, no line twice."""
     for note in dict.fromkeys(notes):
-        click.echo(f"note: {note}", err=True)
+        tell(f"note: {note}")
 
 
 def load_told(manifest: Manifest, spec: str, split: str, skip_bad: bool = False) -> ImageSet:
     """As `load_for`, and its notes are told."""
     images = load_for(manifest, spec, split, skip_bad=skip_bad)
-    tell(images.notes)
+    tell_notes(images.notes)
     return images

@@ -3,13 +3,13 @@
 Knows nothing about students or stores.
 """
 
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
 from common.cli import begin, invoke, shared_options
+from common.files import OutFolder
 from training.data import skip_bad_option
 
 
@@ -18,7 +18,7 @@ from training.data import skip_bad_option
 @click.option("--recipe", help="Name in training/configs or TOML file. [default: digits; cifar10 for other data]")
 @click.option("--epochs", type=int, help="Passes over the training images. [default: the recipe's]")
 @click.option("--fraction", type=float, help="Share of the training images to use, 0 to 1. [default: the recipe's]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to save to. [default: build/teachers/RECIPE]")
+@click.option("--out", type=OutFolder(), help="Folder to save to. [default: build/teachers/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--seed", default=0, show_default=True, help="Seed of weights and batches.")
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard events beside metrics.jsonl.")

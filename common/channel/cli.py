@@ -28,6 +28,7 @@ from common.channel.options import (
 )
 from common.cli import begin, invoke, keys_option, shared_options
 from common.errors import ConfigError
+from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
     from common.channel.channel import Channel
@@ -60,6 +61,10 @@ _FILE = click.Path(path_type=Path)
     show_default=True,
     help="framed: this project's link. cf32: bare complex64 samples, PULL bound on --listen, PUSH connected to "
     "--upstream; an address after > is connected and one after @ bound, as GNU Radio needs it.",
+)
+@click.option(
+    "--hop", type=click.IntRange(0, 255), default=0, show_default=True, metavar="N",
+    help="cf32: emulators before this one in a chain. Each has noise and fading of its own.",
 )
 @click.option("--schedule", type=_FILE, metavar="FILE", help="Changes by plan: CSV with air_sample,parameter,value.")
 @click.option(
@@ -105,9 +110,12 @@ def set_(**given: Any) -> None:
     address = parse_peer(_with_host(given["control"]), "--control")
     with as_typed(CHANNEL):
         answer = ask(address, {"op": "set", "parameters": parameters})
-    click.echo(answer["channel"])
-    for stream, sample in answer["applied"]:
-        click.echo(f"stream {stream}: from air sample {sample}")
+    say(answer["channel"])
+    sessions = answer.get("sessions", [])
+    several = {stream for stream, _ in answer["applied"] if [at for at, _ in answer["applied"]].count(stream) > 1}
+    for number, (stream, sample) in enumerate(answer["applied"]):
+        whose = f" (session {sessions[number]})" if stream in several and number < len(sessions) else ""
+        say(f"stream {stream}{whose}: from air sample {sample}")
 
 
 @command.command("status")
@@ -118,7 +126,7 @@ def status(control: str) -> None:
     from common.transport.sockets import parse_peer
 
     answer = ask(parse_peer(_with_host(control), "--control"), {"op": "status"})
-    click.echo(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2))
+    print(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2), flush=True)
 
 
 def _run(given: dict[str, Any]) -> None:
@@ -143,6 +151,7 @@ def _run(given: dict[str, Any]) -> None:
         feedback = FeedbackSpec(**feedback_parameters(given))
     keys = _find_keys(given, framed)
     (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
+    _check_not_own(given["upstream"], upstream, {"--listen": listen, "--control": control_address})
     stop = StopFlag()
     truth = TruthLog(given["truth"]) if given["truth"] else None
     recorder = Recorder(given["record"], channel.spec) if given["record"] else None
@@ -153,7 +162,7 @@ def _run(given: dict[str, Any]) -> None:
         if framed:
             wire = Proxy(context, channel, listen, upstream, transit, truth, recorder, back, feedback, keys)
         else:
-            wire = RawWire(context, channel, listen, upstream, recorder)
+            wire = RawWire(context, channel, listen, upstream, recorder, given["hop"])
         control = ControlPort(context, control_address, channel, wire.counts, framed)
         wire.poller.register(control.socket, zmq.POLLIN)
         _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
@@ -177,18 +186,19 @@ def _run(given: dict[str, Any]) -> None:
 def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
     """The channel that the flags describe, and whether the wire is framed; what such a wire cannot use is refused."""
     from common.channel.channel import Channel
+    from common.channel.plan import Plan
     from common.channel.schedule import load_schedule
     from common.channel.spec import ChannelSpec
 
     framed = given["wire"] == "framed"
-    with as_typed(CHANNEL):
-        spec = ChannelSpec(**channel_parameters(given))
-        plan = load_schedule(given["schedule"], spec) if given["schedule"] else [(0, spec)]
-        for _, part in plan if framed else ():
-            part.require_flat()
     if not framed and (flags := about_messages(given)):
         raise ConfigError(f"{', '.join(flags)}: about frames, and a raw wire (--wire cf32) has none")
-    return Channel(plan[0][1], plan[1:]), framed
+    if framed and given["hop"]:
+        raise ConfigError("--hop: for a raw wire (--wire cf32); a frame says itself how many emulators it has passed")
+    with as_typed(CHANNEL):
+        spec = ChannelSpec(**channel_parameters(given))
+        plan = Plan(spec, framed=framed)
+    return Channel(load_schedule(given["schedule"], spec, framed) if given["schedule"] else plan), framed
 
 
 def _find_keys(given: dict[str, Any], framed: bool) -> Keys | None:
@@ -209,6 +219,15 @@ def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[st
         return listen, parse_peer(given["upstream"], "--upstream")
     listen = _raw_address(given["listen"], "@", given["insecure"], "--listen")
     return listen, _raw_address(given["upstream"], ">", given["insecure"], "--upstream")
+
+
+def _check_not_own(typed: str, upstream: str, bound: dict[str, str]) -> None:
+    """Nobody forwards to himself: what is sent there would come round for ever."""
+    from common.transport.sockets import is_own
+
+    for flag, address in bound.items():
+        if is_own(address.lstrip("@"), upstream.lstrip(">")):
+            raise ConfigError(f"--upstream {typed}: there this emulator itself listens ({flag}); write the receiver's")
 
 
 def _control_address(given: dict[str, Any]) -> str:
@@ -234,10 +253,10 @@ def _replay(given: dict[str, Any]) -> None:
         player = Player(context, upstream, _find_keys(given, framed=True))
         try:
             for result in player.play(recording):
-                click.echo(json.dumps({
+                say_json({
                     "seq": result.seq, "round": result.round, "status": result.status.name,
                     "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
-                }))  # fmt: skip
+                })  # fmt: skip
         finally:
             player.close()
     finally:
@@ -257,9 +276,7 @@ def _with_host(address: str) -> str:
 
 
 def _tell(line: str) -> None:
-    from rich.console import Console
-
-    Console(stderr=True, highlight=False).print(f"[bold]channel-emu[/] {line}", soft_wrap=True)
+    tell(f"channel-emu: {line}")
 
 
 def main() -> None:

@@ -212,8 +212,8 @@ def reading(where: str) -> Iterator[None]:
 def _rows_at_once(unpacked: int, packed: int, where: str) -> int:
     """So few that they fit into BATCH_BYTES were each as large as the whole: one value can stand for every row.
 
-    unpacked: bytes of a row group as its file says; packed: bytes of the file. (pyarrow says it of each column as well,
-    but there a damaged file ends the process.)
+    unpacked: bytes of a row group as its file says; packed: bytes of the file. (pyarrow says it of each column too, but
+    there a damaged file ends the process.)
     """
     if unpacked > max(UNPACKED_BYTES, UNPACKED_TIMES * packed):
         raise DataError(f"{where} unpacks from {packed:,} bytes to {unpacked:,}: not read")
