@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
@@ -104,7 +105,7 @@ class Shard:
 
 def fingerprint(images: ImageSet) -> str:
     """SHA-256 of a data set's pixels, labels and class names."""
-    digest = hashlib.sha256(images.images.tobytes())
+    digest = hashlib.sha256(np.ascontiguousarray(images.images))
     digest.update(images.labels.astype("<i8").tobytes())
     digest.update(json.dumps([list(images.images.shape), images.classes]).encode())
     return digest.hexdigest()

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from common.errors import ConfigError, DataError
+from common.images.photo import decode_image
 from common.manifest import find_pair
 from sctx import stream
 from sctx.source import Source
@@ -61,6 +62,20 @@ def test_what_is_no_picture_is_counted_once_where_it_lies(junk: bytes) -> None:
     found = [one for one in pictures if one in MANY]
     assert found == [MANY[0], MANY[1], MANY[3]]
     assert pictures.lost in (2, 3)  # what is cut short at the very end comes out as a picture that cannot be read
+
+
+def test_the_further_pictures_of_a_photograph_are_none_of_their_own() -> None:
+    """As phones write them: a gain map, a depth map, the other eye."""
+    out = io.BytesIO()
+    frames = [Image.new("RGB", (40 + 8 * k, 40), (9 * k, 0, 0)) for k in range(3)]
+    frames[0].save(out, "MPO", save_all=True, append_images=frames[1:])
+    photograph = out.getvalue()
+    shapes = [c.image.shape for c in Source("-", MANIFEST, io.BytesIO((photograph + MANY[0]) * 2).read).captures()]
+    assert shapes == [(40, 40, 3), (10, 20, 3)] * 2
+    assert decode_image(photograph).shape == (40, 40, 3)
+    alone = photograph[: photograph.index(b"\xff\xd9") + 2]  # what an editor leaves: it still speaks of the others
+    source = Source("-", MANIFEST, io.BytesIO(alone + b"".join(MANY)).read)
+    assert len(list(source.captures())) == 1 + len(MANY)
 
 
 def test_a_finite_stream_is_no_live_source_and_loses_nothing() -> None:
