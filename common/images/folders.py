@@ -40,7 +40,8 @@ class Found:
         if not self.left_out:
             return []
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common(8))
-        return [f"{where}: {self.left_out.total()} files left out ({kinds}); {FORMATS} files are read"]
+        files = "1 file" if self.left_out.total() == 1 else f"{self.left_out.total()} files"
+        return [f"{where}: {files} left out ({kinds}); {FORMATS} files are read"]
 
 
 @dataclass(frozen=True, slots=True)
