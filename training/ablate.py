@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from training.recipe import Recipe
 
 FULL = "full method"
+FINISHED = "finished.sha256"
 SNRS_DB = (-6.0, 0.0, 6.0, 12.0)
 
 
@@ -196,21 +197,31 @@ def trained(
     variant: Variant, recipe: "Recipe", name: str, seed: int, options: dict[str, Any]
 ) -> tuple["Manifest", float]:  # fmt: skip
     """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again."""
-    from training.distill import BUILD, Request, distill
+    from training.distill import BUILD, Request, distill, load_data
+    from training.knowledge import fingerprint
     from training.oracle import weights_sha256
 
-    place, teacher = BUILD / "ablate" / recipe.name / name, variant.teacher or options["teacher"]
-    request = Request(options["dataset"], teacher, None, place, place / "run", options["device"], seed,
-                      variant.online, tensorboard=False)  # fmt: skip
-    asked = {"version": __version__, "recipe": recipe.plain(), "dataset": request.dataset, "seed": seed,
+    teacher = variant.teacher or options["teacher"]
+    data = fingerprint(load_data(recipe, options["dataset"])[0])  # the same path may hold other images by now
+    asked = {"version": __version__, "recipe": recipe.plain(), "data": data, "seed": seed,
              "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
-    finished, identity = place / "run" / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
-    if not finished.is_file() or finished.read_text() != identity:
-        finished.unlink(missing_ok=True)
+    identity = hashlib.sha256(canonical(asked)).hexdigest()
+    place = BUILD / "ablate" / recipe.name / name
+    if _finished(place) not in ("", identity):
+        place = place.with_name(f"{name}-{identity[:8]}")
+    if _finished(place) != identity:
+        request = Request(options["dataset"], teacher, None, place, place / "run", options["device"], seed,
+                          variant.online, tensorboard=False)  # fmt: skip
         distill(recipe, request, Console(stderr=True))
-        write_atomic(finished, identity.encode())
+        write_atomic(place / "run" / FINISHED, identity.encode())
     lines = (place / "run" / "metrics.jsonl").read_text().splitlines()[-recipe.schedule.epochs :]
     return find_pair(place), float(np.median([json.loads(line)["seconds"] for line in lines]))
+
+
+def _finished(place: Path) -> str:
+    """Of which training the pair there is; "" where none was finished."""
+    file = place / "run" / FINISHED
+    return file.read_text() if file.is_file() else ""
 
 
 def answered(manifest: "Manifest", settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
