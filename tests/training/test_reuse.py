@@ -1,26 +1,37 @@
 """What is re-used fits: images, class names, recipe. What does not fit is left alone, and both are told."""
 
 import json
+import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from common.errors import ConfigError, SemlinkError
-from common.manifest import MANIFEST, find_pair
+from common.images.datasets import load_images
+from common.manifest import MANIFEST, SHIPPED, find_pair
 from common.origin import recall
 from tests.training.test_distill import TINY, call
-from training import distill, evaluate, teacher
+from training import distill, evaluate, measure, teacher
 from training.distill import without_paths
 from training.judge import Verdict
+from training.recipe import load_recipe
+from training.reuse import teacher_made_of, teacher_place
+from training.views import ViewSpec
+
+VIEW = asdict(ViewSpec(shift=1))
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
+    monkeypatch.setattr(distill, "figure", lambda *_: None)
+    monkeypatch.setattr(measure, "trials_for", lambda _: 1)
     (tmp_path / "tiny.toml").write_text(TINY)
     return tmp_path
 
@@ -42,7 +53,8 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("classes", "seed", "why"), [(("emu", "owl"), 0, "other classes"), (("cat", "dog"), 1, "other images")]
+    ("classes", "seed", "why"),
+    [(("emu", "owl"), 0, "other classes"), pytest.param(("cat", "dog"), 1, "other images", marks=pytest.mark.full)]
 )
 def test_two_data_sets_in_one_folder_share_nothing(here: Path, classes: tuple[str, ...], seed: int, why: str) -> None:
     a, b = pictures(here / "a", ("cat", "dog")), pictures(here / "b", classes, seed)
@@ -64,13 +76,33 @@ def test_two_data_sets_in_one_folder_share_nothing(here: Path, classes: tuple[st
     assert "store: re-using" in again
 
 
-def test_another_recipe_of_that_name_takes_no_old_teacher(here: Path) -> None:
-    call(distill, "--recipe", "tiny.toml")
-    (here / "tiny.toml").write_text(TINY.replace("[teacher.schedule]\nepochs = 1", "[teacher.schedule]\nepochs = 2"))
-    told = call(distill, "--recipe", "tiny.toml").stderr
-    assert "not re-using build/teachers/tiny, made with epochs 1, not 2" in told
-    (here / "build" / "teachers" / "tiny" / "made.json").unlink()
-    assert "has no made.json" in call(distill, "--recipe", "tiny.toml").stderr
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, ""),
+        ({"seed": 3}, ""),
+        ({"data": "00"}, "made for other images"),
+        ({"classes": ["a"]}, "made for other classes"),
+        ({"view": {**VIEW, "shift": 2}}, "made with shift 2, not 1"),
+        (None, "which has no made.json"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_teacher_is_re_used_where_all_that_it_is_made_of_is_the_same(
+    change: dict[str, Any] | None, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_of = teacher_made_of(load_recipe("tiny.toml"), load_images("digits", "test"))
+    folder = Path("build/teachers/tiny")
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    if change is not None:
+        (folder / "made.json").write_text(json.dumps({**made_of, **change}))
+    place, ready = teacher_place("tiny", made_of)
+    said = capsys.readouterr().err
+    assert ready is not bool(why)
+    assert (place == folder) is ready
+    assert why in said
+    assert ready or str(place) in said
 
 
 @pytest.mark.usefixtures("here")
@@ -78,27 +110,25 @@ def test_a_teacher_of_the_command_is_re_used_and_never_overwritten() -> None:
     call(teacher, "--recipe", "tiny.toml", "--out", "mine")
     before = contents(Path("mine"))
     assert "re-using mine" in call(teacher, "--recipe", "tiny.toml", "--out", "mine").stderr
-    for words in (("--seed", "1"), ("--fraction", "0.5"), ("--epochs", "2")):
+    for words in (("--seed", "1"), ("--fraction", "0.5")):
         with pytest.raises(ConfigError, match="--out mine holds a teacher made"):
             call(teacher, "--recipe", "tiny.toml", "--out", "mine", *words)
     assert contents(Path("mine")) == before
-    call(teacher, "--recipe", "tiny.toml", "--seed", "3")
-    assert "re-using build/teachers/tiny" in call(distill, "--recipe", "tiny.toml", "--seed", "5").stderr
 
 
 @pytest.mark.parametrize("kind", ["other data", "no pair", "unreadable", "old"])
 def test_a_folder_that_holds_something_else_is_not_written_to(here: Path, kind: str) -> None:
     out = here / "out"
+    out.mkdir()
     if kind == "no pair":
-        out.mkdir()
         (out / "thesis.tex").write_text("mine")
     else:
-        call(distill, "--recipe", "tiny.toml", "--out", str(out))
+        shutil.copy(SHIPPED / "digits" / MANIFEST, out)
         document = json.loads((out / MANIFEST).read_text())
         if kind == "other data":
             document["provenance"]["data"] = "00"
         elif kind == "old":
-            del document["provenance"]["data"]
+            document["provenance"].pop("data", None)
         (out / MANIFEST).write_text("{" if kind == "unreadable" else json.dumps(document))
     before = contents(out)
     with pytest.raises(ConfigError, match=r"--out .*/out: .*give another folder"):
@@ -106,6 +136,7 @@ def test_a_folder_that_holds_something_else_is_not_written_to(here: Path, kind: 
     assert contents(out) == before
 
 
+@pytest.mark.full
 def test_a_checkpoint_of_other_images_is_not_taken_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from training import loop
 
@@ -125,7 +156,7 @@ def test_the_path_of_the_data_is_not_in_the_pair_and_the_defaults_find_it(
     ids = []
     for place in (data, other):
         monkeypatch.setattr(sys, "argv", ["distill", "--recipe", str(here / "tiny.toml"), f"--dataset={place}"])
-        call(distill, "--recipe", "tiny.toml", "--dataset", place, "--epochs", "30")
+        call(distill, "--recipe", "tiny.toml", "--dataset", place, "--epochs", "30", "--no-kd")
         pair = find_pair("build/pairs/tiny")
         ids.append(pair.id)
         assert str(here) not in (pair.path / MANIFEST).read_text()
