@@ -3,10 +3,13 @@
 Knows nothing about what the commands do.
 """
 
+import gc
+import os
 import sys
 import tomllib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -81,6 +84,7 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
         code = end.code
     if (problem := streams.finish()) is not None and not code:
         code = _tell_system(problem)
+    gc.freeze()  # the last collection of all would visit everything that torch has made
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -104,6 +108,29 @@ def begin(context: click.Context, log_level: str) -> None:
     log.set_up(log_level, context.obj["log_format"])
 
 
+@contextmanager
+def in_flags(context: click.Context, **others: str) -> Iterator[None]:
+    """A ConfigError that begins with a parameter of the Python API begins with the flag that sets it instead.
+
+    others: parameter="--flag" where a flag has another name than the parameter.
+    """
+    flags = {str(one.name): f"--{_flag(one)}" for one in context.command.params} | others
+    try:
+        yield
+    except ConfigError as error:
+        word, space, rest = str(error).partition(" ")
+        name = word.rstrip(":")
+        if name not in flags:
+            raise
+        raise ConfigError(f"{flags[name]}{word[len(name) :]}{space}{rest}") from error
+
+
+def _is_somewhere() -> bool:
+    with suppress(FileNotFoundError):
+        return bool(os.getcwd())
+    return False
+
+
 def _missing(error: ModuleNotFoundError) -> SemlinkError:
     library = (error.name or "").partition(".")[0]
     if library not in EXTRA_OF:
@@ -117,7 +144,9 @@ def _tell(text: str) -> None:
 
 def _tell_system(error: OSError) -> int:
     if not isinstance(error, BrokenPipeError):  # who reads no more has no use for a word about it
-        _tell(f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror or error}")
+        gone = isinstance(error, FileNotFoundError) and not error.filename and not _is_somewhere()
+        told = "the current folder is not there any more; cd to one that is" if gone else error.strerror or str(error)
+        _tell(f"{error.filename}: {told}" if error.filename else told)
     return SemlinkError.exit_code
 
 

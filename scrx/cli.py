@@ -1,10 +1,11 @@
 """`scrx`: the receiver's command line. Only translates; what is done is in `receiver.py`."""
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.cli import begin, invoke, keys_option, shared_options
+from common.cli import begin, in_flags, invoke, keys_option, shared_options
 from common.streams import say_json, tell
 
 if TYPE_CHECKING:
@@ -79,13 +80,17 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
     from common.transport.signals import StopFlag
 
     stop = StopFlag()
+    tell(f"scrx: opening pair {options['model']}")  # the line that is there at once, whatever takes its time then
     from scrx.receiver import Receiver
 
+    with in_flags(context):
+        rx = Receiver(options.pop("listen"), options.pop("model"), stop=stop.__bool__, **options)
     if not options["workers"]:
         import torch
 
         torch.set_num_threads(1)  # small batches: more threads only take the cores from the other processes
-    with Receiver(options.pop("listen"), options.pop("model"), stop=stop.__bool__, **options) as rx:
+    with rx:
+        gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")
         tell(f"scrx: {tell_access(rx.keys, options['insecure'])}")
         for answer in rx.answers(timeout_s=POLL_S):
@@ -102,7 +107,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
 def _as_line(answer: "ReceivedAnswer") -> dict[str, Any]:
     return {
         "session": answer.session, "seq": answer.seq, "round": answer.round, "answer": answer.answer,
-        "label": answer.label, "confidence": round(answer.confidence, 4),
+        "name": answer.name, "confidence": round(answer.confidence, 4),
         "final": answer.final, "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2),
         "queue_us": answer.queue_us, "decode_us": answer.decode_us,
     }  # fmt: skip

@@ -156,9 +156,9 @@ class Link:
                 case Work():
                     self._batcher.put(action)
                 case Opened(session, software, hops):
-                    logger.info("session_opened", extra={"session": session.hex()[:8], "peer": software, "hops": hops})
+                    logger.info("session_opened", extra={"session": session.hex(), "peer": software, "hops": hops})
                 case Closed(session, why, counts):
-                    logger.info("session_closed", extra={"session": session.hex()[:8], "why": why, **counts})
+                    logger.info("session_closed", extra={"session": session.hex(), "why": why, **counts})
                     self._batcher.drop(session)
 
     def _send(self, route: Route, message: Message) -> None:

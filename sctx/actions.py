@@ -77,7 +77,8 @@ class Answered:
 
 @record
 class Lost:
-    """Action: a frame that will get no answer. `why`: "expired", "failed" or "forgotten" (send round 0 again)."""
+    """Action: a frame that will get no answer. `why`: "expired", "failed", "refused" or "forgotten" (send round 0
+    again)."""
 
     frame: Frame
     why: str

@@ -1,6 +1,6 @@
 """`sctx`: the transmitter's command line. Only translates; what is done is in `transmitter.py`."""
 
-import signal
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.cli import begin, invoke, keys_option, shared_options
+from common.cli import begin, in_flags, invoke, keys_option, shared_options
+from common.errors import ConfigError
 from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
     "--give-up",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
-    help="Seconds without the receiver before giving up (exit code 4).",
+    help="Seconds without getting anywhere before giving up (exit code 4).",
 )
 @click.option("--device", default="auto", help="auto, cpu or cuda.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per answer and a summary last.")
@@ -133,36 +134,16 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     Exit codes: 0 done or stopped, 1 something was lost or failed, 2 wrong use, 3 the receiver refused, 4 link lost.
     """  # fmt: skip
     begin(context, log_level)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    import torch
+    tell(f"sctx: opening pair {options['model']}")  # the line that is there at once, whatever takes its time then
+    from common.transport.signals import interrupt_on_end
 
-    from common.manifest import find_pair
-    from sctx.rate import RatePolicy
+    interrupt_on_end()
     from sctx.summary import Summary
-    from sctx.transmitter import Transmitter
 
-    policy = RatePolicy.parse(options["rate_policy"], _goal(options))
-    manifest = find_pair(options["model"])
-    source = _source(options["source"], manifest)
-    for note in source.notes:
-        click.echo(f"note: {note}", err=True)
-    torch.set_num_threads(1)  # one small image at a time: more threads only add latency
-    with Transmitter(
-        options["peer"],
-        manifest,
-        stream=options["stream"],
-        policy=policy,
-        content=options["content"],
-        live=options["live"],
-        deadline_ms=options["deadline_ms"],
-        window=options["window"],
-        give_up_s=options["give_up"],
-        ask_below=options["confidence"] if options["arq"] == "incremental" else 0.0,
-        device=options["device"],
-        keys=options["keys"],
-        insecure=options["insecure"],
-        genie_from=options["genie_from"],
-    ) as tx:
+    with in_flags(context, policy="--rate-policy", give_up_s="--give-up"):
+        source, tx = _open(options)
+    with tx:
+        gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         summary = Summary(tx.stream)
         try:
             _run(tx, source, summary, options)
@@ -177,6 +158,46 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
                 _tell_summary(summary, options["as_json"])
     missing = summary.lost + (0 if tx.live else summary.expired + source.unreadable)
     return EXIT_LOST if missing else 0
+
+
+def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
+    """Source and transmitter; what can be wrong without a model is found before one is loaded."""
+    from common.manifest import find_pair
+    from common.transport.curve import reach
+    from sctx.rate import RatePolicy
+
+    policy = RatePolicy.parse(options["rate_policy"], _goal(options))
+    if (policy.kind == "genie") != (options["genie_from"] is not None):
+        raise ConfigError("--rate-policy genie and --genie-from go together: one was given without the other")
+    manifest = find_pair(options["model"])
+    policy.check(manifest.layout.rates)
+    reach(options["peer"], options["keys"], options["insecure"])
+    source = _source(options["source"], manifest)
+    for note in source.notes:
+        tell(f"sctx: {note}")
+
+    import torch
+
+    from sctx.transmitter import Transmitter
+
+    torch.set_num_threads(1)  # one small image at a time: more threads only add latency
+    tx = Transmitter(
+        options["peer"],
+        manifest,
+        stream=options["stream"],
+        policy=policy,
+        content=options["content"],
+        live=options["live"],
+        deadline_ms=options["deadline_ms"],
+        window=options["window"],
+        give_up_s=options["give_up"],
+        ask_below=options["confidence"] if options["arq"] == "incremental" else 0.0,
+        device=options["device"],
+        keys=options["keys"],
+        insecure=options["insecure"],
+        genie_from=options["genie_from"],
+    )
+    return source, tx
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":
@@ -217,7 +238,7 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
         summary.add(outcome, label)
         if dashboard is not None:
             if file and label is None and isinstance(outcome, Answer):  # else nobody would hear what it is
-                dashboard.tell(f"{file}: {outcome.label}, {100 * outcome.confidence:.0f} %")
+                dashboard.tell(f"{file}: {outcome.name}, {100 * outcome.confidence:.0f} %")
             dashboard.refresh()
         elif isinstance(outcome, Answer):
             say_json(_as_line(outcome, label, file))
@@ -244,7 +265,8 @@ def _paced(captures: "Iterator[Capture]", fps: float | None) -> "Iterator[Captur
 
 def _as_line(answer: "Answer", label: int | None, file: str | None) -> dict[str, Any]:
     return {
-        "index": answer.index, "file": file, "answer": answer.answer, "name": answer.label, "label": label,
+        "index": answer.index, "session": answer.session, "seq": answer.seq, "file": file, "answer": answer.answer,
+        "name": answer.name, "label": label,
         "confidence": round(answer.confidence, 4), "symbols": answer.symbols,
         "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2), "latency_ms": round(answer.latency_ms, 3),
         "round": answer.round,

@@ -115,7 +115,7 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
 def _content_head(manifest: Manifest, weights: dict[str, Tensor]) -> ContentHead:
     if manifest.content is None:
         raise ConfigError(
-            f"--content: pair {manifest.name} has no content head; `python -m training.content --write FOLDER` adds one"
+            f"content: pair {manifest.name} has no content head; `python -m training.content --write FOLDER` adds one"
         )
     head = ContentHead(manifest.content, 2 * manifest.layout.max_symbols, len(manifest.layout.increments))
     head.load_state_dict(_under("content.", weights))

@@ -41,7 +41,7 @@ class Summary:
         if isinstance(outcome, Missed):
             self.skipped += outcome.why == "skipped"
             self.expired += outcome.why == "expired"
-            self.lost += outcome.why == "failed"
+            self.lost += outcome.why in ("failed", "refused")
             return
         self.answered += 1
         self.labelled += label is not None

@@ -62,6 +62,10 @@ _FILE = click.Path(path_type=Path)
     help="framed: this project's link. cf32: bare complex64 samples, PULL bound on --listen, PUSH connected to "
     "--upstream; an address after > is connected and one after @ bound, as GNU Radio needs it.",
 )
+@click.option(
+    "--hop", type=click.IntRange(0, 255), default=0, show_default=True, metavar="N",
+    help="cf32: emulators before this one in a chain. Each has noise and fading of its own.",
+)
 @click.option("--schedule", type=_FILE, metavar="FILE", help="Changes by plan: CSV with air_sample,parameter,value.")
 @click.option(
     "--truth",
@@ -107,8 +111,11 @@ def set_(**given: Any) -> None:
     with as_typed(CHANNEL):
         answer = ask(address, {"op": "set", "parameters": parameters})
     say(answer["channel"])
-    for stream, sample in answer["applied"]:
-        say(f"stream {stream}: from air sample {sample}")
+    sessions = answer.get("sessions", [])
+    several = {stream for stream, _ in answer["applied"] if [at for at, _ in answer["applied"]].count(stream) > 1}
+    for number, (stream, sample) in enumerate(answer["applied"]):
+        whose = f" (session {sessions[number]})" if stream in several and number < len(sessions) else ""
+        say(f"stream {stream}{whose}: from air sample {sample}")
 
 
 @command.command("status")
@@ -155,7 +162,7 @@ def _run(given: dict[str, Any]) -> None:
         if framed:
             wire = Proxy(context, channel, listen, upstream, transit, truth, recorder, back, feedback, keys)
         else:
-            wire = RawWire(context, channel, listen, upstream, recorder)
+            wire = RawWire(context, channel, listen, upstream, recorder, given["hop"])
         control = ControlPort(context, control_address, channel, wire.counts, framed)
         wire.poller.register(control.socket, zmq.POLLIN)
         _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
@@ -179,18 +186,19 @@ def _run(given: dict[str, Any]) -> None:
 def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
     """The channel that the flags describe, and whether the wire is framed; what such a wire cannot use is refused."""
     from common.channel.channel import Channel
+    from common.channel.plan import Plan
     from common.channel.schedule import load_schedule
     from common.channel.spec import ChannelSpec
 
     framed = given["wire"] == "framed"
-    with as_typed(CHANNEL):
-        spec = ChannelSpec(**channel_parameters(given))
-        plan = load_schedule(given["schedule"], spec) if given["schedule"] else [(0, spec)]
-        for _, part in plan if framed else ():
-            part.require_flat()
     if not framed and (flags := about_messages(given)):
         raise ConfigError(f"{', '.join(flags)}: about frames, and a raw wire (--wire cf32) has none")
-    return Channel(plan[0][1], plan[1:]), framed
+    if framed and given["hop"]:
+        raise ConfigError("--hop: for a raw wire (--wire cf32); a frame says itself how many emulators it has passed")
+    with as_typed(CHANNEL):
+        spec = ChannelSpec(**channel_parameters(given))
+        plan = Plan(spec, framed=framed)
+    return Channel(load_schedule(given["schedule"], spec, framed) if given["schedule"] else plan), framed
 
 
 def _find_keys(given: dict[str, Any], framed: bool) -> Keys | None:

@@ -2,15 +2,18 @@
 
 One ROUTER; a request and its answer are one msgpack map each:
 
-    {"op": "set", "parameters": {"snr_db": 12.0}}  ->  {"ok": true, "channel": text, "applied": [[stream, air sample]]}
+    {"op": "set", "parameters": {"snr_db": 12.0}}  ->  {"ok": true, "channel": text, "applied": [[stream, air sample]],
+                                                        "sessions": [text]}
     {"op": "status"}                               ->  {"ok": true, "channel": text, "streams": [[stream, air sample]],
-                                                        "counts": {name: count}, "uptime_s": seconds}
+                                                        "sessions": [text], "counts": {name: count},
+                                                        "uptime_s": seconds}
     {"op": "truth", "stream": n, "air_start": n, "symbols": n, "round": n}  ->  {"ok": true, "snr_inst_db": dB or nil}
     anything wrong                                 ->  {"ok": false, "error": text}
 
-`applied` names the first air sample of each stream that sees the change; a stream that comes later sees it from 0.
+`applied` names the first air sample of each stream that sees the change, for each session that has sent on it (the
+first digits of it are in `sessions`, in the same order; empty on a raw wire). Who begins later sees it from 0.
 `truth` is the SNR of a stretch of air, sent or not (nil: no noise), for experiments with a transmitter that knows it;
-asking changes nothing.
+asking changes nothing. It may name a "session" and a "hop"; else they are those that were heard last on the stream.
 """
 
 import math
@@ -24,11 +27,11 @@ import msgpack
 import numpy as np
 import zmq
 
-from common.channel.channel import Channel
+from common.channel.channel import Channel, Who
 from common.channel.spec import as_field
-from common.errors import ConfigError, LinkDown
+from common.errors import ConfigError, LinkDown, ProtocolError
 from common.transport.multipart import arrivals
-from common.transport.sockets import bind, connect, make_socket
+from common.transport.sockets import bind, connect, make_socket, reachable
 
 _MAX_REQUEST = 16 * 1024
 _PLACE = {"stream": (0, 2**32 - 1), "air_start": (0, 2**53), "symbols": (1, 2**16), "round": (0, 255)}
@@ -79,16 +82,17 @@ class ControlPort:
             request = _unpack(body)
             if request.get("op") == "set":
                 applied = self._set(request.get("parameters"))
-                return {"ok": True, "channel": self._channel.spec.describe(), "applied": applied}
+                return {"ok": True, "channel": self._channel.spec.describe(), "applied": _places(applied),
+                        "sessions": _sessions(applied)}  # fmt: skip
             if request.get("op") == "status":
                 return self._status()
             if request.get("op") == "truth":
                 return self._truth(request)
             raise ConfigError("the request is neither set nor status nor truth")
-        except ConfigError as error:
+        except (ConfigError, ProtocolError) as error:
             return {"ok": False, "error": str(error)[:500]}
 
-    def _set(self, parameters: Any) -> list[tuple[int, int]]:
+    def _set(self, parameters: Any) -> list[tuple[Who, int]]:
         if not isinstance(parameters, dict) or not parameters:
             raise ConfigError("set needs parameters: a map of names to values")
         if "seed" in parameters:
@@ -96,22 +100,31 @@ class ControlPort:
         fields = {name: as_field(name, value) for name, value in parameters.items()}
         if self._framed:
             replace(self._channel.spec, **fields).require_flat()
-        return sorted(self._channel.change(fields).items())
+        return self._channel.change(fields)
 
     def _truth(self, request: dict[str, Any]) -> dict[str, Any]:
         for name, (low, high) in _PLACE.items():
             value = request.get(name)
             if type(value) is not int or not low <= value <= high:
                 raise ConfigError(f"truth needs {name}, an integer from {low} to {high}")
+        session, hop = request.get("session"), request.get("hop")
+        if not (session is None or (type(session) is bytes and len(session) == 16)):
+            raise ConfigError("truth needs a session of 16 bytes, or none")
+        if not (hop is None or (type(hop) is int and 0 <= hop <= 255)):
+            raise ConfigError("truth needs a hop of 0 to 255, or none")
+        who = self._channel.talker(request["stream"], session, hop)
         x = np.ones(request["symbols"], np.complex64)
-        snr_db = self._channel.truth(request["stream"], request["air_start"], x, request["round"]).snr_inst_db
+        snr_db = self._channel.truth(
+            request["stream"], request["air_start"], x, request["round"], who[2], who[0]
+        ).snr_inst_db  # fmt: skip
         return {"ok": True, "snr_inst_db": None if snr_db == math.inf else snr_db}
 
     def _status(self) -> dict[str, Any]:
         return {
             "ok": True,
             "channel": self._channel.spec.describe(),
-            "streams": sorted(self._channel.streams.items()),
+            "streams": _places(self._channel.tracks),
+            "sessions": _sessions(self._channel.tracks),
             "counts": dict(self._counts),
             "uptime_s": self._clock() - self._begun_s,
         }
@@ -125,7 +138,7 @@ class ControlClient:
         self._context = zmq.Context[zmq.Socket[bytes]]()
         self._socket = make_socket(self._context, zmq.DEALER, "tx")
         try:
-            connect(self._socket, address, flag)
+            connect(self._socket, reachable(address), flag)
         except BaseException:
             self.close()
             raise
@@ -162,6 +175,14 @@ def ask(address: str, request: dict[str, Any], timeout_s: float = 3.0) -> dict[s
         return client.ask(request, timeout_s)
     finally:
         client.close()
+
+
+def _places(found: list[tuple[Who, int]]) -> list[tuple[int, int]]:
+    return [(stream, sample) for (_, stream, _), sample in found]
+
+
+def _sessions(found: list[tuple[Who, int]]) -> list[str]:
+    return [session.hex()[:8] for (session, _, _), _ in found]
 
 
 def _unpack(body: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from common.channel.clocks import Clocks
 from common.channel.fader import Fader
 from common.channel.fading import knot_spacing
 from common.channel.profiles import Profile
@@ -33,12 +34,10 @@ _PIECE = 4096  # samples at a time: the working set stays in the cache
 class DelayLine:
     """The paths of one profile for one stream while the parameters stand still.
 
-    fader: one path per path of the profile; `cycles` Doppler cycles have passed at air sample `origin`.
+    fader: one path per path of the profile; clocks: how far everything is where the parameters changed last.
     """
 
-    def __init__(
-        self, profile: Profile, fader: Fader, doppler: float, los_doppler: float, origin: int, cycles: float
-    ) -> None:
+    def __init__(self, profile: Profile, fader: Fader, doppler: float, los_doppler: float, clocks: Clocks) -> None:
         self._grid, self._lags, self.lead = _on_sample_grid(profile.delays)
         self.reach = int(self._lags[-1])
         self._filters: NDArray[np.float32] | None = None
@@ -52,7 +51,7 @@ class DelayLine:
             self._grid = np.eye(profile.delays.size, dtype=np.float32)
             self.reach = int(self._lags.max()) + _TAPS
         self._fader, self._doppler, self._los_doppler = fader, doppler, los_doppler
-        self._origin, self._cycles = origin, cycles
+        self._origin, self._cycles, self._sight = clocks.at, clocks.cycles, clocks.sight
         scattered = profile.powers.copy()
         scattered[0] -= profile.line_of_sight
         self._scattered = np.sqrt(scattered).astype(np.float32)[:, None]
@@ -63,13 +62,21 @@ class DelayLine:
         self._held = -1
         self._coefficients: NDArray[np.float32] = np.empty((0, 4, 0), np.float32)
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes in use."""
+        return self._scratch.nbytes + self._grid.nbytes + _CELLS * 4 * 2 * self._lags.size * 4
+
     def gains(self, first: int, count: int) -> NDArray[np.complex64]:
         """Gains of the paths at knots first..first+count-1 of the air clock: complex64 [P, count]."""
         cycle = self._cycles + (first * self._spacing - self._origin) * self._doppler
         step = self._doppler * self._spacing
-        found: NDArray[np.complex64] = self._fader.at(cycle, step, count) * self._scattered
+        early = min(count - 1, math.ceil((-1.0 - cycle) / step)) if cycle < -1.0 and step else 0
+        found = np.zeros((self._scattered.size, count), np.complex64)  # knots long before this fading began have no use
+        found[:, early:] = self._fader.at(max(cycle + early * step, -1.0), step, count - early) * self._scattered
         if self._line:
-            turns = np.modf((cycle + step * np.arange(count)) * self._los_doppler)[0]
+            since = cycle - self._sight.place + step * np.arange(count)
+            turns = np.modf(self._sight.amount + since * self._los_doppler)[0]
             found[0] += (self._line * np.exp(2j * np.pi * turns)).astype(np.complex64)
         return found
 

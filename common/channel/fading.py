@@ -6,15 +6,15 @@ D is as large as 30 knots per Doppler cycle and D <= 256 allow, so the lines err
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.channel.clocks import Clocks
 from common.channel.fader import Fader
 from common.channel.nakagami import Quantiles
-from common.channel.noise import Use, WhiteNoise
+from common.channel.noise import WhiteNoise
 from common.channel.spec import ChannelSpec
 
 BLOCK = 16384
@@ -29,30 +29,22 @@ def knot_spacing(doppler: float) -> int:
     return longest - longest % 16 if longest > 16 else longest
 
 
-class BlockFading:
-    """h ~ CN(0, 1), one draw per (block of `coherence` symbols, round)."""
-
-    def __init__(self, spec: ChannelSpec, stream: int, round_: int) -> None:
-        self._coherence = spec.coherence
-        self._draws = WhiteNoise(spec.seed, Use.BLOCK_FADING, stream, round_)
-
-    def samples(self, start: int, count: int) -> NDArray[np.complex64]:
-        """h[start : start + count]: complex64 [count]."""
-        first = start // self._coherence
-        draws = self._draws.samples(first, (start + count - 1) // self._coherence - first + 1)
-        if draws.size == 1:
-            return np.full(count, draws[0])
-        return np.repeat(draws, self._coherence)[start - first * self._coherence :][:count]
+def block_fading(draws: WhiteNoise, coherence: int, start: int, count: int) -> NDArray[np.complex64]:
+    """h[start : start + count], complex64 [count]: h ~ CN(0, 1), one of `draws` per block of `coherence` symbols."""
+    first = start // coherence
+    found = draws.samples(first, (start + count - 1) // coherence - first + 1)
+    if found.size == 1:
+        return np.full(count, found[0])
+    return np.repeat(found, coherence)[start - first * coherence :][:count]
 
 
 class InBlocks:
     """Keeps the block of a continuous process that was computed last; messages take slices of it.
 
-    compute(start, count) -> array [count]; no block begins before `origin`.
+    No block begins before `origin`.
     """
 
-    def __init__(self, compute: Callable[[int, int], NDArray[Any]], origin: int = 0) -> None:
-        self._compute = compute
+    def __init__(self, origin: int = 0) -> None:
         self._origin = origin
         self._held = -1
         self._block: NDArray[Any] = np.empty(0)
@@ -71,18 +63,23 @@ class InBlocks:
             count -= piece.size
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
+    def _compute(self, start: int, count: int) -> NDArray[Any]:
+        """The process at start..start+count-1: array [count]."""
+        raise NotImplementedError
+
 
 class ContinuousFading(InBlocks):
     """Rayleigh, Rician or Nakagami fading of one stream while its parameters stand still.
 
-    At air sample `origin`, `cycles` Doppler cycles have passed; samples before it belong to an earlier fading.
+    clocks: how far everything is where it begins; samples before belong to an earlier fading.
     """
 
-    def __init__(self, spec: ChannelSpec, fader: Fader, origin: int, cycles: float, shape: Quantiles | None) -> None:
-        super().__init__(self._lines_between_knots, origin)
+    def __init__(self, spec: ChannelSpec, fader: Fader, clocks: Clocks, shape: Quantiles | None) -> None:
+        super().__init__(clocks.at)
         ratio = 10.0 ** (spec.k_factor_db / 10.0) if spec.fading == "rician" else 0.0
         self._fader = fader
-        self._cycles, self._doppler = cycles, spec.doppler
+        self._cycles, self._doppler = clocks.cycles, spec.doppler
+        self._sight = clocks.sight
         self._shape = shape
         self._scattered = np.float32(math.sqrt(1.0 / (1.0 + ratio)))
         self._line = math.sqrt(ratio / (1.0 + ratio))
@@ -91,11 +88,12 @@ class ContinuousFading(InBlocks):
         self._spacing = knot_spacing(spec.doppler)
         self._lines = line_weights(self._spacing)
 
-    def _lines_between_knots(self, start: int, count: int) -> NDArray[np.complex64]:
+    def _compute(self, start: int, count: int) -> NDArray[np.complex64]:
         cycle, step = self._cycles + (start - self._origin) * self._doppler, self._doppler * self._spacing
         knots = self._fader.at(cycle, step, -(-count // self._spacing) + 1)[0]
         if self._line:
-            turns = np.modf((cycle + step * np.arange(knots.size)) * self._line_doppler)[0]
+            since = cycle - self._sight.place + step * np.arange(knots.size)
+            turns = np.modf(self._sight.amount + since * self._line_doppler)[0]
             knots = knots * self._scattered + self._line * np.exp(2j * np.pi * turns + 1j * self._line_phase)
         h = join_knots(knots.astype(np.complex64, copy=False), self._lines)[:count]
         return h if self._shape is None else self._shape.reshape(h)

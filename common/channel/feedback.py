@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from common.channel.hops import hop_seed
 from common.channel.noise import KeyedBits, Use
 from common.errors import ConfigError
 from common.protocol.frames import ResultHead
@@ -98,23 +99,23 @@ class Feedback:
         self._bits = KeyedBits()
         self._sessions: OrderedDict[bytes, _Session] = OrderedDict()
 
-    def carry(self, stream: int, head: ResultHead) -> ResultHead:
+    def carry(self, stream: int, head: ResultHead, hop: int = 0) -> ResultHead:
         """`head` of a RESULT as the receiver sent it -> as the transmitter sees it. Call in the order of sending."""
         session = self._sessions.setdefault(head.session, _Session())
         self._sessions.move_to_end(head.session)
         if len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
-        if head.snr_inst_db is not None and not self._lost(stream, head):
+        if head.snr_inst_db is not None and not self._lost(stream, head, hop):
             session.put(self._quantised(self._biased(head)))
         arrived = session.take(head.air_start - self._spec.delay)
         if arrived is None:
             return replace(head, snr_inst_db=None, snr_avg_db=None, inst_error_db=None, avg_error_db=None, fd=None)
         return replace(arrived, seq=head.seq, round=head.round, status=head.status)
 
-    def _lost(self, stream: int, head: ResultHead) -> bool:
+    def _lost(self, stream: int, head: ResultHead, hop: int) -> bool:
         if not self._spec.loss:
             return False
-        key = (self._seed, Use.FEEDBACK, stream, head.seq)
+        key = (hop_seed(self._seed, hop), Use.FEEDBACK, stream, head.seq)
         return float(np.random.Generator(self._bits.at(key, head.round)).random()) < self._spec.loss
 
     def _biased(self, head: ResultHead) -> ResultHead:

@@ -7,10 +7,12 @@ Knows nothing about frames, sessions or this project's protocol.
 An address that begins with `>` is connected and one that begins with `@` is bound instead: GNU Radio's push sink always
 binds and its pull source always connects.
 
-Every message is answered with one of the same length, at once. Nothing is dropped: while nobody takes the output, no
-input is read, and the sender waits.
+Every message is answered with one of as many samples, at once. Nothing is dropped: while nobody takes the output, no
+input is read, and the sender waits. What is not samples moves no clock: the tags that GNU Radio sends along are left
+out, and a message that cannot be samples is refused; both are counted, and told when it happens first.
 """
 
+import logging
 from collections import Counter, deque
 
 import numpy as np
@@ -18,15 +20,25 @@ import zmq
 
 from common.channel.channel import Channel
 from common.channel.record import Recorder
+from common.channel.tags import header_bytes
+from common.errors import ProtocolError
 from common.transport.sockets import bind, connect, make_socket
 
+logger = logging.getLogger(__name__)
 _BUFFER_BYTES = 1 << 20
 _BURST = 32
 _BATCH = 8192
+_LARGEST = 1e18
+_NONE = np.empty(0, np.complex64)
 
 
 class RawWire:
-    """The two sockets and the channel between them. `counts`: messages, samples, and what could not be read."""
+    """The two sockets and the channel between them. hop: emulators before this one in a chain.
+
+    counts: messages, samples, and by kind what was odd: `tagged` and `empty` messages, which pass; `several_parts`,
+    `not_complex64` (no whole number of samples), `not_samples` (a value that is not finite or beyond 1e18) and
+    `tag_header` (one that cannot be read), which do not.
+    """
 
     def __init__(
         self,
@@ -35,8 +47,10 @@ class RawWire:
         listen: str,
         upstream: str,
         recorder: Recorder | None = None,
+        hop: int = 0,
     ) -> None:
         self.channel = channel
+        self._hop = hop
         self.counts: Counter[str] = Counter()
         self._recorder = recorder
         self._clock = 0
@@ -90,28 +104,30 @@ class RawWire:
 
         They go through the channel in one piece, which is faster and gives the same samples. False where none waits.
         """
-        messages: list[bytes] = []
+        messages: list[bytes | memoryview] = []
         samples = 0
-        while samples < _BATCH:
+        for _ in range(_BATCH):
+            if samples >= _BATCH:
+                break
             try:
-                frames = self._in.recv_multipart(zmq.NOBLOCK)
+                message = self._samples_of(self._in.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
                 break
-            if len(frames) != 1 or len(frames[0]) % 8:
-                self.counts["not_complex64"] += 1
+            except ProtocolError as error:
+                self._note(error.reason, "refused", str(error))
                 continue
-            messages.append(frames[0])
-            samples += len(frames[0]) // 8
+            messages.append(message)
+            samples += len(message) // 8
         if not messages:
             return False
         x = np.frombuffer(messages[0] if len(messages) == 1 else b"".join(messages), "<c8")
-        y = self.channel.transform(0, self._clock, x) if samples else x
+        y = self.channel.transform(0, self._clock, x, hop=self._hop) if samples else x
         at = 0
         for message in messages:
             count = len(message) // 8
             piece = y[at : at + count]
             if self._recorder and count:
-                truth = self.channel.truth(0, self._clock + at, x[at : at + count])
+                truth = self.channel.truth(0, self._clock + at, x[at : at + count], hop=self._hop)
                 if not self._recorder.samples(0, self._clock + at, piece, truth):
                     self.counts["unrecorded"] += 1
             self._pending.append(message if y is x else piece.data)
@@ -120,6 +136,29 @@ class RawWire:
         self.counts["messages"] += len(messages)
         self.counts["samples"] += samples
         return True
+
+    def _samples_of(self, frames: list[bytes]) -> bytes | memoryview:
+        """The samples of one message. Raises ProtocolError where there are none."""
+        if len(frames) != 1:
+            raise ProtocolError("several_parts", f"a message of {len(frames)} parts; samples come in one")
+        (message,) = frames
+        begin = header_bytes(message)
+        if (len(message) - begin) % 8:
+            raise ProtocolError("not_complex64", f"{len(message) - begin} bytes are no whole number of complex64")
+        x = np.frombuffer(message, "<c8", offset=begin) if len(message) > begin else _NONE
+        if not np.vdot(x, x).real < _LARGEST**2:  # of what is not finite or overflows as well
+            raise ProtocolError("not_samples", f"{len(message)} bytes that are no samples: not finite, or beyond 1e18")
+        if begin:
+            self._note("tagged", "tags_left_out", "GNU Radio's Pass Tags is on; only samples go through the channel")
+        if not x.size:
+            self._note("empty", "empty_message", "a message without samples")
+        return memoryview(message)[begin:] if begin else message
+
+    def _note(self, kind: str, event: str, detail: str) -> None:
+        """Count what is odd, and tell it once."""
+        self.counts[kind] += 1
+        if self.counts[kind] == 1:
+            logger.warning(event, extra={"reason": kind, "detail": detail})
 
 
 def _attach(socket: "zmq.Socket[bytes]", address: str, flag: str) -> str:

@@ -4,43 +4,58 @@ A parameter is named as its flag without dashes in front: snr, doppler, fading, 
 plan on its own air clock, so a run with another timing meets the same changes at the same symbols.
 """
 
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from common.channel.inputs import shown
 from common.channel.options import CHANNEL, as_typed, channel_parameters
+from common.channel.plan import Change, Plan
 from common.channel.spec import ChannelSpec
-from common.channel.table import read_rows
+from common.channel.table import as_number, read_rows
 from common.errors import ConfigError
 
-
-def load_schedule(path: Path, spec: ChannelSpec) -> list[tuple[int, ChannelSpec]]:
-    """(first air sample, channel from there on) in order; the first is `spec` at 0. Raises ConfigError."""
-    plan = [(0, spec)]
-    for row in read_rows(path, ("air_sample", "parameter", "value")):
-        at, parameters = _read(path, row)
-        if at < plan[-1][0]:
-            raise ConfigError(f"schedule {path}: air sample {at} comes after {plan[-1][0]}; sort the rows by time")
-        try:
-            with as_typed(CHANNEL):
-                changed = replace(plan[-1][1], **parameters)
-        except ConfigError as error:
-            raise ConfigError(f"schedule {path}, air sample {at}: {error}") from None
-        if at == plan[-1][0]:
-            plan.pop()
-        plan.append((at, changed))
-    return plan
+_FLAGS = {flag.name[2:]: flag for flag in CHANNEL if flag.field != "seed"}
+_TRANSLATED = ("k-factor", "cir-trace")
+_LAST = 2**53
 
 
-def _read(path: Path, row: list[str]) -> tuple[int, dict[str, Any]]:
-    flags = {flag.name[2:]: flag for flag in CHANNEL if flag.field != "seed"}
-    at, name, value = row
-    if name not in flags:
-        raise ConfigError(f"schedule {path}: {name!r} is no parameter; there are {', '.join(flags)}")
+def load_schedule(path: Path, spec: ChannelSpec, framed: bool = False) -> Plan:
+    """`spec` at air sample 0 and what the file changes. framed: refuse what frames cannot use. Raises ConfigError."""
     try:
-        sample, parsed = int(at), type(flags[name].default)(value)
-    except ValueError:
-        raise ConfigError(f"schedule {path}: {','.join(row)!r} is not air_sample,parameter,value") from None
-    if sample < 0:
-        raise ConfigError(f"schedule {path}: air sample {sample} is below 0")
-    return sample, channel_parameters({name.replace("-", "_"): parsed})
+        with as_typed(CHANNEL):
+            return Plan(spec, _changes(path), framed=framed)
+    except ConfigError as error:
+        raise ConfigError(f"schedule {error}" if str(error).startswith(shown(path)) else
+                          f"schedule {shown(path)}, {error}") from None  # fmt: skip
+
+
+def _changes(path: Path) -> Iterator[Change]:
+    for line, (at, name, value) in read_rows(path, ("air_sample", "parameter", "value")):
+        try:
+            yield _sample(at), _parameters(name, value)
+        except ValueError as error:
+            raise ConfigError(f"{shown(path)}, line {line}: {error}") from None
+
+
+def _sample(cell: str) -> int:
+    sample = int(cell) if cell.isascii() and cell.isdecimal() else as_number(cell)
+    if not 0 <= sample <= _LAST or sample != int(sample):
+        raise ValueError(f"air sample {shown(cell)} is no whole number from 0 to 2^53")
+    return int(sample)
+
+
+def _parameters(name: str, cell: str) -> dict[str, Any]:
+    flag = _FLAGS.get(name)
+    if flag is None:
+        raise ValueError(f"{shown(name)!r} is no parameter; there are {', '.join(_FLAGS)}")
+    value: float | int | str = cell
+    if not isinstance(flag.default, str):
+        value = as_number(cell)
+        if isinstance(flag.default, int):
+            if value % 1:  # infinite as well
+                raise ValueError(f"{name} {shown(cell)} is no whole number")
+            value = int(value)
+    if name in _TRANSLATED:
+        return channel_parameters({name.replace("-", "_"): value})
+    return {flag.field: value}

@@ -18,6 +18,69 @@ FLAT_FADING = ("none", "block-rayleigh", "rayleigh", "rician", "nakagami", "trac
 MAX_PROFILE_DOPPLER = 1.0 / 256.0
 """Fastest fading of a delay profile, in cycles per symbol: 8 symbols between knots."""
 
+RANGES: dict[str, tuple[float, float, str]] = {
+    "snr_db": (-60.0, 120.0, "dB, or inf"),
+    "doppler": (0.0, 0.5, "cycles per symbol (fd * Ts)"),
+    "k_factor_db": (-60.0, 60.0, "dB (a ratio >= 0)"),
+    "los_doppler": (-1.0, 1.0, "fd"),
+    "los_phase": (-360.0, 360.0, "degrees"),
+    "coherence": (1, 2**32, "symbols"),
+    "nakagami_m": (0.5, 50.0, ""),
+    "delay_spread": (0.0, 1.0, "seconds"),
+    "rate": (0.0, 1e12, "symbols per second"),
+    "cfo": (-0.5, 0.5, "cycles per symbol"),
+    "shadowing_db": (0.0, 20.0, "dB"),
+    "shadowing_length": (100.0, 1e12, "symbols"),
+    "phase_noise": (0.0, 0.1, "cycles per symbol"),
+    "pa_backoff_db": (-20.0, 60.0, "dB, or inf"),
+    "pa_smoothness": (0.1, 100.0, ""),
+    "iq_gain_db": (-20.0, 20.0, "dB"),
+    "iq_phase": (-90.0, 90.0, "degrees"),
+    "seed": (0, 2**64 - 1, ""),
+}
+"""Lowest and highest value of each number."""
+
+_BEYOND = {"snr_db": math.inf, "k_factor_db": -math.inf, "pa_backoff_db": math.inf}
+"""The one value outside its range that a number may have."""
+
+
+def check_value(name: str, value: float) -> None:
+    """Raise ConfigError where a number is outside its range."""
+    low, high, unit = RANGES[name]
+    if not low <= value <= high and value != _BEYOND.get(name):  # not a number is in no range
+        raise ConfigError(f"{name} {value:g} is outside {low:g} to {high:g} {unit}".rstrip())
+
+
+def check_together(fading: str, rate: float, doppler: float, cir_trace: str) -> None:
+    """Raise ConfigError where parameters do not go together."""
+    if is_profile(fading):
+        if not rate:
+            raise ConfigError(f"fading {fading} has delays in seconds: give the rate in symbols per second (Hz)")
+        if doppler > MAX_PROFILE_DOPPLER:
+            raise ConfigError(
+                f"doppler {doppler:g} is outside 0 to {MAX_PROFILE_DOPPLER:g} cycles per symbol, the range of "
+                "delay profiles: raise the rate or lower the speed"
+            )
+    elif fading not in FLAT_FADING:
+        raise ConfigError(
+            f"fading {fading!r} is none of {', '.join((*FLAT_FADING, *SCALED, *FIXED))}, and no .csv profile"
+        )
+    if (fading == "trace") != bool(cir_trace):
+        raise ConfigError("fading trace and a cir_trace file go together: one was given without the other")
+
+
+def raw_only(fading: str, cfo: float) -> str:
+    """What of a channel a single-carrier frame with a one-tap equaliser cannot use; empty if nothing."""
+    if is_profile(fading):
+        return f"fading {fading} (several delays)"
+    return f"cfo {cfo:g}" if cfo else ""
+
+
+def needs_raw(what: str) -> str:
+    """Why `what` is refused on the framed link."""
+    why = "a single-carrier frame with a one-tap equaliser cannot use it"
+    return f"{what} works on a raw wire only (--wire cf32): {why}"
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
@@ -72,51 +135,9 @@ class ChannelSpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.snr_db != math.inf:
-            self._within("snr_db", -60.0, 120.0, "dB, or inf")
-        self._within("doppler", 0.0, 0.5, "cycles per symbol (fd * Ts)")
-        if self.k_factor_db != -math.inf:
-            self._within("k_factor_db", -60.0, 60.0, "dB (a ratio >= 0)")
-        self._within("los_doppler", -1.0, 1.0, "fd")
-        self._within("los_phase", -360.0, 360.0, "degrees")
-        self._within("coherence", 1, 2**32, "symbols")
-        self._within("nakagami_m", 0.5, 50.0)
-        self._within("delay_spread", 0.0, 1.0, "seconds")
-        self._within("rate", 0.0, 1e12, "symbols per second")
-        self._within("cfo", -0.5, 0.5, "cycles per symbol")
-        self._within("shadowing_db", 0.0, 20.0, "dB")
-        self._within("shadowing_length", 100.0, 1e12, "symbols")
-        self._within("phase_noise", 0.0, 0.1, "cycles per symbol")
-        if self.pa_backoff_db != math.inf:
-            self._within("pa_backoff_db", -20.0, 60.0, "dB, or inf")
-        self._within("pa_smoothness", 0.1, 100.0)
-        self._within("iq_gain_db", -20.0, 20.0, "dB")
-        self._within("iq_phase", -90.0, 90.0, "degrees")
-        self._within("seed", 0, 2**64 - 1)
-        self._check_fading()
-
-    def _within(self, name: str, low: float, high: float, unit: str = "") -> None:
-        value = getattr(self, name)
-        if not low <= value <= high:  # False for nan as well
-            raise ConfigError(f"{name} {value:g} is outside {low:g} to {high:g} {unit}".rstrip())
-
-    def _check_fading(self) -> None:
-        if is_profile(self.fading):
-            if not self.rate:
-                raise ConfigError(
-                    f"fading {self.fading} has delays in seconds: give the rate in symbols per second (Hz)"
-                )
-            if self.doppler > MAX_PROFILE_DOPPLER:
-                raise ConfigError(
-                    f"doppler {self.doppler:g} is outside 0 to {MAX_PROFILE_DOPPLER:g} cycles per symbol, the range of "
-                    "delay profiles: raise the rate or lower the speed"
-                )
-        elif self.fading not in FLAT_FADING:
-            raise ConfigError(
-                f"fading {self.fading!r} is none of {', '.join((*FLAT_FADING, *SCALED, *FIXED))}, and no .csv profile"
-            )
-        if (self.fading == "trace") != bool(self.cir_trace):
-            raise ConfigError("fading trace and a cir_trace file go together: one was given without the other")
+        for name in RANGES:
+            check_value(name, getattr(self, name))
+        check_together(self.fading, self.rate, self.doppler, self.cir_trace)
 
     @property
     def noise_power(self) -> float:
@@ -125,18 +146,13 @@ class ChannelSpec:
 
     @property
     def raw_only(self) -> str:
-        """What of this channel a single-carrier frame with a one-tap equaliser cannot use; empty if nothing."""
-        if is_profile(self.fading):
-            return f"fading {self.fading} (several delays)"
-        return f"cfo {self.cfo:g}" if self.cfo else ""
+        """What of this channel a frame cannot use; empty if nothing."""
+        return raw_only(self.fading, self.cfo)
 
     def require_flat(self) -> None:
         """Raise ConfigError where frames cannot use this channel."""
         if self.raw_only:
-            raise ConfigError(
-                f"{self.raw_only} works on a raw wire only (--wire cf32): a single-carrier frame with a one-tap "
-                "equaliser cannot use it"
-            )
+            raise ConfigError(needs_raw(self.raw_only))
 
     def describe(self) -> str:
         """One line for people: SNR, fading, and all that differs from the defaults."""

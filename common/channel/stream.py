@@ -1,37 +1,46 @@
-"""One stream's way through the channel: what holds from which air sample on. Knows nothing about other streams.
+"""One talker's way along one stream: what holds from which air sample on. Knows nothing about other talkers.
 
-Model      a specification with its files read and its tables computed, shared by all streams
-Segment    one stream while the parameters stand still
-Stream     the segments of one stream, its noise, and how far it has come
+Segment    one stream while the parameters stand still; a function of its mark, the seed and the stream
+Track      the marks that one talker has come to on one stream, and how far it has come
 """
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from bisect import bisect_right
+from operator import attrgetter
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.channel.clocks import Rates, Wandering
 from common.channel.delayline import DelayLine
-from common.channel.doppler import bin_powers
-from common.channel.fader import PER_CYCLE, POINTS, Fader
-from common.channel.fading import BlockFading, ContinuousFading
+from common.channel.fader import POINTS, Fader
+from common.channel.fading import BLOCK, ContinuousFading, block_fading
 from common.channel.gains import CarrierOffset, PhaseNoise, Shadowing, Walk
 from common.channel.impairments import amplify, unbalance
-from common.channel.nakagami import Quantiles
+from common.channel.noise import BLOCK as NOISE_BLOCK
 from common.channel.noise import Use, WhiteNoise
-from common.channel.profiles import MAX_DELAY, is_profile, load_profile
+from common.channel.plan import Mark, Plan
+from common.channel.profiles import MAX_DELAY
+from common.channel.shelf import Shelf
 from common.channel.spec import ChannelSpec
-from common.channel.trace import CirTrace, SnrTrace
+from common.channel.tables import Model
+from common.errors import ProtocolError
 
 Symbols = NDArray[np.complex64]
+
+KEPT = 256
+"""Changes by hand that a track remembers: as many as frames can be on their way in a window."""
 
 _PAST = MAX_DELAY + 64
 """Input samples that are kept for the delay line."""
 
 _PIECE = 8192
 """Symbols that go through at a time: what they need stays in the processor's cache."""
+
+_SAMPLE = 8
+_OBJECT = 2048
+_start = attrgetter("clocks.at")
 
 
 class Gain(Protocol):
@@ -41,64 +50,73 @@ class Gain(Protocol):
         """Gain at air samples start..start+count-1: complex64 [count]."""
 
 
-class Model:
-    """A specification with its files read and its tables computed. Raises ConfigError where a file is wrong."""
+class Source:
+    """The randomness of one stream: a function of (seed, stream), kept on the shelf while it is in use."""
 
-    def __init__(self, spec: ChannelSpec) -> None:
-        self.spec = spec
-        self.amplitude = np.float32(math.sqrt(spec.noise_power))
-        self.profile = load_profile(spec.fading, spec.delay_spread, spec.rate) if is_profile(spec.fading) else None
-        self.continuous = spec.fading in ("rayleigh", "rician", "nakagami")
-        fades = self.continuous or self.profile is not None
-        self.spectrum = bin_powers(spec.spectrum, POINTS, float(PER_CYCLE)) if fades else np.empty(0)
-        self.shape = Quantiles(spec.nakagami_m) if spec.fading == "nakagami" else None
-        self.shadowing = bin_powers("gudmundson", POINTS, float(PER_CYCLE)) if spec.shadowing_db else np.empty(0)
-        self.offset = CarrierOffset(spec.cfo) if spec.cfo else None
-        self.snr_trace = SnrTrace(Path(spec.snr_trace)) if spec.snr_trace else None
-        self.cir_trace = CirTrace(Path(spec.cir_trace)) if spec.cir_trace else None
-        self.unbalanced = bool(spec.iq_gain_db or spec.iq_phase)
+    def __init__(self, seed: int, stream: int, shelf: Shelf) -> None:
+        self.seed, self.stream, self._shelf = seed, stream, shelf
+
+    def white(self, use: Use, round_: int) -> WhiteNoise:
+        """White noise of one round."""
+        key = use, self.seed, self.stream, round_
+        return self._shelf.get(key, lambda: WhiteNoise(self.seed, use, self.stream, round_), _white_bytes)
+
+    def fader(self, use: Use, name: str, spectrum: NDArray[np.float64], paths: int = 1) -> Fader:
+        """Correlated processes, one per path; name: of the spectrum."""
+        key, size = (self.seed, use, self.stream), _OBJECT + 4 * POINTS * _SAMPLE * paths
+        return self._shelf.get((*key, name, paths), lambda: Fader(key, spectrum, paths), lambda _: size)
+
+    def walk(self) -> tuple[Walk, Wandering]:
+        """The random walk of the phase noise."""
+        key = Use.PHASE_NOISE, self.seed, self.stream
+        return self._shelf.get(key, self._make_walk, _walk_bytes)
+
+    def segment(self, mark: Mark) -> "Segment":
+        """What a mark makes of this stream."""
+        return self._shelf.get((mark, self.seed, self.stream), lambda: Segment(mark, self), _segment_bytes)
+
+    def _make_walk(self) -> tuple[Walk, Wandering]:
+        walk = Walk(self.seed, Use.PHASE_NOISE, self.stream)
+        return walk, Wandering(walk)
 
 
 class Segment:
-    """One stream's channel from air sample `start` on, while the parameters stand still."""
+    """One stream's channel from a mark on, while the parameters stand still."""
 
-    def __init__(self, model: Model, stream: int, start: int, before: "Segment | None") -> None:
-        self.model = model
-        self.start = start
-        self._stream = stream
-        self._cycles = before.cycles_at(start) if before else 0.0
-        self._blocks: dict[int, BlockFading] = {}
+    def __init__(self, mark: Mark, source: Source) -> None:
+        self.model = model = mark.model
+        self._source = source
         self.line: DelayLine | None = None
         self._gains: list[Gain] = []
-        spec, key = model.spec, (model.spec.seed, Use.FADER, stream)
+        spec, clocks = model.spec, mark.clocks
         if model.profile is not None:
-            fader = Fader(key, model.spectrum, model.profile.delays.size)
-            self.line = DelayLine(model.profile, fader, spec.doppler, spec.los_doppler, start, self._cycles)
+            fader = source.fader(Use.FADER, spec.spectrum, model.spectrum, model.profile.delays.size)
+            self.line = DelayLine(model.profile, fader, spec.doppler, spec.los_doppler, clocks)
         elif model.continuous:
-            self._gains.append(
-                ContinuousFading(spec, Fader(key, model.spectrum), start, self._cycles, model.shape)
-            )  # fmt: skip
+            fader = source.fader(Use.FADER, spec.spectrum, model.spectrum)
+            self._gains.append(ContinuousFading(spec, fader, clocks, model.shape))
         elif model.cir_trace is not None:
             self._gains.append(model.cir_trace)
         if spec.shadowing_db:
-            fader = Fader((spec.seed, Use.SHADOWING, stream), model.shadowing)
-            self._gains.append(Shadowing(fader, spec.shadowing_db, spec.shadowing_length))
-        if spec.phase_noise:
-            self._gains.append(PhaseNoise(Walk(spec.seed, Use.PHASE_NOISE, stream), spec.phase_noise))
-        if model.offset is not None:
-            self._gains.append(model.offset)
+            fader = source.fader(Use.SHADOWING, "gudmundson", model.shadowing)
+            self._gains.append(Shadowing(fader, spec.shadowing_db, spec.shadowing_length, clocks.shadow, clocks.at))
+        if not clocks.wander.still:
+            walk, wandering = source.walk()
+            self._gains.append(PhaseNoise(walk, spec.phase_noise, *wandering.at(clocks.wander)))
+        if spec.cfo or clocks.carrier.amount:
+            self._gains.append(CarrierOffset(spec.cfo, clocks.carrier))
 
-    def cycles_at(self, sample: int) -> float:
-        """Doppler cycles that the stream has been through at an air sample."""
-        return self._cycles + (sample - self.start) * self.model.spec.doppler
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes in use."""
+        return _OBJECT + len(self._gains) * BLOCK * _SAMPLE + (self.line.nbytes if self.line else 0)
 
     def gain(self, start: int, count: int, round_: int) -> Symbols | None:
         """All that multiplies the signal, the delay line left out: complex64 [count], or None where it is 1."""
         gain: Symbols | None = None
         if self.model.spec.fading == "block-rayleigh":
-            if round_ not in self._blocks:
-                self._blocks[round_] = BlockFading(self.model.spec, self._stream, round_)
-            gain = self._blocks[round_].samples(start, count)
+            draws = self._source.white(Use.BLOCK_FADING, round_)
+            gain = block_fading(draws, self.model.spec.coherence, start, count)
         for part in self._gains:
             samples = part.samples(start, count)
             gain = samples if gain is None else gain * samples
@@ -118,52 +136,61 @@ class Segment:
         return self.model.amplitude if trace is None else trace.amplitudes(start, count)
 
 
-class Stream:
-    """One stream: its segments of constant parameters, its noise, and how far it has come."""
+class Track:
+    """One talker on one stream: the plan until it was changed by hand, then the changes by hand, KEPT of them."""
 
-    def __init__(self, plan: Sequence[tuple[int, Model]], number: int) -> None:
-        """plan: (first air sample, model from there on), ascending, the first at 0."""
-        self._number = number
-        self._seed = plan[0][1].spec.seed
-        self._noise: dict[int, WhiteNoise] = {}
-        self._segments: list[Segment] = []
-        for start, model in plan:
-            self._append(start, model)
-        self._past = np.zeros(_PAST, np.complex64)
+    def __init__(self, plan: Plan, source: Source, changes: int = 0) -> None:
+        """changes: by hand, before it began."""
+        self._plan, self._source, self.changes = plan, source, changes
+        self._own: list[Mark] = []
+        self._forgotten = 0
+        self._here: tuple[int, float, Mark] = (0, -1, plan.mark(0))
+        self._past: Symbols | None = None
         self.end = 0
 
     @property
     def spec(self) -> ChannelSpec:
         """The parameters at the first air sample that nothing was sent at yet."""
-        return self.pieces(self.end, 1)[0][0].model.spec
+        return self._find(self.end)[2].model.spec
 
-    def change(self, model: Model) -> int:
-        """Use `model` from the first air sample that nothing was sent at yet, which is returned."""
-        self._append(self.end, model)
-        return self.end
+    @property
+    def planned(self) -> bool:
+        """True where a schedule has set its parameters."""
+        return len(self._plan) > 1
 
-    def _append(self, start: int, model: Model) -> None:
-        before = [segment for segment in self._segments if segment.start <= start]
-        segment = Segment(model, self._number, start, before[-1] if before else None)
-        self._segments = [old for old in before if old.start < start] + [segment]
+    def change(self, model: Model, changes: int) -> None:
+        """Use another model from the first air sample that nothing was sent at yet. changes: made by then, in all."""
+        self.changes = changes
+        at, mark = self.end, self._find(self.end)[2]
+        before, after = _rates(mark.model.spec), _rates(model.spec)
+        changed = Mark(model, mark.clocks.turned(before, at, after, own=True))
+        if self._own and self._own[-1].clocks.at == at:
+            self._own.pop()
+        self._own.append(changed)
+        if len(self._own) > KEPT:
+            del self._own[0]
+            self._forgotten = self._own[0].clocks.at
+        self._here = at, math.inf, changed
 
     def pieces(self, start: int, count: int) -> list[tuple[Segment, int, int]]:
-        """(segment, start, count) of each part of the air samples that has constant parameters."""
-        if start >= self._segments[-1].start:
-            return [(self._segments[-1], start, count)]
-        found = []
-        ends = [segment.start for segment in self._segments[1:]] + [start + count]
-        for segment, end in zip(self._segments, ends, strict=True):
-            low, high = max(start, segment.start), min(start + count, end)
-            if low < high:
-                found.append((segment, low, high - low))
+        """(segment, start, count) of each part of the air samples that has constant parameters.
+
+        Raises ProtocolError("forgotten") for air samples before all changes that are remembered.
+        """
+        low, high, mark = self._here
+        if low <= start and start + count <= high:
+            return [(self._source.segment(mark), start, count)]
+        found, stop = [], start + count
+        while start < stop:
+            low, high, mark = self._here = self._find(start)
+            size = int(min(stop, high)) - start
+            found.append((self._source.segment(mark), start, size))
+            start += size
         return found
 
     def noise(self, start: int, count: int, round_: int) -> Symbols:
         """w at start..start+count-1: complex64 [count], unit power."""
-        if round_ not in self._noise:
-            self._noise[round_] = WhiteNoise(self._seed, Use.NOISE, self._number, round_)
-        return self._noise[round_].samples(start, count)
+        return self._source.white(Use.NOISE, round_).samples(start, count)
 
     def send(self, start: int, x: Symbols, round_: int) -> Symbols:
         """y for x, complex64 [S]. Where the channel changes nothing it is x itself."""
@@ -177,14 +204,29 @@ class Stream:
             return self._send(pieces[0][0], start, x, round_)
         return np.concatenate([self._send(part, at, x[at - start :][:n], round_) for part, at, n in pieces])
 
+    def _find(self, sample: int) -> tuple[int, float, Mark]:
+        """The mark that holds at an air sample, and the first and last air sample that it holds for."""
+        own = self._own
+        if own and sample >= own[0].clocks.at:
+            number = bisect_right(own, sample, key=_start) - 1
+            until = own[number + 1].clocks.at if number + 1 < len(own) else math.inf
+            return own[number].clocks.at, until, own[number]
+        if sample < self._forgotten:
+            told = f"air sample {sample}: more than {KEPT} changes were made since, and what held there is not kept"
+            raise ProtocolError("forgotten", told)
+        number, following = self._plan.find(sample)
+        until = math.inf if following is None else following
+        mark = self._plan.mark(number)
+        return mark.clocks.at, min(until, own[0].clocks.at) if own else until, mark
+
     def _send(self, segment: Segment, start: int, x: Symbols, round_: int) -> Symbols:
         spec = segment.model.spec
         if spec.pa_backoff_db != math.inf:
             x = amplify(x, spec.pa_backoff_db, spec.pa_smoothness)
         y = x
         if segment.line is not None:
-            past = self._past if start == self.end else np.zeros_like(self._past)  # a gap is silence
-            y = segment.line.send(start, past[_PAST - segment.line.reach :], x)
+            past = self._past if self._past is not None and start == self.end else np.zeros(_PAST, np.complex64)
+            y = segment.line.send(start, past[_PAST - segment.line.reach :], x)  # a gap is silence
             self._past = np.concatenate((past[x.size :], x[-_PAST:]))
         self.end = max(self.end, start + x.size)
         gain = segment.gain(start, x.size, round_)
@@ -201,3 +243,19 @@ def _add_noise(y: Symbols, w: Symbols, amplitude: np.float32 | NDArray[np.float3
         return y + w * amplitude
     scaled = (w.view(np.float32) * amplitude).view(np.complex64)
     return np.add(y, scaled, out=scaled)
+
+
+def _rates(spec: ChannelSpec) -> Rates:
+    return Rates(spec.doppler, spec.los_doppler, spec.cfo, spec.shadowing_length, spec.phase_noise)
+
+
+def _white_bytes(_: WhiteNoise) -> int:
+    return _OBJECT + NOISE_BLOCK * _SAMPLE
+
+
+def _walk_bytes(_: tuple[Walk, Wandering]) -> int:
+    return _OBJECT + (Walk.LEVELS + 2) * NOISE_BLOCK * _SAMPLE
+
+
+def _segment_bytes(segment: Segment) -> int:
+    return segment.nbytes

@@ -5,12 +5,14 @@ CIR trace: `.npz` with `h`, complex [T], and `interval`, the symbols between two
            air_sample,re,im. Straight lines between values; after the last value it starts again.
 """
 
+import math
 import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.channel.inputs import MOST_BYTES, open_regular, shown
 from common.channel.table import read_columns
 from common.errors import ConfigError
 
@@ -25,7 +27,7 @@ class SnrTrace:
         snr_db = table[1].astype(np.float64)
         if snr_db.shape != self._at.shape or not (np.isfinite(snr_db) & (np.abs(snr_db) <= 120.0)).all():
             raise ConfigError(
-                f"SNR trace {path}: snr_db must be one finite value of at most 120 dB for each air_sample"
+                f"SNR trace {shown(path)}: snr_db must be one finite value of at most 120 dB for each air_sample"
             )
         self._amplitude = (10.0 ** (-snr_db / 20.0)).astype(np.float32)
 
@@ -41,13 +43,14 @@ class CirTrace:
         if path.suffix == ".npz":
             h, interval = _arrays(path, ("h", "interval"))
             if h.ndim != 1 or h.size < 2 or interval.size != 1 or not 1.0 <= interval.real.item() <= 1e9:
-                raise ConfigError(f"CIR trace {path}: h must be complex [T >= 2] and interval one number of 1 to 1e9")
+                told = "h must be complex [T >= 2] and interval one number of 1 to 1e9"
+                raise ConfigError(f"CIR trace {shown(path)}: {told}")
             self._h, self._at = h.astype(np.complex128), np.arange(h.size) * float(interval.real.item())
         else:
             at, re, im = read_columns(path, ("air_sample", "re", "im")).T
             self._h, self._at = re + 1j * im, _times(path, at)
         if not np.isfinite(self._h).all():
-            raise ConfigError(f"CIR trace {path}: a gain is not finite")
+            raise ConfigError(f"CIR trace {shown(path)}: a gain is not finite")
         self.length = int(self._at[-1])
 
     def samples(self, start: int, count: int) -> NDArray[np.complex64]:
@@ -58,18 +61,35 @@ class CirTrace:
 
 def _times(path: Path, at: NDArray[np.float64]) -> NDArray[np.float64]:
     if at.ndim != 1 or at.size < 2:
-        raise ConfigError(f"trace {path} is too short: it needs at least 2 rows")
+        raise ConfigError(f"trace {shown(path)} is too short: it needs at least 2 rows")
     if at[0] != 0.0 or np.any(np.diff(at) < 1.0):
-        raise ConfigError(f"trace {path}: air_sample must start at 0 and rise by at least 1 from row to row")
+        raise ConfigError(f"trace {shown(path)}: air_sample must start at 0 and rise by at least 1 from row to row")
     return at
 
 
 def _arrays(path: Path, names: tuple[str, ...]) -> list[NDArray[np.generic]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = [np.asarray(file[name]) for name in names]
-        if strange := [name for name, array in zip(names, found, strict=True) if array.dtype.kind not in "iufc"]:
-            raise ValueError(f"{', '.join(strange)}: not numbers")
-        return found
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:  # TypeError: one array
-        raise ConfigError(f"trace {path} cannot be read: {error}; expected arrays {', '.join(names)}") from error
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            return [_array(archive, f"{name}.npy") for name in names]
+    except ConfigError:
+        raise
+    except Exception as error:  # zip, deflate, header and array each raise a handful of classes of their own
+        why = shown(error) or type(error).__name__
+        raise ConfigError(f"trace {shown(path)} cannot be read: {why}; expected arrays {', '.join(names)}") from None
+
+
+def _array(archive: zipfile.ZipFile, member: str) -> NDArray[np.generic]:
+    """One array of an archive. What it claims to be is compared with what is there before memory is spent on it."""
+    entry = archive.getinfo(member)
+    if entry.file_size > MOST_BYTES:
+        raise ValueError(f"{member} claims {entry.file_size} bytes; at most {MOST_BYTES} are read")
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, columns_first, dtype = read(file)
+        data = file.read(entry.file_size)
+    if dtype.kind not in "iufc":
+        raise ValueError(f"{member}: not numbers")
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"{member} has {len(data)} bytes of numbers and not {math.prod(shape) * dtype.itemsize}")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if columns_first else "C")

@@ -14,15 +14,16 @@ from common.protocol.frames import DataHead
 
 
 class TruthLog:
-    """One JSON object per frame: session seq round stream air_start h_re h_im snr_inst_db power.
+    """One JSON object per frame: session seq round stream air_start hop h_re h_im snr_inst_db power.
 
-    snr_inst_db is null without noise.
+    snr_inst_db is null without noise. hop: how many emulators the frame had passed before; all of it is about this one,
+    so that power at a later hop is what came out of the one before, noise included.
     """
 
     def __init__(self, path: Path) -> None:
         self._lines = Output(path, "--truth")
 
-    def write(self, head: DataHead, truth: Truth) -> bool:
+    def write(self, head: DataHead, truth: Truth, hop: int = 0) -> bool:
         """Add one frame; False where the disk does not take it."""
         entry = {
             "session": head.session.hex(),
@@ -30,6 +31,7 @@ class TruthLog:
             "round": head.round,
             "stream": head.stream,
             "air_start": head.air_start,
+            "hop": hop,
             "h_re": truth.h.real,
             "h_im": truth.h.imag,
             "snr_inst_db": truth.snr_inst_db if math.isfinite(truth.snr_inst_db) else None,

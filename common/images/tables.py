@@ -23,9 +23,9 @@ from common.images.photo import one_line, shown
 
 PICTURES = ("image", "img")
 LABEL = "label"
-BATCH_BYTES, BATCH_ROWS = 256 << 20, 256
+BATCH_BYTES, BATCH_ROWS = 64 << 20, 256
 UNPACKED_BYTES, UNPACKED_TIMES = 1 << 30, 100
-"""A column chunk that is larger than this and so many times its size in the file is no table of pictures."""
+"""A group of rows that is larger than this and so many times as large as its file is no table of pictures."""
 
 Batches = Callable[[str], Iterator[Any]]
 """Name of a column -> its rows, as Arrow arrays one after the other."""
@@ -53,7 +53,10 @@ class Table:
             names = class_names(told, where) if isinstance(told, list) else ()
             if names and names_only:
                 return Labels(self.where, names, np.empty(0, np.int64), "given")
-            return _Reader(self, column).read(names)
+            labels = _Reader(self, column).read(names)
+        if self.count not in (None, len(labels.index)):
+            raise DataError(f"{where} has {len(labels.index)} rows of the {self.count} that there should be")
+        return labels
 
     def picture_column(self) -> str:
         """The column that holds the pictures; DataError where none does, or several do and none has the usual name."""
@@ -87,6 +90,8 @@ class Table:
                 first += len(array)
                 if row is None:
                     return
+        if row is not None:
+            raise DataError(f"cannot read row {row} of {self.where}: it ends at row {first}; fetch or write it again")
 
     def rows(self) -> int:
         """How many there are; read to the end where nobody said so."""
@@ -185,7 +190,7 @@ def open_parquet(path: Path) -> Table:
     def batches(column: str) -> Iterator[Any]:
         with path.open("rb") as raw, parquet.ParquetFile(raw, buffer_size=1 << 20, pre_buffer=False) as file:
             for group in range(file.num_row_groups):
-                rows = _rows_at_once(file.metadata.row_group(group), column, where)
+                rows = _rows_at_once(file.metadata.row_group(group).total_byte_size, path.stat().st_size, where)
                 for batch in file.iter_batches(rows, row_groups=[group], columns=[column], use_threads=False):
                     yield batch.column(0)
 
@@ -204,14 +209,14 @@ def reading(where: str) -> Iterator[None]:
         raise DataError(f"cannot read {where}: {one_line(error)}; fetch or write it again") from error
 
 
-def _rows_at_once(group: Any, column: str, where: str) -> int:
-    """So few that they fit into BATCH_BYTES were each as large as the whole: one value can stand for every row."""
-    chunks = [group.column(k) for k in range(group.num_columns)]
-    own = [one for one in chunks if one.path_in_schema == column or one.path_in_schema.startswith(f"{column}.")]
-    unpacked = sum(int(one.total_uncompressed_size) for one in own)
-    packed = sum(int(one.total_compressed_size) for one in own)
+def _rows_at_once(unpacked: int, packed: int, where: str) -> int:
+    """So few that they fit into BATCH_BYTES were each as large as the whole: one value can stand for every row.
+
+    unpacked: bytes of a row group as its file says; packed: bytes of the file. (pyarrow says it of each column too, but
+    there a damaged file ends the process.)
+    """
     if unpacked > max(UNPACKED_BYTES, UNPACKED_TIMES * packed):
-        raise DataError(f"{where}: column `{column}` unpacks from {packed:,} bytes to {unpacked:,}: not read")
+        raise DataError(f"{where} unpacks from {packed:,} bytes to {unpacked:,}: not read")
     return max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, unpacked)))
 
 
@@ -235,6 +240,7 @@ def _holds_bytes(kind: Any) -> bool:
 def _is_bytes(kind: Any) -> bool:
     import pyarrow
 
+    kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
     tests = ("is_binary", "is_large_binary", "is_fixed_size_binary", "is_binary_view")
     return any(getattr(pyarrow.types, test)(kind) for test in tests)
 

@@ -34,6 +34,8 @@ when that command is started again.
 def command(context: click.Context, keys: Path | None) -> None:
     """Keys of the link: this host's own pair, and the public keys that it trusts."""
     context.obj = keys or default_folder()
+    if context.obj is None and context.invoked_subcommand is not None:
+        raise ConfigError("this user has no home, so say where keys lie: --keys DIR")
 
 
 @command.command("new")

@@ -88,12 +88,12 @@ def is_own(listen: str, peer: str) -> bool:
     """True where who connects to `peer` meets what `listen` binds on this host: both addresses as parsed above."""
     if listen.startswith("ipc://") or peer.startswith("ipc://"):
         return listen == peer
-    (bound, bound_port), (host, port) = _parts(listen), _parts(peer)
+    (bound, bound_port), (host, port) = parts_of(listen), parts_of(peer)
     if not port or bound_port != port:
         return False
     if bound in ("*", "0.0.0.0", "[::]"):
         return is_loopback(host) or any(map(_is_here, resolve(host, port)))
-    return bound in [_parts(address)[0] for address in resolve(host, port)]
+    return bound in [parts_of(address)[0] for address in resolve(host, port)]
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -106,6 +106,18 @@ def resolve(host: str, port: int) -> list[str]:
         return []
     hosts = [f"[{place[0]}]" if family == system.AF_INET6 else str(place[0]) for family, _, _, _, place in found]
     return [f"tcp://{one}:{port}" for one in dict.fromkeys(hosts)]
+
+
+def reachable(address: str, patience_s: float = 1.0) -> str:
+    """For one short conversation: the first address of a name where somebody listens now, or `address` itself."""
+    if is_numeric(address):
+        return address
+    found = resolve(*parts_of(address))
+    for one in found if len(found) > 1 else ():
+        host, port = parts_of(one)
+        with suppress(OSError), system.create_connection((host.strip("[]"), port), patience_s):
+            return one
+    return found[0] if found else address
 
 
 def is_loopback(host: str) -> bool:
@@ -128,9 +140,21 @@ def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "--listen") -> s
     return re.sub(r"\[::ffff:([\d.]+)\]", r"\1", socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
+def check_free(address: str, flag: str = "--listen") -> None:
+    """Raise ConfigError as `bind` would, before what takes long."""
+    if address.startswith("ipc://") or not parts_of(address)[1]:
+        return
+    context = zmq.Context[zmq.Socket[bytes]]()
+    try:
+        with make_socket(context, zmq.ROUTER, "rx") as probe:
+            bind(probe, address, flag)
+    finally:
+        context.term()
+
+
 def host_of(address: str) -> str:
     """The host of a `tcp://` address as it was typed, without brackets; empty for a local file."""
-    return "" if address.startswith("ipc://") else _parts(address)[0].strip("[]")
+    return "" if address.startswith("ipc://") else parts_of(address)[0].strip("[]")
 
 
 def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "--peer") -> None:
@@ -146,6 +170,17 @@ def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "--peer") -> 
 
 def _reason(error: zmq.ZMQError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
+
+
+def is_numeric(address: str) -> bool:
+    """Whether a parsed address is one address and not a name: what a name stands for must be asked, and may change."""
+    return address.startswith("ipc://") or re.fullmatch(r"[0-9.]+|\[.*\]", parts_of(address)[0]) is not None
+
+
+def parts_of(address: str) -> tuple[str, int]:
+    """Host, with its brackets, and port of a `tcp://` address that was parsed before."""
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    return host, int(port)
 
 
 def _numeric(host: str) -> str:
@@ -200,15 +235,9 @@ def _check_host(host: str, told: str) -> None:
         raise ConfigError(f"{told}: {host[:80]} is no name of a host")
 
 
-def _parts(address: str) -> tuple[str, int]:
-    """Host, with its brackets, and port of a `tcp://` address that was parsed before."""
-    host, _, port = address.removeprefix("tcp://").rpartition(":")
-    return host, int(port)
-
-
 def _is_here(address: str) -> bool:
     """Whether this host has a numeric address: only then can it bind to it."""
-    host = _parts(address)[0]
+    host = parts_of(address)[0]
     family = system.AF_INET6 if host.startswith("[") else system.AF_INET
     with suppress(OSError), system.socket(family, system.SOCK_STREAM) as probe:
         probe.bind((host.strip("[]").partition("%")[0], 0))

@@ -129,7 +129,7 @@ def test_fading_does_not_depend_on_snr() -> None:
 def test_a_change_acts_from_the_sample_that_it_names() -> None:
     channel, x = Channel(ChannelSpec(snr_db=20.0)), qpsk(100_000)
     channel.apply(4, 0, x[:50_000])
-    assert channel.change({"snr_db": 0.0}) == {4: 50_000}
+    assert channel.change({"snr_db": 0.0}) == [((b"", 4, 0), 50_000)]
     before, _ = channel.apply(4, 0, x[:50_000])  # a late frame from before the change
     after, _ = channel.apply(4, 50_000, x[50_000:])
     across, _ = channel.apply(4, 49_990, x[49_990:50_010])

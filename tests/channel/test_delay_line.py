@@ -1,11 +1,13 @@
 """Tapped delay lines: exact delays, the right power per path, and the same output however the input is cut."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from common.channel.channel import Channel
+from common.channel.clocks import Clocks, Rates
 from common.channel.delayline import DelayLine
 from common.channel.doppler import bin_powers
 from common.channel.fader import PER_CYCLE, POINTS, Fader
@@ -24,7 +26,8 @@ def noise(n: int, seed: int = 0) -> np.ndarray:
 def line(delays: list[float], doppler: float = 0.0, stream: int = 0, powers: list[float] | None = None) -> DelayLine:
     share = np.array(powers or [1.0] * len(delays))
     profile = Profile(np.array(delays), share / share.sum(), 0.0)
-    return DelayLine(profile, Fader((0, stream), JAKES, len(delays)), doppler, 0.7, 0, 0.0)
+    clocks = Clocks.start(Rates.of(asdict(ChannelSpec())))
+    return DelayLine(profile, Fader((0, stream), JAKES, len(delays)), doppler, 0.7, clocks)
 
 
 SPREADS = {"tdl-a": 1.0, "tdl-b": 1.0, "tdl-c": 1.0, "tdl-d": 0.994, "tdl-e": 1.0}
@@ -126,7 +129,7 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("0,0\n-5,0\n", "delays from"),
-        ("0,0\nx,1\n", "could not convert"),
+        ("0,0\nx,1\n", "line 2: 'x' is not a number"),
         ("0,0,1\n", "line 1: 3 columns"),
         ("", "no rows"),
         ("0,nan\n", "not finite"),

@@ -60,10 +60,11 @@ def test_a_new_connection_is_used_at_once() -> None:
     session.submit(frame(0), 0)
     session.submit(frame(1), 0)
     for _ in range(40):  # a cable that flaps uses up no patience
-        assert kinds(session.reconnected(10 * MS)) == ["Ping", "Data", "Data"]  # what was on the old connection is gone
+        # what was on the old connection is gone
+        assert kinds(session.reconnected(10 * MS)) == ["Hello", "Ping", "Data", "Data"]
     live = opened(LIVE)
     live.submit(frame(0), 0)
-    assert kinds(live.reconnected(10 * MS)) == ["Ping"]  # a receiver that does not know us says so at once
+    assert kinds(live.reconnected(10 * MS)) == ["Hello", "Ping"]
     assert kinds(session.tick(1500 * MS)) == ["Ping", "Data", "Data"]
     session.close()
     assert session.reconnected(2000 * MS) == []
@@ -299,3 +300,41 @@ def test_a_live_answer_that_was_read_too_late_is_not_shown(terms: Terms, outcome
     (action,) = session.on_message(result(0), 2000 * MS)
     assert action == outcome or type(action) is outcome
     assert session.outstanding == 0
+
+
+@pytest.mark.parametrize("code", [NakCode.BAD_SYMBOLS, NakCode.MALFORMED])
+def test_a_frame_that_is_refused_again_is_given_up_and_a_run_of_them_ends_the_session(code: NakCode) -> None:
+    session, lost = opened(), []
+    for seq in range(7):
+        session.submit(frame(seq), 0)
+        assert session.on_message(Nak(SESSION, seq, 0, code), 0) == []  # it is sent once more
+        assert session.on_message(Nak(SESSION, seq, 1, code), 0) == []  # about another round
+        lost += session.on_message(Nak(SESSION, seq, 0, code), 0)
+    assert [(action.frame.seq, action.why) for action in lost] == [(seq, "refused") for seq in range(7)]
+    session.submit(frame(8), 0)
+    session.on_message(Nak(SESSION, 8, 0, code), 0)
+    (failed,) = session.on_message(Nak(SESSION, 8, 0, code), 0)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, PeerRejected)
+    who = "emulator" if code is NakCode.BAD_SYMBOLS else "receiver"
+    assert f"8 frames in a row were refused as {code.name} by" in str(failed.error)
+    assert who in str(failed.error)
+
+
+def test_frames_that_are_refused_between_answers_do_not_end_the_session() -> None:
+    session, lost = opened(), 0
+    for seq in range(0, 60, 2):
+        session.submit(frame(seq), 0)
+        session.submit(frame(seq + 1), 0)
+        for _ in range(2):
+            lost += len(session.on_message(Nak(SESSION, seq, 0, NakCode.BAD_SYMBOLS), 0))
+        (answered,) = session.on_message(result(seq + 1), 0)
+        assert isinstance(answered, Answered)
+    assert (lost, session.counters.refused, session.outstanding) == (30, 30, 0)
+
+
+def test_a_live_frame_that_is_refused_is_given_up_at_once() -> None:
+    session = opened(LIVE)
+    session.submit(frame(0), 0)
+    (lost,) = session.on_message(Nak(SESSION, 0, 0, NakCode.BAD_SYMBOLS), 0)
+    assert (lost.frame.seq, lost.why) == (0, "refused")

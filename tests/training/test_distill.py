@@ -210,7 +210,7 @@ def test_a_folder_of_photographs_is_a_data_set(here: Path) -> None:
         (("--recipe", "tiny.toml", "--loss", "mse"), "unknown loss"),
         (("--recipe", "tiny.toml", "--epochs", "0"), "epochs"),
         (("--recipe", "tiny.toml", "--encoding", "int3"), "unknown encoding"),
-        (("--recipe", "tiny.toml", "--device", "abacus"), "--device abacus cannot be used"),
+        (("--recipe", "tiny.toml", "--device", "abacus"), "device abacus cannot be used"),
         (("--recipe", "tiny.toml", "--teacher", "./nowhere"), "no teacher"),
     ],
 )

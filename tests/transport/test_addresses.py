@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
-from common.transport.sockets import bind, connect, is_loopback, is_own, make_socket, parse_listen, parse_peer
+from common.transport.sockets import (
+    bind,
+    connect,
+    is_loopback,
+    is_own,
+    make_socket,
+    parse_listen,
+    parse_peer,
+    reachable,
+)
 
 
 @pytest.mark.parametrize(
@@ -203,3 +212,14 @@ def test_local_files_work_as_addresses(context: "zmq.Context[zmq.Socket[bytes]]"
         connect(dealer, parse_peer(bind(router, address)))
         dealer.send(b"hello")
         assert router.recv_multipart()[1] == b"hello"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_a_short_conversation_finds_whichever_address_of_a_name_answers(
+    context: "zmq.Context[zmq.Socket[bytes]]", host: str
+) -> None:
+    with make_socket(context, zmq.ROUTER, "emu") as router:
+        address = bind(router, f"tcp://{host}:0")
+        assert reachable(parse_peer(f"localhost:{address.rpartition(':')[2]}")) == address
+    assert reachable("tcp://nobody.invalid:5") == "tcp://nobody.invalid:5"
+    assert reachable("ipc:///run/x") == "ipc:///run/x"

@@ -43,6 +43,8 @@ def tool(
         import torch  # noqa: F401
     if fail == "KeyboardInterrupt":
         raise KeyboardInterrupt
+    if fail == "Nowhere":
+        os.path.abspath("x")
     if fail == "OSError":
         Path("x" * 300).stat()
     if fail in errors:
@@ -192,6 +194,15 @@ def test_what_the_system_refuses_is_one_line_that_names_the_file(run: Run) -> No
     ran = run("--fail", "OSError")
     assert (ran.code, ran.err) == (1, f"error: {'x' * 300}: File name too long\n")
     assert "Traceback" in run("--fail", "OSError", "--debug").err
+
+
+def test_a_folder_that_is_gone_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    told = "error: the current folder is not there any more; cd to one that is\n"
+    assert run("--fail", "Nowhere") == Ran(1, "", told)
+    assert run().code == 0
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("module", ["training.distill", "training.soak"])

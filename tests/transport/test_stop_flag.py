@@ -1,4 +1,4 @@
-"""The first signal asks a process to stop, the second ends it; a terminal that goes away asks too, but under nohup."""
+"""The first signal asks a process to stop, the second ends it; a terminal that goes away asks, unless under nohup."""
 
 import signal
 import subprocess
