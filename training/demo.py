@@ -43,7 +43,8 @@ class Row:
 
     channel: str
     snr_db: float
-    snr_est_db: float
+    snr_est_db: float | None
+    """None: a pair without pilots, whose receiver estimates nothing."""
     images: int
     accuracy: float
     mean_symbols: float
@@ -117,7 +118,7 @@ def _transmitter(model: str, port: int, images: int) -> Command:
 
 
 def _follow(transmitter: Command, bar: Progress, task: Any) -> dict[str, Any]:
-    correct = answered = symbols = 0
+    correct = labelled = answered = symbols = 0
     summary: dict[str, Any] = {}
     for line in transmitter.lines():
         item = json.loads(line)
@@ -125,13 +126,19 @@ def _follow(transmitter: Command, bar: Progress, task: Any) -> dict[str, Any]:
             summary = item["summary"]
             continue
         answered += 1
-        correct += item["answer"] == item["label"]
+        labelled += item["label"] is not None
+        correct += item["label"] is not None and item["answer"] == item["label"]
         symbols += item["symbols"]
-        so_far = f"accuracy {100 * correct / answered:5.1f} %  symbols {symbols / answered:5.1f}"
-        bar.update(task, completed=answered, now=f"{so_far}  SNR {item['snr_est_db']:5.1f} dB")
+        so_far = f"accuracy {_share(correct, labelled)}  symbols {symbols / answered:5.1f}"
+        seen = "" if item["snr_est_db"] is None else f"  SNR {item['snr_est_db']:5.1f} dB"
+        bar.update(task, completed=answered, now=f"{so_far}{seen}")
     if transmitter.wait(30) not in (0, EXIT_LOST) or not summary:
         raise SemlinkError(f"sctx failed: {transmitter.said or 'no summary'}")
     return summary
+
+
+def _share(correct: int, labelled: int) -> str:
+    return f"{100 * correct / labelled:5.1f} %" if labelled else "  (no labels)"
 
 
 def _row(channel: str, snr_db: float, summary: dict[str, Any]) -> Row:
