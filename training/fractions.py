@@ -55,6 +55,8 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     for line in told:
         tell(line)
     recipe = adjusted(recipe, options["epochs"], encoder=options["encoder"])
+    if ALL in options["rows"] and not options["teacher"]:
+        options["teacher"] = teacher_of(recipe, options)
     chosen = [one for share in fractions for one in variants(recipe, share, options)]
     settings = grid(options["symbols"], options["channels"])
     report = table(fractions, {one.name: run(one, settings, options) for one in chosen}, settings)
@@ -84,7 +86,7 @@ def variants(recipe: "Recipe", share: float, options: dict[str, Any]) -> list[Va
     part = adjusted(replace(recipe, schedule=stretched(recipe.schedule, share)), fraction=share)
     rows = [Variant(name(share, TRUE), adjusted(part, hard=1.0))]
     if ALL in options["rows"]:
-        rows.append(Variant(name(share, ALL), part, teacher=options["teacher"] or teacher_of(recipe, options)))
+        rows.append(Variant(name(share, ALL), part))
     if share < 1 and SAME in options["rows"]:
         rows.append(Variant(name(share, SAME), part, teacher=teacher_of(part, options)))
     return rows

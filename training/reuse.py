@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import ConfigError, ModelError
 from common.files import writable
-from common.manifest import MANIFEST, canonical, read_manifest, write_atomic
+from common.manifest import MANIFEST, canonical, read_manifest
 from common.streams import tell
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def own_teacher(
     out: where it must be, ConfigError where another lies there; None: build/teachers. this_seed: one of another seed
     does not fit.
     """
-    from training.loop import process, wait
+    from training.loop import wait
     from training.pretrain import train_teacher
 
     made_of = teacher_made_of(recipe, train) | ({"seed": seed} if this_seed else {})
@@ -50,9 +50,7 @@ def own_teacher(
         return folder
     if out is not None and (out / "config.json").is_file():
         raise ConfigError(f"--out {out} holds a teacher {_difference(_noted(out), made_of)}: give another folder")
-    train_teacher(recipe, train, folder, seed, device, console, tensorboard)
-    if process()[0] == 0:
-        write_atomic(folder / NOTE, json.dumps({**made_of, "seed": seed}, indent=1).encode() + b"\n")
+    train_teacher(recipe, train, folder, seed, device, console, tensorboard, {**made_of, "seed": seed})
     wait()
     return folder
 
