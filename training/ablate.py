@@ -25,7 +25,7 @@ from common import __version__
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.files import FIGURES, OutFile
-from common.manifest import canonical, find_pair, write_atomic
+from common.manifest import MANIFEST, canonical, find_pair, write_atomic
 from training.evaluate import Setting, bootstrap, numbers
 from training.progress import print_table
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from training.recipe import Recipe
 
 FULL = "full method"
-FINISHED = "finished.sha256"
 SNRS_DB = (-6.0, 0.0, 6.0, 12.0)
 
 
@@ -205,23 +204,18 @@ def trained(
     data = fingerprint(load_data(recipe, options["dataset"])[0])  # the same path may hold other images by now
     asked = {"version": __version__, "recipe": recipe.plain(), "data": data, "seed": seed,
              "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
-    identity = hashlib.sha256(canonical(asked)).hexdigest()
     place = BUILD / "ablate" / recipe.name / name
-    if _finished(place) not in ("", identity):
-        place = place.with_name(f"{name}-{identity[:8]}")
-    if _finished(place) != identity:
+    if (place / MANIFEST).is_file() and find_pair(place).provenance.get("data") != data:
+        place = place.with_name(f"{name}-{data[:8]}")
+    finished, identity = place / "run" / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
+    if not finished.is_file() or finished.read_text() != identity:
+        finished.unlink(missing_ok=True)
         request = Request(options["dataset"], teacher, None, place, place / "run", options["device"], seed,
                           variant.online, tensorboard=False)  # fmt: skip
         distill(recipe, request, Console(stderr=True))
-        write_atomic(place / "run" / FINISHED, identity.encode())
+        write_atomic(finished, identity.encode())
     lines = (place / "run" / "metrics.jsonl").read_text().splitlines()[-recipe.schedule.epochs :]
     return find_pair(place), float(np.median([json.loads(line)["seconds"] for line in lines]))
-
-
-def _finished(place: Path) -> str:
-    """Of which training the pair there is; "" where none was finished."""
-    file = place / "run" / FINISHED
-    return file.read_text() if file.is_file() else ""
 
 
 def answered(manifest: "Manifest", settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
