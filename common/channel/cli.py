@@ -30,6 +30,7 @@ from common.cli import begin, invoke, keys_option, shared_options
 from common.errors import ConfigError
 
 if TYPE_CHECKING:
+    from common.channel.addresses import Place
     from common.channel.channel import Channel
     from common.transport.keystore import Keys
 
@@ -73,6 +74,7 @@ _FILE = click.Path(path_type=Path)
     help="Write what the channel did to each frame, as JSON lines. It never goes to the receiver.",
 )
 @click.option("--record", type=_FILE, metavar="FILE", help="Write the impaired samples and the truth as SigMF.")
+@click.option("--overwrite", is_flag=True, help="Let --truth and --record replace what is there already.")
 @click.option(
     "--replay",
     type=_FILE,
@@ -131,6 +133,7 @@ def status(control: str) -> None:
 def _run(given: dict[str, Any]) -> None:
     import zmq
 
+    from common.channel.addresses import check_places
     from common.channel.control import ControlPort
     from common.channel.feedback import FeedbackSpec
     from common.channel.proxy import Proxy
@@ -150,9 +153,10 @@ def _run(given: dict[str, Any]) -> None:
         feedback = FeedbackSpec(**feedback_parameters(given))
     keys = _find_keys(given, framed)
     (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
+    check_places(_places(listen, upstream, control_address, framed))
     stop = StopFlag()
-    truth = TruthLog(given["truth"]) if given["truth"] else None
-    recorder = Recorder(given["record"], channel.spec) if given["record"] else None
+    truth = TruthLog(given["truth"], given["overwrite"]) if given["truth"] else None
+    recorder = Recorder(given["record"], channel.spec, given["overwrite"]) if given["record"] else None
     context = zmq.Context[zmq.Socket[bytes]]()
     wire: Proxy | RawWire | None = None
     control: ControlPort | None = None
@@ -219,6 +223,15 @@ def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[st
     return listen, _raw_address(given["upstream"], ">", given["insecure"], "--upstream")
 
 
+def _places(listen: str, upstream: str, control: str, framed: bool) -> list[Place]:
+    """All addresses, and which of them this process listens at."""
+    from common.channel.addresses import Place
+
+    both = {"--listen": f"@{listen}", "--upstream": f">{upstream}"}
+    both = both if framed else {"--listen": listen, "--upstream": upstream}
+    return [Place("--control", control, True), *(Place(flag, at[1:], at[0] == "@") for flag, at in both.items())]
+
+
 def _control_address(given: dict[str, Any]) -> str:
     """Loopback, unless an address in full says otherwise and --insecure that it is meant."""
     from common.transport.sockets import parse_listen
@@ -232,24 +245,21 @@ def _replay(given: dict[str, Any]) -> None:
     from common.channel.replay import Player, Recording, play_raw
     from common.transport.sockets import parse_peer
 
-    recording = Recording(given["replay"])
     upstream = parse_peer(given["upstream"], "--upstream")
     context = zmq.Context[zmq.Socket[bytes]]()
-    try:
+    with ExitStack() as closing:
+        closing.callback(context.term)
+        recording = closing.enter_context(Recording(given["replay"]))
         if given["wire"] == "cf32":
             _tell(f"played {play_raw(context, upstream, recording, 10.0)} samples to {upstream}")
             return
         player = Player(context, upstream, _find_keys(given, framed=True))
-        try:
-            for result in player.play(recording):
-                click.echo(json.dumps({
-                    "seq": result.seq, "round": result.round, "status": result.status.name,
-                    "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
-                }))  # fmt: skip
-        finally:
-            player.close()
-    finally:
-        context.term()
+        closing.callback(player.close)
+        for result in player.play(recording):
+            click.echo(json.dumps({
+                "seq": result.seq, "round": result.round, "status": result.status.name,
+                "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
+            }))  # fmt: skip
 
 
 def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:

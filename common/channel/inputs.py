@@ -3,17 +3,17 @@
 Only regular files, and of a bounded size: a FIFO would wait for ever, and a device has no end.
 """
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from common.errors import ConfigError
 
 MOST_BYTES = 256 << 20
 
 
-def open_regular(path: Path, most_bytes: int = MOST_BYTES, follow: bool = True) -> BinaryIO:
+def open_regular(path: Path, most_bytes: int = MOST_BYTES, follow: bool = True) -> io.BufferedReader:
     """Open a file for reading. follow: a link to a file is a file. Raises ConfigError, with a name fit for a terminal.
 
     A file that grows while it is read is not read beyond what is asked of it.

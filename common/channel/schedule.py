@@ -41,20 +41,20 @@ def _changes(path: Path) -> Iterator[Change]:
 def _sample(cell: str) -> int:
     sample = int(cell) if cell.isascii() and cell.isdecimal() else as_number(cell)
     if not 0 <= sample <= _LAST or sample != int(sample):
-        raise ValueError(f"air sample {shown(cell)} is no whole number from 0 to 2^53")
+        raise ValueError(f"air sample {shown(cell, 60)} is no whole number from 0 to 2^53")
     return int(sample)
 
 
 def _parameters(name: str, cell: str) -> dict[str, Any]:
     flag = _FLAGS.get(name)
     if flag is None:
-        raise ValueError(f"{shown(name)!r} is no parameter; there are {', '.join(_FLAGS)}")
+        raise ValueError(f"'{shown(name, 60)}' is no parameter; there are {', '.join(_FLAGS)}")
     value: float | int | str = cell
     if not isinstance(flag.default, str):
         value = as_number(cell)
         if isinstance(flag.default, int):
             if value % 1:  # infinite as well
-                raise ValueError(f"{name} {shown(cell)} is no whole number")
+                raise ValueError(f"{name} {shown(cell, 60)} is no whole number")
             value = int(value)
     if name in _TRANSLATED:
         return channel_parameters({name.replace("-", "_"): value})

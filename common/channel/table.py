@@ -12,7 +12,6 @@ import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +58,7 @@ def as_number(cell: str) -> float:
     try:
         return float(cell)
     except ValueError:
-        raise ValueError(f"{shown(cell)!r} is not a number") from None
+        raise ValueError(f"'{shown(cell, 60)}' is not a number") from None
 
 
 def _rows(path: Path, columns: tuple[str, ...], text: io.TextIOWrapper) -> Iterator[Row]:
@@ -86,7 +85,7 @@ def _rows(path: Path, columns: tuple[str, ...], text: io.TextIOWrapper) -> Itera
         raise ConfigError(f"{shown(path)} has no rows; expected columns {','.join(columns)}")
 
 
-def _encoding(file: BinaryIO) -> str:
+def _encoding(file: io.BufferedReader) -> str:
     """By the byte order mark; leaves the file at its beginning."""
     start = file.read(4)
     file.seek(0)
@@ -104,7 +103,7 @@ def _delimiter(text: io.TextIOWrapper) -> tuple[str, int]:
         if number == 0 and (said := re.fullmatch(r'"?sep=([,;\t])"?\s*', line, re.IGNORECASE)):
             return said[1], 1
         bare = re.sub(r'"[^"]*"', "", line)
-        if not line.lstrip().startswith("#") and bare.strip("\r\n \t,;"):
+        if not line.lstrip().startswith("#") and line.strip("\r\n \t,;\""):
             text.seek(0)
             return next((mark for mark in ";\t" if mark in bare), ","), 0
     text.seek(0)
@@ -128,6 +127,7 @@ class _Points:
         if not found:
             return cell
         if self._seen not in ("", found[1]):
-            raise ConfigError(f"{where}: {shown(cell)!r}: numbers with a comma and numbers with a point in one file")
+            why = "numbers with a comma and numbers with a point in one file"
+            raise ConfigError(f"{where}: '{shown(cell, 60)}': {why}")
         self._seen = found[1]
         return cell.replace(",", ".")
