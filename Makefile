@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.semlink-installed
 
-.PHONY: help install demo test lint types check statistics bench soak evaluate clean
+.PHONY: help install demo test lint types check full statistics bench soak evaluate clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -35,8 +35,10 @@ types: install  ## mypy, strict on common, sctx and scrx
 
 check: lint types test  ## all that continuous integration runs
 
-statistics: install  ## the long tests: the channel's full statistics, a million mutated messages (minutes)
+full: install  ## all tests that are too slow for `make test`: the channel's full statistics, a million mutated messages
 	@$(PY) -m pytest -q -m full tests
+
+statistics: full
 
 bench: install  ## measured tables: channel speed, link latency
 	@$(PY) -m pytest -q -s -m bench tests/bench

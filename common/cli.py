@@ -3,33 +3,38 @@
 Knows nothing about what the commands do.
 """
 
+import gc
+import os
 import sys
 import tomllib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
-from common import __version__, log
+from common import __version__, log, streams
 from common.errors import ConfigError, SemlinkError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 EXTRA_OF = {
-    "torch": "model", "PIL": "model", "transformers": "train", "datasets": "train", "sklearn": "train",
-    "matplotlib": "train", "accelerate": "train", "tensorboard": "train", "sigmf": "record",
+    "torch": "model", "PIL": "model", "pyarrow": "parquet", "transformers": "train", "datasets": "train",
+    "sklearn": "train", "matplotlib": "train", "accelerate": "train", "tensorboard": "train", "sigmf": "record",
 }  # fmt: skip
 """Libraries that the base install leaves out -> the extra that brings them."""
 
 
 def shared_options(command: F) -> F:
-    """Add --config, --print-config, --log-level, --debug and --version to a click command."""
+    """Add --config, --print-config, --log-level, --log-format, --debug and --version to a click command."""
     for option in (
         click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
                      help="Show version, protocol and libraries, and exit."),
         click.option("--debug", is_flag=True, callback=_note_debug, help="Show the traceback of an error."),
+        click.option("--log-format", type=click.Choice(log.FORMATS), default="text", expose_value=False,
+                     callback=_set_log_format, help="Form of every line on standard error."),
         click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning",
                      help="Lowest level of the log lines on standard error."),
         click.option("--print-config", is_flag=True, is_eager=True, expose_value=False, callback=_note_print_config,
@@ -53,7 +58,8 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
     name: what to type to run it (default: `python -m MODULE` where PREFIX is the module's name and it was started so,
     else the prefix in small letters).
     """
-    name, noted = name or _typed(prefix), dict[str, bool]()
+    name, noted = name or _typed(prefix), dict[str, Any]()
+    streams.make_sound()
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             parameter.envvar = f"{prefix}_{_flag(parameter).upper().replace('-', '_')}"
@@ -73,8 +79,12 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
     except OSError as error:  # of the system, not of ours: a file that may not be read, a disk that is full
         if noted.get("debug"):
             traceback.print_exc()
-        _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        code = SemlinkError.exit_code
+        code = _tell_system(error)
+    except SystemExit as end:  # click's own way out where the reader of standard output has left
+        code = end.code
+    if (problem := streams.finish()) is not None and not code:
+        code = _tell_system(problem)
+    gc.freeze()  # the last collection of all would visit everything that torch has made
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -92,9 +102,33 @@ def begin(context: click.Context, log_level: str) -> None:
             name = str(parameter.name)
             source = context.get_parameter_source(name)
             where = source.name.lower().replace("default_map", "config file") if source else "default"
-            click.echo(f"{_flag(parameter)} = {context.params[name]!r}  # {where}")
+            value = context.params[name] if parameter.expose_value else context.obj[name]
+            streams.say(f"{_flag(parameter)} = {value!r}  # {where}")
         context.exit(0)
-    log.set_up(log_level)
+    log.set_up(log_level, context.obj["log_format"])
+
+
+@contextmanager
+def in_flags(context: click.Context, **others: str) -> Iterator[None]:
+    """A ConfigError that begins with a parameter of the Python API begins with the flag that sets it instead.
+
+    others: parameter="--flag" where a flag has another name than the parameter.
+    """
+    flags = {str(one.name): f"--{_flag(one)}" for one in context.command.params} | others
+    try:
+        yield
+    except ConfigError as error:
+        word, space, rest = str(error).partition(" ")
+        name = word.rstrip(":")
+        if name not in flags:
+            raise
+        raise ConfigError(f"{flags[name]}{word[len(name) :]}{space}{rest}") from error
+
+
+def _is_somewhere() -> bool:
+    with suppress(FileNotFoundError):
+        return bool(os.getcwd())
+    return False
 
 
 def _missing(error: ModuleNotFoundError) -> SemlinkError:
@@ -105,7 +139,15 @@ def _missing(error: ModuleNotFoundError) -> SemlinkError:
 
 
 def _tell(text: str) -> None:
-    click.echo(f"error: {' '.join(text.split())}", err=True)
+    streams.tell(f"error: {' '.join(text.split())}", "error")
+
+
+def _tell_system(error: OSError) -> int:
+    if not isinstance(error, BrokenPipeError):  # who reads no more has no use for a word about it
+        gone = isinstance(error, FileNotFoundError) and not error.filename and not _is_somewhere()
+        told = "the current folder is not there any more; cd to one that is" if gone else error.strerror or str(error)
+        _tell(f"{error.filename}: {told}" if error.filename else told)
+    return SemlinkError.exit_code
 
 
 def _print_version(context: click.Context, _: click.Parameter, on: bool) -> None:
@@ -116,12 +158,17 @@ def _print_version(context: click.Context, _: click.Parameter, on: bool) -> None
     from common.protocol.messages import VERSION
 
     libraries = f"pyzmq {zmq.pyzmq_version()}, libzmq {zmq.zmq_version()}, curve {'yes' if zmq.has('curve') else 'no'}"
-    click.echo(f"semlink {__version__}, protocol {VERSION}, {libraries}")
+    streams.say(f"semlink {__version__}, protocol {VERSION}, {libraries}")
     context.exit(0)
 
 
 def _note_print_config(context: click.Context, _: click.Parameter, on: bool) -> None:
     context.obj["print_config"] = on
+
+
+def _set_log_format(context: click.Context, _: click.Parameter, form: str) -> None:
+    context.obj["log_format"] = form
+    log.set_up("warning", form)  # `begin` knows the level; until then wrong use is told in this form
 
 
 def _note_debug(context: click.Context, _: click.Parameter, on: bool) -> bool:
@@ -153,7 +200,7 @@ def _load_config(context: click.Context, _: click.Parameter, path: Path | None) 
 
 
 def _settings(context: click.Context) -> list[click.Parameter]:
-    return [parameter for parameter in context.command.params if parameter.expose_value]
+    return [one for one in context.command.params if one.expose_value or one.name == "log_format"]
 
 
 def _flag(parameter: click.Parameter) -> str:

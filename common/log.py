@@ -1,29 +1,35 @@
-"""Log lines: one JSON object per line, or coloured text on a terminal. Knows nothing about what is logged.
+"""Log lines and the lines beside them: text, or all of them JSON. Knows nothing about what is logged.
 
 Code logs an event name and fields: `logger.info("session_up", extra={"session": "1a2b3c4d"})`. Never per frame at INFO.
-Text that came from a peer must go through `safe`.
+What is for people goes through `tell` (`common/streams.py`); both have the same form, `--log-format`. Every line is
+printable whatever was logged (`common/text.py`).
 """
 
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
+from common.text import safe
+
 if TYPE_CHECKING:
     from rich.console import Console
 
+FORMATS = ("text", "json")
+LONGEST = 2000
+"""Characters of a field at most."""
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-def safe(text: str, limit: int = 120) -> str:
-    """Peer text cut to `limit` characters, with everything unprintable escaped."""
-    return text[:limit].encode("unicode_escape").decode("ascii")
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     return {key: value for key, value in vars(record).items() if key not in _PLAIN}
+
+
+def _ts(when_s: float) -> str:
+    return datetime.fromtimestamp(when_s, UTC).isoformat(timespec="milliseconds")
 
 
 class JsonLine(logging.Formatter):
@@ -31,7 +37,7 @@ class JsonLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
-            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "ts": _ts(record.created),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
             **_fields(record),
@@ -41,12 +47,25 @@ class JsonLine(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-class TerminalLine(logging.Formatter):
+class EventLine(logging.Formatter):
     """The event, then its fields as key=value."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = " ".join(f"{key}={value}" for key, value in _fields(record).items())
-        return f"{record.getMessage()} {fields}".rstrip()
+        fields = " ".join(f"{key}={_value(value)}" for key, value in _fields(record).items())
+        return f"{safe(record.getMessage(), LONGEST)} {fields}".rstrip()
+
+
+class TextLine(EventLine):
+    """The same behind the time and the level, for a file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{_ts(record.created)} {record.levelname.lower()} {super().format(record)}"
+
+
+def _value(value: object) -> str:
+    """A field as it reads without doubt: quoted where it has spaces."""
+    text = safe(value, LONGEST)
+    return f'"{text}"' if not text or " " in text else text
 
 
 @cache
@@ -57,15 +76,29 @@ def terminal() -> "Console":
     return Console(stderr=True)
 
 
-def set_up(level: str) -> None:
-    """Send log lines to standard error from `level` (debug, info, warning, error) up. Called once, by a command."""
+def is_json() -> bool:
+    """Whether log lines were set up as JSON."""
+    return any(isinstance(handler.formatter, JsonLine) for handler in logging.getLogger().handlers)
+
+
+def json_line(level: str, text: str) -> str:
+    """What is told to people, as a log line: its event is "told"."""
+    return json.dumps({"ts": _ts(time.time()), "level": level, "event": "told", "text": safe(text, LONGEST)})
+
+
+def set_up(level: str, form: str = "text") -> None:
+    """Send log lines to standard error from `level` (debug, info, warning, error) up. Called once, by a command.
+
+    form: "json" for one object per line; "text" is coloured on a terminal and begins with the time elsewhere.
+    """
     handler: logging.Handler
-    if sys.stderr.isatty():
+    if form == "text" and sys.stderr.isatty():
         from rich.logging import RichHandler
 
         handler = RichHandler(console=terminal(), show_path=False, markup=False)
-        handler.setFormatter(TerminalLine())
+        handler.setFormatter(EventLine())
     else:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(JsonLine())
+        handler.setFormatter(JsonLine() if form == "json" else TextLine())
+    logging.raiseExceptions = False  # a log that nobody can read, such as a closed pipe, ends nothing
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

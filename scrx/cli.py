@@ -1,11 +1,12 @@
 """`scrx`: the receiver's command line. Only translates; what is done is in `receiver.py`."""
 
-import json
+import gc
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.cli import begin, invoke, keys_option, shared_options
+from common.cli import begin, in_flags, invoke, keys_option, shared_options
+from common.streams import say_json, tell
 
 if TYPE_CHECKING:
     from scrx.receiver import ReceivedAnswer, Receiver
@@ -72,39 +73,41 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
 
     Keys are made with `python -m common.transport.keys`.
 
-    SIGTERM or Ctrl-C drains: queued frames are answered, then it exits 0. A second signal ends it at once.
+    SIGTERM, SIGHUP or Ctrl-C drains: queued frames are answered, then it exits 0. A second signal ends it at once.
     """  # fmt: skip
     begin(context, log_level)
     from common.transport.keystore import tell_access
     from common.transport.signals import StopFlag
 
     stop = StopFlag()
+    tell(f"scrx: opening pair {options['model']}")  # the line that is there at once, whatever takes its time then
     from scrx.receiver import Receiver
 
+    with in_flags(context):
+        rx = Receiver(options.pop("listen"), options.pop("model"), stop=stop.__bool__, **options)
     if not options["workers"]:
         import torch
 
         torch.set_num_threads(1)  # small batches: more threads only take the cores from the other processes
-    with Receiver(options.pop("listen"), options.pop("model"), stop=stop.__bool__, **options) as rx:
-        click.echo(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})", err=True)
-        click.echo(f"scrx: {tell_access(rx.keys, options['insecure'])}", err=True)
+    with rx:
+        gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
+        tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")
+        tell(f"scrx: {tell_access(rx.keys, options['insecure'])}")
         for answer in rx.answers(timeout_s=POLL_S):
             if stop:
                 rx.close()  # drains; the answers of the drain still come
             if answer is not None and as_json:
-                click.echo(json.dumps(_as_line(answer)))
+                say_json(_as_line(answer))
     _tell_end(rx)
     if rx.stuck:
-        click.echo(
-            "error: the decoder did not come back within 2 s; with --workers a decoder that hangs is killed", err=True
-        )
+        tell("error: the decoder did not come back within 2 s; with --workers a decoder that hangs is killed", "error")
     return int(rx.stuck)
 
 
 def _as_line(answer: "ReceivedAnswer") -> dict[str, Any]:
     return {
         "session": answer.session, "seq": answer.seq, "round": answer.round, "answer": answer.answer,
-        "label": answer.label, "confidence": round(answer.confidence, 4),
+        "name": answer.name, "confidence": round(answer.confidence, 4),
         "final": answer.final, "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2),
         "queue_us": answer.queue_us, "decode_us": answer.decode_us,
     }  # fmt: skip
@@ -115,7 +118,7 @@ def _tell_end(rx: "Receiver") -> None:
     told = f"{rx.answered} frames answered, {rx.expired} expired, {rx.failed} failed"
     if rx.pool is not None:
         told += f"; workers: {rx.pool.restarts} restarts, {rx.pool.retries} batches tried again"
-    click.echo(f"scrx: {told}; protocol errors: {errors}", err=True)
+    tell(f"scrx: {told}; protocol errors: {errors}")
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ def decode(
     """Answer every task for a batch: one {task: answer} per row.
 
     symbols: complex64 [B, S]; gamma: float32 [B, S], linear; temperature: of the softmax, float [B] or one for all.
-    `classify` gives {"index", "label", "confidence"} (softmax probability) and, for top > 1,
+    `classify` gives {"index", "name", "confidence"} (softmax probability) and, for top > 1,
     "top": [[index, probability], ...]; `embedding` gives {"vector": [E floats]}.
     """
     embedding, logits = decoder(symbols, gamma)
@@ -129,7 +129,7 @@ def classify(logits: Tensor, labels: Sequence[str], top: int = 1) -> list[Mappin
     probability, index = logits.softmax(-1).topk(min(top, logits.shape[-1]), -1)
     rows: list[Mapping[str, Any]] = []
     for ps, ks in zip(probability.tolist(), index.tolist(), strict=True):
-        row: dict[str, Any] = {"index": ks[0], "label": labels[ks[0]], "confidence": ps[0]}
+        row: dict[str, Any] = {"index": ks[0], "name": labels[ks[0]], "confidence": ps[0]}
         if top > 1:
             row["top"] = [[k, p] for k, p in zip(ks, ps, strict=True)]
         rows.append(row)

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 import zmq
 
 from common.errors import ProtocolError, SemlinkError
-from common.log import safe
 from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Message, Ping, Result
+from common.text import safe
 from common.transport.front import Front
 from common.transport.keystore import Keys
 from common.transport.multipart import arrivals, is_readable, put
@@ -156,9 +156,9 @@ class Link:
                 case Work():
                     self._batcher.put(action)
                 case Opened(session, software, hops):
-                    logger.info("session_opened", extra={"session": session.hex()[:8], "peer": software, "hops": hops})
+                    logger.info("session_opened", extra={"session": session.hex(), "peer": software, "hops": hops})
                 case Closed(session, why, counts):
-                    logger.info("session_closed", extra={"session": session.hex()[:8], "why": why, **counts})
+                    logger.info("session_closed", extra={"session": session.hex(), "why": why, **counts})
                     self._batcher.drop(session)
 
     def _send(self, route: Route, message: Message) -> None:

@@ -153,7 +153,7 @@ class Pool:
 
     def _run(self) -> None:
         # Inherited by the workers, from their first instruction on: these signals are for the receiver.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         looked_s = self._clock()
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)

@@ -2,7 +2,7 @@
 
     with scrx.Receiver("5555") as rx:
         for answer in rx.answers():      # where the answer is used
-            print(answer.label, answer.confidence, answer.snr_est_db)
+            print(answer.name, answer.confidence, answer.snr_est_db)
 
 Knows nothing about how answers are shown. One thread listens for frames, estimates, equalises and decodes, or leaves
 decoding to worker processes; while it is busy, another one listens.
@@ -21,11 +21,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from common import log
+from common.check import real, text, whole
 from common.errors import ConfigError, SemlinkError
 from common.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Result, Status
+from common.text import safe
 from common.transport.keystore import find_keys
-from common.transport.sockets import parse_listen
+from common.transport.sockets import check_free, parse_listen
 from scrx.batcher import Batcher
 from scrx.demodulate import Demodulator, Received
 from scrx.feedback import Outputs, answer, no_answer
@@ -42,13 +45,16 @@ KEPT_ANSWERS = 4096
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAnswer:
-    """One answer at the receiver. `session`: 8 hex digits; `final`: no further round was asked for; SNR in dB; us."""
+    """One answer at the receiver. answer, name: number and name of the class; outputs: all tasks that were asked for.
+
+    session: 32 hex digits; final: no further round was asked for; SNR in dB; us.
+    """
 
     session: str
     seq: int
     round: int
     answer: int
-    label: str
+    name: str
     confidence: float
     outputs: dict[str, Any]
     final: bool
@@ -70,7 +76,7 @@ class Receiver:
     stop: asked while the workers start; once it says True they are not waited for, and all that is left is to close.
     decoder: another one than the pair's, such as a model that some engine serves; called in the decode thread.
 
-    Raises ConfigError (port taken, no such model), ModelError (damaged weights) on opening.
+    Raises ConfigError (wrong use, port taken, no such model), ModelError (damaged weights) on opening.
     """
 
     def __init__(
@@ -91,9 +97,24 @@ class Receiver:
         stop: Callable[[], bool] = lambda: False,
         decoder: Answer | None = None,
     ) -> None:
+        max_batch, window = whole("max_batch", max_batch, 1, 4096), whole("window", window, 1, 255)
+        max_sessions = whole("max_sessions", max_sessions, 1, 65535)
+        deadline_cap_ms = whole("deadline_cap_ms", deadline_cap_ms, 1, 65535)
+        batch_wait_ms = real("batch_wait_ms", batch_wait_ms, 0.0, 1000.0)
+        workers, worker_timeout_s = (
+            whole("workers", workers, 0, 64),
+            real("worker_timeout_s", worker_timeout_s, 0.1, 3600),
+        )
+        for name, given in (("stop", stop), ("decoder", decoder)):
+            if given is not None and not callable(given):
+                raise ConfigError(f"{name} is {safe(repr(given))} and must be something to call")
+        if workers and decoder is not None:
+            raise ConfigError("a receiver has either workers or a decoder of its own")
+        text("device", device)
         self.manifest = find_pair(model)
         self.keys = find_keys(keys, insecure)
-        address = parse_listen(listen, insecure or self.keys is not None)
+        address = parse_listen(listen, insecure or self.keys is not None, "listen")
+        check_free(address, "listen")
         layout = self.manifest.layout
         rates = range(len(layout.increments))
         terms = Terms(
@@ -117,8 +138,6 @@ class Receiver:
         self.stuck = False
         self._demodulator = Demodulator(layout)
         self.pool: Pool | None = None
-        if workers and decoder is not None:
-            raise ConfigError("a receiver has either workers or a decoder of its own")
         if workers:
             read_half(self.manifest, "decoder")  # what is wrong with it is told once, and not by each worker
             self.pool = Pool([_command(self.manifest, device)] * workers, worker_timeout_s, self._publish, stop)
@@ -146,6 +165,7 @@ class Receiver:
 
         Nobody has to read them: only the last 4,096 are kept.
         """
+        timeout_s = None if timeout_s is None else real("timeout_s", timeout_s, 0.0)
         while True:
             try:
                 item = self._answers.get(timeout=timeout_s)
@@ -256,8 +276,8 @@ class Receiver:
 def _shown(result: Result) -> ReceivedAnswer:
     classified = result.outputs.get("classify", {})
     return ReceivedAnswer(
-        result.session.hex()[:8], result.seq, result.round, int(classified.get("index", -1)),
-        str(classified.get("label", "")), result.confidence, result.outputs, result.status is Status.OK,
+        result.session.hex(), result.seq, result.round, int(classified.get("index", -1)),
+        str(classified.get("name", "")), result.confidence, result.outputs, result.status is Status.OK,
         result.snr_inst_db, result.queue_us, result.decode_us,
     )  # fmt: skip
 
@@ -272,11 +292,13 @@ def _received(work: Work) -> Received:
 
 def _command(manifest: Manifest, device: str) -> list[str]:
     """How a worker is started."""
-    return [sys.executable, "-m", "scrx.worker", str(manifest.path.resolve()), manifest.id, device]
+    form = "json" if log.is_json() else "text"
+    return [sys.executable, "-m", "scrx.worker", str(manifest.path.resolve()), manifest.id, device, form]
 
 
 def _decoder_here(manifest: Manifest, device: str) -> Answer:
     """A decoder in this process, which pays for torch only here."""
+    read_half(manifest, "decoder")
     from common.nn.device import pick_device
     from scrx.decoder import Answerer
 

@@ -9,7 +9,6 @@ restarted emulator does not end a session.
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field, replace
 
-from common.log import safe
 from common.protocol.messages import (
     VERSION,
     Accept,
@@ -29,6 +28,7 @@ from common.protocol.messages import (
     Status,
 )
 from common.record import record
+from common.text import safe
 
 MS = 1_000_000
 KEPT_ANSWERS = 128

@@ -2,14 +2,14 @@
 
 Knows nothing about transmitters, channels or deadlines. Started by `scrx/pool.py`, never by hand:
 
-    python -m scrx.worker ADDRESS NAME MODEL MODEL_ID DEVICE
+    python -m scrx.worker ADDRESS NAME MODEL MODEL_ID DEVICE LOG_FORMAT
 
     worker -> receiver   [b""]                                                  ready for a batch
     receiver -> worker   [job, msgpack (rows, tasks per row), symbols, gamma]   complex64 and float32 [rows, S], raw
     worker -> receiver   [job, msgpack: one {task: answer} per row]
 
-The receiver holds the other end of standard input: when that closes, the worker ends. It is started with SIGTERM and
-SIGINT blocked, which are for the receiver: it drains first.
+The receiver holds the other end of standard input: when that closes, the worker ends. It is started with SIGTERM,
+SIGINT and SIGHUP blocked, which are for the receiver: it drains first.
 """
 
 import sys
@@ -21,7 +21,9 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from common import log
 from common.errors import ModelError, SemlinkError
+from common.streams import tell
 from common.transport.sockets import connect, make_socket
 
 Answer = Callable[[NDArray[np.complex64], NDArray[np.float32], Sequence[Sequence[str]]], list[Any]]
@@ -72,7 +74,8 @@ def serve(address: str, name: str, answer: Answer) -> None:
 
 def main() -> int:
     """Load the decoder, run it once (the first run of a device is slow), and serve."""
-    address, name, model, model_id, device = sys.argv[1:]
+    address, name, model, model_id, device, form = sys.argv[1:]
+    log.set_up("warning", form)
     from common.manifest import find_pair
     from common.nn.device import pick_device
     from scrx.decoder import Answerer
@@ -83,7 +86,7 @@ def main() -> int:
             raise ModelError(f"the pair in {model} is no longer the one that scrx was started with; start scrx again")
         answerer = Answerer(manifest, pick_device(_share(device, int(name.partition(".")[0])), threads=1))
     except SemlinkError as error:
-        print(f"error: worker {name}: {error}", file=sys.stderr)
+        tell(f"error: worker {name}: {error}", "error")
         return error.exit_code
     blank = np.zeros((1, manifest.layout.max_symbols), np.complex64)
     answerer.answer(blank, blank.real.copy(), [manifest.tasks])

@@ -7,15 +7,15 @@ if getattr(common, "DISTRIBUTION", None) != "semlink":
         f"another package hides semlink's 'common': {common.__file__}; give semlink a virtual environment of its own"
     )
 
-__all__ = ["Answer", "RatePolicy", "Transmitter"]
+__all__ = ["Answer", "Capture", "Goal", "Missed", "RatePolicy", "Transmitter"]
 
 
 def __getattr__(name: str) -> object:
     """`sctx.Transmitter` and its company, loaded when first asked for: they import torch, the command line need not."""
-    if name == "RatePolicy":
-        from sctx.rate import RatePolicy
+    if name in ("RatePolicy", "Goal"):
+        from sctx import rate
 
-        return RatePolicy
+        return getattr(rate, name)
     if name in __all__:
         from sctx import transmitter
 

@@ -1,7 +1,6 @@
 """`sctx`: the transmitter's command line. Only translates; what is done is in `transmitter.py`."""
 
-import json
-import signal
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -9,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.cli import begin, invoke, keys_option, shared_options
+from common.cli import begin, in_flags, invoke, keys_option, shared_options
 from common.errors import ConfigError
+from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
     from common.manifest import Manifest
@@ -31,8 +31,8 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
 @click.option(
     "--source",
     metavar="SOURCE",
-    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG "
-    "pictures on standard input.  [default: the test images of the model's own data set]",
+    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG, PNG or WebP pictures on "
+    "standard input (a camera: with --live).  [default: the test images of the model's own data set]",
 )
 @click.option(
     "--count",
@@ -113,7 +113,7 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
     "--give-up",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
-    help="Seconds without the receiver before giving up (exit code 4).",
+    help="Seconds without getting anywhere before giving up (exit code 4).",
 )
 @click.option("--device", default="auto", help="auto, cpu or cuda.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per answer and a summary last.")
@@ -134,39 +134,21 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     Exit codes: 0 done or stopped, 1 something was lost or failed, 2 wrong use, 3 the receiver refused, 4 link lost.
     """  # fmt: skip
     begin(context, log_level)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    import torch
+    tell(f"sctx: opening pair {options['model']}")  # the line that is there at once, whatever takes its time then
+    from common.transport.signals import interrupt_on_end
 
-    from common.manifest import find_pair
-    from sctx.rate import RatePolicy
+    interrupt_on_end()
     from sctx.summary import Summary
-    from sctx.transmitter import Transmitter
 
-    policy = RatePolicy.parse(options["rate_policy"], _goal(options))
-    manifest = find_pair(options["model"])
-    source = _source(options["source"], manifest)
-    torch.set_num_threads(1)  # one small image at a time: more threads only add latency
-    with Transmitter(
-        options["peer"],
-        manifest,
-        stream=options["stream"],
-        policy=policy,
-        content=options["content"],
-        live=options["live"] or source.live,
-        deadline_ms=options["deadline_ms"],
-        window=options["window"],
-        give_up_s=options["give_up"],
-        ask_below=options["confidence"] if options["arq"] == "incremental" else 0.0,
-        device=options["device"],
-        keys=options["keys"],
-        insecure=options["insecure"],
-        genie_from=options["genie_from"],
-    ) as tx:
+    with in_flags(context, policy="--rate-policy", give_up_s="--give-up"):
+        source, tx = _open(options)
+    with tx:
+        gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         summary = Summary(tx.stream)
         try:
             _run(tx, source, summary, options)
         except KeyboardInterrupt:
-            click.echo("stopped", err=True)
+            tell("sctx: stopped")
         finally:  # after an error too: what was reached is told
             summary.lost += tx.in_flight
             summary.unreadable = source.unreadable
@@ -178,17 +160,52 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     return EXIT_LOST if missing else 0
 
 
+def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
+    """Source and transmitter; what can be wrong without a model is found before one is loaded."""
+    from common.manifest import find_pair
+    from common.transport.curve import reach
+    from sctx.rate import RatePolicy
+
+    policy = RatePolicy.parse(options["rate_policy"], _goal(options))
+    if (policy.kind == "genie") != (options["genie_from"] is not None):
+        raise ConfigError("--rate-policy genie and --genie-from go together: one was given without the other")
+    manifest = find_pair(options["model"])
+    policy.check(manifest.layout.rates)
+    reach(options["peer"], options["keys"], options["insecure"])
+    source = _source(options["source"], manifest)
+    for note in source.notes:
+        tell(f"sctx: {note}")
+
+    import torch
+
+    from sctx.transmitter import Transmitter
+
+    torch.set_num_threads(1)  # one small image at a time: more threads only add latency
+    tx = Transmitter(
+        options["peer"],
+        manifest,
+        stream=options["stream"],
+        policy=policy,
+        content=options["content"],
+        live=options["live"],
+        deadline_ms=options["deadline_ms"],
+        window=options["window"],
+        give_up_s=options["give_up"],
+        ask_below=options["confidence"] if options["arq"] == "incremental" else 0.0,
+        device=options["device"],
+        keys=options["keys"],
+        insecure=options["insecure"],
+        genie_from=options["genie_from"],
+    )
+    return source, tx
+
+
 def _source(given: str | None, manifest: "Manifest") -> "Source":
+    """What --source names; without it the test images of the pair's data set, where this user is known to have it."""
+    from common.origin import dataset_of
     from sctx.source import Source
 
-    if given:
-        return Source(given, manifest)
-    try:
-        return Source(f"dataset:{manifest.dataset}:test", manifest)
-    except ConfigError as error:
-        raise ConfigError(
-            f"say --source: the data set that pair {manifest.name} was trained on cannot be had here ({error})"
-        ) from None
+    return Source(given or f"dataset:{dataset_of(manifest, '--source')}:test", manifest)
 
 
 def _goal(options: dict[str, Any]) -> "Goal":
@@ -206,9 +223,9 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
     from sctx.transmitter import Answer
 
     if tx.connect(timeout_s=WAIT_TOLD_S) is None:
-        click.echo(f"note: waiting for a receiver behind {options['peer']}", err=True)
+        tell(f"sctx: waiting for a receiver behind {options['peer']}")
     if (accept := tx.connect()) is not None and accept.hops == 0:
-        click.echo("note: no channel emulator is on the path, so the channel is ideal", err=True)
+        tell("sctx: no channel emulator is on the path, so the channel is ideal")
     known: dict[int, tuple[int | None, str | None]] = {}
 
     def captures() -> "Iterator[Capture]":
@@ -221,10 +238,10 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
         summary.add(outcome, label)
         if dashboard is not None:
             if file and label is None and isinstance(outcome, Answer):  # else nobody would hear what it is
-                dashboard.tell(f"{file}: {outcome.label}, {100 * outcome.confidence:.0f} %")
+                dashboard.tell(f"{file}: {outcome.name}, {100 * outcome.confidence:.0f} %")
             dashboard.refresh()
         elif isinstance(outcome, Answer):
-            click.echo(json.dumps(_as_line(outcome, label, file)))
+            say_json(_as_line(outcome, label, file))
 
     shown = Dashboard(lambda: tx.link.session.up, summary, options["count"] or source.size)
     with nullcontext() if options["as_json"] else shown as dashboard:
@@ -248,7 +265,8 @@ def _paced(captures: "Iterator[Capture]", fps: float | None) -> "Iterator[Captur
 
 def _as_line(answer: "Answer", label: int | None, file: str | None) -> dict[str, Any]:
     return {
-        "index": answer.index, "file": file, "answer": answer.answer, "name": answer.label, "label": label,
+        "index": answer.index, "session": answer.session, "seq": answer.seq, "file": file, "answer": answer.answer,
+        "name": answer.name, "label": label,
         "confidence": round(answer.confidence, 4), "symbols": answer.symbols,
         "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2), "latency_ms": round(answer.latency_ms, 3),
         "round": answer.round,
@@ -258,13 +276,13 @@ def _as_line(answer: "Answer", label: int | None, file: str | None) -> dict[str,
 def _tell_summary(summary: "Summary", as_json: bool) -> None:
     values = summary.as_dict()
     if as_json:
-        click.echo(json.dumps({"summary": values}))
+        say_json({"summary": values})
         return
     accuracy = "" if summary.accuracy is None else f", accuracy {100 * summary.accuracy:.1f} %"
     if 0 < summary.labelled < summary.answered:
         accuracy += f" of the {summary.labelled} with a label"
-    click.echo(f"{summary.answered} of {summary.sent} images answered{accuracy}")
-    click.echo(" ".join(f"{name}={value}" for name, value in values.items() if value is not None))
+    say(f"{summary.answered} of {summary.sent} images answered{accuracy}")
+    say(" ".join(f"{name}={value}" for name, value in values.items() if value is not None))
 
 
 def main() -> None:

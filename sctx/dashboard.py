@@ -21,6 +21,7 @@ from rich.table import Column
 from rich.text import Text
 
 from common.log import terminal
+from common.streams import say
 from sctx.summary import Summary
 
 WIDE = 110
@@ -73,7 +74,7 @@ class Dashboard:
 
     def tell(self, line: str) -> None:
         """Print a line to standard output, above what is drawn where that is the same terminal."""
-        print(line, flush=True)  # `click.echo` goes around what rich puts in the place of standard output
+        say(line)
 
 
 def told(summary: Summary) -> str:

@@ -14,7 +14,7 @@ class Genie:
     """A connection to the control port at "HOST:PORT". Raises ConfigError for an address that is none."""
 
     def __init__(self, address: str) -> None:
-        self._control = ControlClient(parse_peer(address, "--genie-from"), "--genie-from")
+        self._control = ControlClient(parse_peer(address, "genie_from"), "genie_from")
 
     def report(self, stream: int, air_start: int, symbols: int, now_ns: int) -> Report:
         """The truth about `symbols` symbols from `air_start` on, as if it had been reported without error or delay.

@@ -15,11 +15,9 @@ import zmq
 from common.errors import LinkDown, PeerRejected, ProtocolError, SemlinkError
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
-from common.transport.curve import secure_client
+from common.transport.caller import Caller
 from common.transport.keystore import Keys
-from common.transport.monitor import Monitor
 from common.transport.multipart import arrivals, put
-from common.transport.sockets import connect, make_socket
 from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
 from common.transport.watch import Watch
@@ -44,20 +42,16 @@ class Link:
         self._woken = self._closed = False
         self._ticked_ns = 0
         self._context = zmq.Context()
-        self._socket = make_socket(self._context, zmq.DEALER, "tx")
-        self._monitor = Monitor(self._socket)
         try:
-            if keys is not None:
-                secure_client(self._socket, keys, peer)
-            connect(self._socket, peer)
+            self._caller = Caller(self._context, "tx", peer, keys)
         except BaseException:
             self._context.destroy(linger=0)
             raise
         self._waker = Waker(self._context)
         self._over: Failed | None = None
         self._watch = Watch()
-        for readable in (self._socket, self._waker.reader):
-            self._watch.register(readable, zmq.POLLIN)
+        self._watch.register(self._waker.reader, zmq.POLLIN)
+        self._caller.watch(self._watch)
         self._turns = Turns(self._turn, self._waker.wake, "sctx-link")
         self._turns.start()
 
@@ -101,8 +95,7 @@ class Link:
             logger.info("link_closed", extra=asdict(self.session.counters))
             self._take(self.session.close())
             self._over = self._over or Failed(SemlinkError("this transmitter was closed; open another"))
-            self._socket.close(linger=200)
-            self._monitor.close()
+            self._caller.close(linger=200)
             self._waker.reader.close(0)
         self._waker.close()
         self._context.destroy(linger=0)
@@ -116,7 +109,7 @@ class Link:
             ready = self._watch.wait(0 if heard else timeout_ms, awake)
             if self._waker.reader in ready:
                 self._waker.drain()
-            if self._socket in ready and not heard:
+            if self._caller.socket in ready and not heard:
                 self._receive()
             if (now := time.monotonic_ns()) - self._ticked_ns >= TICK_MS * 1_000_000:
                 self._ticked_ns = now
@@ -131,17 +124,17 @@ class Link:
         return self._over is None
 
     def _watch_connection(self, now: int) -> None:
-        was = self._monitor.connections
-        self._monitor.drain()
-        if self._monitor.refusal:
-            raise PeerRejected(f"{self.peer} refused the connection: {self._monitor.refusal}")
-        if self._monitor.connections > was:
+        was = self._caller.connections
+        self._caller.serve()
+        if self._caller.refusal:
+            raise PeerRejected(f"{self.peer} refused the connection: {self._caller.refusal}")
+        if self._caller.connections > was:
             self._take(self.session.reconnected(now))
 
     def _receive(self) -> bool:
         """Read what waits, but no further than to an event, for which its owner waits; True if there was anything."""
         heard = False
-        for parts in arrivals(self._socket, BURST):  # then look at the clock again, whatever the peer sends
+        for parts in arrivals(self._caller.socket, BURST):  # then look at the clock again, whatever the peer sends
             heard = True
             try:
                 message = decode(parts, INBOUND)
@@ -159,7 +152,7 @@ class Link:
         if isinstance(message, Data):
             self.session.counters.header_bytes += len(parts[0]) + len(parts[1])
         try:
-            put(self._socket, parts)
+            put(self._caller.socket, parts)
         except zmq.Again:
             logger.debug("send_dropped", extra={"kind": message.KIND.name})  # the session's timers send it again
 
@@ -181,8 +174,10 @@ class Link:
 
     def _explained(self, error: LinkDown) -> SemlinkError:
         """The same with what this side knows of why."""
-        if self._monitor.suspicion:
-            return PeerRejected(f"{error} {self.peer}: {self._monitor.suspicion}")
+        if self._caller.suspicion:
+            return PeerRejected(f"{error} {self.peer}: {self._caller.suspicion}")
+        if self._caller.tried and not self._caller.connections:
+            error = LinkDown(f"{error} {self.peer}: {self._caller.tried}")
         if self.session.accept is None and self.protocol_errors:
             reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.protocol_errors.items()))
             return LinkDown(f"{error} {self.peer} answers, but not as a receiver or an emulator does ({reasons})")
@@ -192,7 +187,7 @@ class Link:
 def _log(action: Action) -> None:
     match action:
         case Up(accept, first):
-            logger.info("link_up", extra={"session": accept.session.hex()[:8], "hops": accept.hops, "again": not first})
+            logger.info("link_up", extra={"session": accept.session.hex(), "hops": accept.hops, "again": not first})
         case Down(why):
             logger.warning("link_down", extra={"why": why})
         case Stalled(for_ms):

@@ -67,7 +67,7 @@ class TransmitChain:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
             raise DataError(
                 f"images must be uint8 [B, {expected[0]}, {expected[1]}, {expected[2]}], not {images.dtype} "
-                f"{list(images.shape)}; common.data.fit_image makes one of any photograph"
+                f"{list(images.shape)}; common.images.photo.fit_image makes one of any photograph"
             )
         features: Tensor = self.encoder(normalise(torch.from_numpy(images).to(self.device), image.mean, image.std))
         return features
@@ -115,7 +115,7 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
 def _content_head(manifest: Manifest, weights: dict[str, Tensor]) -> ContentHead:
     if manifest.content is None:
         raise ConfigError(
-            f"--content: pair {manifest.name} has no content head; `python -m training.content --write FOLDER` adds one"
+            f"content: pair {manifest.name} has no content head; `python -m training.content --write FOLDER` adds one"
         )
     head = ContentHead(manifest.content, 2 * manifest.layout.max_symbols, len(manifest.layout.increments))
     head.load_state_dict(_under("content.", weights))

@@ -3,19 +3,29 @@
 Pure: knows nothing about sockets, images or torch. Without a report the most robust rate is sent.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.check import real, text, whole
 from common.errors import ConfigError
 from common.manifest import Accuracy
 from common.phy.decibel import to_db
+from common.text import safe
 from sctx.belief import Report, believe
 
 HYSTERESIS = 0.2
 """Points of accuracy that a rate must clear its goal by before the transmitter moves down to it."""
+
+
+_RANGES = {
+    "within": (0.0, 100.0), "target": (0.0, 1.0), "outage": (0.0, 1.0), "budget": (1.0, 2.0**32), "price": (0.0, 1.0),
+}  # fmt: skip
+_KINDS = ("adaptive", "average", "robust", "genie", "fixed")
+_FORMS = "adaptive, average, robust, genie or fixed:SYMBOLS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,12 @@ class Goal:
     kind: str = "within"
     value: float = 1.0
 
+    def __post_init__(self) -> None:
+        low, high = _RANGES.get(text("the kind of a goal", self.kind), (0.0, -1.0))
+        if high < low:
+            raise ConfigError(f"goal {safe(self.kind)!r}: choose {', '.join(_RANGES)}")
+        real(f"the value of goal {self.kind}", self.value, low, high)
+
 
 @dataclass(frozen=True, slots=True)
 class RatePolicy:
@@ -44,22 +60,36 @@ class RatePolicy:
     symbols: int = 0
     goal: Goal = field(default_factory=Goal)
 
+    def __post_init__(self) -> None:
+        if text("the kind of a policy", self.kind) not in _KINDS:
+            raise ConfigError(f"policy {safe(self.kind)!r}: choose {_FORMS}")
+        fixed = self.kind == "fixed"
+        if whole("symbols of a policy", self.symbols, 0, 2**32 - 1) > 0 and not fixed:
+            raise ConfigError(f"policy {self.kind} chooses the symbols by itself: symbols={self.symbols} is for fixed")
+        if fixed and not self.symbols:
+            raise ConfigError("policy fixed needs symbols, the payload symbols of each image: RatePolicy('fixed', 16)")
+        if not isinstance(self.goal, Goal):
+            raise ConfigError(f"the goal of a policy is such as Goal('within', 1.0), not {safe(repr(self.goal))}")
+
+    def __str__(self) -> str:
+        return f"fixed:{self.symbols}" if self.kind == "fixed" else self.kind
+
     @classmethod
-    def parse(cls, text: str, goal: Goal | None = None) -> "RatePolicy":
+    def parse(cls, written: str, goal: Goal | None = None) -> "RatePolicy":
         """`adaptive`, `average`, `robust`, `genie` or `fixed:SYMBOLS`. Raises ConfigError."""
-        kind, _, symbols = text.partition(":")
-        if kind == "fixed" and symbols.isdigit():
+        kind, colon, symbols = written.partition(":")
+        if kind == "fixed" and re.fullmatch("[0-9]{1,9}", symbols):
             return cls("fixed", int(symbols), goal or Goal())
-        if kind in ("adaptive", "average", "robust", "genie") and not symbols:
+        if kind in _KINDS and kind != "fixed" and not colon:
             return cls(kind, 0, goal or Goal())
-        raise ConfigError(f"--rate-policy {text}: choose adaptive, average, robust, genie or fixed:SYMBOLS")
+        raise ConfigError(f"policy {safe(written)!r}: choose {_FORMS}")
 
     def check(self, rates: tuple[int, ...]) -> None:
         """Raise ConfigError where the policy asks for what the ladder `rates` (payload symbols) does not have."""
         if self.kind == "fixed" and self.symbols not in rates:
-            raise ConfigError(f"--rate-policy fixed:{self.symbols}: this model sends {list(rates)} symbols")
+            raise ConfigError(f"policy {self}: this model sends {list(rates)} symbols")
         if self.goal.kind == "budget" and self.goal.value < rates[0]:
-            raise ConfigError(f"--budget {self.goal.value:g}: this model sends at least {rates[0]} symbols")
+            raise ConfigError(f"goal budget {self.goal.value:g}: this model sends at least {rates[0]} symbols")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ are answered. A live source skips images when there is no credit; a frame past i
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from common.errors import LinkDown, PeerRejected, SemlinkError
-from common.log import safe
 from common.protocol.messages import (
     VERSION,
     Accept,
@@ -32,14 +31,17 @@ from common.protocol.messages import (
     Result,
     Status,
 )
+from common.text import safe
 from common.transport.clock import ClockOffset
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.belief import Report, newer
+from sctx.patience import Patience
 
 MS = 1_000_000
 HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 200 * MS
 RESEND_FIRST_NS, RESEND_LAST_NS = 1000 * MS, 4000 * MS
 MAX_EXPIRED, MAX_SENDS = 8, 30
+LONGEST_SILENCE_MS, KEPT_HELLOS = 60_000, 64
 MAX_REFUSED, MAX_REFUSED_FRAMES = 2, 8
 """A frame that is refused so often is given up, and the session after so many of them with no answer between."""
 STALLED_MS = 5000
@@ -74,6 +76,7 @@ class Counters:
     late: int = 0
     downs: int = 0
     header_bytes: int = 0
+    untrue: int = 0
     refused: int = 0
     naks: dict[str, int] = field(default_factory=dict)
 
@@ -93,9 +96,11 @@ class Session:
         self._pending: dict[int, Pending] = {}
         self._answered: deque[tuple[int, int]] = deque(maxlen=4096)
         self._heard_ns = now
-        self._hello_ns, self._hello_wait = now, HELLO_FIRST_NS
+        self._patience = Patience(terms.give_up_s, now)
+        self._sent_air = -1
+        self._hello_ns, self._hello_wait, self._hellos = now, HELLO_FIRST_NS, deque[int](maxlen=KEPT_HELLOS)
         self._ping_ns, self._nonce, self._unanswered = now, 0, 0
-        self._stalled = False
+        self._stalled = self._asked = self._hello_open = False
         self._refused_in_a_row = 0
 
     @property
@@ -113,6 +118,11 @@ class Session:
         """Frames that may be without an answer at a time; 0 while the receiver is away."""
         return min(self._credits, self.terms.window) if self._up else 0
 
+    @property
+    def _wants(self) -> bool:
+        """Whether something is waited for: a receiver, room in its window, an answer."""
+        return bool(self._pending) or not self.window
+
     def submit(self, frame: Frame, now: int) -> list[Action]:
         """Take a frame. The caller has looked at `window`."""
         pending = self._pending[frame.seq] = Pending(frame, frame.captured_ns)
@@ -122,9 +132,10 @@ class Session:
         """Whatever time alone demands. Call after the socket was drained, at least every heartbeat."""
         if self._over:
             return []
-        if not self._up and now - self._heard_ns > self.terms.give_up_s * 1e9:
-            why = "lost the receiver" if self.accept else "no receiver answered"
-            return self._fail(LinkDown(f"{why} for {self.terms.give_up_s:g} s; is it running, and is --peer right?"))
+        if not self._wants:
+            self._patience.advanced(now)
+        elif self._patience.is_over(now):
+            return self._fail(LinkDown(self._what_failed()))
         actions: list[Action] = []
         # Counting pings, not only time: a thread that was kept from running has heard nothing because it asked nothing.
         if self._unanswered >= self._misses and now - self._ping_ns >= self._heartbeat_ns:
@@ -144,7 +155,8 @@ class Session:
         again = [] if self.terms.live else list(self._pending.values())
         for pending in again:
             pending.sends = max(pending.sends - 1, 0)  # a cable that flaps uses up no patience
-        return [self._ask(now), *(self._restart(pending, now) for pending in again)]
+        # HELLO first: in the clear a receiver knows us by our connection, and a new one must be introduced.
+        return [self._hello(now), self._ask(now), *(self._restart(pending, now) for pending in again)]
 
     def close(self) -> list[Action]:
         """Say goodbye."""
@@ -186,6 +198,8 @@ class Session:
 
     def _hello(self, now: int) -> Action:
         self._hello_ns = now + self._hello_wait
+        self._hellos.append(now)
+        self._hello_open = True
         self._hello_wait = min(2 * self._hello_wait, HELLO_LAST_NS)
         terms = self.terms
         return Send(Hello(terms.session, VERSION, VERSION, terms.software, terms.model_id, (0,), terms.tasks, now))
@@ -193,15 +207,19 @@ class Session:
     def _on_accept(self, accept: Accept, now: int) -> list[Action]:
         if accept.slot != self.terms.slot or accept.model_id != self.terms.model_id:
             return self._fail(PeerRejected("the receiver accepted another model or air slot than was asked for"))
-        if not (accept.window and accept.heartbeat_ms and accept.heartbeat_misses):
-            return self._fail(PeerRejected("the receiver offers a window or a heartbeat of 0"))
-        self.clock.update(accept.t1_ns, accept.t2_ns, accept.t3_ns, now)
-        if self._up:
+        if not (accept.window and accept.heartbeat_ms and accept.heartbeat_misses and accept.deadline_cap_ms):
+            return self._fail(PeerRejected("the receiver offers a window, a heartbeat or a deadline of 0"))
+        if accept.heartbeat_ms * accept.heartbeat_misses > LONGEST_SILENCE_MS:
+            return self._fail(PeerRejected("the receiver wants to be silent for over a minute before it is missed"))
+        if accept.t1_ns in self._hellos:
+            self.clock.update(accept.t1_ns, accept.t2_ns, accept.t3_ns, now)
+        if self._up or not (self._hello_open or self.accept is None):  # an answer to nothing that was asked
+            self.counters.untrue += not self._up
             return []
-        first, self.accept = self.accept is None, accept
+        first, self.accept, self._hello_open = self.accept is None, accept, False
         self._up, self._credits, self._hello_wait = True, accept.window, HELLO_FIRST_NS
-        again = [] if self.terms.live else [self._restart(pending, now) for pending in self._pending.values()]
-        return [Up(accept, first), *again]
+        self._patience.accepted(now)
+        return [Up(accept, first), *([] if self.terms.live else self._send_again(list(self._pending.values()), now))]
 
     def _on_reject(self, reject: Reject, now: int) -> list[Action]:
         if reject.code is RejectCode.BUSY:
@@ -215,6 +233,10 @@ class Session:
         return self._fail(PeerRejected(f"the receiver refused: {reasons.get(reject.code) or safe(reject.detail)}"))
 
     def _on_pong(self, pong: Pong, now: int) -> list[Action]:
+        if (pong.nonce, pong.t1_ns) != (self._nonce, self._ping_ns) or not self._asked:
+            self.counters.untrue += 1
+            return []
+        self._asked = False
         self.clock.update(pong.t1_ns, pong.t2_ns, pong.t3_ns, now)
         was, self._stalled = self._stalled, pong.progress_age_ms >= STALLED_MS
         return [Stalled(pong.progress_age_ms)] if self._stalled and not was else []
@@ -223,7 +245,8 @@ class Session:
         name = nak.code.name.lower()
         self.counters.naks[name] = self.counters.naks.get(name, 0) + 1
         if nak.code is NakCode.NO_SESSION and self._up:
-            return [*self._go_down("the receiver does not know us", now), self._hello(now)]
+            down = self._go_down("the receiver does not know us", now)
+            return [*down, self._hello(now)] if now >= self._hello_ns else down
         pending = self._pending.get(nak.seq)
         if nak.code is NakCode.NEED_ROUND0 and pending is not None and pending.frame.round == nak.round > 0:
             return [self._lose(pending, "forgotten")]
@@ -246,7 +269,8 @@ class Session:
         if not self._up:
             return []
         self._up, self._credits, self._unanswered = False, 0, 0
-        self._hello_ns, self._hello_wait = now, HELLO_FIRST_NS
+        self._hello_ns = max(now, self._hellos[-1] + HELLO_FIRST_NS) if self._hellos else now
+        self._hello_wait = HELLO_FIRST_NS
         self.counters.downs += 1
         return [Down(why)]
 
@@ -257,8 +281,17 @@ class Session:
         return [self._ask(now)]
 
     def _ask(self, now: int) -> Action:
-        self._ping_ns, self._nonce = now, (self._nonce + 1) & 0xFFFFFFFF
+        self._ping_ns, self._nonce, self._asked = now, (self._nonce + 1) & 0xFFFFFFFF, True
         return Send(Ping(self.terms.session, self._nonce, now))
+
+    def _what_failed(self) -> str:
+        for_s = f"for {self.terms.give_up_s:g} s"
+        if not self._up:
+            why = "lost the receiver" if self.accept else "no receiver answered"
+            return f"{why} {for_s}; is it running, and is its address right?"
+        why = f"answered none of {len(self._pending)} frames" if self._pending else "let nothing be sent"
+        naks = ", ".join(f"{name} {count}" for name, count in sorted(self.counters.naks.items()))
+        return f"the receiver is there, but {why} {for_s}" + (f"; it refused frames: {naks}" if naks else "")
 
     def _fail(self, error: SemlinkError) -> list[Action]:
         self._over, self._up = True, False
@@ -268,6 +301,7 @@ class Session:
 
     def _data(self, pending: Pending, now: int) -> Action:
         pending.sent_ns, pending.sends = now, pending.sends + 1
+        self._sent_air = max(self._sent_air, pending.frame.air_start)
         self.counters.sends += 1
         self.counters.resends += pending.sends > 1
         frame = pending.frame
@@ -291,10 +325,11 @@ class Session:
             return [self._lose(pending, "expired") for pending in late]
         if not self._up:
             return []
-        overdue = [p for p in self._pending.values() if now - p.sent_ns > self._resend_after(p)]
-        hopeless = [p for p in overdue if p.sends >= MAX_SENDS]  # two minutes: nobody takes this frame
-        again = [p for p in overdue if p.sends < MAX_SENDS]
-        return [*(self._lose(p, "failed") for p in hopeless), *(self._restart(p, now) for p in again)]
+        return self._send_again([p for p in self._pending.values() if now - p.sent_ns > self._resend_after(p)], now)
+
+    def _send_again(self, frames: list[Pending], now: int) -> list[Action]:
+        """Up to MAX_SENDS times (two minutes, where only time goes by): then nobody takes this frame."""
+        return [self._restart(p, now) if p.sends < MAX_SENDS else self._lose(p, "failed") for p in frames]
 
     def _too_old(self, pending: Pending, now: int) -> bool:
         return now - pending.frame.captured_ns > self.terms.deadline_ms * MS
@@ -307,8 +342,8 @@ class Session:
         return Lost(pending.frame, why)
 
     def _on_result(self, result: Result, now: int) -> list[Action]:
-        if self._up:
-            self._credits = result.credits
+        if self._up and self.accept:
+            self._credits = min(result.credits, self.accept.window)
         pending = self._pending.get(result.seq)
         if pending is None or pending.frame.round != result.round:
             if (result.seq, result.round) in self._answered:
@@ -316,20 +351,29 @@ class Session:
             else:
                 self.counters.late += 1
             return []
-        self.report = newer(self.report, result, now)
+        if result.air_start <= self._sent_air:  # of what was never sent nothing can be known
+            self.report = newer(self.report, result, now)
+        else:
+            self.counters.untrue += 1
         if result.status is Status.EXPIRED:
             return self._on_expired(pending, now)
         if result.status is Status.FAILED:
+            self._patience.advanced(now)
             return [self._lose(pending, "failed")]
         if self.terms.live and self._too_old(pending, now):  # it waited here, while this process was kept from running
             return [self._lose(pending, "expired")]
         del self._pending[result.seq]
+        self._patience.advanced(now)
         self._refused_in_a_row = 0
         self._answered.append((result.seq, result.round))
+        if result.status is Status.LOW_CONFIDENCE and not 100.0 * result.confidence < pending.frame.ask_below:
+            self.counters.untrue += 1  # nobody asked: an answer it is, and all that will come
+            result = replace(result, status=Status.OK)
         return [Answered(pending.frame, result, now - pending.frame.captured_ns, now - pending.sent_ns)]
 
     def _on_expired(self, pending: Pending, now: int) -> list[Action]:
         pending.expired += 1
         if self.terms.live or pending.expired >= MAX_EXPIRED:
+            self._patience.advanced(now)
             return [self._lose(pending, "expired")]
         return [self._restart(pending, now)]

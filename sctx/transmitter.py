@@ -2,7 +2,7 @@
 
     with sctx.Transmitter("127.0.0.1:5556") as tx:
         answer = tx.send(image)          # uint8 [H, W] or [H, W, 3]
-        print(answer.label, answer.confidence, answer.symbols, answer.snr_est_db)
+        print(answer.name, answer.confidence, answer.symbols, answer.snr_est_db)
 
 Knows nothing about where images come from or how answers are shown.
 """
@@ -10,31 +10,36 @@ Knows nothing about where images come from or how answers are shown.
 import math
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common import __version__
-from common.data import fit_image
+from common.check import real, switch, text, whole
 from common.errors import ConfigError, SemlinkError
-from common.manifest import Manifest, find_pair
-from common.nn.device import pick_device
+from common.images.photo import fit_image
+from common.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Accept, Status
-from common.transport.keystore import find_keys
+from common.text import safe
+from common.transport.curve import reach
 from common.transport.sockets import parse_peer
 from sctx.actions import Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.belief import Report, is_stale
 from sctx.feed import Feed
 from sctx.genie import Genie
 from sctx.link import Link
-from sctx.pipeline import TransmitChain
 from sctx.rate import RatePolicy, decide
 from sctx.source import Capture
 
+if TYPE_CHECKING:
+    from sctx.pipeline import TransmitChain
+
+CLASSIFY = "classify"
+MAX_STARTS = 8
 LIVE_DEADLINE_MS, FINITE_DEADLINE_MS = 500, 10_000
 
 
@@ -43,12 +48,14 @@ class Answer:
     """What came back for one image. SNR in dB (Es/N0 as the receiver estimated it), times in ms.
 
     symbols: the payload symbols that the answer rests on; uses: all that was sent for it, every round's pilots included
-    (a frame that is repeated because the network lost it is not a use of the channel).
+    (a frame that is repeated because the network lost it is not a use of the channel). answer, name: number and name of
+    the class that was answered; outputs: all that came, by task. session (32 hex digits) and seq name its frames at the
+    receiver and in the emulator's --truth.
     """
 
     index: int
     answer: int
-    label: str
+    name: str
     confidence: float
     outputs: dict[str, Any]
     symbols: int
@@ -57,6 +64,8 @@ class Answer:
     latency_ms: float
     round: int
     stages_us: dict[str, int]
+    session: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +87,23 @@ class _InFlight:
     modulate_us: int
     round: int = 0
     uses: int = 0
+    starts: int = 1
 
 
 class Transmitter:
     """One session with a receiver, straight or through a channel emulator.
 
     peer: "HOST:PORT". model: a shipped pair's name or a directory. stream: number of the channel's random stream
-    (default: random). policy: how the rate is chosen. content: by the image as well, with a pair that has a head for
-    it. live: skip images when there is no credit and give up on old ones, instead of waiting. deadline_ms: age at which
-    an answer is worth nothing (500 live, 10,000 otherwise). window: so many frames in flight at most (the receiver may
-    allow fewer). give_up_s: how long to go without the receiver. ask_below: confidence (0 to 1) below which the
-    receiver asks for an image's next increments; 0: never. tasks: what to ask for (default: everything).
-    device: "auto", "cpu" or "cuda". genie_from: "HOST:PORT" of the emulator's control port, for the policy `genie`; an
-    emulator that does not answer there within 5 s, as when it is restarted, is LinkDown, however long give_up_s is.
-    keys: folder of the keys that encrypt the link (default: the user's own, if there is one); insecure: no encryption,
-    keys or not.
+    (default: random). policy: how the rate is chosen, a RatePolicy or what RatePolicy.parse takes, such as "robust".
+    content: by the image as well, with a pair that has a head for it. live: skip images when there is no credit and
+    give up on old ones, instead of waiting. deadline_ms: age at which an answer is worth nothing (500 live, 10,000
+    otherwise). window: so many frames in flight at most (the receiver may allow fewer). give_up_s: how long to go on
+    without getting anywhere. ask_below: confidence (0 to 1) below which the receiver asks for an image's next
+    increments; 0: never. tasks: what to ask for, such as ("classify", "embedding"), () for everything; answers carry no
+    more than that (default: the class). device: "auto", "cpu" or "cuda". genie_from: "HOST:PORT" of the emulator's
+    control port, for the policy `genie`; an emulator that does not answer there within 5 s, as when it is restarted, is
+    LinkDown, however long give_up_s is. keys: folder of the keys that encrypt the link (default: the user's own, if
+    there is one); insecure: no encryption, keys or not.
 
     Raises ConfigError, ModelError on opening; PeerRejected, LinkDown while sending. Not for several threads at once.
     """
@@ -103,31 +114,30 @@ class Transmitter:
         model: str | Path | Manifest = "digits",
         *,
         stream: int | None = None,
-        policy: RatePolicy | None = None,
+        policy: RatePolicy | str | None = None,
         content: bool = False,
         live: bool = False,
         deadline_ms: int | None = None,
         window: int | None = None,
         give_up_s: float = 60.0,
         ask_below: float = 0.0,
-        tasks: tuple[str, ...] = (),
+        tasks: Sequence[str] | None = None,
         device: str = "auto",
         genie_from: str | None = None,
         keys: str | Path | None = None,
         insecure: bool = False,
     ) -> None:
         self.manifest = model if isinstance(model, Manifest) else find_pair(model)
-        self.policy = policy or RatePolicy()
+        self.policy = _policy(policy)
         self.policy.check(self.manifest.layout.rates)
         if (self.policy.kind == "genie") != (genie_from is not None):
-            raise ConfigError(
-                "--rate-policy genie and --genie-from HOST:PORT go together: one was given without the other"
-            )
-        address, found = parse_peer(peer), find_keys(keys, insecure)
-        self.chain = TransmitChain(self.manifest, pick_device(device), content)
-        self.stream = secrets.randbits(32) if stream is None else stream
-        self.live = live
-        self._ask_below = round(100 * ask_below)
+            raise ConfigError("policy genie and genie_from HOST:PORT go together: one was given without the other")
+        address, found = reach(peer, keys, insecure, "peer")
+        if genie_from is not None and parse_peer(genie_from, "genie_from") == address:
+            raise ConfigError("genie_from is peer: write the emulator's control port there, not its link's")
+        self.stream = secrets.randbits(32) if stream is None else whole("stream", stream, 0, 2**32 - 1)
+        self.live = switch("live", live)
+        self._ask_below = round(100 * real("ask_below", ask_below, 0.0, 1.0))
         self.accept: Accept | None = None
         self._seq = 0
         self._rate: int | None = None
@@ -139,11 +149,12 @@ class Transmitter:
             software=f"semlink {__version__}",
             slot=self.manifest.layout.slot,
             live=live,
-            deadline_ms=default if deadline_ms is None else deadline_ms,
-            give_up_s=give_up_s,
-            window=255 if window is None else window,
-            tasks=tasks,
+            deadline_ms=default if deadline_ms is None else whole("deadline_ms", deadline_ms, 1, 65535),
+            give_up_s=real("give_up_s", give_up_s, 0.0, above=True),
+            window=255 if window is None else whole("window", window, 1, 255),
+            tasks=_tasks(tasks, self.manifest),
         )
+        self.chain = _load_chain(self.manifest, text("device", device), switch("content", content))
         self._genie = None if genie_from is None else Genie(genie_from)
         try:
             self.link = Link(address, terms, found)
@@ -166,7 +177,7 @@ class Transmitter:
 
     def connect(self, timeout_s: float | None = None) -> Accept | None:
         """Wait until the receiver accepts; its terms, or None after `timeout_s`. Raises PeerRejected, LinkDown."""
-        until = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        until = math.inf if timeout_s is None else time.monotonic() + real("timeout_s", timeout_s, 0.0)
         while self.accept is None and time.monotonic() < until:
             self._next_outcome(0.1)
         return self.accept
@@ -178,7 +189,7 @@ class Transmitter:
 
     def finish(self, timeout_s: float) -> Iterator[Answer | Missed]:
         """What still comes of the images on their way, for at most `timeout_s`."""
-        until = time.monotonic() + timeout_s
+        until = time.monotonic() + real("timeout_s", timeout_s, 0.0)
         while self._flying and time.monotonic() < until:
             if outcome := self._next_outcome(0.05):
                 yield outcome
@@ -277,14 +288,17 @@ class Transmitter:
     def _start_over(self, seq: int) -> None:
         """The receiver was restarted between two rounds: send all increments up to here as round 0."""
         self._flying[seq].round = 0
+        self._flying[seq].starts += 1
         self._send_round(seq, start=0)
 
     def _next_outcome(self, timeout_s: float) -> Answer | Missed | None:
         match self.link.wait_event(timeout_s):
             case Answered() as answered:
                 return None if self._send_more(answered) else self._answer(answered)
-            case Lost(frame, "forgotten"):
+            case Lost(frame, "forgotten") if self._flying[frame.seq].starts < MAX_STARTS:
                 self._start_over(frame.seq)
+            case Lost(frame, "forgotten"):
+                return Missed(self._flying.pop(frame.seq).capture.index, "failed")
             case Lost(frame, why):
                 return Missed(self._flying.pop(frame.seq).capture.index, why)
             case Failed(error):
@@ -306,7 +320,7 @@ class Transmitter:
         return Answer(
             index=flying.capture.index,
             answer=index,
-            label=labels[index] if 0 <= index < len(labels) else "",
+            name=labels[index] if 0 <= index < len(labels) else "",
             confidence=result.confidence,
             outputs=result.outputs,
             symbols=self.manifest.layout.rates[flying.rate],
@@ -315,7 +329,34 @@ class Transmitter:
             latency_ms=answered.latency_ns / 1e6,
             round=result.round,
             stages_us=stages,
+            session=result.session.hex(),
+            seq=result.seq,
         )
+
+
+def _policy(given: object) -> RatePolicy:
+    if given is None or isinstance(given, RatePolicy):
+        return given or RatePolicy()
+    return RatePolicy.parse(text("policy", given))
+
+
+def _tasks(given: Sequence[str] | None, manifest: Manifest) -> tuple[str, ...]:
+    """The names to ask for: what was given, or the class, or all where the pair knows none."""
+    if given is None:
+        return (CLASSIFY,) if CLASSIFY in manifest.tasks else manifest.tasks
+    if isinstance(given, str) or not isinstance(given, Sequence) or not set(given) <= set(manifest.tasks):
+        known = ", ".join(repr(task) for task in manifest.tasks)
+        raise ConfigError(f"tasks is {safe(repr(given))} and must be a tuple of some of {known}")
+    return tuple(given) or manifest.tasks
+
+
+def _load_chain(manifest: Manifest, device: str, content: bool) -> "TransmitChain":
+    """Torch, which takes its time, is loaded only when all else is right."""
+    read_half(manifest, "encoder")
+    from common.nn.device import pick_device
+    from sctx.pipeline import TransmitChain
+
+    return TransmitChain(manifest, pick_device(device), content)
 
 
 def _class_of(output: Any) -> int:

@@ -9,13 +9,42 @@ import pytest
 import zmq
 from hypothesis import settings
 
+from tests.warm import Stem
+from training.processes import Command
+
 # The same examples in every run, and no clock: a busy machine fails nothing.
 settings.register_profile("semlink", derandomize=True, deadline=None, database=None)
 settings.load_profile("semlink")
 
-# Not the keys of whoever runs the tests.
-_NO_KEYS = tempfile.TemporaryDirectory(prefix="semlink-tests-")
-os.environ["XDG_CONFIG_HOME"] = _NO_KEYS.name
+# Not the keys of whoever runs the tests, and no notes among theirs.
+_NOT_THEIRS = tempfile.TemporaryDirectory(prefix="semlink-tests-")
+os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_STATE_HOME"] = _NOT_THEIRS.name
+
+
+@pytest.fixture(scope="session")
+def stem() -> Iterator[Stem]:
+    """The process from which commands are forked that need torch."""
+    grown = Stem()
+    yield grown
+    grown.close()
+
+
+@pytest.fixture
+def warm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Command("sctx", ...)` and `Command("scrx", ...)` find torch loaded, except in a test that is marked `cold`."""
+    if request.node.get_closest_marker("cold") is None:
+        monkeypatch.setattr(Command, "begin", request.getfixturevalue("stem").begin)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks this small lose to the hand-over between threads, on a busy machine by a factor of ten."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -99,6 +99,7 @@ def test_each_host_trusts_only_those_that_it_speaks_with_and_sees_only_its_own_k
     assert set(COMPOSE["volumes"]) == {f"{host}-keys" for host in HOSTS}
 
 
+@pytest.mark.usefixtures("warm")
 def test_the_three_commands_carry_images_from_end_to_end(tmp_path: Path) -> None:
     keys = {host: new_keys(tmp_path / host, host) for host in HOSTS}
     for client, server in (("tx", "emu"), ("emu", "rx")):

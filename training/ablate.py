@@ -20,13 +20,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from common import __version__
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
+from common.files import FIGURES, OutFile
 from common.manifest import canonical, find_pair, write_atomic
 from training.evaluate import Setting, bootstrap, numbers
+from training.progress import print_table
 
 if TYPE_CHECKING:
     from common.manifest import Manifest
@@ -120,8 +121,8 @@ def dedicated(recipe: "Recipe", snr_db: float, symbols: int) -> "Recipe":
 @click.option("--seeds", default=3, show_default=True, help="Training seeds per variant.")
 @click.option("--channels", default=4, show_default=True, help="Channels per image.")
 @click.option("--device", default="auto", show_default=True)
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows here.")
-@click.option("--figure", type=click.Path(path_type=Path), help="Accuracy against the transmitter's compute, as PNG.")
+@click.option("--json", "json_file", type=OutFile(), help="Write the rows here.")
+@click.option("--figure", type=OutFile(FIGURES), help="Accuracy against the transmitter's compute, as PNG.")
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
@@ -196,13 +197,13 @@ def trained(
 ) -> tuple["Manifest", float]:  # fmt: skip
     """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again."""
     from training.distill import BUILD, Request, distill
-    from training.oracle import identify
+    from training.oracle import weights_sha256
 
     place, teacher = BUILD / "ablate" / recipe.name / name, variant.teacher or options["teacher"]
     request = Request(options["dataset"], teacher, None, place, place / "run", options["device"], seed,
                       variant.online, tensorboard=False)  # fmt: skip
     asked = {"version": __version__, "recipe": recipe.plain(), "dataset": request.dataset, "seed": seed,
-             "online": variant.online, "teacher": teacher and identify(teacher).sha256}  # fmt: skip
+             "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
     finished, identity = place / "run" / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
     if not finished.is_file() or finished.read_text() != identity:
         finished.unlink(missing_ok=True)
@@ -214,12 +215,12 @@ def trained(
 
 def answered(manifest: "Manifest", settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
     """Share of right decisions per setting, over its channels: float64 [N] each."""
-    from common.data import load_for
     from scrx.decoder import load_decoder
     from sctx.pipeline import TransmitChain
+    from training.data import load_told
     from training.evaluate import decide, encode_all
 
-    images = load_for(manifest, options["dataset"], options["split"])
+    images = load_told(manifest, options["dataset"], options["split"])
     chain, decoder = TransmitChain(manifest), load_decoder(manifest)
     features = encode_all(chain, images.images)
     return [
@@ -254,24 +255,23 @@ def compared(row: Row, full: Row, settings: list[Setting]) -> dict[str, Any]:
 def _show(report: list[dict[str, Any]], settings: list[Setting]) -> None:
     what = sorted({f"{one.channel}" for one in settings})
     snrs = ", ".join(f"{snr:g}" for snr in sorted({one.snr_db for one in settings}))
-    table = Table(title=f"mean accuracy in % over {', '.join(what)}, {len(settings)} settings, {snrs} dB")
-    for heading in ("variant", "accuracy", "seeds", "difference (95 %)", "over seeds", "s per epoch", "MMAC"):
-        table.add_column(heading, no_wrap=True)
+    rows = []
     for row in report:
         spread = " ".join(f"{value:.1f}" for value in row["over_seeds"])
         change = f"{row['difference']:+.2f} ({row['ci95'][0]:+.2f} .. {row['ci95'][1]:+.2f})"
         apart = " ".join(f"{value:+.1f}" for value in row["difference_over_seeds"])
-        table.add_row(row["name"], f"{row['accuracy']:.2f}", spread, change, apart, f"{row['epoch_s']:.3f}",
-                      f"{row['macs'] / 1e6:.1f}")  # fmt: skip
-    Console(width=140).print(table)
-    each = Table(title="accuracy in %, difference to the full method in points (95 %)")
-    for heading in ("setting", *(row["name"] for row in report)):
-        each.add_column(heading)
+        rows.append((row["name"], f"{row['accuracy']:.2f}", spread, change, apart, f"{row['epoch_s']:.3f}",
+                     f"{row['macs'] / 1e6:.1f}"))  # fmt: skip
+    headings = ("variant", "accuracy", "seeds", "difference (95 %)", "over seeds", "s per epoch", "MMAC")
+    title = f"mean accuracy in % over {', '.join(what)}, {len(settings)} settings, {snrs} dB"
+    print_table(title, headings, rows, left=headings)
+    each = []
     for name in report[0]["settings"]:
         cells = [row["settings"][name] for row in report]
         rest = [f"{share:.2f}, {gap:+.2f} ({low:+.2f} .. {high:+.2f})" for share, gap, low, high in cells[1:]]
-        each.add_row(f"{name} dB", f"{cells[0][0]:.2f}", *rest)
-    Console(width=max(120, 40 * len(report))).print(each)
+        each.append((f"{name} dB", f"{cells[0][0]:.2f}", *rest))
+    headings = ("setting", *(row["name"] for row in report))
+    print_table("accuracy in %, difference to the full method in points (95 %)", headings, each, left=headings)
 
 
 def draw_compute(report: list[dict[str, Any]], path: Path) -> None:

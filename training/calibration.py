@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, ModelError
+from common.files import FIGURES, OutFile, OutFolder
 from common.manifest import MANIFEST, Calibration, Manifest, find_pair, write_atomic, write_pair
+from common.origin import dataset_of, recall, remember
+from common.streams import say
 from training.evaluate import answer, encode_all, plan
+from training.progress import print_table
 
 if TYPE_CHECKING:
     from training.channel import Conditions
@@ -60,26 +62,25 @@ class Row:
 @click.option("--snr", default="0,5,10,15,20", show_default=True, help="Average Es/N0 in dB, with commas.")
 @click.option("--seeds", default=4, show_default=True, help="Channels per image.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the channels.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the numbers here.")
-@click.option("--figure", type=click.Path(path_type=Path), help="Draw the reliability diagram here.")
-@click.option("--write", type=click.Path(path_type=Path), help="Write the pair with its temperatures to this folder.")
+@click.option("--json", "json_file", type=OutFile(), help="Write the numbers here.")
+@click.option("--figure", type=OutFile(FIGURES), help="Draw the reliability diagram here.")
+@click.option("--write", type=OutFolder(), help="Write the pair with its temperatures to this folder.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda ...")
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from common.data import load_for
     from common.nn.device import pick_device
+    from training.data import load_told
     from training.measure import calibrate
 
     manifest = find_pair(options["pair"])
-    dataset = options["dataset"] or manifest.dataset
+    dataset = options["dataset"] or dataset_of(manifest)
     student = load_student(manifest).to(pick_device(options["device"]))
-    validation = load_for(manifest, dataset, "validation")
+    validation = load_told(manifest, dataset, "validation")
     fitted = calibrate(student, validation, manifest.preprocess, trained_under(manifest), options["seed"])
     rows = measure(manifest, fitted, dataset, options)
-    console = Console()
-    _show(rows, console if console.is_terminal else Console(width=120))
+    _show(rows)
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)
         write_atomic(options["json_file"], json.dumps({"rows": [asdict(r) for r in rows]}, indent=1).encode() + b"\n")
@@ -87,7 +88,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
         _draw(rows, options["figure"])
     if options["write"]:
         written = write_changed(manifest, options["write"], calibration=fitted)
-        console.print(f"pair: {written.path}, id {written.id[:16]}")
+        say(f"pair: {written.path}, id {written.id[:16]}")
 
 
 def load_student(manifest: Manifest) -> "Student":
@@ -116,11 +117,11 @@ def trained_under(manifest: Manifest) -> "Conditions":
 
 def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict[str, Any]) -> list[Row]:
     """Reliability of every rate on a split, estimated CSI, the transmitter told the average SNR."""
-    from common.data import load_for
     from scrx.decoder import load_decoder, snr_bins
     from sctx.pipeline import TransmitChain
+    from training.data import load_told
 
-    images = load_for(manifest, dataset, options["split"])
+    images = load_told(manifest, dataset, options["split"])
     chain, decoder = TransmitChain(manifest), load_decoder(manifest)
     features = encode_all(chain, images.images)
     asked = {**options, "csi": "estimated" if manifest.layout.pilots else "none", "symbols": None, "told": "average",
@@ -164,20 +165,22 @@ def write_changed(manifest: Manifest, folder: Path, encoder: bytes | None = None
     for name in ("schema", "sha256"):
         del document[name]
     halves = [(manifest.path / f"{half}.safetensors").read_bytes() for half in ("encoder", "decoder")]
-    return write_pair(folder, {**document, **fields}, encoder or halves[0], halves[1])
+    written = write_pair(folder, {**document, **fields}, encoder or halves[0], halves[1])
+    if known := recall(manifest.id):
+        remember(written.id, known)
+    return written
 
 
-def _show(rows: list[Row], console: Console) -> None:
-    table = Table(title="confidence: expected calibration error in %, and NLL, before and after")
-    for heading in ("symbols", "temperatures", "ECE", "calibrated", "NLL", "calibrated", "worst ECE at one SNR"):
-        table.add_column(heading, justify="right")
+def _show(rows: list[Row]) -> None:
+    cells = []
     for row in rows:
         worst = max(row.ece_by_snr, key=lambda where: row.ece_by_snr[where])
         eces = [f"{100 * one.ece:.2f}" for one in (row.before, row.after)]
         nlls = [f"{one.nll:.3f}" for one in (row.before, row.after)]
         spread = f"{100 * row.ece_by_snr[worst]:.2f} ({worst} dB)"
-        table.add_row(str(row.symbols), " ".join(f"{t:.2f}" for t in row.temperature), *eces, *nlls, spread)
-    console.print(table)
+        cells.append((row.symbols, " ".join(f"{t:.2f}" for t in row.temperature), *eces, *nlls, spread))
+    headings = ("symbols", "temperatures", "ECE", "calibrated", "NLL", "calibrated", "worst ECE at one SNR")
+    print_table("confidence: expected calibration error in %, and NLL, before and after", headings, cells)
 
 
 def _draw(rows: list[Row], path: Path) -> None:

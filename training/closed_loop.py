@@ -25,13 +25,16 @@ from rich.console import Console
 
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, SemlinkError
+from common.files import OutFolder
 from common.manifest import MANIFEST, Manifest, find_pair, write_atomic
+from common.origin import dataset_of
+from common.streams import say
 from sctx.rate import RatePolicy
 from training.loop_plan import EXPERIMENTS, LOOP, SNRS_DB, SYSTEMS, Point, pilot_counts, plan
 from training.processes import Command, start_emulator, start_receiver
 
 if TYPE_CHECKING:
-    from common.data import ImageSet
+    from common.images.datasets import ImageSet
     from training.direct import Encodings
 
 
@@ -53,7 +56,7 @@ class Outcome:
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
 @click.option("--split", default="test", show_default=True)
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Points, table and figure. [default: build/closed_loop/PAIR]"
+    "--out", type=OutFolder(), help="Points, table and figure. [default: build/closed_loop/PAIR]"
 )
 @click.option("--experiments", default=",".join(EXPERIMENTS), show_default=True, help="Some of these, with commas.")
 @click.option(
@@ -85,32 +88,31 @@ class Outcome:
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from common.data import load_for
+    from training.data import load_told
     from training.loop_report import compare, draw_figure, show, sweep
 
     base = find_pair(options["pair"])
     out = options["out"] or Path("build") / "closed_loop" / base.name
-    dataset = options["dataset"] or base.dataset
+    dataset = options["dataset"] or dataset_of(base)
     pairs = {count: prepared(base, count, dataset, out) for count in pilot_counts(options)}
     entries = plan(pairs, options)
-    images = load_for(base, dataset, options["split"])
+    images = load_told(base, dataset, options["split"])
     source = f"dataset:{dataset}:{options['split']}"
     points = {e.point for e in entries} | {e.point.plain for e in entries}
     outcomes = run(points, pairs, images, source, out / "points", options["direct"])
     report, swept = (make(entries, outcomes, options["price"]) for make in (compare, sweep))
-    console = Console()
-    show(report, swept, console if console.is_terminal else Console(width=160))
+    show(report, swept)
     how = {name: str(value) for name, value in options.items() if name not in ("json", "out")}
     document = {"options": how, "rows": report, "sweep": swept}
     write_atomic(out / "closed_loop.json", json.dumps(document, indent=1).encode() + b"\n")
     draw_figure(report, out / "closed_loop.png")
-    console.print(f"{out / 'closed_loop.json'}, {out / 'closed_loop.png'}; points: {out / 'points'}")
+    say(f"{out / 'closed_loop.json'}, {out / 'closed_loop.png'}; points: {out / 'points'}")
 
 
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
     """The same networks with `pilots` pilots per frame; accuracy table and temperatures measured for them."""
-    from common.data import load_for
     from training.calibration import load_student, trained_under, write_changed
+    from training.data import load_told
     from training.measure import calibrate, measure
 
     if pilots == base.layout.pilots and base.calibration:
@@ -122,7 +124,7 @@ def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
         student = load_student(replace(base, layout=replace(base.layout, pilots=pilots)))
     except ValueError as error:
         raise ConfigError(f"--pilots {pilots}: {error}") from None
-    validation = load_for(base, dataset, "validation")
+    validation = load_told(base, dataset, "validation")
     accuracy = measure(student, validation, base.preprocess, 0)
     fitted = calibrate(student, validation, base.preprocess, trained_under(base), 0)
     layout = asdict(replace(base.layout, pilots=pilots))
@@ -137,7 +139,7 @@ def run(
 ) -> dict[str, Outcome]:
     """Point id -> outcome, from what is kept and from runs of what is missing."""
     from training.direct import Encodings
-    from training.loop import bar
+    from training.progress import bar
 
     encodings = Encodings()
     folder.mkdir(parents=True, exist_ok=True)

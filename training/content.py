@@ -27,18 +27,20 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
+from common.files import OutFile, OutFolder
 from common.manifest import ContentShape, Manifest, find_pair, load_half, write_atomic
+from common.origin import dataset_of
+from common.streams import say
 from training.control import conditional_entropy
+from training.progress import print_table
 
 if TYPE_CHECKING:
     import torch
 
-    from common.data import ImageSet
+    from common.images.datasets import ImageSet
     from sctx.content import ContentHead
     from training.student import Student
 
@@ -75,16 +77,16 @@ class Row:
 @click.option("--snr", default="0,5,10,15", show_default=True, help="Average Es/N0 in dB, with commas.")
 @click.option("--price", default="0.0003,0.001,0.002,0.004", show_default=True, help="Accuracy that a use costs.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows here.")
-@click.option("--write", type=click.Path(path_type=Path), help="Write the pair with its head to this folder.")
+@click.option("--json", "json_file", type=OutFile(), help="Write the rows here.")
+@click.option("--write", type=OutFolder(), help="Write the pair with its head to this folder.")
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     import torch
 
-    from common.data import load_for
     from training.calibration import load_student
+    from training.data import load_told
     from training.evaluate import numbers
     from training.measure import GRID_DB, trials_for
 
@@ -92,10 +94,10 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
         raise ConfigError(f"--groups {options['groups']}: give 2 to 100")
     snrs, prices = (numbers(name, options[name], float) for name in ("snr", "price"))
     manifest = find_pair(options["pair"])
-    dataset, random = options["dataset"] or manifest.dataset, torch.Generator().manual_seed(options["seed"])
+    dataset, random = options["dataset"] or dataset_of(manifest), torch.Generator().manual_seed(options["seed"])
     student = load_student(manifest)
     train, validation, images = (
-        load_for(manifest, dataset, split) for split in ("train", "validation", options["split"])
+        load_told(manifest, dataset, split) for split in ("train", "validation", options["split"])
     )
     known = learnt(student, train, manifest, options, random)
     held = observed(student, validation, manifest, GRID_DB, trials_for(len(validation)), random)
@@ -105,15 +107,14 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     ways = {"table": own_tables(manifest, len(shares)), "head": predicted(head, features)}
     ways |= {"hindsight": groups[head.group(features).numpy()], "oracle": shares}
     rows = compare(manifest, ways, shares, snrs, prices, options["seed"])
-    console = Console()
-    _show(rows, groups, manifest, console if console.is_terminal else Console(width=120))
+    _show(rows, groups, manifest)
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)
         document = {"rows": [asdict(row) for row in rows], "groups": {"snr_db": SEEN_DB, "accuracy": groups.tolist()}}
         write_atomic(options["json_file"], json.dumps(document, indent=1).encode() + b"\n")
     if options["write"]:
         written = write_with(head, manifest, options["write"])
-        console.print(f"pair: {written.path}, id {written.id[:16]}")
+        say(f"pair: {written.path}, id {written.id[:16]}")
 
 
 # -- what there is to learn from
@@ -274,22 +275,20 @@ def compare(
     return rows
 
 
-def _show(rows: list[Row], groups: Tables, manifest: Manifest, console: Console) -> None:
-    table = Table(title="choosing the rate, block Rayleigh with known SNR; value = accuracy - price * (uses + control)")
-    for heading in ("SNR dB", "price", "way", "accuracy %", "uses", "control", "value"):
-        table.add_column(heading, justify="left" if heading == "way" else "right")
-    for row in rows:
-        table.add_row(f"{row.snr_db:g}", f"{row.price:g}", row.way, f"{100 * row.accuracy:.2f}", f"{row.uses:.2f}",
-                      f"{row.control:.2f}", f"{row.value:.4f}", end_section=row.way == "oracle")  # fmt: skip
-    console.print(table)
-    each = Table(title="accuracy in % by group of images, hard to easy")
-    for heading in ("SNR dB", "group", *(f"{rate} symbols" for rate in manifest.layout.rates)):
-        each.add_column(heading, justify="right")
-    for column, snr in enumerate(SEEN_DB):
-        for group, shares in enumerate(groups[:, :, column], 1):
-            each.add_row(f"{snr:g}", str(group), *(f"{100 * share:.1f}" for share in shares),
-                         end_section=group == len(groups))  # fmt: skip
-    console.print(each)
+def _show(rows: list[Row], groups: Tables, manifest: Manifest) -> None:
+    print_table(
+        "choosing the rate, block Rayleigh with known SNR; value = accuracy - price * (uses + control)",
+        ("SNR dB", "price", "way", "accuracy %", "uses", "control", "value"),
+        [(f"{row.snr_db:g}", f"{row.price:g}", row.way, f"{100 * row.accuracy:.2f}", f"{row.uses:.2f}",
+          f"{row.control:.2f}", f"{row.value:.4f}") for row in rows],
+        left=("way",),
+    )  # fmt: skip
+    print_table(
+        "accuracy in % by group of images, hard to easy",
+        ("SNR dB", "group", *(f"{rate} symbols" for rate in manifest.layout.rates)),
+        [(f"{snr:g}", group, *(f"{100 * share:.1f}" for share in shares))
+         for column, snr in enumerate(SEEN_DB) for group, shares in enumerate(groups[:, :, column], 1)],
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

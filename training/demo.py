@@ -14,10 +14,12 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from common.errors import SemlinkError
+from common.files import OutFolder
+from common.streams import say
 from training.processes import Command, start_emulator, start_receiver
+from training.progress import print_table
 
 STREAM, SEED = 1, 0
 EXIT_LOST = 1
@@ -54,7 +56,7 @@ class Row:
 @click.command()
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutFolder(),
     default=Path("build/demo"),
     show_default=True,
     help="Folder for table and figure.",
@@ -62,15 +64,14 @@ class Row:
 @click.option("--model", default="digits", show_default=True, help="Model pair: a shipped name or a directory.")
 def command(out: Path, model: str) -> None:
     """Run the three processes over several channels and write demo.json and demo.png."""
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    console.print("[bold]semlink[/]: image -> symbols -> noise and fading -> SNR estimate -> answer, and the SNR back")
+    say("semlink: image -> symbols -> noise and fading -> SNR estimate -> answer, and the SNR back")
     started = time.monotonic()
-    rows = run(model, console)
-    console.print(_table(rows))
+    rows = run(model, Console())
+    show(model, rows)
     out.mkdir(parents=True, exist_ok=True)
     (out / "demo.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     _draw(rows, out / "demo.png")
-    console.print(f"{out / 'demo.json'} and {out / 'demo.png'} written after {time.monotonic() - started:.0f} s")
+    say(f"{out / 'demo.json'} and {out / 'demo.png'} written after {time.monotonic() - started:.0f} s")
     bad = sum(row.lost + row.expired for row in rows)
     if bad:
         raise SemlinkError(f"{bad} images were lost or expired, and none should be")
@@ -148,24 +149,15 @@ def _row(channel: str, snr_db: float, summary: dict[str, Any]) -> Row:
     )
 
 
-def _table(rows: list[Row]) -> Table:
-    table = Table(title="digits test images over the real processes")
-    heads = ("channel", "set dB", "est. dB", "images", "accuracy", "symbols/image", "p50 ms", "p99 ms", "lost/expired")
-    for head in heads:
-        table.add_column(head, justify="left" if head == "channel" else "right")
-    for row in rows:
-        table.add_row(
-            row.channel,
-            f"{row.snr_db:.1f}",
-            f"{row.snr_est_db:.1f}",
-            str(row.images),
-            f"{100 * row.accuracy:.1f} %",
-            f"{row.mean_symbols:.1f}",
-            f"{row.p50_ms:.1f}",
-            f"{row.p99_ms:.1f}",
-            f"{row.lost}/{row.expired}",
-        )
-    return table
+def show(model: str, rows: list[Row]) -> None:
+    """One row per run."""
+    print_table(
+        f"{Path(model).name} test images over the real processes",
+        ("channel", "set dB", "est. dB", "images", "accuracy", "symbols/image", "p50 ms", "p99 ms", "lost/expired"),
+        [(r.channel, f"{r.snr_db:.1f}", f"{r.snr_est_db:.1f}", r.images, f"{100 * r.accuracy:.1f} %",
+          f"{r.mean_symbols:.1f}", f"{r.p50_ms:.1f}", f"{r.p99_ms:.1f}", f"{r.lost}/{r.expired}") for r in rows],
+        left=("channel",),
+    )  # fmt: skip
 
 
 def _draw(rows: list[Row], path: Path) -> None:

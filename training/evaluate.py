@@ -21,11 +21,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
+from common.files import FIGURES, OutFile
 from common.manifest import Manifest, find_pair, write_atomic
+from common.origin import dataset_of
+from training.data import load_told, skip_bad_option
+from training.progress import print_table
 
 if TYPE_CHECKING:
     import torch
@@ -100,18 +103,19 @@ class Setting:
 @click.option("--stream", default=0, show_default=True, help="The first stream.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the channel, as of channel-emu.")
 @click.option("--doppler", default=7.8e-5, show_default=True, help="rayleigh: fd per symbol.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the points here.")
-@click.option("--figure", type=click.Path(path_type=Path), help="Draw them here (PNG, SVG or PDF).")
+@click.option("--json", "json_file", type=OutFile(), help="Write the points here.")
+@click.option("--figure", type=OutFile(FIGURES), help="Draw them here (PNG, SVG or PDF).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda ...")
+@skip_bad_option
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     manifest = find_pair(options["pair"])
     settings = plan(manifest, options)
-    points = evaluate(manifest, settings, options["dataset"] or manifest.dataset, options["split"], options["device"])
-    console = Console()
-    show(points, console if console.is_terminal else Console(width=120))
+    dataset = options["dataset"] or dataset_of(manifest)
+    points = evaluate(manifest, settings, dataset, options["split"], options["device"], options["skip_bad"])
+    show(points)
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)
         write_atomic(
@@ -157,15 +161,16 @@ def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, sym
     return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, told_db, told)
 
 
-def evaluate(manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str) -> list[Point]:
+def evaluate(
+    manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str, skip_bad: bool = False
+) -> list[Point]:
     """Measure each setting on every image of a split."""
-    from common.data import load_for
     from common.nn.device import pick_device
     from scrx.decoder import load_decoder
     from sctx.pipeline import TransmitChain
-    from training.loop import bar
+    from training.progress import bar
 
-    images = load_for(manifest, dataset, split)
+    images = load_told(manifest, dataset, split, skip_bad)
     where = pick_device(device)
     chain, decoder = TransmitChain(manifest, where), load_decoder(manifest, where)
     features = encode_all(chain, images.images)
@@ -274,18 +279,17 @@ def _point(
                  None if other is None else bootstrap(right - other))  # fmt: skip
 
 
-def show(points: list[Point], console: Console) -> None:
+def show(points: list[Point]) -> None:
     """One row per channel, csi and rate; one column per SNR."""
     snrs = sorted({point.snr_db for point in points})
-    table = Table(title="accuracy in % (less that of the first --told); +-: the widest half of a row's 95 % intervals")
-    for heading in ("channel", "csi", "symbols", "n", "told", *(f"{snr:g} dB" for snr in snrs), "+-"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    rows = []
     for (channel, csi, symbols, n, told), row in _curves(points).items():
         ends = [p.difference[1:] if p.difference else p.ci95 for p in row]
         cells = [f"{100 * p.accuracy:.1f}{f' ({100 * p.difference[0]:+.2f})' if p.difference else ''}" for p in row]
         wide = max((high - low) / 2 for low, high in ends)
-        table.add_row(channel, csi, f"{symbols:g}", str(n), told, *cells, f"{100 * wide:.2f}")
-    console.print(table)
+        rows.append((channel, csi, f"{symbols:g}", n, told, *cells, f"{100 * wide:.2f}"))
+    title = "accuracy in % (less that of the first --told); +-: the widest half of a row's 95 % intervals"
+    print_table(title, ("channel", "csi", "symbols", "n", "told", *(f"{snr:g} dB" for snr in snrs), "+-"), rows)
 
 
 def draw_figure(points: list[Point], path: Path) -> None:

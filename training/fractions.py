@@ -10,18 +10,18 @@ images divided by the root of f, rounded: small shares get more passes, but fewe
 import hashlib
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
+from common.files import OutFile
 from common.manifest import canonical, write_atomic
 from training.ablate import Row, Variant, compared, grid, run
 from training.evaluate import Setting
+from training.progress import print_table
 
 if TYPE_CHECKING:
     from training.recipe import Recipe, Schedule
@@ -42,7 +42,7 @@ ROWS = TRUE, ALL, SAME = "true labels", "teacher of all", "teacher of the same"
 @click.option("--seeds", default=3, show_default=True, help="Training seeds per row.")
 @click.option("--channels", default=1, show_default=True, help="Channels per image.")
 @click.option("--device", default="auto", show_default=True)
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows here.")
+@click.option("--json", "json_file", type=OutFile(), help="Write the rows here.")
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
@@ -132,14 +132,13 @@ def table(fractions: list[float], rows: dict[str, Row], settings: list[Setting])
 
 def show(report: list[dict[str, Any]]) -> None:
     """One line per row."""
-    shown = Table(title="mean accuracy in %; differences in points, paired, 95 %")
-    for heading in ("row", "accuracy", "seeds", "to true labels", "to true labels on twice the share"):
-        shown.add_column(heading, no_wrap=True)
+    rows = []
     for row in report:
         spread = " ".join(f"{value:.1f}" for value in row["over_seeds"])
         double = _interval(row["to_double"], row["to_double_ci95"]) if "to_double" in row else ""
-        shown.add_row(row["name"], f"{row['accuracy']:.2f}", spread, _interval(row["difference"], row["ci95"]), double)
-    Console(width=120).print(shown)
+        rows.append((row["name"], f"{row['accuracy']:.2f}", spread, _interval(row["difference"], row["ci95"]), double))
+    headings = ("row", "accuracy", "seeds", "to true labels", "to true labels on twice the share")
+    print_table("mean accuracy in %; differences in points, paired, 95 %", headings, rows, left=headings)
 
 
 def _interval(value: float, ends: list[float]) -> str:

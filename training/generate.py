@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from common.data import ImageSet
+from common.images.datasets import ImageSet
 from training import encoding as codec
+from training.answers import Oracle, ask
 from training.knowledge import (
     MANIFEST,
     SHARD,
@@ -23,8 +24,8 @@ from training.knowledge import (
     seal,
     write_shard,
 )
-from training.loop import bar, process, wait
-from training.oracle import Oracle
+from training.loop import process, wait
+from training.progress import bar
 from training.views import VERSION, ViewSpec, augment, words
 from training.views import fingerprint as view_fingerprint
 
@@ -37,7 +38,7 @@ def plan_for(
     """What a store of this teacher on these views is; its id names the default folder."""
     codec.check(encoding, len(images.classes))
     return Plan(images.name, split, fingerprint(images), len(images), len(images.classes), teacher, view, VERSION,
-                encoding, shard)  # fmt: skip
+                encoding, shard, images.classes)  # fmt: skip
 
 
 def generate(
@@ -72,7 +73,8 @@ def _shard(folder: Path, plan: Plan, view: int, start: int, stop: int, images: I
     parts = []
     for low in range(0, stop - start, BATCH):
         part = slice(low, min(low + BATCH, stop - start))
-        parts.append(oracle.logits(augment(images.images[start:stop][part], parameters[part], plan.view)))
+        pixels = augment(images.images[start:stop][part], parameters[part], plan.view)
+        parts.append(ask(oracle, pixels, range(start + part.start, start + part.stop)))
     seen = view_fingerprint(images.images[start:stop], plan.view, view, start)
     write_shard(folder, plan, view, start, torch.cat(parts), seen)
 
@@ -81,6 +83,6 @@ def agreement(store: Store, images: ImageSet, oracle: Oracle, rows: int, view: i
     """Run the teacher again on `rows` samples: (mean KL to the stored row at tau 1, share with the same top class)."""
     picked = np.linspace(0, len(images) - 1, rows).astype(np.int64)
     pixels = augment(images.images[picked], words(store.plan.view, view, 0, len(images))[picked], store.plan.view)
-    fresh, kept = oracle.logits(pixels), store.logits(view)[picked]
+    fresh, kept = ask(oracle, pixels, picked), store.logits(view)[picked]
     same = float((fresh.argmax(-1) == kept.argmax(-1)).float().mean())
     return float(codec.divergence(fresh, kept, 1.0).mean()), same

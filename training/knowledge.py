@@ -22,14 +22,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
-from common.data import ImageSet
 from common.errors import StoreError
+from common.images.datasets import ImageSet
 from common.manifest import canonical, write_atomic
 from training import encoding as codec
 from training import views
 from training.views import ViewSpec
 
-SCHEMA = 1
+SCHEMA = 2
+"""1, still read, had no class names."""
 MANIFEST = "manifest.json"
 SHARD = 50_000
 """Samples per shard."""
@@ -59,10 +60,17 @@ class Plan:
     view_version: int
     encoding: str
     shard: int = SHARD
+    names: tuple[str, ...] = ()
+    """Of the classes, in the order of the columns; none in a store of schema 1, whose id does without them."""
 
     @property
     def id(self) -> str:
-        return hashlib.sha256(canonical(asdict(self))).hexdigest()
+        return hashlib.sha256(canonical(self.document())).hexdigest()
+
+    def document(self) -> dict[str, Any]:
+        """As a manifest holds it."""
+        plain = asdict(self)
+        return plain if self.names else {key: value for key, value in plain.items() if key != "names"}
 
     def ranges(self) -> list[tuple[int, int]]:
         """Sample ranges of one view's shards."""
@@ -150,7 +158,8 @@ def seal(folder: Path, plan: Plan, which: Iterable[int]) -> "Store":
             with safe_open(folder / name, "pt") as file:
                 seen = json.loads(file.metadata()["semlink"])["view_sha256"]
             shards.append(Shard(name, view, start, stop, len(raw), hashlib.sha256(raw).hexdigest(), seen))
-    document = {"schema": SCHEMA, "plan": asdict(plan), "shards": [asdict(shard) for shard in shards]}
+    lines = [asdict(shard) for shard in shards]
+    document = {"schema": SCHEMA if plan.names else 1, "plan": plan.document(), "shards": lines}
     write_atomic(folder / MANIFEST, json.dumps(document, indent=1).encode() + b"\n")
     return Store(folder, plan, tuple(shards))
 
@@ -188,11 +197,20 @@ class Store:
         first = self.shards[0]
         return codec.bytes_per_row(load((self.folder / first.file).read_bytes()))
 
-    def check_data(self, images: ImageSet, view: ViewSpec) -> None:
-        """StoreError that names what differs between this store and the data and views that training wants to use."""
+    def check_data(self, images: ImageSet, view: ViewSpec, by_position: bool = False) -> None:
+        """StoreError that names what differs between this store and the data and views that training wants to use.
+
+        by_position: columns of a store without class names are the data's classes in their order.
+        """
         plan = self.plan
+        if not plan.names and not by_position:
+            raise StoreError(
+                f"{self.folder} was made before stores held class names, so which column is which class is not known: "
+                "make it again, or say --by-position if its teacher had the data's order"
+            )
         for what, have, want in (
             ("classes", plan.classes, len(images.classes)),
+            ("class names", plan.names or images.classes, images.classes),
             ("samples", plan.samples, len(images)),
             ("data set fingerprint", plan.data_sha256, fingerprint(images)),
             ("view version", plan.view_version, views.VERSION),
@@ -226,7 +244,7 @@ def open_store(folder: Path) -> Store:
     path = folder / MANIFEST
     try:
         document = json.loads(path.read_bytes())
-        if document["schema"] != SCHEMA:
+        if document["schema"] not in (1, SCHEMA):
             raise StoreError(f"{path} has another schema than {SCHEMA}; make the store again")
         shards = tuple(Shard(**shard) for shard in document["shards"])
         return Store(folder, _plan(document["plan"]), shards)
@@ -237,7 +255,8 @@ def open_store(folder: Path) -> Store:
 
 
 def _plan(document: dict[str, Any]) -> Plan:
-    return Plan(**{**document, "teacher": TeacherId(**document["teacher"]), "view": ViewSpec(**document["view"])})
+    return Plan(**{**document, "teacher": TeacherId(**document["teacher"]), "view": ViewSpec(**document["view"]),
+                   "names": tuple(document.get("names", ()))})  # fmt: skip
 
 
 def _payload(tensors: dict[str, Tensor]) -> str:

@@ -6,14 +6,16 @@ Everything random is a function of (seed, epoch), drawn for the whole batch befo
 that is killed and started again ends in the same weights, and `torchrun` trains on the same examples as one process.
 """
 
+import copy
 import hashlib
 import math
 import os
 import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,20 +23,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from common.data import ImageSet
+from common.images.datasets import ImageSet
 from common.manifest import canonical
+from common.nn.blocks import pick_pixels
+from common.streams import tell
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.metrics import Metrics
 from training.optimiser import make_optimisers
+from training.progress import bar
 from training.recipe import Schedule
 from training.views import ViewSpec, augment, words
 
 CHECKPOINT_S = 20.0
 """Least time between two checkpoints."""
+WARM, LEAST_STEPS, TRIAL_S = 2, 3, 3.0
+"""Steps whose time does not count, steps that do at least, and seconds that are spent on them."""
 CLIP = 5.0
 """Largest norm of the gradient."""
 
@@ -71,6 +77,8 @@ class Run:
     device: torch.device
     console: Console
     tensorboard: bool = False
+    stepped: Callable[[float], None] = lambda _: None
+    """Told after each step which share of an epoch it was."""
 
     @property
     def id(self) -> str:
@@ -99,18 +107,20 @@ class Fitted:
 def fit(task: Task, run: Run) -> Fitted:
     """Train `task.objective`; a run that was killed goes on from its checkpoint, which stays until `run.forget()`."""
     schedule = run.schedule
+    pick_pixels(task.objective)
     objective = task.objective.to(run.device, memory_format=torch.channels_last)
     optimisers = make_optimisers(schedule.optimiser, objective.parameters(), schedule.lr, schedule.weight_decay)
     average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
     done = load_checkpoint(run.checkpoint, run.id, objective, average, optimisers)
     if done:
-        run.console.print(f"{run.title}: going on after epoch {done} of {schedule.epochs}")
+        tell(f"{run.title}: going on after epoch {done} of {schedule.epochs}")
     rank, world = process()
     model = DistributedDataParallel(objective) if world > 1 else objective
     times: list[float] = []
     saved = time.monotonic()
     log = Metrics(run.folder, done, run.tensorboard) if rank == 0 else nullcontext()
     with log as metrics, bar(run.console, run.title, schedule.epochs, done) as advance:
+        run = replace(run, stepped=advance)
         for epoch in range(done, schedule.epochs):
             began = time.monotonic()
             losses = _epoch(task, model, optimisers, average, run, epoch)
@@ -122,10 +132,29 @@ def fit(task: Task, run: Run) -> Fitted:
                 if time.monotonic() - saved > CHECKPOINT_S or epoch + 1 == schedule.epochs:
                     save_checkpoint(run.checkpoint, run.id, epoch + 1, objective, average, optimisers)
                     saved = time.monotonic()
-            advance()
     return Fitted(
         {name: tensor.cpu() for name, tensor in average.items()}, float(np.mean(times)) if times else math.nan
     )
+
+
+def pace(task: Task, run: Run) -> float:
+    """Seconds that an epoch will take, from a few real steps on a copy; nothing that is random afterwards changes."""
+    trial = copy.copy(task)
+    trial.objective = copy.deepcopy(task.objective)
+    pick_pixels(trial.objective)
+    objective = trial.objective.to(run.device, memory_format=torch.channels_last)
+    optimisers = make_optimisers(run.schedule.optimiser, objective.parameters(), run.schedule.lr, 0.0)
+    average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
+    batches = max(len(run.images) // min(run.schedule.batch, len(run.images)), 1)
+    with torch.random.fork_rng():
+        steps = chain.from_iterable(_steps(trial, objective, optimisers, average, run, epoch) for epoch in count())
+        for _ in range(WARM):
+            next(steps)
+        began, taken = time.monotonic(), 0
+        while taken < LEAST_STEPS or (time.monotonic() - began < TRIAL_S and taken < batches):
+            next(steps)
+            taken += 1
+        return (time.monotonic() - began) / taken * batches
 
 
 def process() -> tuple[int, int]:
@@ -156,16 +185,6 @@ def wait() -> None:
         torch.distributed.barrier()
 
 
-@contextmanager
-def bar(console: Console, title: str, total: int, done: int = 0) -> Iterator[Any]:
-    """A progress bar with elapsed and remaining time; yields the function that advances it by one."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TextColumn("ETA"), TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=total, completed=done)
-        yield lambda: progress.advance(task)
-
-
 def _epoch(
     task: Task,
     model: nn.Module,
@@ -175,6 +194,18 @@ def _epoch(
     epoch: int,
 ) -> list[float]:
     """One pass over one view; the last, incomplete batch is left out. Returns the loss of each step."""
+    return list(_steps(task, model, optimisers, average, run, epoch))
+
+
+def _steps(
+    task: Task,
+    model: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    average: dict[str, Tensor],
+    run: Run,
+    epoch: int,
+) -> Iterator[float]:
+    """The same, step by step."""
     rank, world = process()
     images, schedule = run.images.images, run.schedule
     random = torch.Generator().manual_seed((run.seed << 20) + epoch)
@@ -187,7 +218,6 @@ def _epoch(
     half = autocasts(schedule, run.device)
     model.train()
     task.start_view(view)
-    losses: list[float] = []
     for step in range(epoch * steps, (epoch + 1) * steps):
         index = order[step % steps * batch : (step % steps + 1) * batch]
         pixels = augment(images[index[ours]], parameters[index[ours]], run.view)
@@ -202,8 +232,8 @@ def _epoch(
         for optimiser in optimisers:
             optimiser.step()
         _move(average, task.objective.state_dict(), min(schedule.ema, step / (step + 10)))
-        losses.append(float(loss.detach()))
-    return losses
+        run.stepped(1 / steps)
+        yield float(loss.detach())
 
 
 def one_cycle(progress: float) -> float:

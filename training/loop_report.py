@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from training.control import conditional_entropy, entropy
+from training.progress import print_table
 
 if TYPE_CHECKING:
     from training.closed_loop import Entry, Outcome, Point
@@ -138,24 +137,17 @@ def interval(values: NDArray[np.float64], drawn: NDArray[np.int64], block: int) 
     return float(values.mean()), float(low), float(high)
 
 
-def show(rows: Sequence[Mapping[str, Any]], swept: Sequence[Mapping[str, Any]], console: Console) -> None:
+def show(rows: Sequence[Mapping[str, Any]], swept: Sequence[Mapping[str, Any]]) -> None:
     """One table per experiment, and one of the means over all SNRs."""
     for experiment in dict.fromkeys(row["experiment"] for row in rows):
         part = [row for row in rows if row["experiment"] == experiment]
-        table = Table(title=_title(part[0]))
-        for heading in (AXES[experiment], "system", "symbols", "rounds", *COMPARED):
-            table.add_column(heading, justify="left" if heading == "system" else "right")
-        for row in part:
-            what = f"{row['x']:g}", row["system"], f"{row['mean_symbols']:.1f}", f"{row['mean_rounds']:.2f}"
-            table.add_row(*what, *_compared(row))
-        console.print(table)
+        cells = [(f"{row['x']:g}", row["system"], f"{row['mean_symbols']:.1f}", f"{row['mean_rounds']:.2f}",
+                  *_compared(row)) for row in part]  # fmt: skip
+        headings = (AXES[experiment], "system", "symbols", "rounds", *COMPARED)
+        print_table(_title(part[0]), headings, cells, left=("system",))
     if swept:
-        table = Table(title=f"mean over {', '.join(f'{snr:g}' for snr in swept[0]['snr_db'])} dB")
-        for heading in ("system", *COMPARED):
-            table.add_column(heading, justify="left" if heading == "system" else "right")
-        for row in swept:
-            table.add_row(row["system"], *_compared(row))
-        console.print(table)
+        title = f"mean over {', '.join(f'{snr:g}' for snr in swept[0]['snr_db'])} dB"
+        print_table(title, ("system", *COMPARED), [(r["system"], *_compared(r)) for r in swept], left=("system",))
 
 
 COMPARED = ("accuracy %", "uses", "value", "saved % of robust, average", "accuracy less robust", "value less robust",

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.data import ImageSet
+from common.images.datasets import ImageSet
 from common.manifest import Accuracy, Calibration, Preprocess
 from common.phy.layout import Layout
 from scrx.decoder import snr_bins

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.data import ImageSet
+from common.images.datasets import ImageSet
 from common.manifest import Preprocess
 from sctx.pipeline import normalise
+from training.answers import Oracle, ask
 from training.channel import Conditions, Draw, draw
 from training.knowledge import Store
 from training.losses import LossSpec, SymbolRate, distortion
-from training.oracle import Oracle
 from training.student import Student
 
 
@@ -75,7 +75,7 @@ class Distillation:
         """See `training.loop.Task`."""
         ours = torch.from_numpy(index[rows])
         stored = self.soft is None or isinstance(self.soft, Store)
-        teacher = self._view[ours] if stored else self.soft.logits(pixels)
+        teacher = self._view[ours] if stored else ask(self.soft, pixels, index[rows])
         drawn = draw(len(index), self.objective.student.shapes.layout, self.conditions, random).part(rows)
         moved = (torch.from_numpy(pixels), self.labels[ours], teacher)
         return *(tensor.to(self.device) for tensor in moved), drawn.to(self.device)

@@ -4,7 +4,7 @@ Knows nothing about students or stores; what it writes is an ordinary `save_pret
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,49 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from common.data import ImageSet
 from common.errors import ConfigError
+from common.images.datasets import ImageSet
+from training.answers import ask
 from training.convnet import ConvNetForImageClassification
 from training.knowledge import fingerprint
 from training.loop import Run, fit, process
-from training.oracle import Inputs, load_oracle
+from training.oracle import load_oracle
 from training.recipe import Recipe, TeacherSpec
 
 WHITENED = 5000
 """Training images whose patches say what a `semlink-convnet` whitens."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What the network is trained on: antialiased resize to its size, then (pixel/255 - mean)/std, all on its device.
+
+    The folder's image processor does the same to whoever asks later; where it resizes, it rounds to 8 bits in between.
+    """
+
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """images: uint8 [B, H, W, C] -> float32 [B, C, size, size]."""
+        x = images.permute(0, 3, 1, 2).float() / 255
+        if x.shape[2:] != (self.size, self.size):
+            x = fn.interpolate(x, (self.size, self.size), mode="bicubic", antialias=True).clamp(0, 1)
+        mean, std = (x.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
+        return (x - mean) / std
+
+    def processor(self) -> dict[str, Any]:
+        """The same as `transformers` writes it."""
+        side = {"height": self.size, "width": self.size}
+        return {"image_processor_type": "ViTImageProcessor", "size": side, "image_mean": self.mean,
+                "image_std": self.std, "resample": 3}  # fmt: skip
+
+
 class _Objective(nn.Module):
     """Cross-entropy with label smoothing."""
 
-    def __init__(self, model: nn.Module, inputs: Inputs, smoothing: float) -> None:
+    def __init__(self, model: nn.Module, inputs: _Inputs, smoothing: float) -> None:
         super().__init__()
         self.model, self.inputs, self.smoothing = model, inputs, smoothing
 
@@ -82,19 +109,7 @@ def train_teacher(
     tensorboard: bool = False,
 ) -> None:
     """Train the recipe's teacher on fresh views of `train` and save it to `out` as `save_pretrained` does."""
-    spec = recipe.teacher
-    channels = train.images.shape[-1]
-    pixels = train.images.reshape(-1, channels) / 255.0
-    mean, std = tuple(pixels.mean(0).round(4).tolist()), tuple(pixels.std(0).round(4).tolist())
-    torch.manual_seed(seed)
-    inputs = Inputs(spec.size, spec.size, channels, mean, std)
-    model = build_model(spec, channels, train.classes)
-    if isinstance(model, ConvNetForImageClassification):
-        model.whiten(inputs(torch.from_numpy(train.images[:WHITENED])))
-    identity = {"teacher": asdict(spec), "view": asdict(recipe.view), "data": fingerprint(train)}
-    run = Run("teacher", out.parent / f"{out.name}.run", identity, train, recipe.view, 0, spec.schedule, seed, device,
-              console, tensorboard)  # fmt: skip
-    task = _Task(_Objective(model, inputs, spec.label_smoothing), train, device)
+    task, run, model, inputs = prepared(recipe, train, out, seed, device, console, tensorboard)
     fitted = fit(task, run)
     if process()[0] == 0:
         task.objective.load_state_dict(fitted.weights)
@@ -102,19 +117,36 @@ def train_teacher(
         run.forget()
 
 
-def _save(model: Any, inputs: Inputs, out: Path) -> None:
+def prepared(
+    recipe: Recipe,
+    train: ImageSet,
+    out: Path,
+    seed: int,
+    device: torch.device,
+    console: Console,
+    tensorboard: bool = False,
+) -> tuple[_Task, Run, nn.Module, _Inputs]:
+    """The untrained teacher and its training, which has not begun."""
+    spec = recipe.teacher
+    channels = train.images.shape[-1]
+    mean, std = (tuple(round(value, 4) for value in one) for one in train.mean_std())
+    torch.manual_seed(seed)
+    inputs = _Inputs(spec.size, mean, std)
+    model = build_model(spec, channels, train.classes)
+    if isinstance(model, ConvNetForImageClassification):
+        model.whiten(inputs(torch.from_numpy(train.images[:WHITENED])))
+    identity = {"teacher": asdict(spec), "view": asdict(recipe.view), "data": fingerprint(train)}
+    run = Run("teacher", out.parent / f"{out.name}.run", identity, train, recipe.view, 0, spec.schedule, seed, device,
+              console, tensorboard)  # fmt: skip
+    return _Task(_Objective(model, inputs, spec.label_smoothing), train, device), run, model, inputs
+
+
+def _save(model: Any, inputs: _Inputs, out: Path) -> None:
     """Written beside its place and moved there, config.json last: without it there is no teacher."""
     beside = out.with_name(f".{out.name}.tmp")
     beside.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(beside)
-    processor = {
-        "image_processor_type": "ViTImageProcessor",
-        "size": {"height": inputs.height, "width": inputs.width},
-        "image_mean": inputs.mean,
-        "image_std": inputs.std,
-        "resample": 3,
-    }
-    (beside / "preprocessor_config.json").write_text(json.dumps(processor, indent=1) + "\n")
+    (beside / "preprocessor_config.json").write_text(json.dumps(inputs.processor(), indent=1) + "\n")
     out.mkdir(exist_ok=True)
     (out / "config.json").unlink(missing_ok=True)
     for path in sorted(beside.iterdir(), key=lambda path: path.name == "config.json"):
@@ -124,5 +156,5 @@ def _save(model: Any, inputs: Inputs, out: Path) -> None:
 
 def accuracy(folder: str, images: ImageSet, device: torch.device) -> float:
     """Fraction of `images` that the teacher at `folder` gets right."""
-    logits = load_oracle(folder, images.classes, device).logits(images.images)
+    logits = ask(load_oracle(folder, images.classes, device), images.images)
     return float((logits.argmax(-1).numpy() == images.labels).mean())

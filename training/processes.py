@@ -10,10 +10,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from common.errors import SemlinkError
 
@@ -27,12 +27,15 @@ class Command:
     Standard output is read by `lines`; standard error is kept (its last 200 lines) and searched by `wait_for`.
     """
 
+    begin: ClassVar[Callable[..., Any]] = subprocess.Popen
+    """How a process is made; the tests put in its place what makes one that has torch already (`tests/warm.py`)."""
+
     def __init__(self, name: str, *arguments: str) -> None:
         self.name, self.arguments = name, arguments
         self._said: deque[str] = deque(maxlen=200)
         self._news = threading.Condition()
         script = Path(sys.executable).with_name(name)
-        self.process = subprocess.Popen(
+        self.process = self.begin(
             [str(script), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -136,18 +136,32 @@ def adjusted(
     """The recipe with what the command line says; None leaves a value as it is. encoder: "WIDTH,BLOCKS,STRIDE"."""
     if views is not None and views < 1:
         raise ConfigError(f"--views must be at least 1, not {views}")
-    schedule = recipe.schedule if epochs is None else replace(recipe.schedule, epochs=epochs)
+    if epochs is not None:
+        recipe = _in_proportion(recipe, epochs)
     wanted: dict[str, Any] = {
         key: value for key, value in (("kind", loss), ("beta", beta), ("hard", hard)) if value is not None
     }
     return replace(
         recipe,
-        schedule=schedule,
         views=recipe.views if views is None else views,
         encoding=encoding or recipe.encoding,
         loss=replace(recipe.loss, **wanted),
         encoder=replace(_encoder(encoder, recipe.encoder), adaptive=recipe.encoder.adaptive and adaptive),
         fraction=recipe.fraction if fraction is None else fraction,
+    )
+
+
+def _in_proportion(recipe: Recipe, epochs: int) -> Recipe:
+    """So many passes of the student, and of the other stages as many more or fewer; each has one at least."""
+
+    def scaled(schedule: Schedule) -> Schedule:
+        return replace(schedule, epochs=max(1, round(schedule.epochs * epochs / recipe.schedule.epochs)))
+
+    return replace(
+        recipe,
+        schedule=replace(recipe.schedule, epochs=epochs),
+        teacher=replace(recipe.teacher, schedule=scaled(recipe.teacher.schedule)),
+        decisions=recipe.decisions and replace(recipe.decisions, schedule=scaled(recipe.decisions.schedule)),
     )
 
 

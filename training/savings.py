@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from common.cli import begin, invoke, shared_options
+from common.files import OutFile
 from common.manifest import write_atomic
+from training.progress import print_table
 
 if TYPE_CHECKING:
     import torch
 
-    from common.data import ImageSet
+    from common.images.datasets import ImageSet
     from common.manifest import Preprocess
+    from training.answers import Oracle
     from training.knowledge import Store
-    from training.oracle import Oracle
     from training.recipe import Recipe
 
 ENCODINGS = ("int8", "fp16", "top5", "top10")
@@ -61,7 +62,7 @@ class Savings:
 @click.option("--online-images", default=256, show_default=True, help="Images that the teacher is run on.")
 @click.option("--dtype", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="Of the teacher.")
 @click.option("--device", default="auto", show_default=True)
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the numbers here.")
+@click.option("--json", "json_file", type=OutFile(), help="Write the numbers here.")
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
@@ -92,15 +93,16 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 def untrained_vit(classes: tuple[str, ...], dtype: str, device: "torch.device") -> "Oracle":
     """The usual large teacher, for timing only."""
     import torch
-    from transformers import ViTConfig, ViTForImageClassification
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
+    from training.answers import Classifier
     from training.knowledge import TeacherId
-    from training.oracle import Classifier, Inputs
+    from training.pixels import Pixels
 
     kind = torch.bfloat16 if dtype == "bf16" else torch.float32
     model = ViTForImageClassification(ViTConfig(num_labels=len(classes))).to(kind)
-    inputs = Inputs(224, 224, 3, (0.5,), (0.5,))
-    return Classifier(model, inputs, TeacherId("untrained ViT-B/16 at 224", "0" * 64, "224", dtype), device)
+    identity = TeacherId("untrained ViT-B/16 at 224", "0" * 64, "224", dtype)
+    return Classifier(model, Pixels(ViTImageProcessorPil(), 3), identity, device, range(len(classes)))
 
 
 def measure(
@@ -188,21 +190,18 @@ def encodings(recipe: "Recipe", images: "ImageSet", oracle: "Oracle") -> list[di
 
 
 def _show(found: Savings, codes: list[dict[str, Any]], recipe: "Recipe") -> None:
-    console = Console(width=120)
-    table = Table(title=f"teacher {found.teacher}; milliseconds per image and view", show_header=False)
-    for name in ("teacher_s", "generate_s", "read_s", "stored_epoch_s", "online_epoch_s"):
-        table.add_row(name.removesuffix("_s").replace("_", " "), f"{1000 * getattr(found, name):.4f}")
-    table.add_row("online / stored epoch", f"{found.online_epoch_s / found.stored_epoch_s:.1f}")
-    table.add_row("reading, share of a stored epoch", f"{100 * found.read_s / found.stored_epoch_s:.2f} %")
+    names = ("teacher_s", "generate_s", "read_s", "stored_epoch_s", "online_epoch_s")
+    rows = [(name.removesuffix("_s").replace("_", " "), f"{1000 * getattr(found, name):.4f}") for name in names]
+    rows.append(("online / stored epoch", f"{found.online_epoch_s / found.stored_epoch_s:.1f}"))
+    rows.append(("reading, share of a stored epoch", f"{100 * found.read_s / found.stored_epoch_s:.2f} %"))
     views, epochs = recipe.views, recipe.schedule.epochs
     for runs, e in ((1, epochs), (1, 100), (10, epochs)):
-        table.add_row(f"gain, V = {views}, E = {e}, R = {runs}", f"{found.gain(views, e, runs):.1f}")
-    console.print(table)
+        rows.append((f"gain, V = {views}, E = {e}, R = {runs}", f"{found.gain(views, e, runs):.1f}"))
+    print_table(f"teacher {found.teacher}; milliseconds per image and view", ("what", ""), rows, left=("what",))
     if codes:
-        table = Table("encoding", "bytes", "mean KL", "99th percentile", title=f"KL in nats at tau {recipe.loss.tau:g}")
-        for row in codes:
-            table.add_row(row["encoding"], f"{row['bytes']:g}", f"{row['kl_mean']:.1e}", f"{row['kl_p99']:.1e}")
-        console.print(table)
+        cells = [(r["encoding"], f"{r['bytes']:g}", f"{r['kl_mean']:.1e}", f"{r['kl_p99']:.1e}") for r in codes]
+        headings = ("encoding", "bytes", "mean KL", "99th percentile")
+        print_table(f"KL in nats at tau {recipe.loss.tau:g}", headings, cells, left=("encoding",))
 
 
 if __name__ == "__main__":

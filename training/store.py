@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from common.cli import invoke
 from common.errors import ConfigError, StoreError
 from common.manifest import write_atomic
+from training.progress import print_table
 
 if TYPE_CHECKING:
     from training.knowledge import Store
@@ -37,11 +37,12 @@ def main(debug: bool) -> None:
 @click.option("--encoding", help="int8, fp16 or topK. [default: the recipe's]")
 @click.option("--dtype", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", help="auto: bf16 on a GPU.")
 @click.option("--device", default="auto", show_default=True)
+@click.option("--by-position", is_flag=True, help="Take the teacher's classes in their order, whatever their names.")
 def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, device: str, **options: Any) -> None:
     from common.nn.device import pick_device
     from training.distill import load_data
     from training.generate import generate, plan_for
-    from training.oracle import load_oracle
+    from training.oracle import find_teacher
     from training.recipe import adjusted, load_recipe
 
     recipe = adjusted(load_recipe(options["recipe"]), views=options["views"], encoding=options["encoding"])
@@ -50,9 +51,11 @@ def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, devic
     where = pick_device(device)
     train, _, _ = load_data(recipe, dataset)
     precision = dtype if dtype != "auto" else "bf16" if where.type == "cuda" else "fp32"
-    oracle = load_oracle(teacher, train.classes, where, precision)
-    plan = plan_for(train, "train", oracle.id, recipe.view, recipe.encoding)
-    made = generate(store, plan, range(first, recipe.views), train, oracle, Console(stderr=True))
+    found, console = find_teacher(teacher, train.classes, precision, options["by_position"]), Console(stderr=True)
+    for line in found.told:
+        console.print(line, markup=False, highlight=False)
+    plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding)
+    made = generate(store, plan, range(first, recipe.views), train, found.load(where), console)
     if made is not None:
         _show(made)
 
@@ -72,13 +75,16 @@ def info(store: Path) -> None:
 @click.option("--teacher", help="Run this teacher again on a sample.")
 @click.option("--rows", default=64, show_default=True, help="Size of the sample.")
 @click.option("--device", default="auto", show_default=True)
-def verify(store: Path, dataset: str | None, recipe: str, teacher: str | None, rows: int, device: str) -> None:
+@click.option("--by-position", is_flag=True, help="Take the teacher's classes in their order, whatever their names.")
+def verify(
+    store: Path, dataset: str | None, recipe: str, teacher: str | None, rows: int, device: str, by_position: bool
+) -> None:
     from common.nn.device import pick_device
     from training.distill import load_data
     from training.generate import agreement
     from training.knowledge import open_store
-    from training.loop import bar
     from training.oracle import load_oracle
+    from training.progress import bar
     from training.recipe import load_recipe
 
     opened = open_store(store)
@@ -93,7 +99,7 @@ def verify(store: Path, dataset: str | None, recipe: str, teacher: str | None, r
         return
     if images is None:
         raise ConfigError("--teacher needs --dataset: the teacher is run again on its images")
-    oracle = load_oracle(teacher, images.classes, pick_device(device), opened.plan.teacher.dtype)
+    oracle = load_oracle(teacher, images.classes, pick_device(device), opened.plan.teacher.dtype, by_position)
     if oracle.id.sha256 != opened.plan.teacher.sha256:
         raise StoreError(f"{store} was made by {opened.plan.teacher.name}, whose weights are not those of {teacher}")
     loss, same = agreement(opened, images, oracle, min(rows, len(images)))
@@ -123,7 +129,7 @@ def merge(store: Path, parts: tuple[Path, ...]) -> None:
 
 
 def _show(store: "Store") -> None:
-    plan, table = store.plan, Table(show_header=False)
+    plan = store.plan
     rows = {
         "store": store.folder,
         "plan": plan.id,
@@ -133,9 +139,7 @@ def _show(store: "Store") -> None:
         "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view",
         "size": f"{sum(shard.bytes for shard in store.shards):,} bytes in {len(store.shards)} shards",
     }
-    for name, value in rows.items():
-        table.add_row(name, str(value))
-    Console().print(table)
+    print_table("", ("", " "), rows.items(), left=("", " "))
 
 
 if __name__ == "__main__":

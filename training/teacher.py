@@ -3,13 +3,14 @@
 Knows nothing about students or stores.
 """
 
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
 from common.cli import begin, invoke, shared_options
+from common.files import OutFolder
+from training.data import skip_bad_option
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -17,10 +18,11 @@ from common.cli import begin, invoke, shared_options
 @click.option("--recipe", help="Name in training/configs or TOML file. [default: digits; cifar10 for other data]")
 @click.option("--epochs", type=int, help="Passes over the training images. [default: the recipe's]")
 @click.option("--fraction", type=float, help="Share of the training images to use, 0 to 1. [default: the recipe's]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to save to. [default: build/teachers/RECIPE]")
+@click.option("--out", type=OutFolder(), help="Folder to save to. [default: build/teachers/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--seed", default=0, show_default=True, help="Seed of weights and batches.")
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard events beside metrics.jsonl.")
+@skip_bad_option
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
@@ -35,7 +37,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     recipe = adjusted_teacher(recipe, options["epochs"], options["fraction"])
     device = pick_device(options["device"], recipe.threads)
     console = Console(stderr=True)
-    train, validation, _ = load_data(recipe, options["dataset"])
+    train, validation, _ = load_data(recipe, options["dataset"], options["skip_bad"])
     out = options["out"] or BUILD / "teachers" / recipe.name
     train_teacher(recipe, train, out, options["seed"], device, console, options["tensorboard"])
     if process()[0] == 0:

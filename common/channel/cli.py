@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from common.channel.options import (
 )
 from common.cli import begin, invoke, keys_option, shared_options
 from common.errors import ConfigError
+from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
     from common.channel.addresses import Place
@@ -111,12 +112,12 @@ def set_(**given: Any) -> None:
     address = parse_peer(_with_host(given["control"]), "--control")
     with as_typed(CHANNEL):
         answer = ask(address, {"op": "set", "parameters": parameters})
-    click.echo(answer["channel"])
+    say(answer["channel"])
     sessions = answer.get("sessions", [])
     several = {stream for stream, _ in answer["applied"] if [at for at, _ in answer["applied"]].count(stream) > 1}
     for number, (stream, sample) in enumerate(answer["applied"]):
         whose = f" (session {sessions[number]})" if stream in several and number < len(sessions) else ""
-        click.echo(f"stream {stream}{whose}: from air sample {sample}")
+        say(f"stream {stream}{whose}: from air sample {sample}")
 
 
 @command.command("status")
@@ -127,7 +128,7 @@ def status(control: str) -> None:
     from common.transport.sockets import parse_peer
 
     answer = ask(parse_peer(_with_host(control), "--control"), {"op": "status"})
-    click.echo(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2))
+    print(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2), flush=True)
 
 
 def _run(given: dict[str, Any]) -> None:
@@ -256,10 +257,10 @@ def _replay(given: dict[str, Any]) -> None:
         player = Player(context, upstream, _find_keys(given, framed=True))
         closing.callback(player.close)
         for result in player.play(recording):
-            click.echo(json.dumps({
+            say_json({
                 "seq": result.seq, "round": result.round, "status": result.status.name,
                 "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
-            }))  # fmt: skip
+            })  # fmt: skip
 
 
 def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:
@@ -275,11 +276,7 @@ def _with_host(address: str) -> str:
 
 
 def _tell(line: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
-    with suppress(OSError):  # a terminal that is gone (SIGHUP) must not keep us from ending in order
-        Console(stderr=True, highlight=False).print(f"[bold]channel-emu[/] {escape(line)}", soft_wrap=True)
+    tell(f"channel-emu: {line}")
 
 
 def main() -> None:

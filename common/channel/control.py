@@ -31,7 +31,7 @@ from common.channel.channel import Channel, Who
 from common.channel.spec import as_field
 from common.errors import ConfigError, LinkDown, ProtocolError
 from common.transport.multipart import arrivals
-from common.transport.sockets import bind, connect, make_socket
+from common.transport.sockets import bind, connect, make_socket, reachable
 
 _MAX_REQUEST = 16 * 1024
 _PLACE = {"stream": (0, 2**32 - 1), "air_start": (0, 2**53), "symbols": (1, 2**16), "round": (0, 255)}
@@ -138,7 +138,7 @@ class ControlClient:
         self._context = zmq.Context[zmq.Socket[bytes]]()
         self._socket = make_socket(self._context, zmq.DEALER, "tx")
         try:
-            connect(self._socket, address, flag)
+            connect(self._socket, reachable(address), flag)
         except BaseException:
             self.close()
             raise

@@ -37,12 +37,10 @@ from common.protocol.frames import (
     split,
 )
 from common.protocol.messages import VERSION, Kind, Nak, NakCode
-from common.transport.curve import secure_client
+from common.transport.caller import Caller
 from common.transport.front import Front
 from common.transport.keystore import Keys
-from common.transport.monitor import Monitor
 from common.transport.multipart import arrivals, put
-from common.transport.sockets import connect, make_socket
 from common.transport.turns import TICK_MS
 from common.transport.watch import Watch
 
@@ -117,19 +115,15 @@ class Proxy:
         self._waiting: Parts | None = None
         self._upstream = upstream
         self._front = Front(context, "emu", listen, keys)
-        self._back = make_socket(context, zmq.DEALER, "emu")
-        self._monitor = Monitor(self._back)
         try:
-            if keys is not None:
-                secure_client(self._back, keys, upstream)
-            connect(self._back, upstream, "--upstream")
+            self._caller = Caller(context, "emu", upstream, keys, "--upstream")
         except BaseException:
-            self.close()
+            self._front.close()
             raise
         self.address = self._front.address
         self.poller = Watch()
         self._front.watch(self.poller)
-        self.poller.register(self._back, zmq.POLLIN)
+        self._caller.watch(self.poller)
 
     def step(self, timeout_ms: int = TICK_MS) -> None:
         """Wait for something to do, at most `timeout_ms`, and do it. Raises PeerRejected if the receiver refuses us."""
@@ -143,13 +137,13 @@ class Proxy:
         if self._waiting is not None:
             parts, self._waiting = self._waiting, None
             self._pass(parts)
-        heard, answered = self._front.socket in ready, self._back in ready
+        heard, answered = self._front.socket in ready, self._caller.socket in ready
         if heard and self._waiting is None:
             self._drain(self._front.socket, self._forward)
         if answered:
-            self._drain(self._back, self._return)
+            self._drain(self._caller.socket, self._return)
         for parts in self._on_the_way.due(self._clock()) if self._on_the_way else ():
-            self._send(self._back, parts, "passed", "upstream_away")
+            self._send(self._caller.socket, parts, "passed", "upstream_away")
         for parts in self._on_the_way_back.due(self._clock()) if self._on_the_way_back else ():
             self._send(self._front.socket, parts, "returned", "transmitter_away")
         if len(ready) > heard + answered or self._clock() - self._served_s >= TICK_MS / 1e3:
@@ -160,18 +154,18 @@ class Proxy:
     def close(self) -> None:
         """Close both sockets."""
         self._front.close()
-        self._monitor.close()
-        self._back.close(0)
+        self._caller.close()
 
     def _watch_connection(self) -> None:
-        self._monitor.drain()
-        if self._monitor.refusal:
-            raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._monitor.refusal}")
-        if self._monitor.connected:
+        self._caller.serve()
+        if self._caller.refusal:
+            raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._caller.refusal}")
+        if self._caller.connected:
             self._tell_away_s = self._clock() + AWAY_S
         elif self._clock() >= self._tell_away_s:
             self._tell_away_s = self._clock() + AWAY_AGAIN_S
-            logger.warning("upstream_away", extra={"upstream": self._upstream})
+            away = {"upstream": self._upstream} | ({"why": self._caller.tried} if self._caller.tried else {})
+            logger.warning("upstream_away", extra=away)
 
     def _drain(self, socket: "zmq.Socket[bytes]", handle: Callable[[Parts], None]) -> None:
         until_s = self._clock() + _BURST_S
@@ -312,13 +306,13 @@ class Proxy:
         The front gives each connection its turn; dropping here would let a flood push out what others send.
         """
         try:
-            put(self._back, parts)
+            put(self._caller.socket, parts)
             self.counts["passed"] += 1
         except zmq.Again:
             self._watch_connection()
-            if self._monitor.connected:
+            if self._caller.connected:
                 self._waiting = parts
-                self._back.poll(1, zmq.POLLOUT)
+                self._caller.socket.poll(1, zmq.POLLOUT)
             else:
                 self.counts["upstream_away"] += 1
 

@@ -24,7 +24,7 @@ from common.protocol.frames import MAGIC, decode, encode
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Kind, Message, Nak, Reject, Result
 from common.transport.curve import secure_client
 from common.transport.keystore import Keys
-from common.transport.sockets import connect, make_socket
+from common.transport.sockets import connect, make_socket, reachable
 
 MOST_META_BYTES, MOST_DATA_BYTES = 1 << 30, 1 << 40
 _Note = tuple[int, int, bytes, bytes, bytes]
@@ -131,7 +131,7 @@ class Player:
         self._socket.sndtimeo = self._timeout_ms
         if keys is not None:
             secure_client(self._socket, keys, upstream)
-        connect(self._socket, upstream, "--upstream")
+        connect(self._socket, reachable(upstream), "--upstream")
 
     def play(self, recording: Recording) -> Iterator[Result]:
         """Send every frame and yield what the receiver answers to it. Raises LinkDown, PeerRejected."""

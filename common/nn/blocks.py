@@ -18,11 +18,38 @@ class ConvBlock(nn.Module):
         self.conv2 = nn.Conv2d(wide_out, wide_out, 3, 1, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(wide_out)
         same = stride == 1 and wide_in == wide_out
-        self.skip = nn.Identity() if same else nn.Conv2d(wide_in, wide_out, 1, stride, bias=False)
+        self.skip = nn.Identity() if same else PointConv(wide_in, wide_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         y = fn.relu(self.norm1(self.conv1(x)))
         return fn.relu(self.norm2(self.conv2(y)) + self.skip(x))
+
+
+class PointConv(nn.Conv2d):
+    """1x1 convolution of every s-th pixel: float [B, C_in, H, W] -> [B, C_out, ceil(H/s), ceil(W/s)].
+
+    The same numbers as `Conv2d(C_in, C_out, 1, s)`, but the pixels are picked here and not by oneDNN, which writes
+    behind its buffer where it picks them for fewer than 8 channels (version 3.12, AVX2, channels last, gradient of the
+    weights).
+    """
+
+    def __init__(self, wide_in: int, wide_out: int, stride: int) -> None:
+        super().__init__(wide_in, wide_out, 1, bias=False)
+        self.every = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x[..., :: self.every, :: self.every])
+
+
+def pick_pixels(model: nn.Module) -> None:
+    """Make every 1x1 convolution with a stride pick its pixels as `PointConv` does: for networks that are not ours."""
+    for layer in model.modules():
+        if not isinstance(layer, nn.Conv2d) or layer.kernel_size != (1, 1) or layer.padding != (0, 0):
+            continue
+        if layer.stride != (1, 1):
+            down, along = layer.stride
+            layer.stride = (1, 1)
+            layer.register_forward_pre_hook(lambda _, x, i=down, j=along: (x[0][..., ::i, ::j],))
 
 
 class MlpBlock(nn.Module):

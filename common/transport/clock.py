@@ -14,7 +14,9 @@ class ClockOffset:
         self._samples: deque[tuple[int, int]] = deque(maxlen=8)
 
     def update(self, t1: int, t2: int, t3: int, t4: int) -> None:
-        """t1, t4: own send and receive time; t2, t3: peer's receive and send time (ns)."""
+        """t1, t4: own send and receive time; t2, t3: peer's receive and send time (ns). What cannot be is left out."""
+        if not 0 <= t3 - t2 <= t4 - t1:
+            return
         self._samples.append(((t4 - t1) - (t3 - t2), ((t2 - t1) + (t3 - t4)) // 2))
 
     @property

@@ -7,12 +7,13 @@ The domain is enforced: where no doorman answers, nobody comes in.
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import zmq
 
-from common.log import safe
-from common.transport.keystore import Keys
-from common.transport.sockets import host_of, is_loopback
+from common.text import safe
+from common.transport.keystore import Keys, find_keys
+from common.transport.sockets import host_of, is_loopback, parse_peer
 
 logger = logging.getLogger(__name__)
 DOMAIN = b"semlink"
@@ -33,9 +34,21 @@ def secure_client(socket: "zmq.Socket[bytes]", keys: Keys, address: str) -> None
 
     Call before `connect`. Raises ConfigError where no key is trusted for that host.
     """
-    host = host_of(address)
-    socket.curve_serverkey = keys.of_host(host, local=not host or is_loopback(host))
+    socket.curve_serverkey = _key_of(keys, address)
     socket.curve_publickey, socket.curve_secretkey = keys.own.public, keys.own.secret
+
+
+def _key_of(keys: Keys, address: str) -> bytes:
+    host = host_of(address)
+    return keys.of_host(host, local=not host or is_loopback(host))
+
+
+def reach(peer: str, keys: str | Path | None, insecure: bool, flag: str = "--peer") -> tuple[str, Keys | None]:
+    """Address and keys for `secure_client`; without a look at the network. Raises ConfigError as that would."""
+    address, found = parse_peer(peer, flag), find_keys(keys, insecure)
+    if found is not None:
+        _key_of(found, address)
+    return address, found
 
 
 class Doorman:

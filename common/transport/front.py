@@ -2,17 +2,12 @@
 
 It can be opened anew, which cuts every connection: ROUTER has no way to cut one. Honest peers are back within a quarter
 of a second, and their sessions go on. It does so when a key that was let in is no longer trusted, and when the memory
-of the process has grown by MEMORY_STEP: ZeroMQ bounds frames, and how many messages wait, but a message may have any
-number of frames, and those of an unfinished one are seen by nobody.
-
-What is weighed is the memory of the whole process without what is mapped from files: who made it grow cannot be seen.
-Growth of our own by MEMORY_STEP cuts the connections too, until CUTS_IN_VAIN in a row have not made it less: only then
-is it ours, and the next step begins there. Sooner would let a flood raise its own limit, since memory is freed late.
+of the process has grown: ZeroMQ bounds frames, and how many messages wait, but a message may have any
+number of frames (`scales.py`).
 """
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Collection
 
@@ -22,6 +17,7 @@ from common.errors import ConfigError
 from common.transport.curve import Doorman, secure_server
 from common.transport.keystore import Keys
 from common.transport.monitor import Monitor
+from common.transport.scales import Scales
 from common.transport.sockets import MAX_FRAME_BYTES, Role, bind, host_of, is_loopback, make_socket
 
 logger = logging.getLogger(__name__)
@@ -29,22 +25,6 @@ LOOK_EVERY_S = 0.5
 WARN_EVERY_S = 60.0
 QUICK_PAUSES_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-WEIGH_EVERY_S = 0.02
-MEMORY_STEP = 256 << 20
-CUTS_IN_VAIN = 25
-
-
-def own_bytes() -> int:
-    """Memory that this process holds, files that are mapped aside; 0 where it cannot be seen, as outside Linux."""
-    try:
-        file = os.open("/proc/self/statm", os.O_RDONLY)  # bare: this is asked 50 times a second
-    except OSError:
-        return 0
-    try:
-        _, resident, shared, *_ = map(int, os.read(file, 128).split())
-    finally:
-        os.close(file)
-    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Front:
@@ -67,12 +47,10 @@ class Front:
         self._context, self._role, self._keys = context, role, keys
         self._flag, self._max_frame, self._clock = flag, max_frame, clock
         self._poller: zmq.Poller | None = None
-        self._looked_s = self._weighed_s = clock()
+        self._looked_s, self._scales = clock(), Scales(clock)
         self._warned_s = -math.inf
         self._uncut = self._unbound = False
         self._retry_s = self._pause_s = 0.0
-        self._in_vain = 0
-        self._floor = own_bytes()
         self._doorman = Doorman(context, keys, clock) if keys else None
         try:
             self.socket, self._monitor = self._make()
@@ -130,20 +108,9 @@ class Front:
 
     def _weigh(self) -> None:
         """Let go of everything that strangers may have made us keep, before it is too much."""
-        if self._clock() - self._weighed_s < WEIGH_EVERY_S:
-            return
-        self._weighed_s, now = self._clock(), own_bytes()
-        if not now:
-            return
-        self._floor = min(self._floor or now, now)
-        if now - self._floor > MEMORY_STEP:
-            logger.warning("memory_grown", extra={"grown_mb": (now - self._floor) >> 20, "address": self.address})
+        if grown := self._scales.grown_bytes():
+            logger.warning("memory_grown", extra={"grown_mb": grown >> 20, "address": self.address})
             self.reopen()
-            self._in_vain += 1
-            if self._in_vain == CUTS_IN_VAIN:
-                self._floor, self._in_vain = now, 0
-        else:
-            self._in_vain = 0
 
     def _warn(self) -> None:
         """Say again and again that other hosts can reach a port that nothing protects."""

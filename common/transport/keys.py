@@ -9,6 +9,7 @@ import click
 
 from common.cli import invoke
 from common.errors import ConfigError
+from common.streams import say, tell
 from common.transport.keystore import TOOL, Keys, default_folder, make_keys, parse_line
 
 _HELP = """\b
@@ -33,6 +34,8 @@ when that command is started again.
 def command(context: click.Context, keys: Path | None) -> None:
     """Keys of the link: this host's own pair, and the public keys that it trusts."""
     context.obj = keys or default_folder()
+    if context.obj is None and context.invoked_subcommand is not None:
+        raise ConfigError("this user has no home, so say where keys lie: --keys DIR")
 
 
 @command.command("new")
@@ -55,7 +58,7 @@ def show(folder: Path) -> None:
 def list_(folder: Path) -> None:
     """Print whom this host trusts: a name and a public key on each line."""
     for name, public in sorted(Keys(folder).trusted.items()):
-        click.echo(f"{name} {public.hex()}")
+        say(f"{name} {public.hex()}")
 
 
 @command.command("trust")
@@ -70,7 +73,7 @@ def trust(folder: Path, name: str, key: str) -> None:
     before = keys.trusted.get(name, public)
     keys.trust(name, public)
     if before != public:
-        click.echo(f"note: {name} had another key, {before.hex()}, which is trusted no longer", err=True)
+        tell(f"note: {name} had another key, {before.hex()}, which is trusted no longer")
 
 
 @command.command("forget")
@@ -82,7 +85,7 @@ def forget(folder: Path, name: str) -> None:
 
 
 def _show(keys: Keys) -> None:
-    click.echo(f"{keys.own.name} {keys.own.public.hex()}")
+    say(f"{keys.own.name} {keys.own.public.hex()}")
 
 
 def main() -> None:

@@ -21,7 +21,9 @@ from pathlib import Path
 import zmq
 from zmq.utils import z85
 
+from common.check import switch
 from common.errors import ConfigError
+from common.text import safe
 
 logger = logging.getLogger(__name__)
 TOOL = "python -m common.transport.keys"
@@ -37,9 +39,12 @@ class KeyPair:
     secret: bytes = field(repr=False)
 
 
-def default_folder() -> Path:
-    """Where keys lie unless `--keys` says otherwise."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "semlink" / "keys"
+def default_folder() -> Path | None:
+    """Where keys lie unless `--keys` says otherwise; None for a user who has no home."""
+    try:
+        return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "semlink" / "keys"
+    except RuntimeError:
+        return None
 
 
 def find_keys(folder: str | Path | None, insecure: bool = False) -> "Keys | None":
@@ -47,11 +52,24 @@ def find_keys(folder: str | Path | None, insecure: bool = False) -> "Keys | None
 
     Raises ConfigError where keys that were asked for are missing, damaged, or open to others.
     """
-    if folder is not None and insecure:
-        raise ConfigError("--keys and --insecure exclude each other: with keys the link is encrypted")
-    if insecure or (folder is None and not (default_folder() / "own.secret").exists()):
-        return None
-    return Keys(Path(folder) if folder is not None else default_folder())
+    if not isinstance(folder, str | Path | None):
+        raise ConfigError(f"keys is {safe(repr(folder))} and must be a folder")
+    if switch("insecure", insecure) and folder is not None:
+        raise ConfigError("keys and insecure exclude each other: with keys the link is encrypted")
+    if folder is None and not insecure and (folder := default_folder()) is not None and not _is_there(folder):
+        folder = None
+    return None if folder is None else Keys(Path(folder))
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether there are keys. Raises ConfigError where that cannot be seen: in doubt nothing is said in the clear."""
+    try:
+        (folder / "own.secret").stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigError(f"cannot look for keys in {folder}: {error.strerror}; say --keys DIR or --insecure") from None
+    return True
 
 
 def tell_access(keys: "Keys | None", insecure: bool) -> str:

@@ -20,6 +20,7 @@ _TELL: dict[int, tuple[int, str]] = {
     zmq.EVENT_CONNECTED: (logging.INFO, "connected"),
     zmq.EVENT_ACCEPTED: (logging.DEBUG, "peer_connected"),
     zmq.EVENT_HANDSHAKE_SUCCEEDED: (logging.DEBUG, "handshake_done"),
+    zmq.EVENT_CONNECT_RETRIED: (logging.NOTSET, ""),  # several a second, as long as nobody is there
     zmq.EVENT_DISCONNECTED: (logging.INFO, "disconnected"),
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: (logging.WARNING, "handshake_failed"),
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: (logging.WARNING, "handshake_failed_protocol"),
@@ -42,13 +43,15 @@ class Monitor:
 
     refusal: why the peer that we connect to will never take us; empty while it may. suspicion: the same where it is
     only likely, until a handshake succeeds. connected: a handshake succeeded and the connection stands. connections:
-    how many handshakes have succeeded.
+    how many handshakes have succeeded. reached, failed: whether somebody took the newest attempt to connect, and
+    whether nothing came of it.
     """
 
     def __init__(self, watched: "zmq.Socket[bytes]", clock: Callable[[], float] = time.monotonic) -> None:
         self._watched, self._clock = watched, clock
         self.refusal = self.suspicion = ""
         self.connected, self.connections = False, 0
+        self.reached = self.failed = False
         self._connected_s, self._closes = 0.0, 0
         self._told_s: dict[int, float] = {}
         self.socket = watched.get_monitor_socket(sum(_TELL))
@@ -59,7 +62,7 @@ class Monitor:
             event = parse_monitor_message(parts)
             number, now = int(event["event"]), self._clock()
             level, name = _TELL.get(number, (logging.DEBUG, str(number)))
-            if level < logging.WARNING or now - self._told_s.get(number, -TELL_AGAIN_S) >= TELL_AGAIN_S:
+            if level and (level < logging.WARNING or now - self._told_s.get(number, -TELL_AGAIN_S) >= TELL_AGAIN_S):
                 self._told_s[number] = now
                 logger.log(level, name, extra={"endpoint": event["endpoint"].decode(errors="replace")})
             self._judge(number, int(event["value"]), now)
@@ -72,17 +75,21 @@ class Monitor:
 
     def _judge(self, event: int, value: int, now: float) -> None:
         if event == zmq.EVENT_CONNECTED:
-            self._connected_s = now
+            self._connected_s, self.reached, self.failed = now, True, False
+        elif event == zmq.EVENT_CONNECT_RETRIED:
+            self.reached, self.failed = False, True
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._closes, self.suspicion, self.connected = 0, "", True
             self.connections += 1
         elif event == zmq.EVENT_DISCONNECTED:
-            self.connected = False
+            self.connected = self.reached = False
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            self.failed = True
             self.refusal = REFUSED_MECHANISM if value == _MECHANISM_MISMATCH else REFUSED_OTHER
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value != _TEMPORARY:
             self.refusal = REFUSED_KEY
         elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+            self.failed = True
             # One that ends by the clock means a peer that is stopped or busy.
             self._closes = self._closes + 1 if now - self._connected_s < QUICK_S else 0
             if self._closes == QUICK_CLOSES:

@@ -1,8 +1,8 @@
-"""SIGTERM, SIGINT and SIGHUP -> a flag that loops look at. Knows nothing about what has to be drained.
+"""The signals that ask a process to end -> a flag that loops look at, or KeyboardInterrupt. Knows nothing about what
+has to be drained.
 
-SIGHUP comes where the terminal is gone, as with a line that is lost, and is obeyed unless whoever started us had it
-ignored (nohup). The second SIGTERM or SIGINT ends the process at once. SIGHUP never does: a terminal that goes sends it
-more than once (the system, the shell), and nobody is impatient.
+They are SIGTERM, SIGINT, and SIGHUP (the terminal or the ssh line is gone) unless it was ignored at the start, as nohup
+does. The second signal ends the process at once, but for SIGHUP, which a terminal that goes away may send twice.
 """
 
 import os
@@ -10,21 +10,35 @@ import signal
 from types import FrameType
 
 
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """What asks this process to end. Ask before handlers are set."""
+    hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    return (signal.SIGTERM, signal.SIGINT, *hang_up)
+
+
+def interrupt_on_end() -> None:
+    """Raise KeyboardInterrupt in the main thread, as Ctrl-C does, for each of them."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in ending_signals():
+        signal.signal(number, interrupt)
+
+
 class StopFlag:
-    """False until the first of the signals. Make it in the main thread; loops test it between polls."""
+    """False until the first such signal. Make it in the main thread; loops test it between polls."""
 
     def __init__(self) -> None:
-        self._set = self._asked = False
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-                continue
+        self._set = False
+        for number in ending_signals():
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if number != signal.SIGHUP:
-            if self._asked:
-                os._exit(128 + number)
-            self._asked = True
+        if self._set and number != signal.SIGHUP:
+            os._exit(128 + number)
         self._set = True
 
     def __bool__(self) -> bool:

@@ -30,7 +30,7 @@ from scrx.link import Link
 from scrx.session import Route, Work
 
 SYMBOLS = 1024
-ANSWER = {"classify": {"index": 0, "label": "0", "confidence": 1.0}}
+ANSWER = {"classify": {"index": 0, "name": "0", "confidence": 1.0}}
 
 
 def manifest_8kb() -> Manifest:

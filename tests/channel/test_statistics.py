@@ -1,6 +1,6 @@
 """The full statistics, on the samples that leave the running process; each test prints what it measured.
 
-Thresholds are those of the channel's document; `make statistics` runs all of this and shows the numbers.
+Thresholds are those of the channel's document; `make full` runs all of this and shows the numbers.
 """
 
 import hashlib

@@ -23,7 +23,7 @@ def main() -> None:
         begun = time.monotonic()
         time.sleep(float(ms) / 1e3)
         batches.append((begun, time.monotonic()))
-        return [{"classify": {"index": 0, "label": "0", "confidence": 1.0}} for _ in tasks]
+        return [{"classify": {"index": 0, "name": "0", "confidence": 1.0}} for _ in tasks]
 
     with Receiver(port, "digits", insecure=":" in port, decoder=answer, max_batch=int(most)) as rx:
         print(f"listening on {rx.address}", file=sys.stderr, flush=True)

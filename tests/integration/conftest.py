@@ -64,6 +64,11 @@ def blind_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 Start = Callable[..., Command]
 
 
+@pytest.fixture(autouse=True)
+def quick(warm: None, one_thread: None) -> None:
+    """Commands find torch loaded, and the small networks do not hand over between threads."""
+
+
 @pytest.fixture
 def start() -> Iterator[Start]:
     """`start("sctx", ...)` runs a command; whatever still runs at the end of the test is stopped."""

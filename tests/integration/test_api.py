@@ -1,17 +1,21 @@
 """The Python API: two classes, real sockets, one process."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 
 import scrx
 import sctx
 from common.errors import ConfigError, DataError, LinkDown, ModelError, PeerRejected, SemlinkError
+from sctx.actions import Failed, Terms
+from sctx.link import Link
 from sctx.source import Capture
 
 
@@ -30,9 +34,9 @@ def test_an_image_of_any_size_is_answered(receiver: scrx.Receiver, tiny_pair: Pa
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
         answer = tx.send(image)
-    assert answer.label == str(answer.answer)
+    assert answer.name == str(answer.answer)
     assert 0.0 < answer.confidence <= 1.0
-    assert len(answer.outputs["embedding"]["vector"]) == 64
+    assert set(answer.outputs) == {"classify"}
     assert answer.uses == answer.symbols + 8
     assert set(answer.stages_us) == {"encode", "modulate", "network", "queue", "decode"}
 
@@ -73,17 +77,35 @@ def test_the_receiver_sees_each_answer_where_it_is_used(receiver: scrx.Receiver,
     with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
         sent = [tx.send(image) for image in images]
     seen = [answer for answer, _ in zip(receiver.answers(timeout_s=5), images, strict=False)]
-    assert [(a.seq, a.answer) for a in seen if a] == [(k, a.answer) for k, a in enumerate(sent)]
+    assert [(a.session, a.seq, a.answer, a.name) for a in seen if a] == [
+        (a.session, a.seq, a.answer, a.name) for a in sent
+    ]
+    assert {len(answer.session) for answer in sent} == {32}
+    assert [answer.seq for answer in sent] == [0, 1, 2]
 
 
-def test_only_the_tasks_asked_for_come_back(receiver: scrx.Receiver, tiny_pair: Path) -> None:
-    with sctx.Transmitter(peer(receiver), tiny_pair, tasks=("classify",)) as tx:
-        assert set(tx.send(np.zeros((8, 8), np.uint8)).outputs) == {"classify"}
-    with (
-        sctx.Transmitter(peer(receiver), tiny_pair, tasks=("translate",)) as tx,
-        pytest.raises(PeerRejected, match="answers classify, embedding"),
-    ):
-        tx.connect()
+@pytest.mark.parametrize("tasks", [None, ("classify",), ("embedding",), ["classify", "embedding"], ()])
+def test_only_the_tasks_asked_for_come_back(
+    receiver: scrx.Receiver, tiny_pair: Path, tasks: tuple[str, ...] | None
+) -> None:
+    with sctx.Transmitter(peer(receiver), tiny_pair, tasks=tasks) as tx:
+        answer = tx.send(np.zeros((8, 8), np.uint8))
+    wanted = {"classify"} if tasks is None else set(tasks or ("classify", "embedding"))
+    assert set(answer.outputs) == wanted
+    if "embedding" in wanted:
+        assert len(answer.outputs["embedding"]["vector"]) == 64
+    else:
+        assert len(msgpack.packb(answer.outputs)) < 60  # what the network carries back unless more is asked for
+
+
+def test_a_receiver_that_knows_no_such_task_says_so(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+    terms = Terms(bytes(16), bytes.fromhex(receiver.manifest.id), "test", 32, False, 1000, 60.0, tasks=("translate",))
+    link = Link(receiver.address, terms)
+    event = link.wait_event(10)
+    link.close()
+    assert isinstance(event, Failed)
+    assert isinstance(event.error, PeerRejected)
+    assert "answers classify, embedding" in str(event.error)
 
 
 def test_no_receiver_is_link_down(tiny_pair: Path) -> None:
@@ -98,6 +120,95 @@ def test_wrong_arguments_are_refused_before_anything_is_opened(tiny_pair: Path) 
         sctx.Transmitter("127.0.0.1:1", tiny_pair, policy=sctx.RatePolicy("fixed", 5))
     with pytest.raises(ConfigError, match="not a port"):
         scrx.Receiver("seventy", tiny_pair)
+
+
+INTEGERS = (True, 1.0, "1", None, float("nan"), -1, 2**40, [1])
+NUMBERS = (True, "1", float("nan"), -0.5, -math.inf, [1.0])
+WRONG_TX: dict[str, tuple[object, ...]] = {
+    "peer": (None, 5555, b"127.0.0.1:1", "", "::1", "host:0", ["127.0.0.1:1"]),
+    "model": (None, 5, "nosuch", b"digits"),
+    "stream": tuple(value for value in INTEGERS if value is not None),
+    "window": (0, 256, *(value for value in INTEGERS if value is not None)),
+    "deadline_ms": (0, 65536, *(value for value in INTEGERS if value is not None)),
+    "policy": ("robus", "fixed", "fixed:", "fixed:x", "fixed:5", "robust:", 5, True, sctx.RatePolicy),
+    "give_up_s": (0.0, None, *NUMBERS),
+    "ask_below": (1.1, None, *NUMBERS),
+    "content": (None, 1, "yes"),
+    "live": (None, 0, "no"),
+    "tasks": ("classify", ("translate",), (1,), 5, True),
+    "device": (None, 0, "abacus"),
+    "genie_from": ("127.0.0.1:1", 5557, "nowhere"),
+    "keys": (5, True, b"x", "/no/such/folder"),
+    "insecure": (None, 1, "yes"),
+}
+WRONG_RX: dict[str, tuple[object, ...]] = {
+    "listen": (None, 5555, "::1", "seventy", "1.2.3:5", ["0"]),
+    "model": WRONG_TX["model"],
+    "keys": WRONG_TX["keys"],
+    "insecure": WRONG_TX["insecure"],
+    "device": WRONG_TX["device"],
+    "max_batch": (0, 4097, *INTEGERS),
+    "window": (0, 256, *INTEGERS),
+    "deadline_cap_ms": (0, 65536, *INTEGERS),
+    "max_sessions": (0, 65536, *INTEGERS),
+    "workers": (65, *INTEGERS),
+    "worker_timeout_s": (0.0, math.inf, None, *NUMBERS),
+    "batch_wait_ms": (1001, None, *NUMBERS),
+    "stop": (True, 5),
+    "decoder": (5, "digits"),
+}
+
+
+@pytest.mark.parametrize(
+    ("half", "name"), [*((sctx.Transmitter, name) for name in WRONG_TX), *((scrx.Receiver, name) for name in WRONG_RX)]
+)
+def test_every_wrong_value_is_told_at_once_by_the_name_of_the_parameter(half: type, name: str, tiny_pair: Path) -> None:
+    wrong = WRONG_TX if half is sctx.Transmitter else WRONG_RX
+    first = {"peer": "127.0.0.1:9"} if half is sctx.Transmitter else {"listen": "0"}
+    for value in wrong[name]:
+        with pytest.raises(ConfigError) as told:
+            half(**{**first, "model": tiny_pair, name: value}).close()
+        assert "\n" not in str(told.value)
+        assert "--" not in str(told.value) or name == "keys", value  # which are made by a command
+        assert name in str(told.value) or name in ("model", "keys"), value
+
+
+def test_what_numpy_gives_is_as_good_as_what_python_gives(tiny_pair: Path) -> None:
+    sctx.Transmitter(
+        "127.0.0.1:9", tiny_pair, stream=np.uint32(7), window=np.int64(2), give_up_s=np.float32(1), ask_below=0,
+        policy="robust",
+    ).close()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("withn", 1.0), ("", 1.0), (None, 1.0), (1, 1.0), ("within", -50), ("within", 101), ("within", "1"),
+        ("within", True), ("within", math.nan), ("target", 1.1), ("outage", -0.1), ("budget", 0), ("budget", math.inf),
+        ("price", 2), ("price", None),
+    ],
+)  # fmt: skip
+def test_a_goal_that_is_none_is_refused(kind: Any, value: Any) -> None:
+    with pytest.raises(ConfigError, match="goal"):
+        sctx.Goal(kind, value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("robus",), ("fixed",), ("fixed", 0), ("fixed", -1), ("fixed", 2.0), ("fixed", True), ("adaptive", 5), (None,),
+        ("adaptive", 0, "within"), ("adaptive", 0, None), ("Robust",), (sctx.Goal(),),
+    ],
+)  # fmt: skip
+def test_a_policy_that_is_none_is_refused(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(ConfigError, match="policy"):
+        sctx.RatePolicy(*arguments)
+
+
+@pytest.mark.parametrize("policy", ["robust", "adaptive", "average", "fixed:2", sctx.RatePolicy("robust"), None])
+def test_a_policy_may_be_said_in_a_word(tiny_pair: Path, policy: Any) -> None:
+    with sctx.Transmitter("127.0.0.1:9", tiny_pair, policy=policy) as tx:
+        assert str(tx.policy) == str(policy or "adaptive")
 
 
 def test_a_live_source_skips_what_the_link_cannot_take(receiver: scrx.Receiver, tiny_pair: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_receiver_whose_decoder_never_returns_says_so_and_ends() -> None:
 
     def hang(symbols: object, gamma: object, tasks: object) -> list[object]:
         released.wait()
-        return [{"classify": {"index": 0, "label": "0", "confidence": 1.0}}]
+        return [{"classify": {"index": 0, "name": "0", "confidence": 1.0}}]
 
     rx = scrx.Receiver("0", "digits", decoder=hang)
     try:

@@ -1,17 +1,15 @@
 """The real processes decide what a direct evaluation decides: same seed, stream and air positions, same samples."""
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from common.channel.feedback import FeedbackSpec
 from common.channel.spec import ChannelSpec
-from common.data import load_images
+from common.images.datasets import load_images
 from common.manifest import find_pair
 from sctx.rate import RatePolicy
 from tests.model.pairs import with_content
@@ -20,15 +18,6 @@ from training.processes import Command, start_emulator, start_receiver
 
 COUNT = 120
 SNR_DB, SEED, STREAM = 4.0, 11, 6
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """The commands compute with one thread; so does the comparison."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def over_the_link(
@@ -62,7 +51,6 @@ def directly(
     ]
 
 
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("fading", ["none", "rayleigh"])
 @pytest.mark.parametrize(("policy", "arq"), [("adaptive", "none"), ("fixed:8", "none"), ("fixed:2", "incremental")])
 def test_decisions_over_the_link_are_those_of_the_direct_evaluation(fading: str, policy: str, arq: str) -> None:
@@ -71,7 +59,6 @@ def test_decisions_over_the_link_are_those_of_the_direct_evaluation(fading: str,
     assert over_the_link(("--fading", fading), "--rate-policy", policy, "--arq", arq) == direct
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_the_genie_knows_the_same_over_the_link_and_without_it() -> None:
     direct = directly("rayleigh", "genie")
     assert len({symbols for _, symbols, _, _, _ in direct}) > 1
@@ -79,7 +66,6 @@ def test_the_genie_knows_the_same_over_the_link_and_without_it() -> None:
     assert over_the_link(("--fading", "rayleigh"), "--rate-policy", "genie") == direct
 
 
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("arq", ["none", "incremental"])
 def test_an_impaired_way_back_is_the_same_over_the_link_and_without_it(arq: str) -> None:
     """Loss, delay and quantisation are functions of frame addresses; half of them would give other rates."""
@@ -92,7 +78,6 @@ def test_an_impaired_way_back_is_the_same_over_the_link_and_without_it(arq: str)
     assert over_the_link(flags, "--arq", arq) == impaired
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_a_rate_chosen_by_the_image_is_the_same_over_the_link_and_without_it(tmp_path: Path) -> None:
     folder = with_content(find_pair("digits"), tmp_path / "pair").path
     direct = directly("rayleigh", "adaptive", model=folder, content=True)

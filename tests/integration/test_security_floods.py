@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.transport.front import MEMORY_STEP
+from common.transport.scales import MEMORY_STEP
 from tests.integration.fleet import Fleet
 from training.processes import Command
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from training.processes import Command
-from training.soak import DEADLINE_MS, Memory, Run, resident, verdict
+from training.soak import DEADLINE_MS, Memory, Run, command, resident, verdict
 
 FINE: dict[str, Any] = {"answered": 3, "lost": 0, "expired": 0, "skipped": 0}
 
@@ -71,11 +71,12 @@ def test_a_transmitter_that_does_not_end_is_ended_and_told() -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_short_soak_over_the_real_processes_breaks_no_promise() -> None:
-    words = ["-m", "training.soak", "--seconds", "3", "--fps", "20", "--seed", "335", "--faults", "4", "--pause", "0.3"]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)
+def test_a_short_soak_over_the_real_processes_breaks_no_promise(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--seconds", "3", "--fps", "20", "--seed", "335", "--faults", "4", "--pause", "0.3"]
+    code = command.main(words, standalone_mode=False)
+    printed = capsys.readouterr()
+    assert code == 0, printed
+    told = json.loads(printed.out)
     assert told["wrong"] == []
     # None of them needs a transmitter that still runs, so the same ones hit on every machine.
     assert told["faults"] == {"channel changed": 1, "kill channel-emu": 1, "network dark": 1, "stop scrx": 1}

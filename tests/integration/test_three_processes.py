@@ -25,6 +25,7 @@ def finish(transmitter: Command, timeout_s: float = 60.0) -> tuple[list[dict], d
     return items[:-1], items[-1]["summary"]
 
 
+@pytest.mark.cold
 def test_every_image_is_answered_once_and_the_summary_adds_up(
     chain: Callable[..., int], start: Start, tiny_pair: Path
 ) -> None:
@@ -103,7 +104,8 @@ def test_same_seed_and_stream_give_the_same_decisions_after_everything_was_resta
     assert runs[0] == runs[1]
 
 
-@pytest.mark.parametrize("victim", ["scrx", "channel-emu", "sctx"])
+# The receiver starts cold: it is away for as long as it takes to load torch, and that is noticed.
+@pytest.mark.parametrize("victim", [pytest.param("scrx", marks=pytest.mark.cold), "channel-emu", "sctx"])
 def test_killing_and_restarting_any_process_ends_in_a_completed_run(victim: str, start: Start, tiny_pair: Path) -> None:
     emulator_port, receiver_port = free_port(), free_port()
     model = ("--model", str(tiny_pair))

@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,20 +12,24 @@ from PIL import Image
 
 from training.processes import Command
 
-BIN = Path(sys.executable).parent
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder where nothing of ours lies."""
+    monkeypatch.chdir("/")
 
 
-def run(name: str, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
-    code, _, said = run_whole(name, *arguments, stdin=stdin)
+def run(name: str, *arguments: str) -> tuple[int, str]:
+    code, _, said = run_whole(name, *arguments)
     return code, said
 
 
-def run_whole(name: str, *arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
-    """Exit code, standard output and standard error, in a folder where nothing of ours lies."""
-    done = subprocess.run(
-        [BIN / name, *arguments], input=stdin, capture_output=True, timeout=120, check=False, cwd="/"
-    )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+def run_whole(name: str, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
+    with Command(name, *arguments) as command:
+        told = "".join(command.lines())
+        code = command.wait(120)
+    return code, told, command.said
 
 
 PEER = ("--peer", "127.0.0.1:1")
@@ -43,7 +45,7 @@ PEER = ("--peer", "127.0.0.1:1")
         ("sctx", (*PEER, "--source", "nowhere/at/all"), 2, "--source nowhere/at/all"),
         ("sctx", (*PEER, "--source", "dataset:nosuch:test"), 2, "nosuch"),
         ("sctx", (*PEER, "--model", "cifar10"), 2, "say --source"),
-        ("sctx", (*PEER, "--rate-policy", "fixed:7"), 2, "fixed:7"),
+        ("sctx", (*PEER, "--rate-policy", "fixed:7"), 2, "--rate-policy fixed:7"),
         ("sctx", (*PEER, "--device", "abacus"), 2, "--device abacus"),
         ("sctx", (*PEER, "--count", "0"), 2, "--count"),
         ("sctx", (*PEER, "--give-up", "0.5"), 4, "0.5 s"),

@@ -130,7 +130,7 @@ def test_answers_per_task(chain: TransmitChain) -> None:
     rows = decode(decoder, symbols, gamma, chain.manifest.labels, ("classify", "embedding"), top=3)
     assert set(rows[0]) == {"classify", "embedding"}
     answer = rows[0]["classify"]
-    assert answer["label"] == str(answer["index"])
+    assert answer["name"] == str(answer["index"])
     assert 0.1 <= answer["confidence"] <= 1.0
     assert answer["top"][0][0] == answer["index"]
     assert len(answer["top"]) == 3

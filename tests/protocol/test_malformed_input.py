@@ -195,6 +195,7 @@ def is_served(context: Context, address: str) -> bool:
 
 
 @pytest.mark.parametrize("count", [5_000, pytest.param(100_000, marks=pytest.mark.full)])
+@pytest.mark.usefixtures("warm")
 def test_live_processes_survive_garbage_and_serve_the_next_one(context: Context, count: int) -> None:
     receiver, upstream = start_receiver()
     with receiver:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from common.data import load_images
 from common.errors import ConfigError
+from common.images.datasets import load_images
 from common.manifest import Manifest, find_pair
 from sctx.belief import Report
 from sctx.cli import command
@@ -63,7 +63,7 @@ def test_the_head_changes_nothing_for_those_who_do_not_ask_it(pair: Manifest) ->
 
 
 def test_a_pair_without_a_head_is_refused_in_one_line() -> None:
-    with pytest.raises(ConfigError, match=r"--content: pair digits has no content head.*training\.content") as caught:
+    with pytest.raises(ConfigError, match=r"content: pair digits has no content head.*training\.content") as caught:
         Transmitter("127.0.0.1:1", content=True)
     assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match="no content head"):

@@ -43,7 +43,7 @@ class Terminal(io.TextIOWrapper):
 def a_run(losses: int = 0) -> Summary:
     summary = Summary(stream=1)
     for index in range(1234):
-        summary.add(Answer(index, 1, "1", 0.9, {}, 32, 40, -12.34567, 123.456, 0, {}), 1)
+        summary.add(Answer(index, 1, "1", 0.9, {}, 32, 40, -12.34567, 123.456, 0, {}, "", 0), 1)
     for index in range(losses):
         summary.add(Missed(index, "failed"), None)
     return summary

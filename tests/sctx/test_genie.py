@@ -22,13 +22,13 @@ def test_policy_and_address_go_together(tmp_path: Path, policy: str, where: str 
 def test_nobody_at_the_control_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(genie, "TIMEOUT_S", 0.2)
     asked = Genie("127.0.0.1:1")
-    with pytest.raises(LinkDown, match="--genie-from: no emulator answers at"):
+    with pytest.raises(LinkDown, match="genie_from: no emulator answers at"):
         asked.report(0, 0, 40, 0)
     asked.close()
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--genie-from"):
+    with pytest.raises(ConfigError, match="genie_from"):
         Genie("nowhere")
 
 
@@ -46,7 +46,13 @@ def test_a_link_that_cannot_be_opened_leaves_no_genie_open(tmp_path: Path, monke
             self.open = False
 
     monkeypatch.setattr(transmitter, "Genie", Watched)
-    peer = "ipc://" + "long" * 100
-    with pytest.raises(ConfigError, match="--peer"):
-        Transmitter(peer, tiny_pair(tmp_path / "pair"), policy=RatePolicy.parse("genie"), genie_from="127.0.0.1:1")
+
+    def fail(*_: object) -> None:
+        raise ConfigError("no socket is left")
+
+    monkeypatch.setattr(transmitter, "Link", fail)
+    with pytest.raises(ConfigError, match="no socket is left"):
+        Transmitter(
+            "127.0.0.1:1", tiny_pair(tmp_path / "pair"), policy=RatePolicy.parse("genie"), genie_from="127.0.0.1:2"
+        )
     assert [one.open for one in opened] == [False]

@@ -9,8 +9,8 @@ from PIL import Image
 
 from common.errors import ConfigError, DataError
 from common.manifest import find_pair
-from sctx.mjpeg import pictures
 from sctx.source import Source
+from sctx.stream import Pictures
 
 MANIFEST = find_pair("digits")
 
@@ -73,10 +73,12 @@ def test_labels_by_name_are_looked_up_and_rows_without_a_picture_are_named(tmp_p
     rows = {"image": [{"bytes": jpeg(1), "path": None}] * 2, "label": ["7", "heron"]}
     parquet.write_table(pyarrow.table(rows), tmp_path / "named.parquet")
     assert [c.label for c in Source(str(tmp_path / "named.parquet"), MANIFEST).captures()] == [7, None]
-    for column in ([None], ["text"]):
-        parquet.write_table(pyarrow.table({"img": column}), tmp_path / "bad.parquet")
-        with pytest.raises(DataError, match="row 0 of `img`"):
-            Source(str(tmp_path / "bad.parquet"), MANIFEST)
+    parquet.write_table(pyarrow.table({"img": ["text"]}), tmp_path / "bad.parquet")
+    with pytest.raises(DataError, match="column `img` is string from row 0"):
+        Source(str(tmp_path / "bad.parquet"), MANIFEST)
+    parquet.write_table(pyarrow.table({"img": pyarrow.array([None], pyarrow.binary())}), tmp_path / "bad.parquet")
+    with pytest.raises(DataError, match=r"bad\.parquet row 0: it is empty"):
+        list(Source(str(tmp_path / "bad.parquet"), MANIFEST).captures())
 
 
 def test_a_broken_parquet_file_and_one_without_images_are_named(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_a_broken_parquet_file_and_one_without_images_are_named(tmp_path: Path) 
     broken, empty = tmp_path / "broken.parquet", tmp_path / "empty.parquet"
     broken.write_bytes(b"PAR1 no")
     parquet.write_table(pyarrow.table({"x": [1]}), empty)
-    for file, words in ((broken, "not a readable parquet"), (empty, "no column `img`")):
+    for file, words in ((broken, "cannot read .*broken.parquet"), (empty, "no column `img`")):
         with pytest.raises(DataError, match=words):
             Source(str(file), MANIFEST)
 
@@ -97,7 +99,7 @@ def camera(raw: bytes) -> Source:
 
 def test_pictures_on_standard_input_are_cut_at_their_markers() -> None:
     source = camera(b"noise" + jpeg(10) + b"between" + jpeg(20, (8, 4)) + jpeg(30)[:-40])
-    assert source.live
+    assert source.size is None
     assert [(c.index, c.image.shape) for c in source.captures()] == [(0, (10, 20, 3)), (1, (4, 8, 3))]
     assert len(list(camera(jpeg(1) * 3).captures(2))) == 2
 
@@ -113,7 +115,7 @@ def test_progressive_pictures_with_several_scans_are_whole() -> None:
     out = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(noise).save(out, "JPEG", progressive=True, quality=95)
-    assert list(pictures(io.BytesIO(out.getvalue() * 2).read)) == [out.getvalue()] * 2
+    assert list(Pictures(io.BytesIO(out.getvalue() * 2).read)) == [out.getvalue()] * 2
 
 
 def test_a_damaged_picture_of_a_camera_is_passed_over() -> None:

@@ -8,7 +8,7 @@ from sctx.transmitter import Answer, Missed
 
 
 def answer(index: int, given: int, symbols: int = 4, snr: float | None = 10.0, latency: float = 5.0) -> Answer:
-    return Answer(index, given, str(given), 0.9, {}, symbols, symbols + 8, snr, latency, 0, {})
+    return Answer(index, given, str(given), 0.9, {}, symbols, symbols + 8, snr, latency, 0, {}, "", 0)
 
 
 def test_snr_is_averaged_before_it_is_turned_into_decibels() -> None:

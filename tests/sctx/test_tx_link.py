@@ -19,10 +19,9 @@ TERMS = Terms(bytes(16), bytes(32), "test", slot=128, live=False, deadline_ms=10
 RX_TERMS = RxTerms(bytes(32), 128, {(0, 0): 8}, 128, ())
 
 
-@pytest.mark.parametrize("peer", ["tcp://two words:5555", "tcp://http://emu:5555", "tcp://*:5555", "ipc://"])
-def test_an_address_that_nobody_can_have_is_refused_at_once(peer: str) -> None:
+def test_an_address_that_nobody_can_have_is_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="cannot connect"):
-        Link(peer, TERMS)
+        Link("ipc://", TERMS)
 
 
 def test_a_failure_of_the_thread_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,8 @@
 """A recipe that trains in a second."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import torch
 
 from common.manifest import DecoderShape, EncoderShape
 from common.phy.layout import Layout
@@ -12,12 +10,8 @@ from training.recipe import Recipe, Schedule, load_recipe
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose to the hand-over between threads, on a busy machine by a factor of ten."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def alone(one_thread: None) -> None:
+    """All networks here are small."""
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from common.data import load_images
 from common.errors import ConfigError, ModelError
+from common.images.datasets import load_images
 from common.manifest import Calibration, Manifest, find_pair
 from scrx.decoder import Answerer, snr_bins
 from tests.model.pairs import LAYOUT, tiny_pair, tiny_student

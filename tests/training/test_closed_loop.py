@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from common.channel.feedback import FeedbackSpec
 from common.channel.spec import ChannelSpec
-from common.data import load_images
 from common.errors import ConfigError, SemlinkError
+from common.images.datasets import load_images
 from common.manifest import Accuracy, Manifest, find_pair
 from sctx.pipeline import TransmitChain
 from sctx.rate import Goal, RatePolicy
@@ -195,6 +195,7 @@ def test_a_run_that_answers_too_few_frames_is_no_point(tmp_path: Path, monkeypat
     assert not list(tmp_path.glob("*.json"))
 
 
+@pytest.mark.usefixtures("warm")
 def test_the_command_over_real_processes_finds_what_it_finds_without(tmp_path: Path) -> None:
     """No feedback, redundancy and the genie; 48 frames, so no result, but every part of the program."""
     rows = {}

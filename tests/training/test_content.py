@@ -8,8 +8,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from common.data import load_images
 from common.errors import ConfigError, StoreError
+from common.images.datasets import load_images
 from common.manifest import ContentShape, find_pair
 from sctx.pipeline import TransmitChain
 from tests.model.pairs import LAYOUT, tiny_pair, tiny_student

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from torch.nn import functional as fn
 
-from common.data import ImageSet
+from common.images.datasets import ImageSet
 from training.convnet import PATCH, ConvNetForImageClassification
 from training.oracle import load_oracle
 from training.pretrain import build_model, train_teacher

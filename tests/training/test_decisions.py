@@ -8,8 +8,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from common.data import ImageSet, load_images
 from common.errors import ConfigError
+from common.images.datasets import ImageSet, load_images
 from common.manifest import Preprocess
 from sctx.pipeline import normalise
 from training.channel import Conditions, draw

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from common.data import ImageSet, load_images
+from common.images.datasets import ImageSet, load_images
 from common.manifest import Preprocess
 from training import loop
 from training.loop import Fitted, Run, fit, one_cycle

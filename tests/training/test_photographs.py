@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.data import load_images
+from common.images.datasets import load_images
 from common.manifest import Preprocess, find_pair
 from scrx.decoder import load_decoder
 from sctx.pipeline import TransmitChain

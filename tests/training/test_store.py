@@ -12,8 +12,8 @@ from rich.console import Console
 from safetensors.torch import load, save
 from torch import Tensor
 
-from common.data import ImageSet, load_images
 from common.errors import StoreError
+from common.images.datasets import ImageSet, load_images
 from training.generate import agreement, generate, plan_for
 from training.knowledge import MANIFEST, Plan, Store, TeacherId, finished, open_store
 from training.views import ViewSpec

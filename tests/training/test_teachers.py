@@ -1,4 +1,4 @@
-"""Teachers of every kind, offline: a model trained here, a foreign classifier, zero-shot models, ensembles."""
+"""Teachers, offline: a model trained here, a foreign classifier, zero-shot models, ensembles; answers that are none."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
-from common.data import load_images
-from common.errors import ConfigError, ModelError
-from training.oracle import Classifier, identify, load_oracle
-from training.pretrain import train_teacher
+from common.errors import ModelError
+from common.images.datasets import ImageSet, load_images
+from tests.training.kinds import make
+from training.answers import Classifier, ask
+from training.generate import generate, plan_for
+from training.knowledge import TeacherId
+from training.oracle import find_teacher, load_oracle, weights_sha256
+from training.pixels import load_pixels
+from training.pretrain import _Inputs, train_teacher
 from training.recipe import Recipe
+from training.views import ViewSpec
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 CPU = torch.device("cpu")
@@ -22,34 +29,12 @@ PHOTOS = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
 
 @pytest.fixture
 def classifier(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    config = transformers.ResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=10
-    )
-    transformers.AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path / "resnet")
-    return tmp_path / "resnet"
+    return make("ResNet", tmp_path / "resnet", CLASSES)
 
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    folder = tmp_path / "clip"
-    config = transformers.CLIPConfig(
-        text_config={**small, "vocab_size": 80, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1},
-        vision_config={**small, "image_size": 16, "patch_size": 8},
-        projection_dim=8,
-    )
-    transformers.CLIPModel(config).save_pretrained(folder)
-    vocabulary = ["<|startoftext|>", "<|endoftext|>", *"abcdefghijklmnopqrstuvwxyz."]
-    vocabulary += [f"{letter}</w>" for letter in "abcdefghijklmnopqrstuvwxyz0123456789."]
-    tokenizer = transformers.CLIPTokenizer(
-        vocab={token: k for k, token in enumerate(vocabulary)}, merges=[], model_max_length=77
-    )
-    tokenizer.save_pretrained(folder)
-    processor = {"crop_size": {"height": 16, "width": 16}, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}
-    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
-    return folder
+    return make("CLIP", tmp_path / "clip")
 
 
 def test_a_teacher_trained_here_loads_like_any_other(recipe: Recipe, tmp_path: Path) -> None:
@@ -58,16 +43,16 @@ def test_a_teacher_trained_here_loads_like_any_other(recipe: Recipe, tmp_path: P
     oracle = load_oracle(str(tmp_path / "teacher"), train.classes, CPU)
     logits = oracle.logits(train.images[:20])
     assert (logits.shape, logits.dtype) == ((20, 10), torch.float32)
-    assert oracle.id == identify(str(tmp_path / "teacher"))
+    assert oracle.id == find_teacher(str(tmp_path / "teacher"), train.classes).id
     assert "teacher" in oracle.id.name
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
     train_teacher(recipe, train, tmp_path / "again", 0, CPU, Console(quiet=True))
-    assert identify(str(tmp_path / "again")).sha256 == oracle.id.sha256
+    assert weights_sha256(str(tmp_path / "again")) == oracle.id.sha256
 
 
 def test_a_foreign_classifier_sees_resized_pixels(classifier: Path) -> None:
     oracle = load_oracle(str(classifier), CLASSES, CPU)
-    assert '"height": 224' in oracle.id.preprocess
+    assert '"shortest_edge": 32' in oracle.id.preprocess
     assert oracle.logits(PHOTOS).shape == (6, 10)
     assert oracle.logits(PHOTOS[..., :1]).shape == (6, 10)
 
@@ -85,8 +70,8 @@ def test_an_ensemble_is_the_mean_of_log_probabilities(classifier: Path, clip: Pa
     both = load_oracle(f"{classifier},{clip}", CLASSES, CPU)
     parts = [load_oracle(str(one), CLASSES, CPU).logits(PHOTOS).log_softmax(-1) for one in (classifier, clip)]
     assert torch.allclose(both.logits(PHOTOS), (parts[0] + parts[1]) / 2, atol=1e-5)
-    assert both.id == identify(f"{classifier},{clip}")
-    assert both.id != identify(f"{clip},{classifier}")
+    assert both.id == find_teacher(f"{classifier},{clip}", CLASSES).id
+    assert both.id != find_teacher(f"{clip},{classifier}", CLASSES).id
 
 
 def test_a_batch_too_large_for_memory_is_halved(classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +81,7 @@ def test_a_batch_too_large_for_memory_is_halved(classifier: Path, monkeypatch: p
     sizes: list[int] = []
     answer = oracle._answer
 
-    def small_memory(images: torch.Tensor) -> torch.Tensor:
+    def small_memory(images: NDArray[np.uint8]) -> torch.Tensor:
         sizes.append(len(images))
         if len(images) > 2:
             raise torch.OutOfMemoryError
@@ -113,13 +98,66 @@ def test_bf16_agrees_with_fp32_within_its_precision(classifier: Path) -> None:
     assert fine.id != coarse.id
 
 
-def test_teachers_that_cannot_be_used_are_one_line(classifier: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="10 classes and the data set 3"):
-        load_oracle(str(classifier), ("a", "b", "c"), CPU)
-    with pytest.raises(ConfigError, match="no teacher"):
-        load_oracle("./nowhere", CLASSES, CPU)
-    with pytest.raises(ConfigError, match=r"config\.json"):
-        load_oracle(str(tmp_path), CLASSES, CPU)
-    (classifier / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="no \\*\\.safetensors"):
-        load_oracle(str(classifier), CLASSES, CPU)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_teacher_trained_here_is_asked_as_it_was_trained(channels: int, recipe: Recipe, tmp_path: Path) -> None:
+    """To the last bits of float32; where its processor resizes, it also rounds to 8 bits."""
+    coarse = torch.from_numpy(PHOTOS[:, :6, :6, :channels]).permute(0, 3, 1, 2).float()
+    fine = torch.nn.functional.interpolate(coarse, (32, 32), mode="bilinear").permute(0, 2, 3, 1)
+    images = fine.numpy().astype(np.uint8)
+    for size in (32, 24):
+        inputs = _Inputs(size, (0.4, 0.5, 0.6)[:channels], (0.2, 0.25, 0.3)[:channels])
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(inputs.processor()))
+        asked = load_pixels(tmp_path, channels)(images)["pixel_values"]
+        trained = inputs(torch.from_numpy(images))
+        assert (asked - trained).abs().max() < (1e-6 if size == 32 else 1.1 / 255 / 0.2)
+
+
+class Fixed:
+    """Answers that were made up."""
+
+    id = TeacherId("made up", "0" * 64, "", "fp32")
+
+    def __init__(self, answer: torch.Tensor) -> None:
+        self.answer = answer
+
+    def logits(self, images: NDArray[np.uint8]) -> torch.Tensor:
+        return self.answer[: len(images)]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_an_answer_that_is_no_number_is_refused_with_image_and_teacher(value: float) -> None:
+    answer = torch.randn(40, 3)
+    answer[17, 1] = value
+    images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1), np.uint8)
+    with pytest.raises(ModelError, match=r"'made up' answers image 5017 with -?(nan|inf)"):
+        ask(Fixed(answer), images, range(5000, 5040))
+    assert torch.equal(ask(Fixed(answer), images[:17]), answer[:17])
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-7])
+@pytest.mark.parametrize("row", [[0.0, 0.0, 0.0], [3.0, -2.0, 0.5], [1e4, 0.0, 3.0]])
+def test_a_teacher_that_answers_all_images_alike_is_refused(row: list[float], noise: float) -> None:
+    shifts = torch.randn(40, 1)  # logits mean the same with any number added
+    answer = torch.tensor(row) * (1 + noise * torch.randn(40, 3)) + shifts
+    images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1), np.uint8)
+    with pytest.raises(ModelError, match="the same answer"):
+        ask(Fixed(answer), images)
+    assert ask(Fixed(answer), np.repeat(images[:1], 40, 0)).shape == (40, 3)  # images that are alike may be answered so
+    sure = torch.tensor(row) + torch.nn.functional.one_hot(torch.arange(40) % 2, 3) + shifts
+    assert ask(Fixed(sure), images).shape == (40, 3)
+
+
+@pytest.mark.parametrize("kind", ["ViT", "CLIP"])
+def test_a_teacher_whose_weights_are_no_numbers_is_refused_when_a_store_is_made(kind: str, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = make(kind, tmp_path / "teacher", ("a", "b", "c"))
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if "vision" in name or kind == "ViT")
+    save_file({**weights, name: weights[name] * float("nan")}, folder / "model.safetensors", {"format": "pt"})
+    images = ImageSet("noise", PHOTOS, np.arange(6) % 3, ("a", "b", "c"))
+    found = find_teacher(str(folder), images.classes)
+    with pytest.raises(ModelError, match=r"'teacher' answers image 0 with nan"):
+        generate(tmp_path / "store", plan_for(images, "train", found.id, ViewSpec(), "int8"), range(1), images,
+                 found.load(CPU), Console(quiet=True))  # fmt: skip
+    assert not (tmp_path / "store" / "manifest.json").exists()

@@ -192,9 +192,7 @@ def test_the_doorman_looks_at_domain_and_mechanism_as_well(
     doorman = Doorman(context, keys)
     with context.socket(zmq.REQ) as asking:
         asking.connect("inproc://zeromq.zap.01")
-        asking.send_multipart(
-            [b"1.0", b"7", domain, b"::1", b"", mechanism, *(keys.own.public for _ in credentials)]
-        )
+        asking.send_multipart([b"1.0", b"7", domain, b"::1", b"", mechanism, *(keys.own.public for _ in credentials)])
         assert doorman.socket.poll(5000)
         doorman.serve()
         assert asking.recv_multipart()[1:3] == [b"7", code]

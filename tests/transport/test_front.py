@@ -12,7 +12,9 @@ import pytest
 import zmq
 
 from common.transport import front as module
-from common.transport.front import CUTS_IN_VAIN, MEMORY_STEP, Front
+from common.transport import scales
+from common.transport.front import Front
+from common.transport.scales import CUTS_IN_VAIN, MEMORY_STEP
 from common.transport.sockets import bind, connect, make_socket
 
 Context = zmq.Context[zmq.Socket[bytes]]
@@ -23,7 +25,7 @@ class Bench:
 
     def __init__(self, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s, self.held = 0.0, 100 << 20
-        monkeypatch.setattr(module, "own_bytes", lambda: self.held)
+        monkeypatch.setattr(scales, "own_bytes", lambda: self.held)
         self.context, self.poller = context, zmq.Poller()
         self.front = Front(context, "rx", "tcp://127.0.0.1:0", clock=lambda: self.now_s)
         self.front.watch(self.poller)

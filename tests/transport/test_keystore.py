@@ -160,9 +160,7 @@ def test_a_list_that_cannot_be_read_is_not_replaced(keys: Keys, damage: str) -> 
     assert trusted.read_bytes() == before
 
 
-def test_a_list_that_vanishes_while_it_is_looked_at_lets_nobody_in(
-    keys: Keys, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_list_that_vanishes_while_it_is_looked_at_lets_nobody_in(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     keys.trust("emuhost", PUBLIC)
     trusted = keys.folder / "trusted"
     trusted.touch()  # to be read again

@@ -1,6 +1,8 @@
 """What every command line shares, on a small command: precedence, one-line errors, exit codes."""
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +43,8 @@ def tool(
         import torch  # noqa: F401
     if fail == "KeyboardInterrupt":
         raise KeyboardInterrupt
+    if fail == "Nowhere":
+        os.path.abspath("x")
     if fail == "OSError":
         Path("x" * 300).stat()
     if fail in errors:
@@ -61,7 +65,7 @@ Run = Callable[..., Ran]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the tool in this process, whose own log is left alone."""
-    monkeypatch.setattr(cli.log, "set_up", lambda level: None)
+    monkeypatch.setattr(cli.log, "set_up", lambda level, form: None)
 
     def run(*arguments: str, **environment: str) -> Ran:
         for name, value in environment.items():
@@ -139,7 +143,8 @@ def test_wrong_use_in_the_environment_is_one_line_too(run: Run) -> None:
     [
         (
             "snrr = 1",
-            "unknown key 'snrr'; the keys are the flag names: debug, fail, fast, json, log-level, name, snr, tag",
+            "unknown key 'snrr'; the keys are the flag names: "
+            "debug, fail, fast, json, log-format, log-level, name, snr, tag",
         ),
         ("version = true", "unknown key 'version'"),
         ("snr = [1]", "snr = [1]: write the value as the flag --snr takes it"),
@@ -191,6 +196,15 @@ def test_what_the_system_refuses_is_one_line_that_names_the_file(run: Run) -> No
     assert "Traceback" in run("--fail", "OSError", "--debug").err
 
 
+def test_a_folder_that_is_gone_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    told = "error: the current folder is not there any more; cd to one that is\n"
+    assert run("--fail", "Nowhere") == Ran(1, "", told)
+    assert run().code == 0
+    monkeypatch.undo()
+
+
 @pytest.mark.parametrize("module", ["training.distill", "training.soak"])
 def test_help_is_pointed_to_as_it_can_be_typed(module: str) -> None:
     ran = subprocess.run([sys.executable, "-m", module, "--no-such"], capture_output=True, text=True, check=False)
@@ -214,28 +228,112 @@ def test_the_traceback_is_shown_where_it_is_asked_for(run: Run, toml: Callable[[
 
 
 CHATTY = """
+import logging, sys
 import click
-from common import cli
+from common import cli, streams
 
 @click.command()
+@click.option("--lines", type=int, default=2)
 @cli.shared_options
-def chatty(debug, log_level):
-    while True:
-        click.echo("x" * 1000)
+@click.pass_context
+def chatty(context, lines, debug, log_level):
+    "Δ"
+    cli.begin(context, log_level)
+    logging.getLogger("any").warning("noise", extra={"snr": "σ² \x1b[31m"})
+    streams.tell("σ is told \x1b]0;x\x07")
+    for _ in range(lines):
+        streams.say("σ" * 10)
 
 cli.invoke(chatty, "CHATTY")
 """
 
 
-def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+@pytest.fixture
+def chatty(tmp_path: Path) -> Callable[..., Ran]:
+    """Runs a small command in a process of its own: through a shell, so that redirections are those of a shell."""
     program = tmp_path / "chatty.py"
     program.write_text(CHATTY)
-    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
-    command = [sys.executable, str(program)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait(20) == 1
+
+    def run(redirections: str = "", *arguments: str, **environment: str) -> Ran:
+        words = shlex.join([sys.executable, str(program), *arguments])
+        around = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+        around |= {"PYTHONPATH": str(Path(cli.__file__).parents[1]), **environment}
+        ran = subprocess.run(
+            ["bash", "-c", f"{words} {redirections}"], capture_output=True, env=around, timeout=60, check=False
+        )
+        return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("redirections", "code", "out", "told"),
+    [
+        (">&-", 0, 0, 2),
+        (">/dev/full", 1, 0, 3),
+        ("2>/dev/full", 0, 2, 0),
+        pytest.param("2>&-", 0, 2, 0, marks=pytest.mark.full),
+        pytest.param("<&-", 0, 2, 2, marks=pytest.mark.full),
+        pytest.param(">&- 2>&- <&-", 0, 0, 0, marks=pytest.mark.full),
+        pytest.param(">/dev/full 2>&1", 1, 0, 0, marks=pytest.mark.full),
+        pytest.param("| head -n 1", 0, 1, 2, marks=pytest.mark.full),
+        pytest.param("2>&1 >/dev/null | head -n 1", 0, 1, 0, marks=pytest.mark.full),
+    ],
+)
+def test_closed_full_and_broken_streams_are_no_traceback(
+    chatty: Callable[..., Ran], redirections: str, code: int, out: int, told: int
+) -> None:
+    ran = chatty(redirections)
+    assert (ran.code, ran.out.count("\n"), ran.err.count("\n")) == (code, out, told), ran
+    assert "Traceback" not in ran.err
+    if code and told:
+        assert ran.err.endswith("error: No space left on device\n")
+
+
+def test_nobody_gets_the_number_of_a_closed_stream() -> None:
+    program = "from common import streams; streams.make_sound(); print(open('/dev/null').fileno() > 2, flush=True)"
+    words = ["bash", "-c", f"{shlex.join([sys.executable, '-c', program])} <&- 2>&-"]
+    ran = subprocess.run(words, capture_output=True, check=True, cwd=Path(cli.__file__).parents[1])
+    assert ran.stdout == b"True\n"
+
+
+ODD = [
+    {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "COLUMNS": "²"},
+    {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX", "TERM": "dumb"},
+    *({"COLUMNS": columns} for columns in ("0", "1", "-7", "many", "99999999", "")),
+]
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments"),
+    [(ODD[0], ()), (ODD[1], ("--help",))]
+    + [pytest.param(odd, words, marks=pytest.mark.full) for odd in ODD for words in ((), ("--help",))],
+)
+def test_odd_terminals_are_no_traceback(
+    chatty: Callable[..., Ran], environment: dict[str, str], arguments: tuple[str, ...]
+) -> None:
+    ran = chatty("", *arguments, **environment)
+    assert ran.code == 0, ran
+    assert "Traceback" not in ran.err
+    assert ran.out.strip()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_standard_error_has_one_form(chatty: Callable[..., Ran], form: str) -> None:
+    lines = chatty("", "--log-format", form).err.splitlines()
+    assert len(lines) == 2
+    assert all(line.isprintable() for line in lines)
+    if form == "json":
+        noise, told = map(json.loads, lines)
+        assert (noise["event"], noise["snr"]) == ("noise", "σ² \x1b[31m")
+        assert (told["event"], told["text"]) == ("told", "σ is told \\x1b]0;x\\x07")
+    else:
+        assert lines[0].endswith(' warning noise snr="σ² \\x1b[31m"')
+        assert lines[1] == "σ is told \\x1b]0;x\\x07"
+    wrong = chatty("", "--log-format", form, "--lines", "many").err.splitlines()
+    assert [line.startswith("{") for line in wrong] == [form == "json"]
+
+
+def test_a_reader_that_goes_away_is_no_traceback(chatty: Callable[..., Ran]) -> None:
+    ran = chatty("| head -n 1; exit ${PIPESTATUS[0]}", "--lines", "1000000")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "σ" * 10 + "\n", 2)

@@ -1,67 +1,63 @@
-"""The first signal asks a process to stop, the second ends it, unless it only says that the terminal is gone."""
+"""The first signal asks a process to stop, the second ends it; a terminal that goes away asks, unless under nohup."""
 
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 PROGRAM = """
 import select, signal, sys
-from common.transport.signals import StopFlag
+if sys.argv[1] == "nohup":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from common.transport.signals import StopFlag, interrupt_on_end
 
+if sys.argv[1] == "interrupted":
+    interrupt_on_end()
+    try:
+        print("ready", flush=True)
+        signal.pause()
+    except KeyboardInterrupt:
+        print("asked", flush=True)
+        sys.exit(0 if sys.stdin.readline() else 1)
 stop = StopFlag()
-print("ready", bool(stop), flush=True)
+print("ready", flush=True)
 while not stop:
     select.select([], [], [], 0.01)
 print("asked", flush=True)
 if sys.argv[1] == "stubborn":
     signal.pause()
+sys.stdin.readline()
 """
+HUP, INT, TERM = signal.SIGHUP, signal.SIGINT, signal.SIGTERM
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("manner", ["polite", "stubborn"])
-def test_signals(number: signal.Signals, manner: str) -> None:
+@pytest.mark.parametrize(
+    ("manner", "sent", "code"),
+    [
+        ("polite", [TERM], 0),
+        ("polite", [INT], 0),
+        ("polite", [HUP], 0),
+        ("polite", [HUP, HUP], 0),
+        ("stubborn", [TERM, TERM], 128 + TERM),
+        ("stubborn", [HUP, INT], 128 + INT),
+        ("nohup", [HUP, TERM], 0),
+        ("interrupted", [TERM], 0),
+        ("interrupted", [HUP, HUP], 0),
+    ],
+)
+def test_signals(manner: str, sent: list[signal.Signals], code: int) -> None:
     command = [sys.executable, "-c", PROGRAM, manner]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            assert process.stdout.readline() == "ready False\n"
-            process.send_signal(number)
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(sent[0])
+            if manner == "nohup":
+                process.send_signal(sent[1])
             assert process.stdout.readline() == "asked\n"
-            if manner == "stubborn":
-                process.send_signal(number)
-            assert process.wait(20) == (128 + number if manner == "stubborn" else 0)
-        finally:
-            process.kill()
-
-
-@pytest.mark.parametrize("ignored", [False, True])
-def test_a_terminal_that_goes_asks_once_however_often_it_says_so(ignored: bool) -> None:
-    def ignore() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    command = [sys.executable, "-c", PROGRAM, "stubborn"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, preexec_fn=ignore if ignored else None
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == "ready False\n"
-            process.send_signal(signal.SIGHUP)
-            if not ignored:
-                assert process.stdout.readline() == "asked\n"
-                process.send_signal(signal.SIGHUP)
-            process.send_signal(signal.SIGTERM)
-            if ignored:
-                assert process.stdout.readline() == "asked\n"
-                process.send_signal(signal.SIGHUP)
-            assert process.poll() is None
-            while process.poll() is None:  # two signals of a kind that wait together are one
-                process.send_signal(signal.SIGTERM)
-                time.sleep(0.01)
-            assert process.wait() == 128 + signal.SIGTERM
+            process.send_signal(sent[-1]) if len(sent) > 1 and manner != "nohup" else None
+            process.communicate("\n", timeout=20)
+            assert process.returncode == code
         finally:
             process.kill()

@@ -1,16 +1,21 @@
 """Images by name, and photographs of any kind made to fit."""
 
 import io
+import json
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
-from common.data import ImageSet, decode_image, fit_image, load_for, load_images, permutation
 from common.errors import ConfigError, DataError
+from common.images.datasets import ImageSet, load_for, load_images, permutation
+from common.images.photo import decode_image, fit_image
 from common.manifest import Preprocess, find_pair
 
 COLOUR = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)
@@ -37,6 +42,18 @@ def test_digits_have_a_fixed_split_without_overlap() -> None:
     assert len(seen) == 1797
     assert parts["train"].images.dtype == np.uint8
     assert parts["train"].images.max() == 255
+
+
+def test_digits_are_those_of_scikit_learn_which_is_not_imported_for_them() -> None:
+    code = "import sys; from common.images.datasets import load_images; "
+    code += "print(load_images('digits', 'test').labels.tolist()); "
+    code += "assert 'sklearn' not in sys.modules and 'scipy' not in sys.modules"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    found = load_digits()
+    order = permutation(1797)[:360]
+    assert json.loads(told.stdout) == found.target[order].tolist()
+    scaled = (found.images[order].astype(int) * 255 + 8) // 16
+    assert np.array_equal(load_images("digits", "test").images[..., 0], scaled)
 
 
 def test_permutation_is_pinned() -> None:

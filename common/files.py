@@ -1,0 +1,75 @@
+"""Files and folders that a command is to write: whether it will be able to is told before the work, not after it.
+
+Knows nothing about what is written. `OutFile` and `OutFolder` are types of click options; `writable` is for places that
+no option names.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from common.errors import ConfigError
+
+FIGURES = (".png", ".svg", ".pdf")
+ROOM = 32 << 20
+"""Bytes that must be free at least: a pair with its checkpoint, or any table and figure."""
+
+
+def writable(place: Path, *, folder: bool, room: int = ROOM) -> Path:
+    """`place`, if a file of `room` bytes (folder=True: files in a folder) can be written there; nothing is left behind.
+
+    ConfigError says why not: the folder is a file, may not be written to, or its disk is full.
+    """
+    if not folder and place.exists() and not place.is_file():  # a device would be replaced by a file
+        raise ConfigError(f"{place} is a {'folder' if place.is_dir() else 'device'}: give the name of a file")
+    above = place if folder else place.parent
+    while not os.path.lexists(above):
+        above = above.parent
+    if not above.is_dir():
+        what = "no folder" if above.exists() else "a link to nothing"
+        raise ConfigError(f"{above} is {what}: {place} cannot be written")
+    try:
+        with tempfile.TemporaryFile(dir=above):
+            free = shutil.disk_usage(above).free
+    except OSError as error:
+        raise ConfigError(f"cannot write to {above}: {error.strerror}; give another place than {place}") from None
+    if free < room:
+        raise ConfigError(f"{above} has {free >> 20} MiB left, and {place} may need {room >> 20}: make room first")
+    return place
+
+
+class _Out(click.Path):
+    """A path that is checked when the command line is read."""
+
+    folder = False
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> Path:
+        path = super().convert(str(value), parameter, context)
+        return writable(Path(str(path)), folder=self.folder)
+
+
+class OutFile(_Out):
+    """A file to be written, with the folders above it. suffixes: those that there are formats for, none for any."""
+
+    def __init__(self, suffixes: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.suffixes = suffixes
+
+    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> Path:
+        path = super().convert(value, parameter, context)
+        if self.suffixes and path.suffix.lower() not in self.suffixes:
+            raise ConfigError(f"{path}: give a name that ends in {', '.join(self.suffixes)}")
+        return path
+
+
+class OutFolder(_Out):
+    """A folder to write files to; it may be there already."""
+
+    folder = True

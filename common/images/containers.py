@@ -1,0 +1,194 @@
+"""What a picture file is made of: JPEG, PNG, WebP or BMP; its pixels without metadata, and which way up it is.
+
+Knows nothing about how pixels are coded. Only the orientation is read out of metadata; EXIF, XMP, ICC profiles, text
+and thumbnails are cut away before a decoder sees them: whatever is wrong with them is nobody's concern, and nothing of
+them is unpacked.
+
+    JPEG   segments FF xx, length (ITU-T T.81, annex B); EXIF and XMP in APP1
+    PNG    chunks length, name, data, CRC (W3C PNG, clause 5); EXIF in eXIf, XMP in iTXt
+    WebP   RIFF chunks name, length, data (RFC 9649, section 2); EXIF, "XMP "
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from common.errors import DataError
+
+Kind = Literal["JPEG", "PNG", "WebP", "BMP"]
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+START, END, SCAN = 0xD8, 0xD9, 0xDA
+BARE = frozenset({0x00, 0x01, *range(0xD0, 0xD8)})
+"""What follows FF without a segment: a stuffed zero, TEM, restart markers."""
+MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)
+"""Where scan data end."""
+MAX_SCANS = 128
+"""A progressive JPEG has about 10; each costs the time of the whole picture, however few bytes it has."""
+PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT"})
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+WEBP_KEPT = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
+WEBP_METADATA = 0x20 | 0x08 | 0x04
+"""Flags of VP8X: ICC profile, EXIF, XMP."""
+ORIENTATION = 0x0112
+INTEGERS = {1: 1, 3: 2, 4: 4}
+"""Bytes of the TIFF types BYTE, SHORT and LONG."""
+XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])[\"'<]")
+
+
+def kind_of(raw: bytes) -> Kind | None:
+    """By its first bytes, whatever a file is named; None for all that is not read here."""
+    if raw.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if raw.startswith(PNG_SIGNATURE):
+        return "PNG"
+    if raw.startswith(b"RIFF") and raw[8:12] == b"WEBP":
+        return "WebP"
+    return "BMP" if raw.startswith(b"BM") else None
+
+
+def without_metadata(raw: bytes, kind: Kind) -> tuple[bytes, int]:
+    """The same pixels in a file of their own, and the orientation, 1 (upright) to 8 as EXIF numbers them."""
+    if kind == "BMP":
+        return raw, 1
+    kept, said = {"JPEG": _jpeg, "PNG": _png, "WebP": _webp}[kind](raw)
+    return kept, next((one for one in said if one is not None), 1)
+
+
+def canvas(raw: bytes) -> tuple[int, int] | None:
+    """Width and height of a WebP, whose decoder takes memory for them as soon as it is made. None: not there."""
+    for name, body in _riff(raw):
+        if name == b"VP8X":
+            return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
+        if name == b"VP8 ":
+            return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+        if name == b"VP8L":
+            bits = int.from_bytes(body[1:5], "little")
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return None
+
+
+def exif_orientation(raw: bytes) -> int | None:
+    """Out of the first directory of a TIFF header and nothing else of it; None where it is not said."""
+    raw = raw.removeprefix(b"Exif\0\0")
+    order: Literal["little", "big"] = "little" if raw.startswith(b"II*\0") else "big"
+    if order == "big" and not raw.startswith(b"MM\0*"):
+        return None
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(raw[at : at + size], order)
+
+    first = number(4, 4) + 2
+    for at in range(first, min(first + 12 * number(first - 2, 2), len(raw) - 11), 12):
+        if number(at, 2) == ORIENTATION:
+            value = number(at + 8, INTEGERS.get(number(at + 2, 2), 0))
+            return value if number(at + 4, 4) == 1 and 1 <= value <= 8 else 1
+    return None
+
+
+def xmp_orientation(raw: bytes) -> int | None:
+    """As some programs write it beside EXIF or in its place."""
+    found = XMP_ORIENTATION.search(raw)
+    return int(found[1]) if found else None
+
+
+Said = list[int | None]
+
+
+def _jpeg(raw: bytes) -> tuple[bytes, Said]:
+    """Tables, frame and scans; of the application segments only those that say which colours these are."""
+    kept, said, at = [raw[:2]], Said(), 2
+    while at + 4 <= len(raw) and raw[at] == 0xFF:
+        marker, size = raw[at + 1], int.from_bytes(raw[at + 2 : at + 4], "big")
+        if marker == 0xFF:
+            at += 1  # a fill byte
+            continue
+        if marker in (SCAN, END) or marker in BARE or size < 2:
+            break
+        body = raw[at + 4 : at + 2 + size]
+        if marker == 0xE1:
+            said.append(exif_orientation(body) if body.startswith(b"Exif\0") else xmp_orientation(body))
+        elif not (0xE0 <= marker <= 0xEF or marker == 0xFE) or _says_colours(marker, body):
+            kept.append(raw[at : at + 2 + size])
+        at += 2 + size
+    end = jpeg_end(raw, at)[0]
+    if raw.count(b"\xff\xda", at, end or len(raw)) > MAX_SCANS:
+        raise DataError(f"it has more than {MAX_SCANS} scans")
+    return b"".join([*kept, raw[at:end]]), said
+
+
+def _says_colours(marker: int, body: bytes) -> bool:
+    """JFIF and Adobe segments, by which decoders tell YCbCr, RGB and CMYK apart."""
+    return (marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 14) or (
+        marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12
+    )
+
+
+def jpeg_end(raw: bytes | bytearray, at: int, scanning: bool = False) -> tuple[int | None, int, bool]:
+    """From the marker at `at` (`scanning`: from the scan data there) to the end of the picture.
+
+    The end (exclusive; before the first byte that cannot belong to it, where it is damaged), or None while it is not
+    all there; and where to go on then.
+    """
+    while True:
+        if scanning:
+            found = MARKER.search(raw, at)
+            if found is None:
+                return None, max(at, len(raw) - 1), True
+            at = found.start()
+        if at + 2 > len(raw):
+            return None, at, scanning
+        marker = raw[at + 1]
+        if raw[at] != 0xFF or marker == START:
+            return at, at, scanning
+        if marker == END:
+            return at + 2, at, scanning
+        if marker == 0xFF or marker in BARE:
+            at += 1 if marker == 0xFF else 2
+        elif at + 4 > len(raw):
+            return None, at, False
+        else:
+            size = int.from_bytes(raw[at + 2 : at + 4], "big")
+            if size < 2:
+                return at, at, scanning
+            scanning = marker == SCAN
+            at += 2 + size
+
+
+def _png(raw: bytes) -> tuple[bytes, Said]:
+    """The first picture of it: an animation's other frames are left out as well."""
+    kept, said, at = [raw[:8]], Said(), 8
+    while at + 8 <= len(raw):
+        name, end = raw[at + 4 : at + 8], at + 12 + int.from_bytes(raw[at : at + 4], "big")
+        if name in PNG_KEPT:
+            kept.append(raw[at:end])
+        elif name == b"eXIf":
+            said.append(exif_orientation(raw[at + 8 : end - 4]))
+        elif name == b"iTXt" and raw.startswith(b"XML:com.adobe.xmp\0\0", at + 8):
+            said.append(xmp_orientation(raw[at + 8 : end - 4]))
+        at = end
+        if name == b"IEND":
+            break
+    return b"".join([*kept, PNG_END]) if at <= len(raw) else b"".join(kept), said
+
+
+def _webp(raw: bytes) -> tuple[bytes, Said]:
+    kept, said = [b"WEBP"], Said()
+    for name, body in _riff(raw):
+        if name == b"EXIF":
+            said.append(exif_orientation(body))
+        elif name == b"XMP ":
+            said.append(xmp_orientation(body))
+        elif name in WEBP_KEPT:
+            plain = bytes([body[0] & ~WEBP_METADATA]) + body[1:] if name == b"VP8X" and body else body
+            kept.append(name + len(plain).to_bytes(4, "little") + plain + bytes(len(plain) % 2))
+    whole = b"".join(kept)
+    return b"RIFF" + len(whole).to_bytes(4, "little") + whole, said
+
+
+def _riff(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Chunks of a WebP: name and data, as much of them as there is."""
+    at = 12
+    while at + 8 <= len(raw):
+        size = int.from_bytes(raw[at + 4 : at + 8], "little")
+        yield raw[at : at + 4], raw[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2

@@ -1,0 +1,282 @@
+"""Labelled images by name: digits, a local folder, a Hugging Face Hub id. One reader for transmitter and training.
+
+Knows nothing about models, views or training.
+
+    open_split   what there is of a split: labels and encoded pictures, none of them decoded; says what it took for what
+    load_images  the same decoded and fitted in one block of memory
+    load_for     the same with labels as indices into a pair's own classes
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import ConfigError, DataError
+from common.images.folders import SPLIT_WORDS, SPLITS, Place, class_folders, inside, splits_of
+from common.images.hub import open_hub
+from common.images.names import UNKNOWN, Labels, differ_in_case, in_one_order, match
+from common.images.photo import decode_image, fit_image, shown
+from common.images.split import Arrays, Files, Rows, Shelf, Split, match_notes
+from common.images.tables import Table, open_parquet
+from common.manifest import Manifest, Preprocess, user_path
+
+HELD_OUT = 0.1
+"""Fraction of train that becomes the validation split where a data set brings none."""
+SHUFFLE_KEY = 0x5EED
+TOLD = 10
+"""So many of the pictures that cannot be used are named; the others are counted."""
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """images: uint8 [N, H, W, C], C 1 or 3; labels: int64 [N], indices into classes; notes: lines for people."""
+
+    name: str
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[np.int64]) -> "ImageSet":
+        """The samples at `index`, in that order."""
+        return ImageSet(self.name, self.images[index], self.labels[index], self.classes)
+
+    def labels_among(self, names: Sequence[str]) -> list[int | None]:
+        """Each image's label as an index into `names`, by the name of its class; None where they do not have it.
+
+        Classes that have no names, only numbers in order, are taken as they are.
+        """
+        places = match(self.classes, names).places
+        return [places[label] for label in self.labels.tolist()]
+
+    def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Of pixel / 255, by channel. Counted in integers, in parts: no second copy of the images is made."""
+        channels = self.images.shape[-1]
+        counts = np.zeros((channels, 256), np.int64)
+        for part in np.array_split(self.images, 1 + self.images.size // (1 << 22)):
+            for channel in range(channels):
+                counts[channel] += np.bincount(part[..., channel].ravel(), minlength=256)
+        values = np.arange(256) / 255
+        mean = counts @ values / counts.sum(1)
+        square = (counts * (values - mean[:, None]) ** 2).sum(1) / counts.sum(1)
+        return tuple(mean.tolist()), tuple(np.sqrt(square).tolist())
+
+
+def open_split(spec: str, split: str) -> Split:
+    """One split of a data set, nothing decoded.
+
+    spec: `digits`; or a folder that holds `SPLIT-*.parquet` or `SPLIT.parquet` (see `tables`) or files
+    `SPLIT/CLASS/*.jpg`; or a Hub id such as `uoft-cs/cifar10`. split: train, validation or test; other words for them
+    (`val`, `dev` ...) are understood, and where there is no validation split, a fixed tenth of train is held out.
+    Classes are those of all splits together, so that they mean the same in each.
+    """
+    if split not in SPLITS:
+        raise ConfigError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
+    if spec == "digits":
+        return _digits(split)
+    folder = user_path(spec)
+    if folder.is_dir():
+        places = {name: (place.word, partial(_part, place)) for name, place in splits_of(folder).items()}
+        return _assembled(spec, folder.resolve().name, split, places, lambda: _hint(folder))
+    if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
+        tables = {name: (word, partial(_rows, [table])) for name, (word, table) in open_hub(spec, SPLIT_WORDS).items()}
+        return _assembled(spec, spec, split, tables, lambda: "")
+    raise ConfigError(f"unknown data set '{spec}': 'digits', a folder (it does not exist here) or a Hub id OWNER/NAME")
+
+
+def open_table(path: Path) -> Split:
+    """The pictures of one Parquet file, with labels where it has some."""
+    part = _rows([open_parquet(path)])
+    classes = in_one_order(part.labels)
+    return Split(shown(path), classes, part.among(classes), part.shelf, part.all())
+
+
+def load_images(
+    spec: str, split: str, fit: Preprocess | None = None, *, skip_bad: bool = False, fraction: float = 1.0
+) -> ImageSet:
+    """One split of a data set, as `open_split` finds it, decoded.
+
+    fit: resize each image to this; without it, images of unequal size are refused. skip_bad: leave out what cannot be
+    read or has no label, and say so in `notes`; otherwise DataError names it. fraction: only so much of it, 0 to 1, a
+    fixed choice. DataError also where a class has no picture to train on.
+    """
+    found = open_split(spec, split)
+    part = found if fraction >= 1 else found.take(permutation(len(found))[: int(fraction * len(found))])
+    images = _decoded(part, fit, skip_bad)
+    if split == "train":
+        _refuse_empty_classes(found, part, images)
+    return images
+
+
+def load_for(manifest: Manifest, spec: str, split: str, *, skip_bad: bool = False) -> ImageSet:
+    """The same as a pair sees it: images as its encoder takes them, labels as indices into the pair's own classes.
+
+    DataError where the data set has images of a class that the pair does not know.
+    """
+    found = load_images(spec, split, manifest.preprocess, skip_bad=skip_bad)
+    matched = match(found.classes, manifest.labels)
+    labels = found.labels_among(manifest.labels)
+    if None in labels:
+        used = set(found.labels.tolist())
+        strange = [one for k, one in enumerate(found.classes) if k in used and matched.places[k] is None]
+        raise DataError(
+            f"'{spec}' has classes that pair {manifest.name} does not know: {', '.join(strange[:5])}; "
+            f"it knows {', '.join(manifest.labels[:20])}"
+        )
+    notes = (*found.notes, *match_notes(found.name, found.classes, matched, len(found), len(found)))
+    return ImageSet(found.name, found.images, np.array(labels, np.int64), manifest.labels, notes)
+
+
+def permutation(count: int) -> NDArray[np.int64]:
+    """A fixed shuffle of 0..count-1: stable argsort of raw Philox words, the same in every version of numpy."""
+    return np.argsort(np.random.Philox(key=SHUFFLE_KEY).random_raw(count), kind="stable")
+
+
+def _digits(split: str) -> Split:
+    """1,797 handwritten digits of 8 x 8 pixels, 0..16 scaled to 0..255 as (255 v + 8) // 16.
+
+    `permutation` orders them; the first 360 are test, the next 300 validation, the other 1,137 train.
+    """
+    rows = _digit_rows()
+    order = permutation(len(rows))
+    part = {"test": order[:360], "validation": order[360:660], "train": order[660:]}[split]
+    scaled = ((rows[part, :-1].reshape(-1, 8, 8, 1) * 255 + 8) // 16).astype(np.uint8)
+    return Split("digits", tuple(map(str, range(10))), rows[part, -1], Arrays(scaled), np.arange(len(part)))
+
+
+def _digit_rows() -> NDArray[np.int64]:
+    """64 pixels and the label of each digit: int64 [1797, 65].
+
+    Read from the file in scikit-learn's folder, as `sklearn.datasets.load_digits` does: to import that takes two
+    seconds of a processor, half of what `sctx` needs to start.
+    """
+    found = importlib.util.find_spec("sklearn")
+    if found is None or not found.submodule_search_locations:
+        raise ConfigError("the digits come with scikit-learn: install semlink[train]")
+    file = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    if not file.is_file():
+        raise ConfigError(f"the digits come with scikit-learn, and this one has no {file}: install another version")
+    return np.loadtxt(file, delimiter=",", dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A split as it lies there: labels by the names of each of its files or folders."""
+
+    labels: Sequence[Labels]
+    shelf: Shelf
+    notes: Sequence[str] = ()
+
+    def among(self, classes: tuple[str, ...]) -> NDArray[np.int64]:
+        return np.concatenate([one.among(classes) for one in self.labels])
+
+    def all(self) -> NDArray[np.int64]:
+        return np.arange(sum(len(one.index) for one in self.labels))
+
+
+def _part(place: Place, names_only: bool) -> _Part:
+    if place.folder is None:
+        return _rows([open_parquet(path) for path in place.tables], names_only)
+    files, labels, notes = class_folders(place.folder)
+    return _Part([labels], Files(files), notes)
+
+
+def _rows(tables: Sequence[Table], names_only: bool = False) -> _Part:
+    """Column and labels of every file are looked at before any picture is read."""
+    for table in tables:
+        table.picture_column()
+    labels = [table.labels(names_only) for table in tables]
+    return _Part(labels, Rows(tables, np.cumsum([len(one.index) for one in labels])))
+
+
+def _assembled(
+    spec: str, name: str, split: str, found: Mapping[str, tuple[str, Callable[[bool], _Part]]], hint: Callable[[], str]
+) -> Split:
+    """One split of all; without a validation split, `permutation` of train gives its last tenth, and train the rest."""
+    source = "train" if split == "validation" and split not in found else split
+    if source not in found:
+        raise DataError(f"'{spec}' has no {source} split: expected {source}-*.parquet or {source}/CLASS/*.jpg{hint()}")
+    parts = {one: read(one != source) for one, (_, read) in found.items()}
+    classes = in_one_order([one for part in parts.values() for one in part.labels])
+    part, notes, word = parts[source], list(parts[source].notes), found[source][0]
+    whole = Split(name, classes, part.among(classes), part.shelf, part.all())
+    if not len(whole):
+        raise DataError(f"'{spec}' holds no images in its {source} split{''.join(f'; {note}' for note in notes)}")
+    notes += [f"classes '{one}' and '{other}' differ only in capital letters" for one, other in differ_in_case(classes)]
+    if source != split:
+        notes.append(f"there is no {split} split: a fixed tenth of {word} is held out for it")
+    elif split == "validation" or not word.startswith(split):
+        notes.append(f"{word} is taken as the {split} split")
+    used = set(whole.labels.tolist())
+    empty = tuple(one for k, one in enumerate(classes) if k not in used)
+    if split != "test" and "validation" not in parts:
+        order = permutation(len(whole))
+        cut = len(whole) - max(1, int(HELD_OUT * len(whole)))
+        whole = whole.take(order[:cut] if split == "train" else order[cut:])
+    return replace(whole, notes=tuple(notes), empty=empty)
+
+
+def _hint(folder: Path) -> str:
+    """Where the splits may be instead."""
+    for path in (one for one in inside(folder) if one.is_dir()):
+        if splits_of(path):
+            return f"; {shown(path)} has some"
+    return ""
+
+
+def _decoded(split: Split, fit: Preprocess | None, skip_bad: bool) -> ImageSet:
+    """Every picture decoded into its place of one block. DataError names all that cannot be used, or they are left out.
+
+    Beside the block there is one picture at a time.
+    """
+    images: NDArray[np.uint8] | None = None
+    good = np.zeros(len(split), bool)
+    bad = [f"{split.shelf.where(row)} (without a label)" for row in split.rows[split.labels == UNKNOWN].tolist()]
+    place = np.zeros(int(split.rows.max(initial=0)) + 1, np.int64)
+    place[split.rows] = np.arange(len(split))
+    for row, picture in split.shelf.read(np.sort(split.rows[split.labels != UNKNOWN])):
+        try:
+            image = picture if isinstance(picture, np.ndarray) else decode_image(picture)
+        except DataError as error:
+            bad.append(f"{split.shelf.where(row)} ({getattr(error, 'why', error)})")
+            continue
+        image = fit_image(image, fit) if fit else image
+        if images is None:
+            images = np.empty((len(split), *image.shape), np.uint8)
+        if image.shape != images.shape[1:]:
+            raise DataError(f"the images of '{split.name}' differ in size, and no size was given to fit them to")
+        images[place[row]], good[place[row]] = image, True
+    if bad and not skip_bad:
+        raise DataError(f"cannot read {_listed(bad, split.name)}; mend or remove them, or leave them out by --skip-bad")
+    if images is None:
+        raise DataError(f"'{split.name}' holds no images that can be read")
+    notes = (*split.notes, f"left out {_listed(bad, split.name)}") if bad else split.notes
+    kept = np.flatnonzero(good)
+    for to, source in enumerate(kept.tolist() if bad else ()):  # in place: a copy would take as much memory again
+        images[to] = images[source]
+    return ImageSet(split.name, images[: len(kept)], split.labels[kept], split.classes, notes)
+
+
+def _listed(bad: Sequence[str], name: str) -> str:
+    more = f" and {len(bad) - TOLD} more" if len(bad) > TOLD else ""
+    return f"{len(bad)} of the images of '{name}': {', '.join(bad[:TOLD])}{more}"
+
+
+def _refuse_empty_classes(found: Split, part: Split, images: ImageSet) -> None:
+    """part: what was to be read of `found`; images: what could be."""
+    lost = [found.classes[k] for k in set(part.labels.tolist()) - set(images.labels.tolist()) - {UNKNOWN}]
+    said = "".join(f"; {note}" for note in images.notes)
+    if empty := [*found.empty, *lost]:
+        raise DataError(
+            f"'{found.name}' has no picture to train on of {len(empty)} of its classes ({', '.join(empty[:5])}): "
+            f"add some, or take the classes away{said}"
+        )
+    if len(found.classes) < 2:
+        raise DataError(f"'{found.name}' has one class only, {found.classes[0]}; nothing to tell apart{said}")

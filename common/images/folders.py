@@ -1,0 +1,161 @@
+"""What lies in a folder: pictures, classes, splits; and what was left out of it, counted by kind.
+
+Knows nothing about what is in a file. Hidden files and folders, and those that an operating system or a program leaves
+behind, are neither pictures nor classes and are not counted.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import DataError
+from common.images.names import Labels, class_name
+from common.images.photo import FORMATS, SUFFIXES, shown
+
+SPLITS = ("train", "validation", "test")
+SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+"""How people name the splits; the words are those of the `datasets` library."""
+DEBRIS = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
+TABLE = ".parquet"
+
+
+@dataclass(slots=True)
+class Found:
+    """Pictures below a folder in the order of their paths, and how many other files there are by suffix."""
+
+    pictures: list[Path] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def note(self, where: str) -> list[str]:
+        """One line on what was left out; none where nothing was."""
+        if not self.left_out:
+            return []
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common(8))
+        return [f"{where}: {self.left_out.total()} files left out ({kinds}); {FORMATS} files are read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a split lies: Parquet files, or a folder of class folders. word: as it is named there."""
+
+    word: str
+    tables: tuple[Path, ...]
+    folder: Path | None = None
+
+
+def is_debris(name: str) -> bool:
+    """Hidden, or left behind by a system."""
+    return name.startswith(".") or name.lower() in DEBRIS
+
+
+@contextmanager
+def _allowed(folder: Path) -> Iterator[None]:
+    """What the system does not let us see becomes DataError in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"cannot read folder {shown(Path(error.filename or folder))}: {error.strerror}") from None
+
+
+def inside(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted, without debris. DataError where it may not be read."""
+    with _allowed(folder):
+        return sorted(path for path in folder.iterdir() if not is_debris(path.name))
+
+
+def look(folder: Path) -> Found:
+    """Every picture below a folder, links followed, each folder once. DataError where one may not be read."""
+    found, seen = Found(), set[tuple[int, int]]()
+    waiting = [folder]
+    with _allowed(folder):
+        while waiting:
+            here = waiting.pop()
+            status = here.stat()
+            if (status.st_dev, status.st_ino) in seen:  # a link back to where we came from, or to a folder read before
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            for path in inside(here):
+                if path.is_dir():
+                    waiting.append(path)
+                elif path.suffix.lower() in SUFFIXES and path.is_file():
+                    found.pictures.append(path)
+                else:
+                    found.left_out[_kind(path)] += 1
+    found.pictures.sort()
+    return found
+
+
+def splits_of(folder: Path) -> dict[str, Place]:
+    """The splits in a folder: `train/`, `train-*.parquet` or `train.parquet`, and what else people call them.
+
+    DataError where one of them is there twice.
+    """
+    places: dict[str, list[Place]] = {split: [] for split in SPLITS}
+    entries = inside(folder)
+    for split, word in ((split, word) for split, words in SPLIT_WORDS.items() for word in words):
+        named = re.compile(rf"{word}([-_.].*)?{TABLE}", re.IGNORECASE)
+        if tables := tuple(path for path in entries if named.fullmatch(path.name) and path.is_file()):
+            places[split].append(Place(tables[0].name if len(tables) == 1 else f"{word}*{TABLE}", tables))
+        for path in entries:
+            if path.name.lower() == word and path.is_dir():
+                held = tuple(one for one in inside(path) if one.suffix.lower() == TABLE and one.is_file())
+                places[split].append(Place(f"{path.name}/", held, None if held else path))
+    for split, found in places.items():
+        if len(found) > 1:
+            words = " and ".join(shown(Path(one.word)) for one in found)
+            raise DataError(f"{shown(folder)} has two {split} splits, {words}: remove one of them or merge them")
+    return {split: found[0] for split, found in places.items() if found}
+
+
+def class_folders(folder: Path) -> tuple[list[Path], Labels, list[str]]:
+    """Pictures in the class folders of a split, their labels, and notes on what was left out and what looks odd."""
+    where, files, index, names = shown(folder), list[Path](), list[int](), list[str]()
+    told, left_out = list[str](), Counter[str]()
+    for path in inside(folder):
+        if not path.is_dir():
+            left_out["pictures without a class folder" if path.suffix.lower() in SUFFIXES else _kind(path)] += 1
+            continue
+        name = class_name(path.name, where)
+        if name not in names:  # else the same in another form of Unicode
+            names.append(name)
+        found = look(path)
+        left_out += found.left_out
+        files += found.pictures
+        index += [names.index(name)] * len(found.pictures)
+        told += _nested(path, found.pictures)
+    told += Found(left_out=left_out).note(where)
+    return files, Labels(where, tuple(names), np.array(index, np.int64), "sorted"), told
+
+
+def _nested(folder: Path, pictures: Sequence[Path]) -> list[str]:
+    """A line where the folders of a class look as if they were the classes."""
+    below = sorted({path.relative_to(folder).parts[0] for path in pictures if path.parent != folder})
+    if not below or len(below) < 2 or any(path.parent == folder for path in pictures):
+        return []
+    return [f"{shown(folder)}: what lies in {_some(map(_shown_name, below))} below it counts as one class"]
+
+
+def _shown_name(name: str) -> str:
+    return shown(Path(name))
+
+
+def _some(words: Iterable[str], count: int = 3) -> str:
+    words = list(words)
+    return ", ".join(words[:count]) + (f" and {len(words) - count} more" if len(words) > count else "")
+
+
+def _kind(path: Path) -> str:
+    if not path.exists():
+        return "broken links"
+    if not path.is_file():
+        return "that are no files"
+    return shown(Path(path.suffix.lower())) if path.suffix else "without suffix"

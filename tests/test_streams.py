@@ -1,0 +1,22 @@
+"""What commands print goes through one place, so that nothing from outside reaches a terminal as it came."""
+
+import ast
+from pathlib import Path
+
+import common
+
+ROOT = Path(common.__file__).parents[1]
+SINKS = {"common/streams.py", "common/log.py"}
+FORBIDDEN = {"print", "click.echo", "echo", "click.secho", "Console", "sys.stdout.write", "sys.stderr.write"}
+KEPT = {("common/channel/cli.py", "print")}
+"""`status` prints a document of several lines, which json makes ASCII."""
+
+
+def test_commands_print_through_one_place() -> None:
+    found = set()
+    for room in ("common", "sctx", "scrx"):
+        for path in (ROOT / room).rglob("*.py"):
+            name = str(path.relative_to(ROOT))
+            calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            found |= {(name, ast.unparse(call.func)) for call in calls if name not in SINKS}
+    assert {(name, call) for name, call in found if call in FORBIDDEN} == KEPT

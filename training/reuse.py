@@ -1,0 +1,162 @@
+"""What lies there from earlier runs, and whether it fits: a teacher, a folder for the pair. What does not is left.
+
+Knows nothing about how any of it is made. What is re-used, and what is not and why, is told in a line.
+
+    build/teachers/NAME, NAME-ID    a teacher and made.json: recipe, data and seed that it was made of
+    build/pairs/NAME, NAME-ID       a pair; its manifest says recipe, class names and, as a hash, data
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.errors import ConfigError, ModelError
+from common.files import writable
+from common.manifest import MANIFEST, canonical, read_manifest, write_atomic
+from common.streams import tell
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
+
+    from common.images.datasets import ImageSet
+    from common.manifest import Manifest
+    from training.distill import Request
+    from training.recipe import Recipe
+
+BUILD = Path("build")
+NOTE = "made.json"
+
+
+def own_teacher(
+    recipe: "Recipe", train: "ImageSet", seed: int, device: "torch.device", console: "Console",
+    tensorboard: bool = False,
+) -> Path:  # fmt: skip
+    """Folder of the recipe's own teacher of these images; made where there is none that fits."""
+    from training.loop import process, wait
+    from training.pretrain import train_teacher
+
+    made_of = teacher_made_of(recipe, train, seed)
+    folder, ready = teacher_place(recipe.name, made_of)
+    if ready:
+        tell(f"teacher: re-using {folder}")
+        return folder
+    train_teacher(recipe, train, folder, seed, device, console, tensorboard)
+    if process()[0] == 0:
+        write_atomic(folder / NOTE, json.dumps(made_of, indent=1).encode() + b"\n")
+    wait()
+    return folder
+
+
+def needs_teacher(recipe: "Recipe", request: "Request", train: "ImageSet") -> bool:
+    """Whether a teacher of these images will have to be trained first."""
+    if request.teacher or recipe.loss.hard == 1 or (request.store and request.store.is_dir() and not request.online):
+        return False
+    made_of = teacher_made_of(recipe, train, request.seed)
+    return not any((folder / "config.json").is_file() and _noted(folder) == made_of
+                   for folder in teacher_folders(recipe.name, made_of))  # fmt: skip
+
+
+def teacher_made_of(recipe: "Recipe", train: "ImageSet", seed: int) -> dict[str, Any]:
+    """Everything that a teacher's weights depend on, as JSON has it."""
+    from training.knowledge import fingerprint
+
+    document = {"teacher": asdict(recipe.teacher), "view": asdict(recipe.view), "classes": train.classes,
+                "data": fingerprint(train), "seed": seed}  # fmt: skip
+    plain: dict[str, Any] = json.loads(canonical(document))
+    return plain
+
+
+def teacher_folders(name: str, made_of: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Where to look for it: the first that is free or holds it."""
+    first = BUILD / "teachers" / name
+    return first, first.with_name(f"{name}-{hashlib.sha256(canonical(made_of)).hexdigest()[:8]}")
+
+
+def teacher_place(name: str, made_of: Mapping[str, Any]) -> tuple[Path, bool]:
+    """Where the teacher is, or is to be, and whether it is there: build/teachers/NAME, or NAME-ID if that is taken."""
+    first, other = teacher_folders(name, made_of)
+    for folder in (first, other):
+        if not (folder / "config.json").is_file():
+            return writable(folder, folder=True), False
+        if (found := _noted(folder)) == made_of:
+            return folder, True
+        if folder is first:
+            tell(f"teacher: not re-using {folder}, {_difference(found, made_of)}: another one is {other}")
+    raise ConfigError(f"{other} holds a teacher that is not what its name says: remove it, or name one by --teacher")
+
+
+def pair_place(name: str, made_of: Mapping[str, Any], asked: Path | None) -> Path:
+    """Folder for the pair: `asked`, or build/pairs/NAME, or NAME-ID where that holds a pair made of something else.
+
+    made_of: recipe, classes and data, as `pair_made_of` gives them. Raises ConfigError where `asked` is taken, or no
+    place can be written to.
+    """
+    if asked is not None:
+        if why := _taken(asked, made_of):
+            raise ConfigError(f"--out {asked}: {why}; give another folder, or remove that one")
+        return writable(asked, folder=True)
+    first = BUILD / "pairs" / name
+    if not (why := _taken(first, made_of)):
+        return writable(first, folder=True)
+    other = first.with_name(f"{name}-{hashlib.sha256(canonical(made_of)).hexdigest()[:8]}")
+    tell(f"pair: not writing to {first}, {why}: this one goes to {other}")
+    if why := _taken(other, made_of):
+        raise ConfigError(f"{other}: {why}; remove it, or give --out")
+    return writable(other, folder=True)
+
+
+def pair_made_of(recipe: "Recipe", train: "ImageSet") -> dict[str, Any]:
+    """What a pair is for: another run with the same may replace it."""
+    from training.knowledge import fingerprint
+
+    return {"recipe": recipe.name, "classes": list(train.classes), "data": fingerprint(train)}
+
+
+def made_of_pair(manifest: "Manifest") -> dict[str, Any]:
+    """The same of a pair that is there; pairs of before the data were noted have None in their place."""
+    noted = manifest.provenance
+    return {"recipe": noted.get("recipe"), "classes": list(manifest.labels), "data": noted.get("data")}
+
+
+def _taken(folder: Path, made_of: Mapping[str, Any]) -> str:
+    """Why a pair made of this must not be written there; "" where it may."""
+    if not folder.is_dir():
+        return ""
+    if not (folder / MANIFEST).is_file():
+        strange = [one.name for one in folder.iterdir() if one.suffix not in (".safetensors", ".tmp")]
+        return f"it is no pair, and holds {strange[0]}" if strange else ""
+    try:
+        found = made_of_pair(read_manifest(folder))
+    except ModelError:
+        return "it holds a pair that cannot be read"
+    if found["data"] is None:
+        return "it holds a pair of before it was noted of which data they are made"
+    return "" if found == made_of else _difference(found, made_of)
+
+
+def _noted(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / NOTE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _difference(found: Mapping[str, Any], made_of: Mapping[str, Any]) -> str:
+    """The first thing in which they differ, in words."""
+    if not found:
+        return f"which has no {NOTE} to say of what it is made"
+    for key, mine in made_of.items():
+        theirs = found.get(key)
+        if theirs == mine:
+            continue
+        if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+            return _difference(theirs, mine)
+        if isinstance(mine, list) and key == "classes":
+            return "made for other classes"
+        return "made for other images" if key == "data" else f"made with {key} {theirs}, not {mine}"
+    return "made for something else"
