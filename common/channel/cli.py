@@ -43,7 +43,12 @@ Examples:
   channel-emu --wire cf32 --listen tcp://127.0.0.1:6000 --upstream tcp://127.0.0.1:6001 \\
               --fading tdl-a --delay-spread 100e-9 --rate 10e6
 """
-_CONTROL = click.option("--control", default="5557", show_default=True, metavar="ADDRESS", help="The control port.")
+_CONTROL = click.option(
+    "--control", default="5557", show_default=True, metavar="PORT",
+    help="The control port: a number names a socket that only you can reach, on this host; 0 takes a free one. "
+    "ipc://FILE is taken as it is, and tcp://HOST:PORT with --insecure.",
+)
+_ASKING_S, _READING_S = 3.0, 60.0
 _FILE = click.Path(path_type=Path)
 
 
@@ -66,6 +71,10 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--hop", type=click.IntRange(0, 255), default=0, show_default=True, metavar="N",
     help="cf32: emulators before this one in a chain. Each has noise and fading of its own.",
+)
+@click.option(
+    "--traces", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
+    help="Let `set` name the files in it, as --snr-trace NAME. Without it no file is read while the channel runs.",
 )
 @click.option("--schedule", type=_FILE, metavar="FILE", help="Changes by plan: CSV with air_sample,parameter,value.")
 @click.option(
@@ -104,14 +113,16 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
 def set_(**given: Any) -> None:
     """Change a running channel; prints the first air sample of each stream that sees the change."""
     from common.channel.control import ask
-    from common.transport.sockets import parse_peer
+    from common.channel.named import FILES, is_file
+    from common.channel.private import control_to_ask
 
     parameters = channel_parameters(given)
     if not parameters:
         raise ConfigError("set needs at least one parameter, such as --snr 12")
-    address = parse_peer(_with_host(given["control"]), "--control")
+    long = any(is_file(name, parameters.get(name, "")) for name in FILES)
     with as_typed(CHANNEL):
-        answer = ask(address, {"op": "set", "parameters": parameters})
+        request = {"op": "set", "parameters": parameters}
+        answer = ask(control_to_ask(given["control"]), request, _READING_S if long else _ASKING_S)
     say(answer["channel"])
     sessions = answer.get("sessions", [])
     several = {stream for stream, _ in answer["applied"] if [at for at, _ in answer["applied"]].count(stream) > 1}
@@ -125,9 +136,9 @@ def set_(**given: Any) -> None:
 def status(control: str) -> None:
     """Show the channel, its streams and its counters as JSON."""
     from common.channel.control import ask
-    from common.transport.sockets import parse_peer
+    from common.channel.private import control_to_ask
 
-    answer = ask(parse_peer(_with_host(control), "--control"), {"op": "status"})
+    answer = ask(control_to_ask(control), {"op": "status"})
     print(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2), flush=True)
 
 
@@ -166,7 +177,7 @@ def _run(given: dict[str, Any]) -> None:
             wire = Proxy(context, channel, listen, upstream, transit, truth, recorder, back, feedback, keys)
         else:
             wire = RawWire(context, channel, listen, upstream, recorder, given["hop"])
-        control = ControlPort(context, control_address, channel, wire.counts, framed)
+        control = ControlPort(context, control_address, channel, wire.counts, framed, traces=given["traces"])
         wire.poller.register(control.socket, zmq.POLLIN)
         _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
         _tell(f"channel: {channel.spec.describe()}")
@@ -234,10 +245,10 @@ def _places(listen: str, upstream: str, control: str, framed: bool) -> list[Plac
 
 
 def _control_address(given: dict[str, Any]) -> str:
-    """Loopback, unless an address in full says otherwise and --insecure that it is meant."""
-    from common.transport.sockets import parse_listen
+    """A socket of this user's, unless an address in full says otherwise and --insecure that it is meant."""
+    from common.channel.private import control_to_bind
 
-    return parse_listen(given["control"], given["insecure"] and ":" in given["control"], "--control")
+    return control_to_bind(given["control"], given["insecure"])
 
 
 def _replay(given: dict[str, Any]) -> None:
@@ -269,10 +280,6 @@ def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:
 
     side, address = (text[0], text[1:]) if text[:1] in ("@", ">") else (usual, text)
     return side + (parse_listen(address, insecure, flag) if side == "@" else parse_peer(address, flag))
-
-
-def _with_host(address: str) -> str:
-    return address if ":" in address else f"127.0.0.1:{address}"
 
 
 def _tell(line: str) -> None:

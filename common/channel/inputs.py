@@ -9,8 +9,11 @@ import stat
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.text import safe
 
 MOST_BYTES = 256 << 20
+PATH = 300
+"""Characters of a path that are shown at most."""
 
 
 def open_regular(path: Path, most_bytes: int = MOST_BYTES, follow: bool = True) -> io.BufferedReader:
@@ -18,7 +21,7 @@ def open_regular(path: Path, most_bytes: int = MOST_BYTES, follow: bool = True) 
 
     A file that grows while it is read is not read beyond what is asked of it.
     """
-    name = shown(path)
+    name = safe(path, PATH)
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     try:
         number = os.open(path, flags)
@@ -36,9 +39,3 @@ def open_regular(path: Path, most_bytes: int = MOST_BYTES, follow: bool = True) 
     except BaseException:
         os.close(number)
         raise
-
-
-def shown(text: object, most: int = 300) -> str:
-    """A name or a cell from outside, not too long and without what a terminal would obey."""
-    told = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
-    return told if len(told) <= most else f"{told[: most - 1]}…"

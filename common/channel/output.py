@@ -15,8 +15,9 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from common.channel.inputs import shown
+from common.channel.inputs import PATH
 from common.errors import ConfigError, SemlinkError
+from common.text import safe
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +34,9 @@ class Output:
         try:
             self._file = io.FileIO(_create(path, flag, overwrite), "w")  # no buffer: an error comes where it belongs
         except OSError as error:
-            raise ConfigError(f"{flag} {shown(path)}: {error.strerror}") from None
+            raise ConfigError(f"{flag} {safe(path, PATH)}: {error.strerror}") from None
         except ValueError:  # a zero byte in the name
-            raise ConfigError(f"{flag} {shown(path)}: this is no file name") from None
+            raise ConfigError(f"{flag} {safe(path, PATH)}: this is no file name") from None
 
     def write(self, piece: bytes) -> bool:
         """Add a piece; False where it is not in the file."""
@@ -66,7 +67,7 @@ class Output:
         self._file.close()
         if self.missed:
             told = f"{self.missed} of {self.missed + self.pieces} frames are not in it (see the log)"
-            raise SemlinkError(f"{self._flag} {shown(self._path)}: {told}")
+            raise SemlinkError(f"{self._flag} {safe(self._path, PATH)}: {told}")
 
     def _fits(self, piece: bytes) -> bool:
         try:
@@ -88,9 +89,9 @@ def check_free(path: Path, flag: str, overwrite: bool) -> None:
     except (OSError, ValueError):
         return
     if stat.S_ISLNK(mode):
-        raise ConfigError(f"{flag} {shown(path)}: this is a link; name the file itself")
+        raise ConfigError(f"{flag} {safe(path, PATH)}: this is a link; name the file itself")
     if stat.S_ISREG(mode) and not overwrite:
-        raise ConfigError(f"{flag} {shown(path)}: there is such a file already; name another, or add --overwrite")
+        raise ConfigError(f"{flag} {safe(path, PATH)}: there is such a file already; name another, or add --overwrite")
 
 
 def _create(path: Path, flag: str, overwrite: bool) -> int:

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from common.channel.channel import Truth
-from common.channel.inputs import shown
+from common.channel.inputs import PATH
 from common.channel.output import Output, check_free
 from common.channel.spec import ChannelSpec
 from common.channel.stream import Symbols
 from common.errors import ConfigError, ProtocolError, SemlinkError
 from common.protocol.frames import DataHead, decode
 from common.protocol.messages import Hello, Kind
+from common.text import safe
 
 _SUFFIXES = (".sigmf-data", ".sigmf-meta", ".sigmf")
 _FLAG = "--record"
@@ -125,7 +126,7 @@ class Recorder:
                     self._data_path.unlink()
                     self._part.unlink()
             except OSError as error:
-                told = f"cannot write {shown(self._meta_path)}: {error.strerror}; the samples lack it"
+                told = f"cannot write {safe(self._meta_path, PATH)}: {error.strerror}; the samples lack it"
                 raise SemlinkError(f"{_FLAG}: {told}") from None
 
     def _describe(self) -> None:

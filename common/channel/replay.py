@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import zmq
 
-from common.channel.inputs import open_regular, shown
+from common.channel.inputs import PATH, open_regular
 from common.channel.record import recording_paths
 from common.channel.stream import Symbols
 from common.errors import ConfigError, LinkDown, PeerRejected, ProtocolError
 from common.protocol.frames import MAGIC, decode, encode
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Kind, Message, Nak, Reject, Result
+from common.text import safe
 from common.transport.curve import secure_client
 from common.transport.keystore import Keys
 from common.transport.sockets import connect, make_socket, reachable
@@ -49,7 +50,7 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         data, meta = recording_paths(path)
-        told = f"--replay {shown(path)}"
+        told = f"--replay {safe(path, PATH)}"
         try:
             with open_regular(meta, MOST_META_BYTES) as file:
                 about = json.load(file)
@@ -112,7 +113,7 @@ def _note(note: dict[str, Any], size: int) -> _Note:
 
 
 def _short(error: Exception) -> str:
-    return shown(repr(error), 160)
+    return safe(repr(error), 160)
 
 
 class Player:

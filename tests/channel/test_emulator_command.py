@@ -147,7 +147,7 @@ def test_set_and_status_speak_to_a_running_emulator() -> None:
         [*EMULATOR, "--snr", "5", "--listen", "0", "--control", "0"], stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    address = re.search(r"control on tcp://(\S+)", process.stderr.readline())
+    address = re.search(r"control on (ipc://\S+)", process.stderr.readline())
     assert address
     changed = subprocess.run([*EMULATOR, "set", "--control", address[1], "--snr", "12", "--doppler", "0.001"],
                              capture_output=True, text=True, timeout=30)  # fmt: skip
