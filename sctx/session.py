@@ -51,7 +51,7 @@ REFUSED = {
     NakCode.MALFORMED: "the receiver (they are not as its model's layout says)",
 }
 """Who refuses a frame with which code, and why. The same frame would be refused again for ever."""
-INBOUND = frozenset({Kind.ACCEPT, Kind.REJECT, Kind.RESULT, Kind.PING, Kind.PONG, Kind.NAK, Kind.BYE})
+INBOUND = Kind.RESULT, Kind.PONG, Kind.PING, Kind.ACCEPT, Kind.REJECT, Kind.NAK, Kind.BYE
 
 
 @dataclass(slots=True)
