@@ -40,7 +40,7 @@ FINAL = (Status.OK, Status.LOW_CONFIDENCE)
 NAK_EVERY_NS = 1000 * MS
 ASKS_PER_S, KEPT_ROUTES = 20, 1024
 """HELLOs that are heard, and NAKs to unknown sessions, per route and second; a transmitter needs ten at most."""
-INBOUND = frozenset({Kind.HELLO, Kind.DATA, Kind.PING, Kind.PONG, Kind.BYE})
+INBOUND = Kind.DATA, Kind.PING, Kind.PONG, Kind.HELLO, Kind.BYE
 ASK_OWNER_NS = 200 * MS
 
 

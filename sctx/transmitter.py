@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import __version__
+from common.channel.private import control_to_ask
 from common.check import real, switch, text, whole
 from common.errors import ConfigError, SemlinkError
 from common.images.photo import fit_image
@@ -26,7 +27,6 @@ from common.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Accept, Status
 from common.text import safe
 from common.transport.curve import reach
-from common.transport.sockets import parse_peer
 from sctx.actions import Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.answers import Answer, Missed
 from sctx.belief import Report, is_stale
@@ -101,7 +101,7 @@ class Transmitter:
         if (self.policy.kind == "genie") != (genie_from is not None):
             raise ConfigError("policy genie and genie_from HOST:PORT go together: one was given without the other")
         address, found = reach(peer, keys, insecure, "peer")
-        if genie_from is not None and parse_peer(genie_from, "genie_from") == address:
+        if genie_from is not None and control_to_ask(genie_from, "genie_from") == address:
             raise ConfigError("genie_from is peer: write the emulator's control port there, not its link's")
         self.stream = secrets.randbits(32) if stream is None else whole("stream", stream, 0, 2**32 - 1)
         self.live = switch("live", live)
@@ -227,7 +227,8 @@ class Transmitter:
         """What is known of the channel for a frame at `air_start`; None where there is no report or an old one."""
         layout, now = self.manifest.layout, time.monotonic_ns()
         if self._genie is not None:
-            return self._genie.report(self.stream, air_start, layout.pilots + layout.max_symbols, now)
+            session = self.link.session.terms.session
+            return self._genie.report(self.stream, air_start, layout.pilots + layout.max_symbols, now, session)
         report = self.link.session.report
         return None if report is None or is_stale(report, air_start, now, layout.slot) else report
 

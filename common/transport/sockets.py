@@ -23,6 +23,7 @@ import zmq
 from common.errors import ConfigError
 from common.text import safe
 
+_ANYWHERE = ("*", "0.0.0.0", "[::]")
 Role = Literal["tx", "emu", "rx"]
 HIGH_WATER: dict[str, int] = {"tx": 4, "emu": 16, "rx": 64}
 MAX_FRAME_BYTES = 1 << 20
@@ -91,13 +92,15 @@ def parse_listen(text: str, reachable: bool, flag: str = "--listen") -> str:
 def is_own(listen: str, peer: str) -> bool:
     """True where who connects to `peer` meets what `listen` binds on this host: both addresses as parsed above."""
     if listen.startswith("ipc://") or peer.startswith("ipc://"):
-        return listen == peer
+        return listen[:6] == peer[:6] and os.path.realpath(listen[6:]) == os.path.realpath(peer[6:])
     (bound, bound_port), (host, port) = parts_of(listen), parts_of(peer)
     if not port or bound_port != port:
         return False
-    if bound in ("*", "0.0.0.0", "[::]"):
-        return is_loopback(host) or any(map(_is_here, resolve(host, port)))
-    return bound in [parts_of(address)[0] for address in resolve(host, port)]
+    if bound in _ANYWHERE:
+        return host in _ANYWHERE or is_loopback(host) or any(map(_is_here, resolve(host, port)))
+    if host in _ANYWHERE:  # who connects there connects to loopback
+        return any(number.is_loopback for number in _numbers(bound, port))
+    return not _numbers(bound, port).isdisjoint(_numbers(host, port))
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -243,6 +246,11 @@ def _check_host(host: str, told: str) -> None:
             raise ConfigError(f"{told}: {host} is no IPv4 address, and no host has such a name") from None
     elif len(host) > 253 or not re.fullmatch(r"[\w.-]+", host) or host.startswith(("-", ".")):
         raise ConfigError(f"{told}: {host[:80]} is no name of a host")
+
+
+def _numbers(host: str, port: int) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    found = [ipaddress.ip_address(parts_of(one)[0].strip("[]").partition("%")[0]) for one in resolve(host, port)]
+    return {getattr(number, "ipv4_mapped", None) or number for number in found}
 
 
 def _is_here(address: str) -> bool:
