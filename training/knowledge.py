@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
@@ -48,7 +49,7 @@ MANIFEST = "manifest.json"
 
 def fingerprint(images: ImageSet) -> str:
     """SHA-256 of a data set's pixels, labels and class names."""
-    digest = hashlib.sha256(images.images.tobytes())
+    digest = hashlib.sha256(np.ascontiguousarray(images.images))
     digest.update(images.labels.astype("<i8").tobytes())
     digest.update(json.dumps([list(images.images.shape), images.classes]).encode())
     return digest.hexdigest()
