@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import __version__
+from common.channel.private import control_to_ask
 from common.check import real, switch, text, whole
 from common.errors import ConfigError, SemlinkError
 from common.images.photo import fit_image
@@ -26,8 +27,8 @@ from common.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Accept, Status
 from common.text import safe
 from common.transport.curve import reach
-from common.transport.sockets import parse_peer
 from sctx.actions import Answered, Down, Failed, Frame, Lost, Terms, Up
+from sctx.answers import Answer, Missed
 from sctx.belief import Report, is_stale
 from sctx.feed import Feed
 from sctx.genie import Genie
@@ -41,39 +42,6 @@ if TYPE_CHECKING:
 CLASSIFY = "classify"
 MAX_STARTS = 8
 LIVE_DEADLINE_MS, FINITE_DEADLINE_MS = 500, 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back for one image. SNR in dB (Es/N0 as the receiver estimated it), times in ms.
-
-    symbols: the payload symbols that the answer rests on; uses: all that was sent for it, every round's pilots included
-    (a frame that is repeated because the network lost it is not a use of the channel). answer, name: number and name of
-    the class that was answered; outputs: all that came, by task. session (32 hex digits) and seq name its frames at the
-    receiver and in the emulator's --truth.
-    """
-
-    index: int
-    answer: int
-    name: str
-    confidence: float
-    outputs: dict[str, Any]
-    symbols: int
-    uses: int
-    snr_est_db: float | None
-    latency_ms: float
-    round: int
-    stages_us: dict[str, int]
-    session: str
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """An image that got no answer, and why: "skipped" (no credit), "expired", "failed" or "refused"."""
-
-    index: int
-    why: str
 
 
 @dataclass(slots=True)
@@ -133,7 +101,7 @@ class Transmitter:
         if (self.policy.kind == "genie") != (genie_from is not None):
             raise ConfigError("policy genie and genie_from HOST:PORT go together: one was given without the other")
         address, found = reach(peer, keys, insecure, "peer")
-        if genie_from is not None and parse_peer(genie_from, "genie_from") == address:
+        if genie_from is not None and control_to_ask(genie_from, "genie_from") == address:
             raise ConfigError("genie_from is peer: write the emulator's control port there, not its link's")
         self.stream = secrets.randbits(32) if stream is None else whole("stream", stream, 0, 2**32 - 1)
         self.live = switch("live", live)
@@ -259,7 +227,8 @@ class Transmitter:
         """What is known of the channel for a frame at `air_start`; None where there is no report or an old one."""
         layout, now = self.manifest.layout, time.monotonic_ns()
         if self._genie is not None:
-            return self._genie.report(self.stream, air_start, layout.pilots + layout.max_symbols, now)
+            session = self.link.session.terms.session
+            return self._genie.report(self.stream, air_start, layout.pilots + layout.max_symbols, now, session)
         report = self.link.session.report
         return None if report is None or is_stale(report, air_start, now, layout.slot) else report
 

@@ -195,7 +195,7 @@ def over_the_link(
     items = []
     with emulator:
         if point.policy == "genie":
-            flags += ["--genie-from", "127.0.0.1:" + emulator.wait_for(r"control on \S+:(\d+)").group(1)]
+            flags += ["--genie-from", emulator.wait_for(r"control on (\S+)").group(1)]
         with Command("sctx", *flags) as transmitter:
             for line in transmitter.lines():
                 items.append(json.loads(line))

@@ -191,7 +191,7 @@ class Soak:
         return True
 
     def _change(self, snr_db: float) -> bool:
-        control = self.commands["channel-emu"].wait_for(r"control on (tcp://\S+:\d+)").group(1)
+        control = self.commands["channel-emu"].wait_for(r"control on (\S+)").group(1)
         ask(control, {"op": "set", "parameters": {"snr_db": snr_db}}, timeout_s=10.0)
         return True
 

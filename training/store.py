@@ -13,8 +13,8 @@ from rich.console import Console
 from common.cli import invoke
 from common.errors import ConfigError, StoreError
 from common.files import OutFolder
-from common.manifest import write_atomic
 from common.streams import say, tell
+from common.text import safe
 from training.progress import print_table
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, devic
     where = pick_device(device)
     train, _, _ = load_data(recipe, dataset)
     precision = dtype if dtype != "auto" else "bf16" if where.type == "cuda" else "fp32"
-    found, console = find_teacher(teacher, train.classes, precision, options["by_position"]), Console(stderr=True)
+    found = find_teacher(teacher, train.classes, precision, options["by_position"])
     for line in found.told:
         tell(line)
     plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding)
-    made = generate(store, plan, range(first, recipe.views), train, found.load(where), console)
+    made = generate(store, plan, range(first, recipe.views), train, found.load(where), Console(stderr=True))
     if made is not None:
         _show(made)
 
@@ -92,6 +92,8 @@ def verify(
 
     opened = open_store(store)
     images = None if dataset is None else load_data(recipe_for(dataset, recipe)[0], dataset)[0]
+    if images is not None:
+        opened.check_data(images, opened.plan.view, by_position=True)
     with bar(Console(stderr=True), "verify", len(opened.shards)) as advance:
         for _ in opened.verify(images):
             advance()
@@ -113,34 +115,29 @@ def verify(
 @click.argument("store", type=OutFolder())
 @click.argument("parts", type=FOLDER, nargs=-1, required=True)
 def merge(store: Path, parts: tuple[Path, ...]) -> None:
-    from training.knowledge import MANIFEST, open_store, seal
+    from training import knowledge
 
-    opened = [open_store(part) for part in parts]
-    plan = opened[0].plan
-    if (store / MANIFEST).is_file():
-        opened.append(open_store(store))
-    for one in opened:
-        plan.refuse(one.plan, one.folder)
-        for shard in one.verify():
-            target = store / shard.file
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(target, (one.folder / shard.file).read_bytes())
-    _show(seal(store, plan, {view for one in opened for view in one.present}))
+    opened = [knowledge.open_store(part) for part in parts]
+    if (store / knowledge.MANIFEST).is_file():
+        opened.append(knowledge.open_store(store))
+    _show(knowledge.merge(store, opened))
 
 
 def _show(store: "Store") -> None:
+    from training.columns import shown
+
     plan = store.plan
     rows = {
         "store": store.folder,
         "plan": plan.id,
         "data": f"{plan.dataset} {plan.split}, {plan.samples} images, {plan.classes} classes, {plan.data_sha256[:16]}",
+        "names": shown(plan.names) if plan.names else "none: it was made before stores held class names",
         "teacher": f"{plan.teacher.name}, {plan.teacher.dtype}, {plan.teacher.sha256[:16]}",
         "views": f"{len(store.present)} ({', '.join(map(str, store.present))}), {plan.view}",
         "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view",
         "size": f"{sum(shard.bytes for shard in store.shards):,} bytes in {len(store.shards)} shards",
     }
-    print_table("", ("", " "), rows.items(), left=("", " "))
+    print_table("", ("", " "), [(name, safe(value, 400)) for name, value in rows.items()], left=("", " "))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from common.channel.plan import Plan
 from common.channel.shelf import Shelf
 from common.channel.spec import ChannelSpec
 from common.channel.stream import Source, Symbols, Track
-from common.channel.tables import Model
+from common.channel.tables import Model, Tables
 
 MOST_TRACKS = 1024
 """Tracks that are kept (a few kB each); who is heard again after that many others begins anew."""
@@ -133,6 +133,10 @@ class Channel:
         self._changes += 1
         self._latest.update((name, (self._changes, value)) for name, value in parameters.items())
         return self.tracks
+
+    def adopt(self, tables: Tables) -> None:
+        """Take files that were read elsewhere, for the next change."""
+        self._plan.tables.take(tables)
 
     def talker(self, stream: int, session: bytes | None = None, hop: int | None = None) -> Who:
         """Who was heard last on a stream, as far as it is not said; nobody, at the hop that was heard last, if none."""

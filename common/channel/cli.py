@@ -31,6 +31,7 @@ from common.errors import ConfigError
 from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
+    from common.channel.addresses import Place
     from common.channel.channel import Channel
     from common.transport.keystore import Keys
 
@@ -42,7 +43,12 @@ Examples:
   channel-emu --wire cf32 --listen tcp://127.0.0.1:6000 --upstream tcp://127.0.0.1:6001 \\
               --fading tdl-a --delay-spread 100e-9 --rate 10e6
 """
-_CONTROL = click.option("--control", default="5557", show_default=True, metavar="ADDRESS", help="The control port.")
+_CONTROL = click.option(
+    "--control", default="5557", show_default=True, metavar="PORT",
+    help="The control port: a number names a socket that only you can reach, on this host; 0 takes a free one. "
+    "ipc://FILE is taken as it is, and tcp://HOST:PORT with --insecure.",
+)
+_ASKING_S, _READING_S = 3.0, 60.0
 _FILE = click.Path(path_type=Path)
 
 
@@ -66,6 +72,10 @@ _FILE = click.Path(path_type=Path)
     "--hop", type=click.IntRange(0, 255), default=0, show_default=True, metavar="N",
     help="cf32: emulators before this one in a chain. Each has noise and fading of its own.",
 )
+@click.option(
+    "--traces", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
+    help="Let `set` name the files in it, as --snr-trace NAME. Without it no file is read while the channel runs.",
+)
 @click.option("--schedule", type=_FILE, metavar="FILE", help="Changes by plan: CSV with air_sample,parameter,value.")
 @click.option(
     "--truth",
@@ -74,6 +84,7 @@ _FILE = click.Path(path_type=Path)
     help="Write what the channel did to each frame, as JSON lines. It never goes to the receiver.",
 )
 @click.option("--record", type=_FILE, metavar="FILE", help="Write the impaired samples and the truth as SigMF.")
+@click.option("--overwrite", is_flag=True, help="Let --truth and --record replace what is there already.")
 @click.option(
     "--replay",
     type=_FILE,
@@ -102,14 +113,16 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
 def set_(**given: Any) -> None:
     """Change a running channel; prints the first air sample of each stream that sees the change."""
     from common.channel.control import ask
-    from common.transport.sockets import parse_peer
+    from common.channel.named import FILES, is_file
+    from common.channel.private import control_to_ask
 
     parameters = channel_parameters(given)
     if not parameters:
         raise ConfigError("set needs at least one parameter, such as --snr 12")
-    address = parse_peer(_with_host(given["control"]), "--control")
+    long = any(is_file(name, parameters.get(name, "")) for name in FILES)
     with as_typed(CHANNEL):
-        answer = ask(address, {"op": "set", "parameters": parameters})
+        request = {"op": "set", "parameters": parameters}
+        answer = ask(control_to_ask(given["control"]), request, _READING_S if long else _ASKING_S)
     say(answer["channel"])
     sessions = answer.get("sessions", [])
     several = {stream for stream, _ in answer["applied"] if [at for at, _ in answer["applied"]].count(stream) > 1}
@@ -123,15 +136,16 @@ def set_(**given: Any) -> None:
 def status(control: str) -> None:
     """Show the channel, its streams and its counters as JSON."""
     from common.channel.control import ask
-    from common.transport.sockets import parse_peer
+    from common.channel.private import control_to_ask
 
-    answer = ask(parse_peer(_with_host(control), "--control"), {"op": "status"})
+    answer = ask(control_to_ask(control), {"op": "status"})
     print(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2), flush=True)
 
 
 def _run(given: dict[str, Any]) -> None:
     import zmq
 
+    from common.channel.addresses import check_places
     from common.channel.control import ControlPort
     from common.channel.feedback import FeedbackSpec
     from common.channel.proxy import Proxy
@@ -151,10 +165,10 @@ def _run(given: dict[str, Any]) -> None:
         feedback = FeedbackSpec(**feedback_parameters(given))
     keys = _find_keys(given, framed)
     (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
-    _check_not_own(given["upstream"], upstream, {"--listen": listen, "--control": control_address})
+    check_places(_places(listen, upstream, control_address, framed))
     stop = StopFlag()
-    truth = TruthLog(given["truth"]) if given["truth"] else None
-    recorder = Recorder(given["record"], channel.spec) if given["record"] else None
+    truth = TruthLog(given["truth"], given["overwrite"]) if given["truth"] else None
+    recorder = Recorder(given["record"], channel.spec, given["overwrite"]) if given["record"] else None
     context = zmq.Context[zmq.Socket[bytes]]()
     wire: Proxy | RawWire | None = None
     control: ControlPort | None = None
@@ -163,7 +177,7 @@ def _run(given: dict[str, Any]) -> None:
             wire = Proxy(context, channel, listen, upstream, transit, truth, recorder, back, feedback, keys)
         else:
             wire = RawWire(context, channel, listen, upstream, recorder, given["hop"])
-        control = ControlPort(context, control_address, channel, wire.counts, framed)
+        control = ControlPort(context, control_address, channel, wire.counts, framed, traces=given["traces"])
         wire.poller.register(control.socket, zmq.POLLIN)
         _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
         _tell(f"channel: {channel.spec.describe()}")
@@ -221,20 +235,20 @@ def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[st
     return listen, _raw_address(given["upstream"], ">", given["insecure"], "--upstream")
 
 
-def _check_not_own(typed: str, upstream: str, bound: dict[str, str]) -> None:
-    """Nobody forwards to himself: what is sent there would come round for ever."""
-    from common.transport.sockets import is_own
+def _places(listen: str, upstream: str, control: str, framed: bool) -> list[Place]:
+    """All addresses, and which of them this process listens at."""
+    from common.channel.addresses import Place
 
-    for flag, address in bound.items():
-        if is_own(address.lstrip("@"), upstream.lstrip(">")):
-            raise ConfigError(f"--upstream {typed}: there this emulator itself listens ({flag}); write the receiver's")
+    both = {"--listen": f"@{listen}", "--upstream": f">{upstream}"}
+    both = both if framed else {"--listen": listen, "--upstream": upstream}
+    return [Place("--control", control, True), *(Place(flag, at[1:], at[0] == "@") for flag, at in both.items())]
 
 
 def _control_address(given: dict[str, Any]) -> str:
-    """Loopback, unless an address in full says otherwise and --insecure that it is meant."""
-    from common.transport.sockets import parse_listen
+    """A socket of this user's, unless an address in full says otherwise and --insecure that it is meant."""
+    from common.channel.private import control_to_bind
 
-    return parse_listen(given["control"], given["insecure"] and ":" in given["control"], "--control")
+    return control_to_bind(given["control"], given["insecure"])
 
 
 def _replay(given: dict[str, Any]) -> None:
@@ -243,24 +257,21 @@ def _replay(given: dict[str, Any]) -> None:
     from common.channel.replay import Player, Recording, play_raw
     from common.transport.sockets import parse_peer
 
-    recording = Recording(given["replay"])
     upstream = parse_peer(given["upstream"], "--upstream")
     context = zmq.Context[zmq.Socket[bytes]]()
-    try:
+    with ExitStack() as closing:
+        closing.callback(context.term)
+        recording = closing.enter_context(Recording(given["replay"]))
         if given["wire"] == "cf32":
             _tell(f"played {play_raw(context, upstream, recording, 10.0)} samples to {upstream}")
             return
         player = Player(context, upstream, _find_keys(given, framed=True))
-        try:
-            for result in player.play(recording):
-                say_json({
-                    "seq": result.seq, "round": result.round, "status": result.status.name,
-                    "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
-                })  # fmt: skip
-        finally:
-            player.close()
-    finally:
-        context.term()
+        closing.callback(player.close)
+        for result in player.play(recording):
+            say_json({
+                "seq": result.seq, "round": result.round, "status": result.status.name,
+                "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
+            })  # fmt: skip
 
 
 def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:
@@ -269,10 +280,6 @@ def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:
 
     side, address = (text[0], text[1:]) if text[:1] in ("@", ">") else (usual, text)
     return side + (parse_listen(address, insecure, flag) if side == "@" else parse_peer(address, flag))
-
-
-def _with_host(address: str) -> str:
-    return address if ":" in address else f"127.0.0.1:{address}"
 
 
 def _tell(line: str) -> None:

@@ -8,7 +8,7 @@ One ROUTER; a request and its answer are one msgpack map each:
                                                         "sessions": [text], "counts": {name: count},
                                                         "uptime_s": seconds}
     {"op": "truth", "stream": n, "air_start": n, "symbols": n, "round": n}  ->  {"ok": true, "snr_inst_db": dB or nil}
-    anything wrong                                 ->  {"ok": false, "error": text}
+    anything else                                  ->  {"ok": false, "error": text}
 
 `applied` names the first air sample of each stream that sees the change, for each session that has sent on it (the
 first digits of it are in `sessions`, in the same order; empty on a raw wire). Who begins later sees it from 0.
@@ -16,11 +16,15 @@ first digits of it are in `sessions`, in the same order; empty on a raw wire). W
 asking changes nothing. It may name a "session" and a "hop"; else they are those that were heard last on the stream.
 """
 
+import logging
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -28,11 +32,15 @@ import numpy as np
 import zmq
 
 from common.channel.channel import Channel, Who
+from common.channel.named import FILES, Reading, in_folder, is_file
+from common.channel.private import Claim
 from common.channel.spec import as_field
 from common.errors import ConfigError, LinkDown, ProtocolError
+from common.text import safe
 from common.transport.multipart import arrivals
-from common.transport.sockets import bind, connect, make_socket, reachable
+from common.transport.sockets import MAX_FRAME_BYTES, bind, connect, make_socket, reachable
 
+logger = logging.getLogger(__name__)
 _MAX_REQUEST = 16 * 1024
 _PLACE = {"stream": (0, 2**32 - 1), "air_start": (0, 2**53), "symbols": (1, 2**16), "round": (0, 255)}
 """Fields of a request for the truth, and their ranges."""
@@ -41,7 +49,11 @@ _BURST = 8
 
 
 class ControlPort:
-    """The bound socket. `framed`: refuse channels that frames cannot use."""
+    """The bound socket. `framed`: refuse channels that frames cannot use. traces: folder of files that may be named.
+
+    Whatever a request holds, it gets one answer, and the channel goes on. Only this user can reach a socket that is a
+    file (`private.py`).
+    """
 
     def __init__(
         self,
@@ -51,56 +63,103 @@ class ControlPort:
         counts: Counter[str],
         framed: bool,
         clock: Callable[[], float] = time.monotonic,
+        traces: Path | None = None,
     ) -> None:
         self._channel = channel
         self._counts = counts
         self._framed = framed
         self._clock = clock
         self._begun_s = clock()
+        self._traces = traces
+        self._reading: tuple[Reading, list[bytes]] | None = None
+        self._claim = Claim(address, "--control") if address.startswith("ipc://") else None
         self.socket = make_socket(context, zmq.ROUTER, "emu")
+        others = os.umask(0o177)
         try:
             self.address = bind(self.socket, address, "--control")
         except BaseException:
             self.close()
             raise
+        finally:
+            os.umask(others)
 
     def serve(self) -> None:
         """Answer requests that wait, but no more than a burst of them, so that they cannot starve the channel."""
+        if self._reading and self._reading[0].done:
+            (reading, envelope), self._reading = self._reading, None
+            self._send(envelope, self._guarded(lambda: self._finish(reading)))
         for parts in arrivals(self.socket, _BURST):
-            try:
-                self.socket.send_multipart([parts[0], msgpack.packb(self._answer(parts[-1]))], zmq.NOBLOCK)
-            except zmq.ZMQError as error:  # the client has left
-                if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
-                    raise
+            if not 2 <= len(parts) <= 3:  # a REQ socket puts an empty part between
+                continue
+            envelope = parts[:-1]
+            answer = self._guarded(partial(self._answer, parts[-1], envelope))
+            if answer is not None:
+                self._send(envelope, answer)
 
     def close(self) -> None:
         """Close the socket."""
         self.socket.close(0)
+        if self._claim:
+            self._claim.release()
+            self._claim = None
 
-    def _answer(self, body: bytes) -> dict[str, Any]:
+    def _send(self, envelope: list[bytes], answer: dict[str, Any] | None) -> None:
         try:
-            request = _unpack(body)
-            if request.get("op") == "set":
-                applied = self._set(request.get("parameters"))
-                return {"ok": True, "channel": self._channel.spec.describe(), "applied": _places(applied),
-                        "sessions": _sessions(applied)}  # fmt: skip
-            if request.get("op") == "status":
-                return self._status()
-            if request.get("op") == "truth":
-                return self._truth(request)
-            raise ConfigError("the request is neither set nor status nor truth")
-        except (ConfigError, ProtocolError) as error:
-            return {"ok": False, "error": str(error)[:500]}
+            self.socket.send_multipart([*envelope, msgpack.packb(answer)], zmq.NOBLOCK)
+        except zmq.ZMQError as error:  # the client has left
+            if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                raise
 
-    def _set(self, parameters: Any) -> list[tuple[Who, int]]:
+    def _guarded(self, work: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+        """An answer in any case: whoever asks must not be able to end the emulator."""
+        try:
+            return work()
+        except (ConfigError, ProtocolError) as error:
+            return {"ok": False, "error": safe(error, 500)}
+        except Exception as error:
+            logger.exception("control_request_failed")
+            return {"ok": False, "error": f"this request failed: {type(error).__name__} (see the emulator's log)"}
+
+    def _answer(self, body: bytes, envelope: list[bytes]) -> dict[str, Any] | None:
+        """The answer to a request; None where it comes later, when a file has been read."""
+        request = _unpack(body, _MAX_REQUEST)
+        if request.get("op") == "set":
+            return self._set(request.get("parameters"), envelope)
+        if request.get("op") == "status":
+            return self._status()
+        if request.get("op") == "truth":
+            return self._truth(request)
+        raise ConfigError("the request is neither set nor status nor truth")
+
+    def _set(self, parameters: Any, envelope: list[bytes]) -> dict[str, Any] | None:
         if not isinstance(parameters, dict) or not parameters:
             raise ConfigError("set needs parameters: a map of names to values")
         if "seed" in parameters:
             raise ConfigError("the seed cannot change while the channel runs")
         fields = {name: as_field(name, value) for name, value in parameters.items()}
+        named = [name for name in FILES if is_file(name, fields.get(name, ""))]
+        if named:
+            fields |= {name: in_folder(self._traces, name, fields[name]) for name in named}
+            if self._reading:
+                raise ConfigError("the file of another request is being read; ask again")
+            self._reading = Reading(self._channel.spec, fields, self._framed), envelope
+            return None
+        return self._change(fields)
+
+    def _finish(self, reading: Reading) -> dict[str, Any]:
+        if reading.error is not None:
+            raise reading.error
+        self._channel.adopt(reading.tables)
+        return self._change(reading.fields)
+
+    def _change(self, fields: dict[str, Any]) -> dict[str, Any]:
         if self._framed:
             replace(self._channel.spec, **fields).require_flat()
-        return self._channel.change(fields)
+        applied = self._channel.change(fields)
+        return {
+            "ok": True, "channel": self._channel.spec.describe(), "applied": _places(applied),
+            "sessions": _sessions(applied),
+        }  # fmt: skip
 
     def _truth(self, request: dict[str, Any]) -> dict[str, Any]:
         for name, (low, high) in _PLACE.items():
@@ -157,7 +216,7 @@ class ControlClient:
             raise LinkDown(f"{self._flag}: {why}") from None
         if not self._socket.poll(int(timeout_s * 1e3)):
             raise LinkDown(f"{self._flag}: the emulator at {self._address} did not answer within {timeout_s:g} s")
-        answer = _unpack(self._socket.recv())
+        answer = _unpack(self._socket.recv(), MAX_FRAME_BYTES)
         if not answer.get("ok"):
             raise ConfigError(str(answer.get("error")))
         return answer
@@ -185,9 +244,9 @@ def _sessions(found: list[tuple[Who, int]]) -> list[str]:
     return [session.hex()[:8] for (session, _, _), _ in found]
 
 
-def _unpack(body: bytes) -> dict[str, Any]:
+def _unpack(body: bytes, most: int) -> dict[str, Any]:
     try:
-        if len(body) > _MAX_REQUEST:
+        if len(body) > most:
             raise ValueError("too long")
         found = msgpack.unpackb(body, max_ext_len=0)
     except Exception as error:  # msgpack raises six unrelated classes on bad input

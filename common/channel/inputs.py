@@ -3,22 +3,25 @@
 Only regular files, and of a bounded size: a FIFO would wait for ever, and a device has no end.
 """
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from common.errors import ConfigError
+from common.text import safe
 
 MOST_BYTES = 256 << 20
+PATH = 300
+"""Characters of a path that are shown at most."""
 
 
-def open_regular(path: Path, most_bytes: int = MOST_BYTES, follow: bool = True) -> BinaryIO:
+def open_regular(path: Path, most_bytes: int = MOST_BYTES, follow: bool = True) -> io.BufferedReader:
     """Open a file for reading. follow: a link to a file is a file. Raises ConfigError, with a name fit for a terminal.
 
     A file that grows while it is read is not read beyond what is asked of it.
     """
-    name = shown(path)
+    name = safe(path, PATH)
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     try:
         number = os.open(path, flags)
@@ -36,9 +39,3 @@ def open_regular(path: Path, most_bytes: int = MOST_BYTES, follow: bool = True) 
     except BaseException:
         os.close(number)
         raise
-
-
-def shown(text: object, most: int = 300) -> str:
-    """A name or a cell from outside, not too long and without what a terminal would obey."""
-    told = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
-    return told if len(told) <= most else f"{told[: most - 1]}…"

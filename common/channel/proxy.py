@@ -28,6 +28,7 @@ from common.protocol.frames import (
     BODY_FRAMES,
     MAGIC,
     MAX_AMPLITUDE,
+    MAX_ENVELOPE,
     DataHead,
     encode,
     peek_data,
@@ -200,6 +201,8 @@ class Proxy:
             if body[0][:2] != MAGIC:
                 raise ProtocolError("bad_prefix", "not a message of this protocol")
         except ProtocolError as error:
+            if len(parts) > MAX_ENVELOPE + BODY_FRAMES:
+                error = ProtocolError(error.reason, f"{error}: do emulators forward to each other in a circle?")
             self._refuse(error)
             return
         delay_s = self._transit.delay_ms / 1e3

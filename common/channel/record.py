@@ -3,22 +3,36 @@
 Knows nothing about sockets. NAME.sigmf-data holds complex64 little endian, NAME.sigmf-meta describes it; any SigMF tool
 reads both. Keys in the namespace `semlink` are what a playback needs: where each frame belongs on the air clock, its
 header, and the greeting that opened its session.
+
+The description is written as the samples are, to NAME.sigmf-meta.part, and gets its name when the recording is closed
+in order: samples that were cut short have no description, and no description is about other samples than its own.
 """
 
+import hashlib
+import json
 import math
+import os
+from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from common.channel.channel import Truth
-from common.channel.output import Output
+from common.channel.inputs import PATH
+from common.channel.output import Output, check_free
 from common.channel.spec import ChannelSpec
 from common.channel.stream import Symbols
 from common.errors import ConfigError, ProtocolError, SemlinkError
 from common.protocol.frames import DataHead, decode
 from common.protocol.messages import Hello, Kind
+from common.text import safe
 
 _SUFFIXES = (".sigmf-data", ".sigmf-meta", ".sigmf")
+_FLAG = "--record"
+_SIGMF = "1.2.0"
+_HELLOS = 4096
+"""Sessions whose greeting is kept until their frames come."""
 
 
 def recording_paths(path: Path) -> tuple[Path, Path]:
@@ -30,19 +44,25 @@ def recording_paths(path: Path) -> tuple[Path, Path]:
 
 
 class Recorder:
-    """Writes samples as they come, and the description when it is closed."""
+    """Writes samples and notes as they come. overwrite: replace a recording of this name, its description first."""
 
-    def __init__(self, path: Path, spec: ChannelSpec) -> None:
+    def __init__(self, path: Path, spec: ChannelSpec, overwrite: bool = False) -> None:
+        data, self._meta_path = recording_paths(path)
+        self._part = self._meta_path.with_name(self._meta_path.name + ".part")
+        for taken in (self._meta_path, self._part, data):
+            check_free(taken, _FLAG, overwrite)
+        with suppress(FileNotFoundError):
+            self._meta_path.unlink()
+        self._data = Output(data, _FLAG, overwrite)
         try:
-            import sigmf  # noqa: F401  # seen here, so that a missing library is told before the run and not after it
-        except ImportError:
-            raise ConfigError("--record needs the sigmf library: pip install 'semlink[record]'") from None
-        self._data_path, self._meta_path = recording_paths(path)
-        self._data = Output(self._data_path, "--record")
-        self._spec = spec
+            self._notes = Output(self._part, _FLAG, overwrite)
+        except BaseException:
+            self._data.close()
+            raise
+        self._data_path, self._spec = data, spec
+        self._digest = hashlib.sha512()
         self._count = 0
-        self._hellos: dict[bytes, bytes] = {}
-        self._annotations: list[tuple[int, int, dict[str, Any]]] = []
+        self._hellos: OrderedDict[bytes, bytes] = OrderedDict()
 
     def hello(self, body: Sequence[bytes]) -> None:
         """Keep the header of a HELLO: a playback of its session says it again."""
@@ -51,7 +71,10 @@ class Recorder:
         except ProtocolError:
             return  # the receiver will say what is wrong with it
         if isinstance(message, Hello):
+            self._hellos.pop(message.session, None)
             self._hellos[message.session] = body[1]
+            if len(self._hellos) > _HELLOS:
+                self._hellos.popitem(last=False)
 
     def frame(self, head: DataHead, header: bytes, y: Symbols, truth: Truth) -> bool:
         """Add the samples of one DATA frame; False where the disk does not take them."""
@@ -68,9 +91,12 @@ class Recorder:
         self, stream: int, air_start: int, y: Symbols, truth: Truth, more: dict[str, Any] | None = None
     ) -> bool:
         """Add y, complex64 [S], which left the channel at `air_start`; False where the disk does not take it."""
-        if not self._data.write(y.tobytes()):
+        samples = y.tobytes()
+        if not self._data.write(samples):
             return False
         notes: dict[str, Any] = {
+            "core:sample_start": self._count,
+            "core:sample_count": y.size,
             "semlink:stream": stream,
             "semlink:air_start": air_start,
             "semlink:h_re": truth.h.real,
@@ -80,37 +106,41 @@ class Recorder:
         }
         if math.isfinite(truth.snr_inst_db):
             notes["semlink:snr_inst_db"] = truth.snr_inst_db
-        self._annotations.append((self._count, y.size, notes))
+        start = ",\n" if self._count else '{"annotations": [\n'
+        if not self._notes.write(f"{start}{json.dumps(notes)}".encode()):
+            self._data.take_back(len(samples))
+            return False
+        self._digest.update(samples)
         self._count += y.size
         return True
 
     def close(self) -> None:
-        """Write the description of what was recorded. Raises SemlinkError where that is not all."""
-        try:
-            self._describe()
-        except OSError as error:
-            raise SemlinkError(
-                f"--record: cannot write {self._meta_path}: {error.strerror}; the samples lack it"
-            ) from None
-        finally:
-            self._data.close()
+        """Finish the description of what was recorded. Raises SemlinkError where that is not all."""
+        with ExitStack() as closing:
+            closing.callback(self._data.close)
+            try:
+                if self._count:
+                    self._describe()
+                else:  # nothing to describe
+                    self._notes.finish(b"")
+                    self._data_path.unlink()
+                    self._part.unlink()
+            except OSError as error:
+                told = f"cannot write {safe(self._meta_path, PATH)}: {error.strerror}; the samples lack it"
+                raise SemlinkError(f"{_FLAG}: {told}") from None
 
     def _describe(self) -> None:
-        from sigmf import SigMFFile
-
         about: dict[str, Any] = {
+            "core:version": _SIGMF,
             "core:datatype": "cf32_le",
+            "core:sha512": self._digest.hexdigest(),
             "core:description": f"semlink channel: {self._spec.describe()}",
             "core:recorder": "semlink channel-emu",
             "core:extensions": [{"name": "semlink", "version": "1.0.0", "optional": True}],
         }
         if self._spec.rate:
             about["core:sample_rate"] = self._spec.rate
-        if not self._count:  # the library cannot describe an empty file
-            self._data_path.unlink()
-            return
-        recording = SigMFFile(data_file=str(self._data_path), global_info=about)
-        recording.add_capture(0)
-        for start, length, notes in self._annotations:
-            recording.add_annotation(start, length, metadata=notes)
-        recording.tofile(str(self._meta_path), overwrite=True)
+        captures = [{"core:sample_start": 0}]
+        end = f'],\n"captures": {json.dumps(captures)},\n"global": {json.dumps(about)}}}\n'.encode()
+        self._notes.finish(end)
+        os.replace(self._part, self._meta_path)

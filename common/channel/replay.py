@@ -4,7 +4,9 @@ Knows nothing about how the symbols were impaired. On the framed link it says th
 frame after another, each when the one before is answered; on a raw wire it sends the samples message by message.
 """
 
+import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,14 +16,20 @@ from typing import Any
 import numpy as np
 import zmq
 
+from common.channel.inputs import PATH, open_regular
 from common.channel.record import recording_paths
 from common.channel.stream import Symbols
 from common.errors import ConfigError, LinkDown, PeerRejected, ProtocolError
 from common.protocol.frames import MAGIC, decode, encode
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Kind, Message, Nak, Reject, Result
+from common.text import safe
 from common.transport.curve import secure_client
 from common.transport.keystore import Keys
 from common.transport.sockets import connect, make_socket, reachable
+
+MOST_META_BYTES, MOST_DATA_BYTES = 1 << 30, 1 << 40
+_Note = tuple[int, int, bytes, bytes, bytes]
+"""First sample, samples, session, header of its HELLO, header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +43,77 @@ class Piece:
 
 
 class Recording:
-    """The messages of a SigMF recording that this emulator made."""
+    """The messages of a SigMF recording that this emulator made. Raises ConfigError for anything else.
+
+    It is compared with its description before anything of it is played: every sample with the hash that was noted.
+    """
 
     def __init__(self, path: Path) -> None:
         data, meta = recording_paths(path)
+        told = f"--replay {safe(path, PATH)}"
         try:
-            about = json.loads(meta.read_text(encoding="utf-8"))
-            self._samples = np.fromfile(data, "<c8")
-            if about["global"]["core:datatype"] != "cf32_le":
-                raise ConfigError(f"--replay {path}: samples are not cf32_le")
-            self.pieces = [self._piece(note) for note in about["annotations"] if "semlink:air_start" in note]
-        except OSError as error:
-            raise ConfigError(f"--replay {path}: {error.filename}: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"--replay {path}: {meta.name} is no recording of this emulator: {error!r}") from None
-        if not self.pieces:
-            raise ConfigError(f"--replay {path}: nothing in it was recorded by this emulator")
+            with open_regular(meta, MOST_META_BYTES) as file:
+                about = json.load(file)
+            self._file = open_regular(data, MOST_DATA_BYTES)
+        except ConfigError as error:
+            raise ConfigError(f"{told}: {error}") from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise ConfigError(f"{told}: {meta.name} is no recording of this emulator: {_short(error)}") from None
+        try:
+            self._notes = self._read(about)
+            if not self._notes:
+                raise ConfigError("nothing in it was recorded by this emulator")
+            self._compare(about["global"].get("core:sha512"))
+        except ConfigError as error:
+            self._file.close()
+            raise ConfigError(f"{told}: {error}") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._file.close()
+            raise ConfigError(f"{told}: {meta.name} is no recording of this emulator: {_short(error)}") from None
 
-    def _piece(self, note: dict[str, Any]) -> Piece:
-        start, count = int(note["core:sample_start"]), int(note["core:sample_count"])
-        if not 0 <= start < start + count <= self._samples.size:
-            raise ValueError(f"samples {start} to {start + count} are not in the data")
-        hello, header, session = (
-            bytes.fromhex(note.get(f"semlink:{name}", "")) for name in ("hello", "header", "session")
-        )
-        return Piece(self._samples[start : start + count], session, hello, header)
+    def __enter__(self) -> "Recording":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._notes)
+
+    @property
+    def pieces(self) -> Iterator[Piece]:
+        """Message by message."""
+        for start, count, session, hello, header in self._notes:
+            self._file.seek(start * 8)
+            yield Piece(np.frombuffer(self._file.read(count * 8), "<c8"), session, hello, header)
+
+    def _read(self, about: Any) -> list[_Note]:
+        if about["global"]["core:datatype"] != "cf32_le":
+            raise ConfigError("samples are not cf32_le")
+        size = os.fstat(self._file.fileno()).st_size // 8
+        return [_note(note, size) for note in about["annotations"] if "semlink:air_start" in note]
+
+    def _compare(self, expected: object) -> None:
+        found = hashlib.file_digest(self._file, "sha512").hexdigest()
+        if not isinstance(expected, str) or not expected:
+            raise ConfigError("the description has no hash of the samples (core:sha512): they cannot be trusted")
+        if expected.lower() != found:
+            raise ConfigError(
+                "the samples are not those that were described (core:sha512 differs): they were changed or cut short, "
+                "or belong to another recording"
+            )
+
+
+def _note(note: dict[str, Any], size: int) -> _Note:
+    start, count = note["core:sample_start"], note["core:sample_count"]
+    if type(start) is not int or type(count) is not int or not 0 <= start < start + count <= size:
+        raise ValueError(f"samples {start} to {start} + {count} are not in the data")
+    hello, header, session = (bytes.fromhex(note.get(f"semlink:{name}", "")) for name in ("hello", "header", "session"))
+    return start, count, session, hello, header
+
+
+def _short(error: Exception) -> str:
+    return safe(repr(error), 160)
 
 
 class Player:
@@ -128,10 +182,12 @@ def play_raw(context: "zmq.Context[zmq.Socket[bytes]]", upstream: str, recording
     socket.sndtimeo = int(timeout_s * 1e3)
     try:
         connect(socket, upstream, "--upstream")
+        sent = 0
         for piece in recording.pieces:
             socket.send(piece.samples.tobytes())
+            sent += piece.samples.size
     except zmq.Again:
         raise LinkDown(f"nobody takes samples at {upstream} within {timeout_s:g} s") from None
     finally:
         socket.close(int(timeout_s * 1e3))
-    return sum(piece.samples.size for piece in recording.pieces)
+    return sent

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common.channel.inputs import shown
+from common.channel.inputs import PATH
 from common.channel.options import CHANNEL, as_typed, channel_parameters
 from common.channel.plan import Change, Plan
 from common.channel.spec import ChannelSpec
 from common.channel.table import as_number, read_rows
 from common.errors import ConfigError
+from common.text import safe
 
 _FLAGS = {flag.name[2:]: flag for flag in CHANNEL if flag.field != "seed"}
 _TRANSLATED = ("k-factor", "cir-trace")
@@ -26,8 +27,8 @@ def load_schedule(path: Path, spec: ChannelSpec, framed: bool = False) -> Plan:
         with as_typed(CHANNEL):
             return Plan(spec, _changes(path), framed=framed)
     except ConfigError as error:
-        raise ConfigError(f"schedule {error}" if str(error).startswith(shown(path)) else
-                          f"schedule {shown(path)}, {error}") from None  # fmt: skip
+        raise ConfigError(f"schedule {error}" if str(error).startswith(safe(path, PATH)) else
+                          f"schedule {safe(path, PATH)}, {error}") from None  # fmt: skip
 
 
 def _changes(path: Path) -> Iterator[Change]:
@@ -35,26 +36,26 @@ def _changes(path: Path) -> Iterator[Change]:
         try:
             yield _sample(at), _parameters(name, value)
         except ValueError as error:
-            raise ConfigError(f"{shown(path)}, line {line}: {error}") from None
+            raise ConfigError(f"{safe(path, PATH)}, line {line}: {error}") from None
 
 
 def _sample(cell: str) -> int:
     sample = int(cell) if cell.isascii() and cell.isdecimal() else as_number(cell)
     if not 0 <= sample <= _LAST or sample != int(sample):
-        raise ValueError(f"air sample {shown(cell)} is no whole number from 0 to 2^53")
+        raise ValueError(f"air sample {safe(cell, 60)} is no whole number from 0 to 2^53")
     return int(sample)
 
 
 def _parameters(name: str, cell: str) -> dict[str, Any]:
     flag = _FLAGS.get(name)
     if flag is None:
-        raise ValueError(f"{shown(name)!r} is no parameter; there are {', '.join(_FLAGS)}")
+        raise ValueError(f"'{safe(name, 60)}' is no parameter; there are {', '.join(_FLAGS)}")
     value: float | int | str = cell
     if not isinstance(flag.default, str):
         value = as_number(cell)
         if isinstance(flag.default, int):
             if value % 1:  # infinite as well
-                raise ValueError(f"{name} {shown(cell)} is no whole number")
+                raise ValueError(f"{name} {safe(cell, 60)} is no whole number")
             value = int(value)
     if name in _TRANSLATED:
         return channel_parameters({name.replace("-", "_"): value})

@@ -12,6 +12,7 @@ from typing import Any
 
 from common.channel.profiles import FIXED, SCALED, is_profile
 from common.errors import ConfigError
+from common.text import safe
 
 FLAT_FADING = ("none", "block-rayleigh", "rayleigh", "rician", "nakagami", "trace")
 
@@ -165,12 +166,20 @@ class ChannelSpec:
         return ", ".join([snr, f"fading {self.fading}", *changed])
 
 
-def as_field(name: str, value: Any) -> Any:
+def as_field(name: Any, value: Any) -> Any:
     """A value from outside in the type of the field `name`. Raises ConfigError for an unknown name or a wrong type."""
-    kinds: dict[str, type] = {field.name: type(field.default) for field in fields(ChannelSpec)}
-    if name not in kinds:
-        raise ConfigError(f"{name!r} is no channel parameter; there are {', '.join(kinds)}")
-    try:
-        return kinds[name](value)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{name} {value!r} is not a {kinds[name].__name__}") from None
+    kinds: dict[Any, type] = {field.name: type(field.default) for field in fields(ChannelSpec)}
+    kind = kinds.get(name)
+    if kind is None:
+        raise ConfigError(f"{_brief(name)} is no channel parameter; there are {', '.join(kinds)}")
+    if kind is str:
+        if type(value) is str:
+            return value
+    elif type(value) in (int, float) and (kind is float or value == value // 1):  # not a number is no whole number
+        return kind(value)
+    raise ConfigError(f"{name} {_brief(value)} is not a {'whole number' if kind is int else kind.__name__}")
+
+
+def _brief(value: Any) -> str:
+    """What was sent, short: it may be anything, nested as deep as a message can be."""
+    return safe(repr(value), 60) if isinstance(value, str | bytes | int | float) else type(value).__name__

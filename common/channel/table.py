@@ -12,13 +12,13 @@ import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.channel.inputs import open_regular, shown
+from common.channel.inputs import PATH, open_regular
 from common.errors import ConfigError
+from common.text import safe
 
 _LONGEST_LINE = 1 << 20
 _DECIMAL = re.compile(r"[+-]?\d*([.,])\d+(?:[eE][+-]?\d+)?")
@@ -37,7 +37,7 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
         try:
             yield from _rows(path, columns, text)
         except (UnicodeError, csv.Error) as error:
-            raise ConfigError(f"{shown(path)} cannot be read: {error}") from None
+            raise ConfigError(f"{safe(path, PATH)} cannot be read: {error}") from None
 
 
 def read_columns(path: Path, columns: tuple[str, ...]) -> NDArray[np.float64]:
@@ -47,10 +47,10 @@ def read_columns(path: Path, columns: tuple[str, ...]) -> NDArray[np.float64]:
         try:
             numbers.extend(map(as_number, row))
         except ValueError as error:
-            raise ConfigError(f"{shown(path)}, line {line}: {error}; expected {','.join(columns)}") from None
+            raise ConfigError(f"{safe(path, PATH)}, line {line}: {error}; expected {','.join(columns)}") from None
     table = np.array(numbers, np.float64).reshape(-1, len(columns))
     if not np.isfinite(table).all():
-        raise ConfigError(f"{shown(path)}: a number is not finite; expected columns {','.join(columns)}")
+        raise ConfigError(f"{safe(path, PATH)}: a number is not finite; expected columns {','.join(columns)}")
     return table
 
 
@@ -59,7 +59,7 @@ def as_number(cell: str) -> float:
     try:
         return float(cell)
     except ValueError:
-        raise ValueError(f"{shown(cell)!r} is not a number") from None
+        raise ValueError(f"'{safe(cell, 60)}' is not a number") from None
 
 
 def _rows(path: Path, columns: tuple[str, ...], text: io.TextIOWrapper) -> Iterator[Row]:
@@ -76,17 +76,17 @@ def _rows(path: Path, columns: tuple[str, ...], text: io.TextIOWrapper) -> Itera
             order, width, count = named, len(row), -1
             continue
         if max(order) >= len(row) or any(row[width:]):
-            raise ConfigError(f"{shown(path)}, line {line}: {len(row)} columns instead of {','.join(columns)}")
+            raise ConfigError(f"{safe(path, PATH)}, line {line}: {len(row)} columns instead of {','.join(columns)}")
         count = max(count, 0) + 1
         picked = [row[at] for at in order]
         if delimiter == ";":
-            picked = [points.read(cell, f"{shown(path)}, line {line}") for cell in picked]
+            picked = [points.read(cell, f"{safe(path, PATH)}, line {line}") for cell in picked]
         yield line, picked
     if count < 1:
-        raise ConfigError(f"{shown(path)} has no rows; expected columns {','.join(columns)}")
+        raise ConfigError(f"{safe(path, PATH)} has no rows; expected columns {','.join(columns)}")
 
 
-def _encoding(file: BinaryIO) -> str:
+def _encoding(file: io.BufferedReader) -> str:
     """By the byte order mark; leaves the file at its beginning."""
     start = file.read(4)
     file.seek(0)
@@ -104,7 +104,7 @@ def _delimiter(text: io.TextIOWrapper) -> tuple[str, int]:
         if number == 0 and (said := re.fullmatch(r'"?sep=([,;\t])"?\s*', line, re.IGNORECASE)):
             return said[1], 1
         bare = re.sub(r'"[^"]*"', "", line)
-        if not line.lstrip().startswith("#") and bare.strip("\r\n \t,;"):
+        if not line.lstrip().startswith("#") and line.strip("\r\n \t,;\""):
             text.seek(0)
             return next((mark for mark in ";\t" if mark in bare), ","), 0
     text.seek(0)
@@ -128,6 +128,7 @@ class _Points:
         if not found:
             return cell
         if self._seen not in ("", found[1]):
-            raise ConfigError(f"{where}: {shown(cell)!r}: numbers with a comma and numbers with a point in one file")
+            why = "numbers with a comma and numbers with a point in one file"
+            raise ConfigError(f"{where}: '{safe(cell, 60)}': {why}")
         self._seen = found[1]
         return cell.replace(",", ".")

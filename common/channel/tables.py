@@ -62,6 +62,10 @@ class Tables:
         """Gains over time from a file."""
         return self._once("cir", path, lambda: CirTrace(Path(path)))
 
+    def take(self, other: "Tables") -> None:
+        """Have what another one has read, in the place of what was read from these files before."""
+        self._read.update(other._read)
+
     def _once(self, kind: str, name: str, make: Callable[[], Made]) -> Made:
         if (kind, name) not in self._read:
             self._read[kind, name] = make()

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from common.channel.inputs import MOST_BYTES, open_regular, shown
+from common.channel.inputs import MOST_BYTES, PATH, open_regular
 from common.channel.table import read_columns
 from common.errors import ConfigError
+from common.text import safe
 
 
 class SnrTrace:
@@ -27,7 +28,7 @@ class SnrTrace:
         snr_db = table[1].astype(np.float64)
         if snr_db.shape != self._at.shape or not (np.isfinite(snr_db) & (np.abs(snr_db) <= 120.0)).all():
             raise ConfigError(
-                f"SNR trace {shown(path)}: snr_db must be one finite value of at most 120 dB for each air_sample"
+                f"SNR trace {safe(path, PATH)}: snr_db must be one finite value of at most 120 dB for each air_sample"
             )
         self._amplitude = (10.0 ** (-snr_db / 20.0)).astype(np.float32)
 
@@ -44,13 +45,13 @@ class CirTrace:
             h, interval = _arrays(path, ("h", "interval"))
             if h.ndim != 1 or h.size < 2 or interval.size != 1 or not 1.0 <= interval.real.item() <= 1e9:
                 told = "h must be complex [T >= 2] and interval one number of 1 to 1e9"
-                raise ConfigError(f"CIR trace {shown(path)}: {told}")
+                raise ConfigError(f"CIR trace {safe(path, PATH)}: {told}")
             self._h, self._at = h.astype(np.complex128), np.arange(h.size) * float(interval.real.item())
         else:
             at, re, im = read_columns(path, ("air_sample", "re", "im")).T
             self._h, self._at = re + 1j * im, _times(path, at)
         if not np.isfinite(self._h).all():
-            raise ConfigError(f"CIR trace {shown(path)}: a gain is not finite")
+            raise ConfigError(f"CIR trace {safe(path, PATH)}: a gain is not finite")
         self.length = int(self._at[-1])
 
     def samples(self, start: int, count: int) -> NDArray[np.complex64]:
@@ -61,9 +62,10 @@ class CirTrace:
 
 def _times(path: Path, at: NDArray[np.float64]) -> NDArray[np.float64]:
     if at.ndim != 1 or at.size < 2:
-        raise ConfigError(f"trace {shown(path)} is too short: it needs at least 2 rows")
+        raise ConfigError(f"trace {safe(path, PATH)} is too short: it needs at least 2 rows")
     if at[0] != 0.0 or np.any(np.diff(at) < 1.0):
-        raise ConfigError(f"trace {shown(path)}: air_sample must start at 0 and rise by at least 1 from row to row")
+        why = "air_sample must start at 0 and rise by at least 1 from row to row"
+        raise ConfigError(f"trace {safe(path, PATH)}: {why}")
     return at
 
 
@@ -74,8 +76,9 @@ def _arrays(path: Path, names: tuple[str, ...]) -> list[NDArray[np.generic]]:
     except ConfigError:
         raise
     except Exception as error:  # zip, deflate, header and array each raise a handful of classes of their own
-        why = shown(error) or type(error).__name__
-        raise ConfigError(f"trace {shown(path)} cannot be read: {why}; expected arrays {', '.join(names)}") from None
+        why = safe(error) or type(error).__name__
+        told = f"trace {safe(path, PATH)} cannot be read: {why}"
+        raise ConfigError(f"{told}; expected arrays {', '.join(names)}") from None
 
 
 def _array(archive: zipfile.ZipFile, member: str) -> NDArray[np.generic]:

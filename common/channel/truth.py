@@ -20,8 +20,9 @@ class TruthLog:
     so that power at a later hop is what came out of the one before, noise included.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._lines = Output(path, "--truth")
+    def __init__(self, path: Path, overwrite: bool = False) -> None:
+        """overwrite: replace a file of this name."""
+        self._lines = Output(path, "--truth", overwrite)
 
     def write(self, head: DataHead, truth: Truth, hop: int = 0) -> bool:
         """Add one frame; False where the disk does not take it."""

@@ -9,9 +9,11 @@ Only the side that connects sends ZMTP heartbeats, and says with each (TTL) when
 than RCVHWM and wait unread (issues 4364 and 3937 of libzmq): a bound socket, which strangers reach, must not send any.
 """
 
+import ctypes
 import ipaddress
 import os
 import re
+import secrets
 import socket as system
 from contextlib import suppress
 from typing import Literal
@@ -21,6 +23,7 @@ import zmq
 from common.errors import ConfigError
 from common.text import safe
 
+_ANYWHERE = ("*", "0.0.0.0", "[::]")
 Role = Literal["tx", "emu", "rx"]
 HIGH_WATER: dict[str, int] = {"tx": 4, "emu": 16, "rx": 64}
 MAX_FRAME_BYTES = 1 << 20
@@ -29,6 +32,8 @@ MAX_IPC_PATH = 107
 
 def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, role: Role) -> "zmq.Socket[bytes]":
     """A socket of `kind` with the project's options; bind or connect it afterwards."""
+    if kind == zmq.ROUTER:
+        _seed()
     socket = context.socket(kind)
     socket.linger = 0
     socket.sndhwm = socket.rcvhwm = HIGH_WATER[role]
@@ -87,13 +92,15 @@ def parse_listen(text: str, reachable: bool, flag: str = "--listen") -> str:
 def is_own(listen: str, peer: str) -> bool:
     """True where who connects to `peer` meets what `listen` binds on this host: both addresses as parsed above."""
     if listen.startswith("ipc://") or peer.startswith("ipc://"):
-        return listen == peer
+        return listen[:6] == peer[:6] and os.path.realpath(listen[6:]) == os.path.realpath(peer[6:])
     (bound, bound_port), (host, port) = parts_of(listen), parts_of(peer)
     if not port or bound_port != port:
         return False
-    if bound in ("*", "0.0.0.0", "[::]"):
-        return is_loopback(host) or any(map(_is_here, resolve(host, port)))
-    return bound in [parts_of(address)[0] for address in resolve(host, port)]
+    if bound in _ANYWHERE:
+        return host in _ANYWHERE or is_loopback(host) or any(map(_is_here, resolve(host, port)))
+    if host in _ANYWHERE:  # who connects there connects to loopback
+        return any(number.is_loopback for number in _numbers(bound, port))
+    return not _numbers(bound, port).isdisjoint(_numbers(host, port))
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -183,6 +190,12 @@ def parts_of(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _seed() -> None:
+    """Let nobody guess the identities that a ROUTER gives: it counts on from a number of the C library's `rand`, which
+    libzmq never seeds. Whoever claims the next one ends the process (`deploy/SECURITY.md`)."""
+    ctypes.CDLL(None).srand(ctypes.c_uint(secrets.randbits(32)))
+
+
 def _numeric(host: str) -> str:
     """localhost is ::1 first on many hosts, where nothing of ours listens."""
     return "127.0.0.1" if host == "localhost" else host
@@ -233,6 +246,11 @@ def _check_host(host: str, told: str) -> None:
             raise ConfigError(f"{told}: {host} is no IPv4 address, and no host has such a name") from None
     elif len(host) > 253 or not re.fullmatch(r"[\w.-]+", host) or host.startswith(("-", ".")):
         raise ConfigError(f"{told}: {host[:80]} is no name of a host")
+
+
+def _numbers(host: str, port: int) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    found = [ipaddress.ip_address(parts_of(one)[0].strip("[]").partition("%")[0]) for one in resolve(host, port)]
+    return {getattr(number, "ipv4_mapped", None) or number for number in found}
 
 
 def _is_here(address: str) -> bool:

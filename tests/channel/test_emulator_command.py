@@ -68,6 +68,10 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (["--record", "/nonexistent/file"], "--record"),
         (["--replay", "/nonexistent/file"], "--replay"),
         (["--control", "0.0.0.0:5557"], "--control"),
+        (["--listen", "5556", "--upstream", "localhost:5556"], "this emulator itself listens there"),
+        (["--wire", "cf32", "--listen", "6000", "--upstream", "127.0.0.1:6000"], "this emulator itself listens there"),
+        (["--wire", "cf32", "--listen", "6000", "--upstream", "@6000"], "this is the address of"),
+        (["--hop", "1"], "--hop: for a raw wire"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(words: list[str], says: str) -> None:
@@ -143,7 +147,7 @@ def test_set_and_status_speak_to_a_running_emulator() -> None:
         [*EMULATOR, "--snr", "5", "--listen", "0", "--control", "0"], stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    address = re.search(r"control on tcp://(\S+)", process.stderr.readline())
+    address = re.search(r"control on (ipc://\S+)", process.stderr.readline())
     assert address
     changed = subprocess.run([*EMULATOR, "set", "--control", address[1], "--snr", "12", "--doppler", "0.001"],
                              capture_output=True, text=True, timeout=30)  # fmt: skip

@@ -71,9 +71,10 @@ def test_the_emulator_goes_on_forwarding(
     assert f"error: {option} " in rest
     assert f"{missing} of {FRAMES} frames are not in it" in rest
     assert "Traceback" not in rest
-    kept = (
-        len(Recording(path).pieces)
-        if option == "--record"
-        else len([json.loads(line) for line in path.read_text().splitlines()])
-    )
+    if option == "--record":
+        with Recording(path) as recording:
+            kept = len(recording)
+            assert sum(piece.samples.size for piece in recording.pieces) == kept * SYMBOLS
+    else:
+        kept = len([json.loads(line) for line in path.read_text().splitlines()])
     assert kept == FRAMES - missing

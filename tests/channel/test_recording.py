@@ -1,7 +1,11 @@
 """What left the channel is recorded in SigMF, and plays back to a receiver sample by sample."""
 
 import json
+import signal
+import subprocess
+import sys
 import threading
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -9,14 +13,16 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel.channel import Channel
+from common.channel import record as record_module
+from common.channel.channel import Channel, Truth
 from common.channel.proxy import Proxy
 from common.channel.raw import RawWire
 from common.channel.record import Recorder, recording_paths
 from common.channel.replay import Player, Recording, play_raw
 from common.channel.spec import ChannelSpec
+from common.channel.truth import TruthLog
 from common.errors import ConfigError, LinkDown, PeerRejected
-from common.protocol.frames import decode, encode
+from common.protocol.frames import DataHead, decode, encode
 from common.protocol.messages import Accept, Bye, Data, Hello, Reject, RejectCode, Result, Status
 
 sigmf = pytest.importorskip("sigmf", reason="the sigmf library is not installed: pip install 'semlink[record]'")
@@ -132,7 +138,8 @@ def test_playback_gives_the_receiver_the_same_frames(context: zmq.Context, tmp_p
     payloads = record(context, tmp_path / "run")
     receiver = Receiver(context)
     player = Player(context, receiver.address)
-    results = list(player.play(Recording(tmp_path / "run.sigmf-meta")))
+    with Recording(tmp_path / "run.sigmf-meta") as recording:
+        results = list(player.play(recording))
     assert receiver.all_left.wait(10)
     player.close()
     receiver.close()
@@ -144,15 +151,14 @@ def test_playback_gives_the_receiver_the_same_frames(context: zmq.Context, tmp_p
 
 def test_a_receiver_that_refuses_or_is_away_is_one_error(context: zmq.Context, tmp_path: Path) -> None:
     record(context, tmp_path / "run")
-    recording = Recording(tmp_path / "run")
     receiver = Receiver(context, reject=True)
     player = Player(context, receiver.address)
-    with pytest.raises(PeerRejected, match="MODEL_MISMATCH another pair"):
+    with Recording(tmp_path / "run") as recording, pytest.raises(PeerRejected, match="MODEL_MISMATCH another pair"):
         list(player.play(recording))
     player.close()
     receiver.close()
     player = Player(context, "tcp://127.0.0.1:1", timeout_s=0.2)
-    with pytest.raises(LinkDown, match="no receiver"):
+    with Recording(tmp_path / "run") as recording, pytest.raises(LinkDown, match="no receiver"):
         list(player.play(recording))
     player.close()
 
@@ -161,10 +167,11 @@ def test_a_receiver_that_leaves_after_its_last_answer_is_no_error(context: zmq.C
     record(context, tmp_path / "run")
     receiver = Receiver(context)
     player = Player(context, receiver.address, timeout_s=0.5)
-    playing = player.play(Recording(tmp_path / "run"))
-    answers = [next(playing) for _ in range(6)]
-    receiver.close()
-    answers += list(playing)
+    with Recording(tmp_path / "run") as recording:
+        playing = player.play(recording)
+        answers = [next(playing) for _ in range(6)]
+        receiver.close()
+        answers += list(playing)
     player.close()
     assert len(answers) == 6
 
@@ -184,13 +191,13 @@ def test_a_raw_recording_plays_to_a_raw_sink(context: zmq.Context, tmp_path: Pat
         got.append(sink.recv())
     for closing in (wire, source, recorder):
         closing.close()
-    recording = Recording(tmp_path / "raw")
-    assert play_raw(context, address, recording, 5.0) == 5100
-    assert [sink.recv() for _ in range(2)] == got
-    player = Player(context, address)
-    with pytest.raises(ConfigError, match="add --wire cf32"):
-        next(player.play(recording))
-    player.close()
+    with Recording(tmp_path / "raw") as recording:
+        assert play_raw(context, address, recording, 5.0) == 5100
+        assert [sink.recv() for _ in range(2)] == got
+        player = Player(context, address)
+        with pytest.raises(ConfigError, match="add --wire cf32"):
+            next(player.play(recording))
+        player.close()
     sink.close()
 
 
@@ -222,3 +229,134 @@ def test_a_recording_needs_a_name(place: str) -> None:
         recording_paths(Path(place))
     with pytest.raises(ConfigError, match="needs a name"):
         Recording(Path(place))
+
+
+def short(path: Path, value: float = 1.0, overwrite: bool = False) -> Recorder:
+    """A recorder with three messages in it."""
+    recorder = Recorder(path, ChannelSpec(), overwrite)
+    for number in range(3):
+        y = np.full(10 + number, value, np.complex64)
+        assert recorder.samples(0, 100 * number, y, Truth(1.0 + 0.0j, 10.0, 1.0))
+    return recorder
+
+
+def test_a_name_that_is_taken_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    short(tmp_path / "run").close()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(before) == ["run.sigmf-data", "run.sigmf-meta"]
+    for name in before:
+        (tmp_path / "run.sigmf-meta").unlink() if name.endswith("data") else (tmp_path / "run.sigmf-data").unlink()
+        with pytest.raises(ConfigError, match="there is such a file already; name another, or add --overwrite"):
+            Recorder(tmp_path / "run", ChannelSpec())
+        for path, content in before.items():
+            (tmp_path / path).write_bytes(content)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("survivor", [None, 2.0])
+def test_a_recording_that_is_cut_short_is_never_played_as_another(tmp_path: Path, survivor: float | None) -> None:
+    """kill -9: whatever lies there then has no description, or the one that belongs to it."""
+    short(tmp_path / "run", 1.0).close()
+    killed = short(tmp_path / "run", 2.0, overwrite=True)
+    stages = [{path.name: path.read_bytes() for path in tmp_path.iterdir()}]
+    if survivor:
+        killed.close()
+        with Recording(tmp_path / "run") as recording:
+            assert [piece.samples.tolist() for piece in recording.pieces] == [[survivor] * n for n in (10, 11, 12)]
+        return
+    for number, content in enumerate(stages):
+        place = tmp_path / f"found{number}"
+        place.mkdir()
+        for name, data in content.items():
+            (place / name).write_bytes(data)
+        with pytest.raises(ConfigError, match=r"run\.sigmf-meta cannot be read: No such file"):
+            Recording(place / "run")
+    killed.close()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "longer", "other", "no hash", "cut description"])
+def test_samples_that_are_not_those_described_are_refused(tmp_path: Path, damage: str) -> None:
+    short(tmp_path / "run").close()
+    data, meta = tmp_path / "run.sigmf-data", tmp_path / "run.sigmf-meta"
+    content, about = data.read_bytes(), json.loads(meta.read_text())
+    if damage == "flipped":
+        data.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    elif damage == "cut":
+        data.write_bytes(content[:-8])
+    elif damage == "longer":
+        data.write_bytes(content + content[:8])
+    elif damage == "other":
+        data.write_bytes(np.full(33, 2.0, np.complex64).tobytes())
+    elif damage == "no hash":
+        del about["global"]["core:sha512"]
+        meta.write_text(json.dumps(about))
+    else:
+        meta.write_text(meta.read_text()[:-40])
+    with pytest.raises(ConfigError, match=r"core:sha512|not in the data|no recording of this emulator"):
+        Recording(tmp_path / "run")
+
+
+def test_what_is_written_is_its_owners_alone_and_no_link_is_followed(tmp_path: Path) -> None:
+    treasure = tmp_path / "treasure"
+    treasure.write_text("mine")
+    (tmp_path / "link").symlink_to(treasure)
+    (tmp_path / "run.sigmf-data").symlink_to(treasure)
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match="this is a link"):
+            TruthLog(tmp_path / "link", overwrite)
+        with pytest.raises(ConfigError, match="this is a link"):
+            Recorder(tmp_path / "run", ChannelSpec(), overwrite)
+    with pytest.raises(ConfigError, match="such a file already"):
+        TruthLog(treasure)
+    assert treasure.read_text() == "mine"
+    (tmp_path / "same").hardlink_to(treasure)
+    TruthLog(tmp_path / "same", overwrite=True).close()
+    assert treasure.read_text() == "mine"  # replaced, not written over
+    short(tmp_path / "new").close()
+    for path in (tmp_path / "same", tmp_path / "new.sigmf-data", tmp_path / "new.sigmf-meta"):
+        assert path.stat().st_mode & 0o777 == 0o600
+    for name in ("folder\0", "none/such"):
+        with pytest.raises(ConfigError, match="--truth"):
+            TruthLog(tmp_path / name)
+    TruthLog(Path("/dev/null")).close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_finishes_the_description(context: zmq.Context, tmp_path: Path, number: int) -> None:
+    sink, source = context.socket(zmq.PULL), context.socket(zmq.PUSH)
+    sink.linger = source.linger = 0
+    sink.bind("tcp://127.0.0.1:0")
+    words = ["--wire", "cf32", "--listen", "tcp://127.0.0.1:0", "--control", "0", "--record", str(tmp_path / "run"),
+             "--upstream", sink.getsockopt_string(zmq.LAST_ENDPOINT)]  # fmt: skip
+    command = [sys.executable, "-c", "from common.channel.cli import main; main()", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as emulator:
+        assert emulator.stderr is not None
+        line = emulator.stderr.readline()
+        source.connect(line.split("listening on ")[1].split(",")[0])
+        source.send(np.ones(500, np.complex64).tobytes())
+        assert sink.poll(20_000)
+        emulator.send_signal(number)
+        _, said = emulator.communicate(timeout=20)
+    source.close()
+    sink.close()
+    assert emulator.returncode == 0, said
+    with Recording(tmp_path / "run") as recording:
+        assert sum(piece.samples.size for piece in recording.pieces) == 500
+
+
+def test_a_long_recording_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "_HELLOS", 64)
+    recorder, y = Recorder(tmp_path / "run", ChannelSpec()), np.ones(1, np.complex64)
+    head = DataHead(SESSIONS[1], 0, 0, 0, 0)
+    tracemalloc.start()
+    for number in range(1500):
+        recorder.hello(encode(hello(number.to_bytes(16))))
+        recorder.frame(head, bytes(40), y, Truth(1.0 + 0.0j, 10.0, 1.0))
+        if number == 500:
+            middle, _ = tracemalloc.get_traced_memory()
+    grown = tracemalloc.get_traced_memory()[0] - middle
+    tracemalloc.stop()
+    recorder.close()
+    assert grown < 50_000
+    with Recording(tmp_path / "run") as recording:
+        assert len(recording) == 1500
