@@ -8,7 +8,6 @@ printable whatever was logged (`common/text.py`).
 import json
 import logging
 import sys
-import time
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -83,7 +82,8 @@ def is_json() -> bool:
 
 def json_line(level: str, text: str) -> str:
     """What is told to people, as a log line: its event is "told"."""
-    return json.dumps({"ts": _ts(time.time()), "level": level, "event": "told", "text": safe(text, LONGEST)})
+    told = {"msg": "told", "levelname": level, "text": safe(text, LONGEST)}
+    return JsonLine().format(logging.makeLogRecord(told))
 
 
 def set_up(level: str, form: str = "text") -> None:

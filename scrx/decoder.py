@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from common.errors import ConfigError
 from common.manifest import DecoderShape, Manifest, load_half
 from common.nn.blocks import MlpBlock
+from common.nn.device import one_thread
 from scrx.feedback import Outputs
 
 CLASSIFY, EMBEDDING = "classify", "embedding"
@@ -68,10 +69,11 @@ class Answerer:
         Every task that any row asks for is computed for the batch; each row gets its own.
         """
         wanted = tuple(dict.fromkeys(task for names in tasks for task in names))
-        rows = decode(
-            self._decoder, torch.from_numpy(symbols).to(self._device), torch.from_numpy(gamma).to(self._device),
-            self._labels, wanted, temperature=torch.from_numpy(self._temperature(gamma)).to(self._device),
-        )  # fmt: skip
+        with one_thread(self._device):
+            rows = decode(
+                self._decoder, torch.from_numpy(symbols).to(self._device), torch.from_numpy(gamma).to(self._device),
+                self._labels, wanted, temperature=torch.from_numpy(self._temperature(gamma)).to(self._device),
+            )  # fmt: skip
         return [{name: row[name] for name in names} for row, names in zip(rows, tasks, strict=True)]
 
     def _temperature(self, gamma: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from common.phy.layout import Layout, pilot_sequence
 from common.record import record
-from scrx.equalise import effective_snr, non_coherent, weight
+from scrx.equalise import non_coherent, one_tap
 from scrx.tracker import ChannelEstimate, ChannelTracker
 
 KEPT_IMAGES = 512
@@ -105,9 +105,8 @@ class Demodulator:
         if estimate is None:
             symbols[span], gamma[span] = non_coherent(frame.symbols)
         else:
-            gain, noise = np.complex64(estimate.gain), np.float32(estimate.noise)
-            np.multiply(frame.symbols[pilots:], weight(gain, noise), out=symbols[span])
-            gamma[span] = effective_snr(gain, noise, pilots)
+            tap, gamma[span] = one_tap(estimate.gain, estimate.noise, pilots)
+            np.multiply(frame.symbols[pilots:], np.complex64(tap), out=symbols[span])
         if frame.more or frame.start:  # a last round may be sent again
             kept[frame.seq] = symbols.copy(), gamma.copy()
             while len(kept) > KEPT_IMAGES:

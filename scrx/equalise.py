@@ -24,6 +24,12 @@ def effective_snr(gain: Array, noise: Array, pilots: int) -> Array:
     return abs(gain) ** 2 / (noise * (1.0 + 1.0 / pilots))
 
 
+def one_tap(gain: complex, noise: float, pilots: int) -> tuple[complex, float]:
+    """`weight` and `effective_snr` of one frame, in plain numbers: the same formulas in a fraction of the time."""
+    power = abs(gain) ** 2
+    return gain.conjugate() / (power + noise), power / (noise * (1.0 + 1.0 / pilots))
+
+
 def non_coherent(symbols: Array) -> tuple[Array, Array]:
     """Without pilots neither h nor N0 is known: the decoder gets y itself, and gamma = 1 for "received, SNR unknown".
 

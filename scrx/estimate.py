@@ -28,11 +28,16 @@ def residual_energy(pilots_rx: Array, pilots_tx: Array, gain: Array) -> Array:
     return (abs(pilots_rx - gain[..., None] * pilots_tx) ** 2).sum(-1)
 
 
-def fit_pilots(pilots_rx: NDArray[np.complex64], pilots_tx: NDArray[np.complex64]) -> tuple[complex, float]:
-    """Both of the above for one frame, complex64 [P] each: the same formulas in a third of the time."""
-    gain = complex(np.vdot(pilots_tx, pilots_rx)) / len(pilots_tx)
-    error = pilots_rx - gain * pilots_tx
-    return gain, float(np.vdot(error, error).real)
+def fit_pilots(pilots_rx: NDArray[np.complex64], pilots_tx: NDArray[np.complex128]) -> tuple[complex, float]:
+    """Both of the above for one frame, [P] each: the same, multiplied out, in a third of the time.
+
+    sum |y - h p|^2 = sum |y|^2 - 2 Re(h* sum p* y) + |h|^2 sum |p|^2; of double precision enough is left.
+    """
+    received = pilots_rx.astype(np.complex128)
+    match = complex(np.vdot(pilots_tx, received))
+    gain = match / len(pilots_tx)
+    unexplained = np.vdot(received, received).real - abs(match) ** 2 / len(pilots_tx)
+    return gain, max(float(unexplained), 0.0)
 
 
 def unbiased_snr(gain: Array, noise: Array, pilots: int, dof: float) -> Array:

@@ -23,7 +23,8 @@ from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
 from common.transport.watch import Watch
 from scrx.batcher import Batcher
-from scrx.session import INBOUND, Action, Closed, Opened, Reply, Route, SessionTable, Work
+from scrx.owner import Route
+from scrx.session import INBOUND, Action, Closed, Opened, Reply, SessionTable, Work
 
 logger = logging.getLogger(__name__)
 BURST_NS = 5_000_000
@@ -46,6 +47,7 @@ class Link:
         self.protocol_errors: Counter[str] = Counter()
         self.unsent = 0
         self._batcher, self._on_failure = batcher, on_failure
+        self._signed = keys is not None
         self._errors: dict[Route, deque[int]] = {}
         self._muted: dict[Route, int] = {}
         self._ended, self._served_ns = False, 0
@@ -124,14 +126,16 @@ class Link:
     def _receive(self, hurry: bool = False) -> bool:
         """Read what waits; True if there was anything. hurry: without the slow read that finds nothing (`arrivals`)."""
         begun, heard = time.monotonic_ns(), False
-        for parts in arrivals(self._front.socket, 64):  # then look at the results again
+        signed = self._signed
+        for parts in arrivals(self._front.socket, 64, signed):  # then look at the results again
             now, heard = time.monotonic_ns(), True
+            who = parts.pop(0) if signed else b""
             route: Route = (parts[0],)
             try:
                 envelope, body = split(parts)
                 route = tuple(envelope)
                 if not self._is_muted(route, now):
-                    self._take(decode(body, INBOUND), route, now)
+                    self._take(decode(body, INBOUND), route, now, who)
             except ProtocolError as error:
                 self._count_error(route, error, now)
             if now - begun > BURST_NS:  # messages are large
@@ -140,13 +144,13 @@ class Link:
                 break
         return heard
 
-    def _take(self, message: Message, route: Route, now: int) -> None:
-        if isinstance(message, Ping) and message.session in self.table.peers:
+    def _take(self, message: Message, route: Route, now: int, who: bytes) -> None:
+        if isinstance(message, Ping) and self.table.knows(message.session, route, who):
             depth, age = self._batcher.depth, self._batcher.progress_age_ms
-            self._do(self.table.on_message(message, route, now))
+            self._do(self.table.on_message(message, route, now, who))
             self._send(route, self.table.pong(message, depth, age, now, time.monotonic_ns()))
         else:
-            self._do(self.table.on_message(message, route, now))
+            self._do(self.table.on_message(message, route, now, who))
 
     def _do(self, actions: Sequence[Action]) -> None:
         for action in actions:
@@ -167,6 +171,8 @@ class Link:
         except zmq.ZMQError as error:  # the peer is gone (EHOSTUNREACH) or does not read (EAGAIN)
             self.unsent += 1
             logger.debug("send_dropped", extra={"kind": message.KIND.name, "why": error.strerror})
+            if error.errno == zmq.EHOSTUNREACH:
+                self._do(self.table.unreachable(route, time.monotonic_ns()))
         except ProtocolError as error:  # one answer that cannot be said is not the end of all sessions
             self.unsent += 1
             logger.error("unsendable", extra={"kind": message.KIND.name, "why": str(error)})

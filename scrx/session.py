@@ -2,8 +2,8 @@
 
 Knows no socket, no clock and no torch: every input carries `now` (monotonic ns), every output is a list of actions.
 
-The session id in each header is the key, not the route: the answer goes to where the newest valid frame came from, so a
-restarted emulator does not end a session.
+The session id in each header is the key, and who speaks for it is in `owner.py`: the answer goes to where the owner was
+heard last, so a restarted emulator does not end a session.
 """
 
 from collections import Counter, OrderedDict
@@ -29,6 +29,8 @@ from common.protocol.messages import (
 )
 from common.record import record
 from common.text import safe
+from scrx.owner import Owner, Route
+from scrx.sequence import SequenceWindow
 
 MS = 1_000_000
 KEPT_ANSWERS = 128
@@ -38,9 +40,8 @@ FINAL = (Status.OK, Status.LOW_CONFIDENCE)
 NAK_EVERY_NS = 1000 * MS
 ASKS_PER_S, KEPT_ROUTES = 20, 1024
 """HELLOs that are heard, and NAKs to unknown sessions, per route and second; a transmitter needs ten at most."""
-INBOUND = frozenset({Kind.HELLO, Kind.DATA, Kind.PING, Kind.PONG, Kind.BYE})
-Route = tuple[bytes, ...]
-"""The ROUTER envelope through which a transmitter is reached."""
+INBOUND = Kind.DATA, Kind.PING, Kind.PONG, Kind.HELLO, Kind.BYE
+ASK_OWNER_NS = 200 * MS
 
 
 @record
@@ -100,40 +101,11 @@ Action = Reply | Work | Opened | Closed
 
 
 @dataclass(slots=True)
-class SequenceWindow:
-    """A 64-frame window over seq: which were seen, and how many fell out of it without being seen."""
-
-    highest: int = -1
-    seen: int = 0
-    lost: int = 0
-    duplicate: int = 0
-    late: int = 0
-
-    def add(self, seq: int) -> None:
-        """Note a frame's arrival."""
-        if self.highest < 0:  # what came before the first frame is not ours to miss
-            self.highest, self.seen = seq, (1 << 64) - 1
-        elif seq > self.highest:
-            step = seq - self.highest
-            leaving = self.seen >> max(64 - step, 0)
-            self.lost += step - leaving.bit_count()
-            self.seen = (self.seen << step | 1) & (1 << 64) - 1
-            self.highest = seq
-        elif self.highest - seq >= 64:
-            self.late += 1
-        elif self.seen >> (self.highest - seq) & 1:
-            self.duplicate += 1
-        else:
-            self.late += 1
-            self.seen |= 1 << (self.highest - seq)
-
-
-@dataclass(slots=True)
 class Peer:
     """One transmitter."""
 
     session: bytes
-    route: Route
+    owner: Owner
     heard_ns: int
     tasks: tuple[str, ...]
     software: str
@@ -158,17 +130,23 @@ class SessionTable:
         self.terms = terms
         self.peers: dict[bytes, Peer] = {}
         self.draining = False
-        self._strangers: OrderedDict[bytes, int] = OrderedDict()
+        self._strangers: OrderedDict[tuple[bytes, Route], int] = OrderedDict()
         self._asked: OrderedDict[Route, tuple[int, int]] = OrderedDict()
 
-    def on_message(self, message: Message, route: Route, now: int) -> list[Action]:
-        """Take a decoded message that came along `route`."""
+    def knows(self, session: bytes, route: Route, who: bytes = b"") -> bool:
+        """Whether a message that came along `route` from `who` is from the owner of the session."""
+        peer = self.peers.get(session)
+        return peer is not None and peer.owner.is_from(route, who)
+
+    def on_message(self, message: Message, route: Route, now: int, who: bytes = b"") -> list[Action]:
+        """Take a decoded message that came along `route`; who: the key that proved who sent it, empty in the clear."""
         peer = self.peers.get(message.session)
         if isinstance(message, Hello):
-            return self._on_hello(message, route, now) if self._may_ask(route, now) else []
-        if peer is None:
+            return self._on_hello(message, route, now, who) if self._may_ask(route, now) else []
+        if peer is None or not peer.owner.is_from(route, who):
             return self._on_stranger(message, route, now)
-        peer.route, peer.heard_ns, peer.proven = route, now, True
+        peer.owner.moved(route)
+        peer.heard_ns, peer.proven = now, True
         match message:
             case Data():
                 return self._on_data(peer, message, now)
@@ -199,7 +177,17 @@ class SessionTable:
             peer.answers.popitem(last=False)
         peer.answered += result.status is Status.OK
         peer.expired += result.status is Status.EXPIRED
-        return [Reply(peer.route, result)]
+        return [Reply(peer.owner.route, result)]
+
+    def unreachable(self, route: Route, now: int) -> list[Action]:
+        """The connection at the beginning of `route` is over: who waits to take a session over from there may."""
+        gone = [peer for peer in self.peers.values() if peer.owner.route[0] == route[0] and not peer.owner.gone]
+        actions: list[Action] = []
+        for peer in gone:
+            peer.owner.gone = True
+            if peer.owner.claim is not None:
+                actions += self._take_over(peer, *peer.owner.claim, now)
+        return actions
 
     def tick(self, now: int) -> list[Action]:
         """Drop transmitters that were silent for ten times the heartbeat limit."""
@@ -210,7 +198,7 @@ class SessionTable:
     def drain(self) -> list[Action]:
         """Stop accepting, and tell every transmitter."""
         self.draining = True
-        return [Reply(peer.route, Bye(peer.session, ByeCode.DRAIN)) for peer in self.peers.values()]
+        return [Reply(peer.owner.route, Bye(peer.session, ByeCode.DRAIN)) for peer in self.peers.values()]
 
     # -- handshake
 
@@ -225,13 +213,14 @@ class SessionTable:
             self._asked.popitem(last=False)
         return asked < ASKS_PER_S
 
-    def _on_hello(self, hello: Hello, route: Route, now: int) -> list[Action]:
+    def _on_hello(self, hello: Hello, route: Route, now: int, who: bytes) -> list[Action]:
         refusal = self._refusal(hello)
         if refusal is not None:
             code, text = refusal
             return [Reply(route, Reject(hello.session, code, self.terms.model_id, text))]
         peer = self.peers.get(hello.session)
-        tasks = tuple(task for task in self.terms.tasks if not hello.tasks or task in hello.tasks)
+        if peer is not None and not peer.owner.is_from(route, who):
+            return self._on_claim(peer, hello, route, now, who)
         opened: list[Action] = []
         if peer is None:
             if len(self.peers) >= self.terms.max_sessions:
@@ -240,15 +229,36 @@ class SessionTable:
                     busy = Reject(hello.session, RejectCode.BUSY, self.terms.model_id, "no room for another session")
                     return [Reply(route, busy)]
                 opened += self._close(leaving, "made room")
-            peer = self.peers[hello.session] = Peer(hello.session, route, now, tasks, safe(hello.software, 64))
+            owner = Owner(route, who)
+            peer = self.peers[hello.session] = Peer(hello.session, owner, now, (), safe(hello.software, 64))
             opened.append(Opened(peer.session, peer.software, len(route) - 1))
-        peer.route, peer.heard_ns, peer.tasks = route, now, tasks
+        return [*opened, *self._take_over(peer, hello, route, now)]
+
+    def _on_claim(self, peer: Peer, hello: Hello, route: Route, now: int, who: bytes) -> list[Action]:
+        """Somebody else wants to be the transmitter of a session: only once its owner has left, which is looked at."""
+        owner = peer.owner
+        if who != owner.who:
+            taken = Reject(hello.session, RejectCode.BUSY, self.terms.model_id, "this session belongs to somebody else")
+            return [Reply(route, taken)]
+        if owner.may_be_taken(who, now - peer.heard_ns, self.terms.heartbeat_ms * self.terms.heartbeat_misses * MS):
+            return self._take_over(peer, hello, route, now)
+        owner.claim = hello, route
+        if now - owner.asked_ns < ASK_OWNER_NS:
+            return []
+        owner.asked_ns = now
+        return [Reply(owner.route, Ping(hello.session, 0, now))]
+
+    def _take_over(self, peer: Peer, hello: Hello, route: Route, now: int) -> list[Action]:
+        """The transmitter of the session is at `route` from now on, and hears the terms."""
         terms = self.terms
+        tasks = tuple(task for task in terms.tasks if not hello.tasks or task in hello.tasks)
+        peer.owner.moved(route)
+        peer.heard_ns, peer.tasks = now, tasks
         accept = Accept(
             hello.session, VERSION, terms.model_id, terms.window, terms.slot, terms.max_symbols, terms.deadline_cap_ms,
             terms.heartbeat_ms, terms.heartbeat_misses, max(len(route) - 1, 0), tasks, hello.t1_ns, now, now,
         )  # fmt: skip
-        return [*opened, Reply(route, accept)]
+        return [Reply(route, accept)]
 
     def _refusal(self, hello: Hello) -> tuple[RejectCode, str] | None:
         if not hello.proto_min <= VERSION <= hello.proto_max:
@@ -272,17 +282,17 @@ class SessionTable:
         for peer in self.peers.values():
             if not peer.proven:
                 return peer
-        held = Counter(peer.route for peer in self.peers.values())
+        held = Counter(peer.owner.route for peer in self.peers.values())
         greedy, most = held.most_common(1)[0]
         if most < held[route] + 2:
             return None
-        return next(peer for peer in self.peers.values() if peer.route == greedy)
+        return next(peer for peer in self.peers.values() if peer.owner.route == greedy)
 
     def _on_stranger(self, message: Message, route: Route, now: int) -> list[Action]:
-        last = self._strangers.get(message.session, -NAK_EVERY_NS)
+        last = self._strangers.get((message.session, route), -NAK_EVERY_NS)
         if not isinstance(message, Data | Ping) or now - last < NAK_EVERY_NS or not self._may_ask(route, now):
             return []
-        self._strangers[message.session] = now
+        self._strangers[message.session, route] = now
         while len(self._strangers) > 256:
             self._strangers.popitem(last=False)
         seq, round_ = (message.seq, message.round) if isinstance(message, Data) else (0, 0)
@@ -297,16 +307,16 @@ class SessionTable:
     # -- frames
 
     def _on_data(self, peer: Peer, data: Data, now: int) -> list[Action]:
+        if data.layout_id != 0 or self.terms.frame_symbols.get((data.start_id, data.rate_id)) != data.n_symbols:
+            return self._nak(peer, data, NakCode.MALFORMED, now)
         key = (data.seq, data.round)
         if data.round == 0:
             peer.sequence.add(data.seq)
         rate, kept = peer.answers.get(key, (None, None))
         if kept is not None and rate == data.rate_id:  # with another rate it is an image that was started over
-            return [Reply(peer.route, replace(kept, credits=self.terms.window))]
+            return [Reply(peer.owner.route, replace(kept, credits=self.terms.window))]
         if key in peer.queued or self.draining:
             return []
-        if data.layout_id != 0 or self.terms.frame_symbols.get((data.start_id, data.rate_id)) != data.n_symbols:
-            return self._nak(peer, data, NakCode.MALFORMED, now)
         if data.start_id != (peer.open_rounds.get(data.seq, -1) if data.round else 0):
             return self._nak(peer, data, NakCode.NEED_ROUND0, now)
         if len(peer.queued) >= self.terms.window:
@@ -319,4 +329,4 @@ class SessionTable:
         if now - peer.nak_ns < NAK_EVERY_NS:
             return []
         peer.nak_ns = now
-        return [Reply(peer.route, Nak(peer.session, data.seq, data.round, code))]
+        return [Reply(peer.owner.route, Nak(peer.session, data.seq, data.round, code))]

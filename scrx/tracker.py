@@ -45,10 +45,13 @@ class ChannelTracker:
     """Pools over frames. `pilots`: the known sequence, complex64 [P]; `slot`: symbols between frames on the air."""
 
     def __init__(self, pilots: NDArray[np.complex64], slot: int) -> None:
-        self._pilots, self._slot = pilots, slot
+        exact = pilots.astype(np.complex128)
+        self._pilots, self._slot = exact / np.abs(exact), slot  # |p| = 1 in double precision, too
         self._residuals: deque[float] = deque(maxlen=POOLED_FRAMES)
         self._near: deque[tuple[int, complex]] = deque(maxlen=SMOOTHED_FRAMES)
         self._gains, self._places = _Recent(LONGEST_MEMORY, np.complex128), _Recent(LONGEST_MEMORY, np.uint64)
+        self._energies = deque([0.0], LONGEST_MEMORY + 1)
+        """Sum of |h^|^2 over all frames up to each of the newest ones."""
         self._fd: float | None = None
         self._memory = SHORTEST_MEMORY
         self._frames = 0
@@ -61,6 +64,7 @@ class ChannelTracker:
         self._near.append((air_start, gain))
         self._gains.append(gain)
         self._places.append(air_start)
+        self._energies.append(self._energies[-1] + abs(gain) ** 2)
         dof = len(self._residuals) * (count - 1)
         noise = max(sum(self._residuals) / dof, NOISE_FLOOR)
         self._frames += 1
@@ -70,12 +74,12 @@ class ChannelTracker:
             self._memory = self._frames_within()
         smooth, frames = self._smoothed_gain(air_start)
         inst = max(abs(smooth) ** 2 / noise * (dof - 1) / dof - 1.0 / (count * frames), 0.03)
-        gains = self._gains.last(memory)
-        power = float(np.vdot(gains, gains).real) / len(gains)
+        averaged = min(memory, self._frames)
+        power = (self._energies[-1] - self._energies[-1 - averaged]) / averaged
         average = max(power / noise * (dof - 1) / dof - 1.0 / count, 0.03)
         return ChannelEstimate(
             gain, noise, to_db(inst), to_db(average), snr_error_db(inst, count * frames, dof),
-            snr_error_db(average, count * len(gains), dof), self._fd,
+            snr_error_db(average, count * averaged, dof), self._fd,
         )  # fmt: skip
 
     def _frames_within(self) -> int:
@@ -86,8 +90,9 @@ class ChannelTracker:
 
     def _smoothed_gain(self, air_start: int) -> tuple[complex, int]:
         """Mean gain over as many recent frames as lie within a twentieth of a fade, at most 16."""
-        reach = 0 if self._fd is None else SMOOTHED_CYCLES / max(self._fd, 1e-9)
-        near = [gain for place, gain in self._near if -reach <= air_start - place <= reach]
+        reach = 0 if self._fd is None else int(SMOOTHED_CYCLES / max(self._fd, 1e-9))
+        first, last = air_start - reach, air_start + reach
+        near = [gain for place, gain in self._near if first <= place <= last]
         return sum(near) / len(near), len(near)
 
     def _estimate_doppler(self, noise: float, memory: int) -> float | None:
@@ -97,13 +102,15 @@ class ChannelTracker:
         to 1 % and noise matters little; if it never falls that far, the longest lag bounds fd from above.
         """
         gains, places = self._gains.last(memory), self._places.last(memory)
-        order = np.argsort(places, kind="stable")
-        gains, places = gains[order], places[order]
-        power = float(np.mean(np.abs(gains) ** 2)) - noise / len(self._pilots)
+        gapless = bool((np.diff(places) == self._slot).all())  # modulo 2^64: then they ascend
+        if not gapless:
+            order = np.argsort(places, kind="stable")
+            gains, places = gains[order], places[order]
+            gapless = bool((np.diff(places) == self._slot).all())
+        power = float(np.vdot(gains, gains).real) / len(gains) - noise / len(self._pilots)
         if power <= 0:
             return None
         found = None
-        gapless = bool((np.diff(places) == self._slot).all())
         for lag in DOPPLER_LAGS:
             earlier, later = (gains[:-lag], gains[lag:]) if gapless else _pairs(gains, places, lag * self._slot)
             if later.size < DOPPLER_FRAMES // 2:

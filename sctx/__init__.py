@@ -16,6 +16,14 @@ def __getattr__(name: str) -> object:
         from sctx import rate
 
         return getattr(rate, name)
+    if name in ("Answer", "Missed"):
+        from sctx import answers
+
+        return getattr(answers, name)
+    if name == "Capture":
+        from sctx.source import Capture
+
+        return Capture
     if name in __all__:
         from sctx import transmitter
 

@@ -14,10 +14,11 @@ from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
     from common.manifest import Manifest
+    from sctx.answers import Answer, Missed
     from sctx.rate import Goal
     from sctx.source import Capture, Source
     from sctx.summary import Summary
-    from sctx.transmitter import Answer, Missed, Transmitter
+    from sctx.transmitter import Transmitter
 
 EXIT_LOST = 1
 WAIT_TOLD_S, FINISH_S = 2.0, 1.0
@@ -219,8 +220,8 @@ def _goal(options: dict[str, Any]) -> "Goal":
 
 
 def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any]) -> None:
+    from sctx.answers import Answer
     from sctx.dashboard import Dashboard
-    from sctx.transmitter import Answer
 
     if tx.connect(timeout_s=WAIT_TOLD_S) is None:
         tell(f"sctx: waiting for a receiver behind {options['peer']}")

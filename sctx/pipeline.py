@@ -25,6 +25,7 @@ from torch import Tensor
 
 from common.errors import ConfigError, DataError, ModelError
 from common.manifest import Accuracy, Manifest, load_half
+from common.nn.device import one_thread
 from common.phy.layout import pilot_sequence
 from sctx.adapt import ChannelAdaptive
 from sctx.content import ContentHead
@@ -69,7 +70,8 @@ class TransmitChain:
                 f"images must be uint8 [B, {expected[0]}, {expected[1]}, {expected[2]}], not {images.dtype} "
                 f"{list(images.shape)}; common.images.photo.fit_image makes one of any photograph"
             )
-        features: Tensor = self.encoder(normalise(torch.from_numpy(images).to(self.device), image.mean, image.std))
+        with one_thread(self.device, len(images)):
+            features: Tensor = self.encoder(normalise(torch.from_numpy(images).to(self.device), image.mean, image.std))
         return features
 
     @torch.inference_mode()
@@ -78,18 +80,20 @@ class TransmitChain:
         table = self.manifest.accuracy
         if self.content is None:
             return table
-        rows = self.content.accuracies(features, table.snr_db)[0].tolist()
+        with one_thread(self.device):
+            rows = self.content.accuracies(features, table.snr_db)[0].tolist()
         return Accuracy(table.snr_db, tuple(map(tuple, rows)), table.clean)
 
     @torch.inference_mode()
     def modulate(self, features: Tensor, snr_db: Snr) -> NDArray[np.complex64]:
         """features: float [B, 2 S] -> the full ladder, complex64 [B, S], unit mean power per increment."""
-        if self.adapt is not None:
-            told = np.full(len(features), np.nan, np.float32)
-            if snr_db is not None:
-                told[:] = snr_db
-            features = self.adapt(features, torch.from_numpy(told).to(self.device))
-        sent = modulate(features, self.manifest.layout, self.manifest.order).symbols
+        with one_thread(self.device, len(features)):
+            if self.adapt is not None:
+                told = np.full(len(features), np.nan, np.float32)
+                if snr_db is not None:
+                    told[:] = snr_db
+                features = self.adapt(features, torch.from_numpy(told).to(self.device))
+            sent = modulate(features, self.manifest.layout, self.manifest.order).symbols
         symbols: NDArray[np.complex64] = sent.cpu().numpy()
         return symbols
 

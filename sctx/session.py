@@ -10,7 +10,7 @@ are answered. A live source skips images when there is no credit; a frame past i
 """
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from common.errors import LinkDown, PeerRejected, SemlinkError
 from common.protocol.messages import (
@@ -36,49 +36,15 @@ from common.transport.clock import ClockOffset
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.belief import Report, newer
 from sctx.patience import Patience
+from sctx.pending import MAX_REFUSED, MAX_REFUSED_FRAMES, REFUSED, Counters, Pending
 
 MS = 1_000_000
 HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 200 * MS
 RESEND_FIRST_NS, RESEND_LAST_NS = 1000 * MS, 4000 * MS
 MAX_EXPIRED, MAX_SENDS = 8, 30
 LONGEST_SILENCE_MS, KEPT_HELLOS = 60_000, 64
-MAX_REFUSED, MAX_REFUSED_FRAMES = 2, 8
-"""A frame that is refused so often is given up, and the session after so many of them with no answer between."""
 STALLED_MS = 5000
-REFUSED = {
-    NakCode.BAD_SYMBOLS: "an emulator on the path (their power, their length or their place on the air clock; "
-    "its log and `channel-emu status` say which)",
-    NakCode.MALFORMED: "the receiver (they are not as its model's layout says)",
-}
-"""Who refuses a frame with which code, and why. The same frame would be refused again for ever."""
-INBOUND = frozenset({Kind.ACCEPT, Kind.REJECT, Kind.RESULT, Kind.PING, Kind.PONG, Kind.NAK, Kind.BYE})
-
-
-@dataclass(slots=True)
-class Pending:
-    """A frame without an answer, and what was done for it."""
-
-    frame: Frame
-    age_from_ns: int
-    sent_ns: int = 0
-    sends: int = 0
-    expired: int = 0
-    refused: int = 0
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened, for summaries and metrics."""
-
-    sends: int = 0
-    resends: int = 0
-    duplicates: int = 0
-    late: int = 0
-    downs: int = 0
-    header_bytes: int = 0
-    untrue: int = 0
-    refused: int = 0
-    naks: dict[str, int] = field(default_factory=dict)
+INBOUND = Kind.RESULT, Kind.PONG, Kind.PING, Kind.ACCEPT, Kind.REJECT, Kind.NAK, Kind.BYE
 
 
 class Session:
@@ -210,7 +176,7 @@ class Session:
         if not (accept.window and accept.heartbeat_ms and accept.heartbeat_misses and accept.deadline_cap_ms):
             return self._fail(PeerRejected("the receiver offers a window, a heartbeat or a deadline of 0"))
         if accept.heartbeat_ms * accept.heartbeat_misses > LONGEST_SILENCE_MS:
-            return self._fail(PeerRejected("the receiver wants to be silent for over a minute before it is missed"))
+            return self._fail(PeerRejected("the receiver wants to be missed only after more than a minute"))
         if accept.t1_ns in self._hellos:
             self.clock.update(accept.t1_ns, accept.t2_ns, accept.t3_ns, now)
         if self._up or not (self._hello_open or self.accept is None):  # an answer to nothing that was asked

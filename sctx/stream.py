@@ -1,14 +1,15 @@
 """A byte stream -> the pictures in it, one after the other. Knows nothing about what is in a picture.
 
 A JPEG starts with FF D8 and ends with the FF D9 that follows its scan data, whatever lies in its segments; a PNG ends
-with its IEND chunk, and a WebP says how long it is. Each byte is looked at once, no more than one picture is kept.
+with its IEND chunk, and a WebP says how long it is. Further pictures that a photograph says it has behind it are no
+photographs. Each byte is looked at once, no more than one picture is kept.
 """
 
 import re
 from collections.abc import Callable, Iterator
 
 from common.errors import DataError
-from common.images.containers import PNG_SIGNATURE, jpeg_end
+from common.images.containers import PNG_SIGNATURE, further_pictures, jpeg_end
 from common.images.photo import MAX_BYTES
 
 CHUNK_BYTES = 1 << 16
@@ -18,6 +19,8 @@ LEAST = {0xFF: 100, 0x89: 60, 0x52: 20}
 """Bytes of the smallest JPEG, PNG and WebP, by their first byte: what is shorter is none."""
 FRAMING = bytes([0, *b"\t\n\r", *range(0x20, 0x7F), 0xFF])
 """What may lie between two pictures: the text of a multipart stream, and padding."""
+ANY = -1
+"""Length of a further picture of a photograph whose list of them was right before."""
 
 
 class Pictures:
@@ -31,6 +34,8 @@ class Pictures:
         self.lost = self.passed_over = 0
         self._read, self._buffer = read, bytearray()
         self._at, self._scanning, self._strange = 0, False, False
+        self._taken = 0
+        self._further: dict[int, int] = {}
 
     def __iter__(self) -> Iterator[bytes]:
         inside = found = False
@@ -45,7 +50,11 @@ class Pictures:
                     self._pass_over(max(end, 2))
                     continue
                 self._strange, found = False, True
-                yield self._take(end)
+                if self._further.get(self._taken) in (end, ANY):  # a depth map, say, of the photograph before it
+                    self._further = dict.fromkeys(self._further, ANY)  # the list was right: so are its other places
+                    self._pass_over(end, known=True)
+                else:
+                    yield self._take(end)
             if len(self._buffer) > MAX_BYTES:
                 self._pass_over(len(self._buffer))
                 inside = False
@@ -89,12 +98,16 @@ class Pictures:
 
     def _take(self, end: int) -> bytes:
         picture = bytes(self._buffer[:end])
+        further = further_pictures(picture) if picture.startswith(b"\xff\xd8") else {}
+        self._further = {self._taken + at: size for at, size in further.items()}
+        self._taken += end
         del self._buffer[:end]
         return picture
 
-    def _pass_over(self, count: int) -> None:
+    def _pass_over(self, count: int, known: bool = False) -> None:
         self.passed_over += count
-        if not self._strange and self._buffer[:count].translate(None, FRAMING):
+        self._taken += count
+        if not known and not self._strange and self._buffer[:count].translate(None, FRAMING):
             self._strange = True
             self.lost += 1
         del self._buffer[:count]

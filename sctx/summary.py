@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from common.phy.decibel import from_db, to_db
-from sctx.transmitter import Answer, Missed
+from sctx.answers import Answer, Missed
 
 KEPT_LATENCIES = 100_000
 """Percentiles are over the last so many answers, so that a run of weeks stays small."""

@@ -25,7 +25,7 @@ from common import __version__
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.files import FIGURES, OutFile
-from common.manifest import canonical, find_pair, write_atomic
+from common.manifest import MANIFEST, canonical, find_pair, write_atomic
 from training.evaluate import Setting, bootstrap, numbers
 from training.progress import print_table
 
@@ -196,17 +196,22 @@ def trained(
     variant: Variant, recipe: "Recipe", name: str, seed: int, options: dict[str, Any]
 ) -> tuple["Manifest", float]:  # fmt: skip
     """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again."""
-    from training.distill import BUILD, Request, distill
+    from training.distill import BUILD, Request, distill, load_data
+    from training.knowledge import fingerprint
     from training.oracle import weights_sha256
 
-    place, teacher = BUILD / "ablate" / recipe.name / name, variant.teacher or options["teacher"]
-    request = Request(options["dataset"], teacher, None, place, place / "run", options["device"], seed,
-                      variant.online, tensorboard=False)  # fmt: skip
-    asked = {"version": __version__, "recipe": recipe.plain(), "dataset": request.dataset, "seed": seed,
+    teacher = variant.teacher or options["teacher"]
+    data = fingerprint(load_data(recipe, options["dataset"])[0])  # the same path may hold other images by now
+    asked = {"version": __version__, "recipe": recipe.plain(), "data": data, "seed": seed,
              "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
+    place = BUILD / "ablate" / recipe.name / name
+    if (place / MANIFEST).is_file() and find_pair(place).provenance.get("data") != data:
+        place = place.with_name(f"{name}-{data[:8]}")
     finished, identity = place / "run" / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
     if not finished.is_file() or finished.read_text() != identity:
         finished.unlink(missing_ok=True)
+        request = Request(options["dataset"], teacher, None, place, place / "run", options["device"], seed,
+                          variant.online, tensorboard=False)  # fmt: skip
         distill(recipe, request, Console(stderr=True))
         write_atomic(finished, identity.encode())
     lines = (place / "run" / "metrics.jsonl").read_text().splitlines()[-recipe.schedule.epochs :]

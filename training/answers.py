@@ -67,10 +67,10 @@ class Classifier:
 
     @torch.inference_mode()
     def check(self, images: NDArray[np.uint8], columns: int) -> None:
-        """ModelError unless the network answers these images with `columns` numbers each."""
+        """ValueError unless the network answers these images with `columns` numbers each."""
         found = tuple(self._answer(images).shape)
         if found != (len(images), columns):
-            raise ModelError(
+            raise ValueError(
                 f"it answers {len(images)} images with {list(found)} numbers, and {columns} classes have names"
             )
 
@@ -102,11 +102,11 @@ class ZeroShot(Classifier):
 
     @torch.inference_mode()
     def check(self, images: NDArray[np.uint8], columns: int) -> None:
-        """ModelError unless the model's own forward pass, texts and all, answers the same."""
+        """ValueError unless the model's own forward pass, texts and all, answers the same."""
         super().check(images, columns)
         whole, ours = self.model(**self.inputs(images), **self._prompts).logits_per_image.float(), self._answer(images)
         if not torch.allclose(ours, whole, rtol=0.02, atol=0.02 * self._scale, equal_nan=True):
-            raise ModelError("its logits are not scale * cosine + bias, as those of CLIP and SigLIP are")
+            raise ValueError("its logits are not scale * cosine + bias, as those of CLIP and SigLIP are")
 
     def _answer(self, images: NDArray[np.uint8]) -> Tensor:
         image = _pooled(self.model.get_image_features(**self.inputs(images)))  # type: ignore[operator]

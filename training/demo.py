@@ -4,6 +4,7 @@ Knows nothing about how any of the three works: it starts the commands as a pers
 """
 
 import json
+import math
 import signal
 import sys
 import time
@@ -17,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from common.errors import SemlinkError
 from common.files import OutFolder
-from common.streams import say
+from common.streams import say, tell
 from training.processes import Command, start_emulator, start_receiver
 from training.progress import print_table
 
@@ -43,14 +44,21 @@ class Row:
 
     channel: str
     snr_db: float
-    snr_est_db: float
+    snr_est_db: float | None
+    """None: a pair without pilots, whose receiver estimates nothing."""
     images: int
-    accuracy: float
+    accuracy: float | None
+    """None: without labels."""
     mean_symbols: float
     p50_ms: float
     p99_ms: float
     lost: int
     expired: int
+
+    @property
+    def percent(self) -> float | None:
+        """The accuracy, in percent."""
+        return None if self.accuracy is None else 100 * self.accuracy
 
 
 @click.command()
@@ -87,6 +95,7 @@ def run(model: str, console: Console) -> list[Row]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[now]}"),
         console=console,
+        disable=not console.is_terminal,
     )
     receiver, upstream = start_receiver("--model", model)
     with receiver, bar:
@@ -96,6 +105,8 @@ def run(model: str, console: Console) -> list[Row]:
             with emulator, _transmitter(model, port, images) as transmitter:
                 summary = _follow(transmitter, bar, task)
             rows.append(_row(channel, snr_db, summary))
+            if bar.disable:
+                tell(f"{channel} {snr_db:g} dB: {rows[-1].images} images answered")
             if rows[-1].images + rows[-1].lost + rows[-1].expired != images:
                 raise SemlinkError(f"{images} images were to be sent, and the summary says {summary}")
     return rows
@@ -117,7 +128,7 @@ def _transmitter(model: str, port: int, images: int) -> Command:
 
 
 def _follow(transmitter: Command, bar: Progress, task: Any) -> dict[str, Any]:
-    correct = answered = symbols = 0
+    correct = labelled = answered = symbols = 0
     summary: dict[str, Any] = {}
     for line in transmitter.lines():
         item = json.loads(line)
@@ -125,13 +136,19 @@ def _follow(transmitter: Command, bar: Progress, task: Any) -> dict[str, Any]:
             summary = item["summary"]
             continue
         answered += 1
-        correct += item["answer"] == item["label"]
+        labelled += item["label"] is not None
+        correct += item["label"] is not None and item["answer"] == item["label"]
         symbols += item["symbols"]
-        so_far = f"accuracy {100 * correct / answered:5.1f} %  symbols {symbols / answered:5.1f}"
-        bar.update(task, completed=answered, now=f"{so_far}  SNR {item['snr_est_db']:5.1f} dB")
+        so_far = f"accuracy {_share(correct, labelled)}  symbols {symbols / answered:5.1f}"
+        seen = "" if item["snr_est_db"] is None else f"  SNR {item['snr_est_db']:5.1f} dB"
+        bar.update(task, completed=answered, now=f"{so_far}{seen}")
     if transmitter.wait(30) not in (0, EXIT_LOST) or not summary:
         raise SemlinkError(f"sctx failed: {transmitter.said or 'no summary'}")
     return summary
+
+
+def _share(correct: int, labelled: int) -> str:
+    return f"{100 * correct / labelled:5.1f} %" if labelled else "  (no labels)"
 
 
 def _row(channel: str, snr_db: float, summary: dict[str, Any]) -> Row:
@@ -140,7 +157,7 @@ def _row(channel: str, snr_db: float, summary: dict[str, Any]) -> Row:
         snr_db=snr_db,
         snr_est_db=summary["snr_est_db"],
         images=summary["answered"],
-        accuracy=round(summary["correct"] / summary["answered"], 4),
+        accuracy=round(summary["correct"] / summary["labelled"], 4) if summary["labelled"] else None,
         mean_symbols=summary["mean_symbols"],
         p50_ms=summary["p50_ms"],
         p99_ms=summary["p99_ms"],
@@ -154,10 +171,14 @@ def show(model: str, rows: list[Row]) -> None:
     print_table(
         f"{Path(model).name} test images over the real processes",
         ("channel", "set dB", "est. dB", "images", "accuracy", "symbols/image", "p50 ms", "p99 ms", "lost/expired"),
-        [(r.channel, f"{r.snr_db:.1f}", f"{r.snr_est_db:.1f}", r.images, f"{100 * r.accuracy:.1f} %",
+        [(r.channel, f"{r.snr_db:.1f}", _number(r.snr_est_db), r.images, f"{_number(r.percent)} %",
           f"{r.mean_symbols:.1f}", f"{r.p50_ms:.1f}", f"{r.p99_ms:.1f}", f"{r.lost}/{r.expired}") for r in rows],
         left=("channel",),
     )  # fmt: skip
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _draw(rows: list[Row], path: Path) -> None:
@@ -170,7 +191,8 @@ def _draw(rows: list[Row], path: Path) -> None:
     for channel in dict.fromkeys(row.channel for row in rows):
         points = [row for row in rows if row.channel == channel]
         snrs = [row.snr_db for row in points]
-        left.plot(snrs, [100 * row.accuracy for row in points], marker="o", label=channel)
+        shares = [math.nan if row.percent is None else row.percent for row in points]
+        left.plot(snrs, shares, marker="o", label=channel)
         right.plot(snrs, [row.mean_symbols for row in points], marker="o", label=channel)
     left.set(xlabel="average Es/N0 (dB)", ylabel="accuracy (%)", title="what the receiver answers")
     right.set(

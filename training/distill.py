@@ -20,7 +20,7 @@ from common import __version__
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, DataError, SemlinkError
 from common.files import OutFolder, writable
-from common.images.datasets import ImageSet, load_for, load_images
+from common.images.datasets import ImageSet, load_for, load_splits
 from common.manifest import SHIPPED, Accuracy, Calibration, Manifest, Preprocess, user_path, write_pair
 from common.origin import remember
 from common.streams import tell
@@ -210,8 +210,8 @@ def load_data(recipe: "Recipe", dataset: str, skip_bad: bool = False) -> tuple[I
     """
     image = recipe.image
     blank = Preprocess(image.height, image.width, image.channels, (0.0,) * image.channels, (1.0,) * image.channels)
-    train = load_images(dataset, "train", blank, skip_bad=skip_bad, fraction=recipe.fraction)
-    validation = load_images(dataset, "validation", blank, skip_bad=skip_bad)
+    splits = ("train", "validation")
+    train, validation = load_splits(dataset, splits, blank, skip_bad=skip_bad, fraction=recipe.fraction)
     tell_notes((*train.notes, *validation.notes))
     if len(train) < 2 * len(train.classes):
         raise DataError(f"'{dataset}' has {len(train)} images to train on; {2 * len(train.classes)} are the least")

@@ -21,12 +21,15 @@ from common.errors import ConfigError
 FLOOR = -60.0
 """Smallest log of a tail mass that is told apart from none; exp(-60) is below what float32 training can see."""
 
+LEAST = -65504.0
+"""Of fp16; what lies below has no probability either."""
+
 
 def check(encoding: str, classes: int) -> None:
     """ConfigError unless `encoding` can hold logits of `classes` classes."""
     if encoding in ("int8", "fp16"):
         return
-    found = re.fullmatch(r"top([1-9]\d*)", encoding)
+    found = re.fullmatch(r"top([1-9]\d{0,5})", encoding)
     if not found:
         raise ConfigError(f"unknown encoding '{encoding}': int8, fp16 or topK, such as top10")
     if int(found[1]) >= classes:
@@ -41,7 +44,7 @@ def encode(logits: Tensor, encoding: str) -> dict[str, Tensor]:
     logits = logits.float()
     below = logits - logits.amax(-1, keepdim=True)
     if encoding == "fp16":
-        return {"logits": below.half()}
+        return {"logits": below.clamp(min=LEAST).half()}
     if encoding == "int8":
         # The step is rounded up a little before it becomes fp16, so that 255 steps still reach the smallest logit.
         step = ((-below).amax(-1, keepdim=True) / 255 * 1.001).clamp(min=1e-6).half()
@@ -49,7 +52,7 @@ def encode(logits: Tensor, encoding: str) -> dict[str, Tensor]:
     value, index = logits.log_softmax(-1).topk(int(encoding[3:]), -1)
     rest = logits.log_softmax(-1).scatter(-1, index, -math.inf).logsumexp(-1, keepdim=True)
     kind = torch.uint8 if logits.shape[-1] <= 256 else torch.int16
-    return {"value": value.half(), "index": index.to(kind), "tail": rest.clamp(min=FLOOR).half()}
+    return {"value": value.clamp(min=LEAST).half(), "index": index.to(kind), "tail": rest.clamp(min=FLOOR).half()}
 
 
 def decode(tensors: dict[str, Tensor], encoding: str, classes: int) -> Tensor:
@@ -73,3 +76,33 @@ def divergence(logits: Tensor, kept: Tensor, tau: float) -> Tensor:
     """KL(softmax(z/tau) || softmax(kept/tau)) in nats per row: what the encoding lost. float32 [N]."""
     full, short = (logits.double() / tau).log_softmax(-1), (kept.double() / tau).log_softmax(-1)
     return (full.exp() * (full - short)).sum(-1).float()
+
+
+def layout(encoding: str, rows: int, classes: int) -> dict[str, tuple[torch.dtype, tuple[int, int]]]:
+    """Type and shape of each tensor that `encode` makes of `rows` images."""
+    check(encoding, classes)
+    if encoding == "fp16":
+        return {"logits": (torch.float16, (rows, classes))}
+    if encoding == "int8":
+        return {"level": (torch.uint8, (rows, classes)), "step": (torch.float16, (rows, 1))}
+    kept, kind = int(encoding[3:]), torch.uint8 if classes <= 256 else torch.int16
+    return {"value": (torch.float16, (rows, kept)), "index": (kind, (rows, kept)), "tail": (torch.float16, (rows, 1))}
+
+
+def payload(encoding: str, rows: int, classes: int) -> int:
+    """Bytes of those tensors."""
+    return sum(kind.itemsize * math.prod(shape) for kind, shape in layout(encoding, rows, classes).values())
+
+
+def refuse_unsound(tensors: dict[str, Tensor], encoding: str, rows: int, classes: int) -> None:
+    """ValueError unless these are tensors that `encode` can have made of `rows` images."""
+    wanted = layout(encoding, rows, classes)
+    found = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    if found != wanted:
+        raise ValueError(f"it holds {found}, not {wanted}")
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            row = int(tensor.isfinite().all(-1).logical_not().nonzero()[0])
+            raise ValueError(f"{name} of row {row} is no finite number")
+    if "index" in tensors and not ((tensors["index"] >= 0) & (tensors["index"] < classes)).all():
+        raise ValueError(f"it names a class beyond the {classes} that there are")

@@ -7,9 +7,8 @@ teacher that saw the same share. A smaller share is part of a larger one. Passes
 images divided by the root of f, rounded: small shares get more passes, but fewer steps.
 """
 
-import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +17,8 @@ from rich.console import Console
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.files import OutFile
-from common.manifest import canonical, write_atomic
+from common.manifest import write_atomic
+from common.streams import tell
 from training.ablate import Row, Variant, compared, grid, run
 from training.evaluate import Setting
 from training.progress import print_table
@@ -30,13 +30,13 @@ ROWS = TRUE, ALL, SAME = "true labels", "teacher of all", "teacher of the same"
 
 
 @click.command(help=__doc__.splitlines()[0])
-@click.option("--dataset", default="cifar10", show_default=True, help="digits, a folder or a Hub id.")
-@click.option("--recipe", default="cifar10", show_default=True, help="Name in training/configs or TOML file.")
+@click.option("--dataset", default="digits", show_default=True, help="digits, a folder or a Hub id.")
+@click.option("--recipe", help="Name in training/configs or TOML file. [default: digits; else one that fits the data]")
 @click.option("--encoder", help="Transmitter as WIDTH,BLOCKS,STRIDE of its stem. [default: the recipe's]")
 @click.option("--fractions", default="0.1,0.25,0.5,1", show_default=True, help="Shares of the training images.")
 @click.option("--rows", default=",".join(ROWS), show_default=True, help="Which of these, with commas.")
 @click.option("--epochs", type=int, help="Passes over all training images. [default: the recipe's]")
-@click.option("--teacher", help="Teacher of all images. [default: build/teachers/RECIPE, made if missing]")
+@click.option("--teacher", help="Teacher of all images. [default: build/teachers/NAME, made if missing]")
 @click.option("--symbols", default="16", show_default=True, help="Payload symbols per image, with commas.")
 @click.option("--split", default="test", show_default=True)
 @click.option("--seeds", default=3, show_default=True, help="Training seeds per row.")
@@ -47,10 +47,16 @@ ROWS = TRUE, ALL, SAME = "true labels", "teacher of all", "teacher of the same"
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from training.recipe import adjusted, load_recipe
+    from training.fit import recipe_for
+    from training.recipe import adjusted
 
     fractions = shares(options["fractions"])
-    recipe = adjusted(load_recipe(options["recipe"]), options["epochs"], encoder=options["encoder"])
+    recipe, told = recipe_for(options["dataset"], options["recipe"])
+    for line in told:
+        tell(line)
+    recipe = adjusted(recipe, options["epochs"], encoder=options["encoder"])
+    if ALL in options["rows"] and not options["teacher"]:
+        options["teacher"] = teacher_of(recipe, options)
     chosen = [one for share in fractions for one in variants(recipe, share, options)]
     settings = grid(options["symbols"], options["channels"])
     report = table(fractions, {one.name: run(one, settings, options) for one in chosen}, settings)
@@ -99,18 +105,14 @@ def stretched(schedule: "Schedule", share: float) -> "Schedule":
 def teacher_of(part: "Recipe", options: dict[str, Any]) -> str:
     """Folder of the recipe's teacher trained on this share alone; made if missing."""
     from common.nn.device import pick_device
-    from training.distill import BUILD, load_data
-    from training.knowledge import fingerprint
-    from training.pretrain import train_teacher
+    from training.distill import load_data
+    from training.reuse import own_teacher
 
     train, _, _ = load_data(part, options["dataset"])
     longer = replace(part.teacher, schedule=stretched(part.teacher.schedule, part.fraction))
-    made_of = hashlib.sha256(canonical({"teacher": asdict(longer), "data": fingerprint(train)})).hexdigest()[:8]
-    folder = BUILD / "teachers" / f"{part.name}-{100 * part.fraction:g}-{made_of}"
-    if not (folder / "config.json").is_file():
-        device = pick_device(options["device"], part.threads)
-        train_teacher(replace(part, teacher=longer), train, folder, 0, device, Console(stderr=True))
-    return str(folder)
+    label = part.name if part.fraction == 1 else f"{part.name}-{100 * part.fraction:g}"
+    device = pick_device(options["device"], part.threads)
+    return str(own_teacher(replace(part, name=label, teacher=longer), train, 0, device, Console(stderr=True)))
 
 
 def table(fractions: list[float], rows: dict[str, Row], settings: list[Setting]) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from training import encoding as codec
 from training.answers import Oracle, ask
 from training.knowledge import (
     MANIFEST,
-    SHARD,
     Plan,
     Store,
     TeacherId,
@@ -25,6 +24,7 @@ from training.knowledge import (
     write_shard,
 )
 from training.loop import process, wait
+from training.plan import SHARD
 from training.progress import bar
 from training.views import VERSION, ViewSpec, augment, words
 from training.views import fingerprint as view_fingerprint

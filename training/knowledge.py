@@ -12,11 +12,11 @@ flipped bit in silence.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
@@ -27,98 +27,47 @@ from common.images.datasets import ImageSet
 from common.manifest import canonical, write_atomic
 from training import encoding as codec
 from training import views
+from training.foreign import built, one_line
+from training.plan import SCHEMA, Plan, Shard, TeacherId, read_document, shard_path
 from training.views import ViewSpec
 
-SCHEMA = 2
-"""1, still read, had no class names."""
+__all__ = [
+    "MANIFEST",
+    "Plan",
+    "Shard",
+    "Store",
+    "TeacherId",
+    "fingerprint",
+    "finished",
+    "merge",
+    "open_store",
+    "seal",
+    "write_shard",
+]  # fmt: skip
 MANIFEST = "manifest.json"
-SHARD = 50_000
-"""Samples per shard."""
-
-
-@dataclass(frozen=True, slots=True)
-class TeacherId:
-    """Which teacher, in enough detail to refuse another one."""
-
-    name: str
-    sha256: str
-    preprocess: str
-    dtype: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a store is for. Two stores with the same plan hold shards of the same whole."""
-
-    dataset: str
-    split: str
-    data_sha256: str
-    samples: int
-    classes: int
-    teacher: TeacherId
-    view: ViewSpec
-    view_version: int
-    encoding: str
-    shard: int = SHARD
-    names: tuple[str, ...] = ()
-    """Of the classes, in the order of the columns; none in a store of schema 1, whose id does without them."""
-
-    @property
-    def id(self) -> str:
-        return hashlib.sha256(canonical(self.document())).hexdigest()
-
-    def document(self) -> dict[str, Any]:
-        """As a manifest holds it."""
-        plain = asdict(self)
-        return plain if self.names else {key: value for key, value in plain.items() if key != "names"}
-
-    def ranges(self) -> list[tuple[int, int]]:
-        """Sample ranges of one view's shards."""
-        return [(start, min(start + self.shard, self.samples)) for start in range(0, self.samples, self.shard)]
-
-    def refuse(self, other: "Plan", where: Path) -> None:
-        """StoreError that names the first field in which `other`, found at `where`, is not this plan."""
-        for key, mine in asdict(self).items():
-            theirs = asdict(other)[key]
-            if isinstance(mine, dict):
-                key, mine, theirs = next(
-                    ((f"{key}.{k}", mine[k], theirs[k]) for k in mine if mine[k] != theirs[k]), (key, 0, 0)
-                )
-            if mine != theirs:
-                raise StoreError(f"{where} was made for {key} = {theirs}, not {mine}; use another --store or remove it")
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """One line of the manifest."""
-
-    file: str
-    view: int
-    start: int
-    stop: int
-    bytes: int
-    sha256: str
-    view_sha256: str
-    """Of the augmented uint8 pixels that the teacher saw."""
 
 
 def fingerprint(images: ImageSet) -> str:
     """SHA-256 of a data set's pixels, labels and class names."""
-    digest = hashlib.sha256(images.images.tobytes())
+    digest = hashlib.sha256(np.ascontiguousarray(images.images))
     digest.update(images.labels.astype("<i8").tobytes())
     digest.update(json.dumps([list(images.images.shape), images.classes]).encode())
     return digest.hexdigest()
 
 
-def shard_path(view: int, start: int, stop: int) -> str:
-    """Path of a shard inside its store."""
-    return f"v{view:04d}/s{start:08d}-{stop:08d}.safetensors"
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What a shard says of itself."""
+
+    plan: str
+    view_sha256: str
+    payload_sha256: str
 
 
 def write_shard(folder: Path, plan: Plan, view: int, start: int, logits: Tensor, view_sha256: str) -> None:
     """Write one shard whole or not at all. logits: float32 [n, C] of samples start..start+n-1."""
     tensors = codec.encode(logits, plan.encoding)
-    header = {"plan": plan.id, "view_sha256": view_sha256, "payload_sha256": _payload(tensors)}
+    header = asdict(_Header(plan.id, view_sha256, _payload(tensors)))
     # One entry: safetensors writes several in an order of its own, another in each process.
     metadata = {"semlink": canonical(header).decode()}
     path = folder / shard_path(view, start, start + len(logits))
@@ -132,16 +81,16 @@ def finished(folder: Path, plan: Plan, view: int, start: int, stop: int) -> bool
     if not path.is_file():
         return False
     try:
+        header = _header(path)
         with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})["semlink"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, KeyError, ValueError):
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError):
         return False
-    if header.get("plan") != plan.id:
+    if header.plan != plan.id:
         raise StoreError(
             f"{path} belongs to another plan (data set, teacher or views); use another --store or remove it"
         )
-    return header.get("payload_sha256") == _payload(tensors)
+    return header.payload_sha256 == _payload(tensors)
 
 
 def seal(folder: Path, plan: Plan, which: Iterable[int]) -> "Store":
@@ -155,8 +104,7 @@ def seal(folder: Path, plan: Plan, which: Iterable[int]) -> "Store":
             if not finished(folder, plan, view, start, stop):
                 raise StoreError(f"{folder / name} is missing or damaged; run the same command again to make it")
             raw = (folder / name).read_bytes()
-            with safe_open(folder / name, "pt") as file:
-                seen = json.loads(file.metadata()["semlink"])["view_sha256"]
+            seen = _header(folder / name).view_sha256
             shards.append(Shard(name, view, start, stop, len(raw), hashlib.sha256(raw).hexdigest(), seen))
     lines = [asdict(shard) for shard in shards]
     document = {"schema": SCHEMA if plan.names else 1, "plan": plan.document(), "shards": lines}
@@ -184,7 +132,10 @@ class Store:
 
     def logits(self, view: int, images: ImageSet | None = None) -> Tensor:
         """The teacher's logits of one view, up to a constant, float32 [N, C]; `images` checks that the pixels agree."""
-        return torch.cat([self._read(shard, images) for shard in self._of(view)])
+        plan = self.plan
+        return torch.cat(
+            [codec.decode(self._read(shard, images), plan.encoding, plan.classes) for shard in self._of(view)]
+        )
 
     def verify(self, images: ImageSet | None = None) -> Iterator[Shard]:
         """Check every shard in turn (and with `images` every pixel); StoreError at the first that is wrong."""
@@ -192,10 +143,9 @@ class Store:
             self._read(shard, images)
             yield shard
 
-    def payload_bytes(self) -> float:
+    def payload_bytes(self) -> int:
         """Bytes per image and view, without headers."""
-        first = self.shards[0]
-        return codec.bytes_per_row(load((self.folder / first.file).read_bytes()))
+        return codec.payload(self.plan.encoding, 1, self.plan.classes)
 
     def check_data(self, images: ImageSet, view: ViewSpec, by_position: bool = False) -> None:
         """StoreError that names what differs between this store and the data and views that training wants to use.
@@ -222,41 +172,68 @@ class Store:
     def _of(self, view: int) -> list[Shard]:
         return [shard for shard in self.shards if shard.view == view]
 
-    def _read(self, shard: Shard, images: ImageSet | None) -> Tensor:
-        path = self.folder / shard.file
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror}; make the store again") from error
-        if hashlib.sha256(raw).hexdigest() != shard.sha256:
-            raise StoreError(f"{path} is damaged (SHA-256 differs from the manifest's); remove it and make it again")
+    def _read(self, shard: Shard, images: ImageSet | None) -> dict[str, Tensor]:
+        """What a shard holds: its size, its hash, then what its tensors are, before anything is made of them."""
+        path, raw = self.folder / shard.file, self.raw(shard)
         if images is not None:
             pixels = images.images[shard.start : shard.stop]
+            if max(self.plan.view.shift, self.plan.view.shear, self.plan.view.cutout) > 2 * max(pixels.shape[1:3]):
+                raise StoreError(f"{self.folder}: its views move images by more than their size; make the store again")
             if views.fingerprint(pixels, self.plan.view, shard.view, shard.start) != shard.view_sha256:
                 raise StoreError(
                     f"{path}: the teacher saw other pixels than view {shard.view} gives here; make it again"
                 )
-        return codec.decode(load(raw), self.plan.encoding, self.plan.classes)
+        with one_line(f"{path} is damaged", StoreError, "remove it and make it again"):
+            tensors: dict[str, Tensor] = load(raw)
+            codec.refuse_unsound(tensors, self.plan.encoding, shard.stop - shard.start, self.plan.classes)
+        return tensors
+
+    def raw(self, shard: Shard) -> bytes:
+        """A shard's file, of the size and the hash that the manifest names and inside the store's own folder."""
+        path = self.folder / shard.file
+        try:
+            if not path.resolve().is_relative_to(self.folder.resolve()) or not path.is_file():
+                raise StoreError(f"cannot read {path}: no file of this store; make the store again")
+            if (size := path.stat().st_size) != shard.bytes:
+                raise StoreError(f"{path} is damaged ({size} bytes, not {shard.bytes}, and another SHA-256); "
+                                 "remove it and make it again")  # fmt: skip
+            raw = path.read_bytes()
+        except (OSError, RuntimeError) as error:  # RuntimeError: links that lead to one another
+            reason = getattr(error, "strerror", None) or "its links lead nowhere"
+            raise StoreError(f"cannot read {path}: {reason}; make the store again") from error
+        if hashlib.sha256(raw).hexdigest() != shard.sha256:
+            raise StoreError(f"{path} is damaged (SHA-256 differs from the manifest's); remove it and make it again")
+        return raw
 
 
 def open_store(folder: Path) -> Store:
     """Read a store's manifest. StoreError where there is none or it is damaged."""
-    path = folder / MANIFEST
-    try:
-        document = json.loads(path.read_bytes())
-        if document["schema"] not in (1, SCHEMA):
-            raise StoreError(f"{path} has another schema than {SCHEMA}; make the store again")
-        shards = tuple(Shard(**shard) for shard in document["shards"])
-        return Store(folder, _plan(document["plan"]), shards)
-    except OSError as error:
-        raise StoreError(f"no complete store at {folder} ({error.strerror}); run training.store build again") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StoreError(f"{path} is damaged ({type(error).__name__}: {error}); make the store again") from error
+    if not (folder / MANIFEST).is_file():
+        raise StoreError(f"no complete store at {folder} (it has no {MANIFEST}); run training.store build again")
+    return Store(folder, *read_document(folder / MANIFEST))
 
 
-def _plan(document: dict[str, Any]) -> Plan:
-    return Plan(**{**document, "teacher": TeacherId(**document["teacher"]), "view": ViewSpec(**document["view"]),
-                   "names": tuple(document.get("names", ()))})  # fmt: skip
+def merge(folder: Path, parts: Sequence[Store]) -> Store:
+    """Put the shards of stores of one plan into one, each under the name that the store gives it, and seal it."""
+    plan = parts[0].plan
+    for part in parts:
+        plan.refuse(part.plan, part.folder)
+        for shard in part.verify():
+            target = folder / shard.file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.parent.resolve().is_relative_to(folder.resolve()):
+                raise StoreError(f"{target.parent} leads out of {folder}; use another folder")
+            if not target.exists():
+                write_atomic(target, part.raw(shard))
+            elif hashlib.sha256(target.read_bytes()).hexdigest() != shard.sha256:
+                raise StoreError(f"{target} is there and differs from {part.folder / shard.file}; merge what one "
+                                 "teacher said on one machine, or remove one of them")  # fmt: skip
+    return seal(folder, plan, {view for part in parts for view in part.present})
+
+
+def _header(path: Path) -> _Header:
+    with safe_open(path, "pt") as file:
+        return built(_Header, json.loads((file.metadata() or {})["semlink"]), "header")
 
 
 def _payload(tensors: dict[str, Tensor]) -> str:

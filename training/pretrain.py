@@ -4,6 +4,7 @@ Knows nothing about students or stores; what it writes is an ordinary `save_pret
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from training.knowledge import fingerprint
 from training.loop import Run, fit, process
 from training.oracle import load_oracle
 from training.recipe import Recipe, TeacherSpec
+from training.reuse import NOTE
 
 WHITENED = 5000
 """Training images whose patches say what a `semlink-convnet` whitens."""
@@ -107,13 +109,17 @@ def train_teacher(
     device: torch.device,
     console: Console,
     tensorboard: bool = False,
+    made_of: Mapping[str, Any] | None = None,
 ) -> None:
-    """Train the recipe's teacher on fresh views of `train` and save it to `out` as `save_pretrained` does."""
+    """Train the recipe's teacher on fresh views of `train` and save it to `out` as `save_pretrained` does.
+
+    made_of: is kept beside it, in NOTE.
+    """
     task, run, model, inputs = prepared(recipe, train, out, seed, device, console, tensorboard)
     fitted = fit(task, run)
     if process()[0] == 0:
         task.objective.load_state_dict(fitted.weights)
-        _save(model, inputs, out)
+        _save(model, inputs, out, made_of)
         run.forget()
 
 
@@ -141,12 +147,13 @@ def prepared(
     return _Task(_Objective(model, inputs, spec.label_smoothing), train, device), run, model, inputs
 
 
-def _save(model: Any, inputs: _Inputs, out: Path) -> None:
+def _save(model: Any, inputs: _Inputs, out: Path, made_of: Mapping[str, Any] | None) -> None:
     """Written beside its place and moved there, config.json last: without it there is no teacher."""
     beside = out.with_name(f".{out.name}.tmp")
     beside.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(beside)
     (beside / "preprocessor_config.json").write_text(json.dumps(inputs.processor(), indent=1) + "\n")
+    (beside / NOTE).write_text(json.dumps(made_of or {}, indent=1) + "\n")
     out.mkdir(exist_ok=True)
     (out / "config.json").unlink(missing_ok=True)
     for path in sorted(beside.iterdir(), key=lambda path: path.name == "config.json"):

@@ -4,20 +4,36 @@ Knows nothing about how any of it is carried out.
 """
 
 import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from common.errors import ConfigError
 from common.manifest import DecoderShape, EncoderShape, user_path
 from common.phy.constellation import ORDERS
 from common.phy.layout import Layout
+from common.text import safe
 from training.channel import Conditions
+from training.foreign import built
 from training.losses import LossSpec
+from training.plan import VIEWS
 from training.views import ViewSpec
 
 CONFIGS = Path(__file__).parent / "configs"
-T = TypeVar("T")
+SIDE, WIDEST = 4096, 65536
+"""Largest side of an image in pixels; most units of a layer."""
+BYTES = 1 << 20
+"""Largest recipe."""
+DEFAULTS: dict[str, Any] = {
+    "views": 10, "encoding": "int8", "image": {}, "encoder": {}, "decoder": {}, "view": {}, "teacher": {}, "loss": {},
+    "channel": {}, "schedule": {},
+}  # fmt: skip
+
+
+def refuse_outside(key: str, value: float, least: float, most: float) -> None:
+    """ConfigError unless least <= value <= most."""
+    if not least <= value <= most:
+        raise ConfigError(f"{key} = {value} is not {least} to {most}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,12 @@ class ImageSpec:
     height: int = 32
     width: int = 32
     channels: int = 3
+
+    def __post_init__(self) -> None:
+        refuse_outside("image.height", self.height, 1, SIDE)
+        refuse_outside("image.width", self.width, 1, SIDE)
+        if self.channels not in (1, 3):
+            raise ConfigError(f"image.channels must be 1 or 3, not {self.channels}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +68,8 @@ class Schedule:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch) < 1 or self.lr <= 0 or not 0 <= self.ema < 1:
             raise ConfigError(f"a schedule needs epochs and batch >= 1, lr > 0 and 0 <= ema < 1: {self}")
+        refuse_outside("schedule.epochs", self.epochs, 1, 10**6)
+        refuse_outside("schedule.batch", self.batch, 1, 10**6)
         if self.optimiser not in ("adamw", "muon"):
             raise ConfigError(f"unknown optimiser '{self.optimiser}': adamw or muon")
 
@@ -59,6 +83,10 @@ class TeacherSpec:
     size: int = 32
     label_smoothing: float = 0.0
     schedule: Schedule = field(default_factory=Schedule)
+
+    def __post_init__(self) -> None:
+        refuse_outside("teacher.size", self.size, 1, SIDE)
+        refuse_outside("teacher.label_smoothing", self.label_smoothing, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +127,21 @@ class Recipe:
     def __post_init__(self) -> None:
         if not 0 < self.fraction <= 1:
             raise ConfigError(f"fraction must be above 0 and at most 1, not {self.fraction}")
+        if self.order not in ORDERS:
+            raise ConfigError(f"layout.order {self.order} is not one of {ORDERS}")
+        encoder, decoder = self.encoder, self.decoder
+        for key, value, least, most in (
+            ("views", self.views, 1, VIEWS), ("threads", self.threads, 0, 1024),
+            ("encoder.width", encoder.width, 1, WIDEST), ("encoder.blocks", encoder.blocks, 1, 100),
+            ("encoder.stem_stride", encoder.stem_stride, 1, 64), ("decoder.hidden", decoder.hidden, 1, WIDEST),
+            ("decoder.blocks", decoder.blocks, 0, 100), ("decoder.embedding", decoder.embedding, 1, WIDEST),
+            ("channel.pool", self.channel.pool, 1, 1024),
+            ("view.shift", self.view.shift, 0, SIDE), ("view.shear", self.view.shear, 0, SIDE),
+            ("view.cutout", self.view.cutout, 0, SIDE),
+        ):  # fmt: skip
+            refuse_outside(key, value, least, most)
+        if not self.channel.snr_low_db <= self.channel.snr_high_db:
+            raise ConfigError("channel.snr_low_db must not be above channel.snr_high_db")
 
     def plain(self) -> dict[str, Any]:
         """As a JSON-ready dictionary: what a checkpoint and a manifest remember."""
@@ -117,8 +160,10 @@ def load_recipe(name_or_file: str) -> Recipe:
         return _recipe(path.stem, _document(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"recipe {path}: not TOML: {error}") from error
-    except (ConfigError, ValueError, TypeError, KeyError, OSError) as error:
-        raise ConfigError(f"recipe {path}: {error}") from error
+    except (ConfigError, ValueError, TypeError, OSError) as error:
+        raise ConfigError(f"recipe {path}: {safe(error, 400)}") from error
+    except RecursionError as error:
+        raise ConfigError(f"recipe {path}: not TOML that a recipe needs: nested too deep") from error
 
 
 def adjusted(
@@ -185,9 +230,16 @@ def adjusted_teacher(recipe: Recipe, epochs: int | None, fraction: float | None 
 
 def _document(path: Path) -> dict[str, Any]:
     """The file, over the recipe that its key `base` names."""
-    document = tomllib.loads(path.read_text())
+    if path.stat().st_size > BYTES:
+        raise ConfigError(f"it has {path.stat().st_size:,} bytes; no recipe has more than {BYTES:,}")
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
     base = document.pop("base", None)
-    return document if base is None else _over(_document(CONFIGS / f"{base}.toml"), document)
+    if base is None:
+        return document
+    known = {found.stem: found for found in CONFIGS.glob("*.toml")}
+    if not isinstance(base, str) or base not in known:
+        raise ConfigError(f"base = {safe(repr(base), 40)} is none of {', '.join(sorted(known))}")
+    return _over(_document(known[base]), document)
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -200,44 +252,11 @@ def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recipe(name: str, document: dict[str, Any]) -> Recipe:
-    left = dict(document)
-    layout = dict(left.pop("layout"))
-    teacher = dict(left.pop("teacher", {}))
-    schedule = _section(Schedule, "teacher.schedule", teacher.pop("schedule", {}))
-    decisions = left.pop("decisions", None)
-    order = int(layout.pop("order", 16))
-    if order not in ORDERS:
-        raise ConfigError(f"layout.order {order} is not one of {ORDERS}")
-    recipe = Recipe(
-        name=name,
-        image=_section(ImageSpec, "image", left.pop("image", {})),
-        layout=_section(Layout, "layout", {**layout, "increments": tuple(layout["increments"])}),
-        order=order,
-        encoder=_section(EncoderShape, "encoder", left.pop("encoder", {})),
-        decoder=_section(DecoderShape, "decoder", left.pop("decoder", {})),
-        view=_section(ViewSpec, "view", left.pop("view", {})),
-        views=int(left.pop("views", 10)),
-        encoding=str(left.pop("encoding", "int8")),
-        teacher=_section(TeacherSpec, "teacher", {**teacher, "schedule": schedule}),
-        loss=_section(LossSpec, "loss", left.pop("loss", {})),
-        channel=_section(Conditions, "channel", left.pop("channel", {})),
-        schedule=_section(Schedule, "schedule", left.pop("schedule", {})),
-        decisions=None if decisions is None else _decisions(dict(decisions)),
-        fraction=float(left.pop("fraction", 1.0)),
-        threads=int(left.pop("threads", 0)),
-    )
-    if left:
-        raise ConfigError(f"unknown key '{next(iter(left))}'")
-    return recipe
-
-
-def _decisions(values: dict[str, Any]) -> DecisionSpec:
-    schedule = _section(Schedule, "decisions.schedule", values.pop("schedule", {}))
-    return _section(DecisionSpec, "decisions", {**values, "schedule": schedule})
-
-
-def _section(kind: type[T], name: str, values: dict[str, Any]) -> T:
-    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - known):
-        raise ConfigError(f"unknown key '{name}.{unknown[0]}'; known: {', '.join(sorted(known))}")
-    return kind(**values)
+    if taken := sorted({"name", "order"} & set(document)):
+        raise ConfigError(f"unknown key '{taken[0]}'")
+    layout = document.get("layout")
+    if not isinstance(layout, dict):
+        raise ConfigError("it needs a table [layout] with increments")
+    order = layout.get("order", 16)
+    written = {**DEFAULTS, **document, "name": name, "order": order}
+    return built(Recipe, {**written, "layout": {key: layout[key] for key in layout if key != "order"}}, "")

@@ -2,7 +2,7 @@
 
 Knows nothing about how any of it is made. What is re-used, and what is not and why, is told in a line.
 
-    build/teachers/NAME, NAME-ID    a teacher and made.json: recipe, data and seed that it was made of
+    build/teachers/NAME, NAME-ID    a teacher and made.json: recipe, classes and data that it was made of
     build/pairs/NAME, NAME-ID       a pair; its manifest says recipe, class names and, as a hash, data
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import ConfigError, ModelError
 from common.files import writable
-from common.manifest import MANIFEST, canonical, read_manifest, write_atomic
+from common.manifest import MANIFEST, canonical, read_manifest
 from common.streams import tell
 
 if TYPE_CHECKING:
@@ -33,20 +33,24 @@ NOTE = "made.json"
 
 def own_teacher(
     recipe: "Recipe", train: "ImageSet", seed: int, device: "torch.device", console: "Console",
-    tensorboard: bool = False,
+    tensorboard: bool = False, *, out: Path | None = None, this_seed: bool = False,
 ) -> Path:  # fmt: skip
-    """Folder of the recipe's own teacher of these images; made where there is none that fits."""
-    from training.loop import process, wait
+    """Folder of the recipe's own teacher of these images; made where there is none that fits.
+
+    out: where it must be, ConfigError where another lies there; None: build/teachers. this_seed: one of another seed
+    does not fit.
+    """
+    from training.loop import wait
     from training.pretrain import train_teacher
 
-    made_of = teacher_made_of(recipe, train, seed)
-    folder, ready = teacher_place(recipe.name, made_of)
+    made_of = teacher_made_of(recipe, train) | ({"seed": seed} if this_seed else {})
+    folder, ready = teacher_place(recipe.name, made_of) if out is None else (out, _holds(out, made_of))
     if ready:
         tell(f"teacher: re-using {folder}")
         return folder
-    train_teacher(recipe, train, folder, seed, device, console, tensorboard)
-    if process()[0] == 0:
-        write_atomic(folder / NOTE, json.dumps(made_of, indent=1).encode() + b"\n")
+    if out is not None and (out / "config.json").is_file():
+        raise ConfigError(f"--out {out} holds a teacher {_difference(_noted(out), made_of)}: give another folder")
+    train_teacher(recipe, train, folder, seed, device, console, tensorboard, {**made_of, "seed": seed})
     wait()
     return folder
 
@@ -55,17 +59,17 @@ def needs_teacher(recipe: "Recipe", request: "Request", train: "ImageSet") -> bo
     """Whether a teacher of these images will have to be trained first."""
     if request.teacher or recipe.loss.hard == 1 or (request.store and request.store.is_dir() and not request.online):
         return False
-    made_of = teacher_made_of(recipe, train, request.seed)
-    return not any((folder / "config.json").is_file() and _noted(folder) == made_of
-                   for folder in teacher_folders(recipe.name, made_of))  # fmt: skip
+    made_of = teacher_made_of(recipe, train)
+    return not any(_holds(folder, made_of) for folder in teacher_folders(recipe.name, made_of))
 
 
-def teacher_made_of(recipe: "Recipe", train: "ImageSet", seed: int) -> dict[str, Any]:
-    """Everything that a teacher's weights depend on, as JSON has it."""
+def teacher_made_of(recipe: "Recipe", train: "ImageSet") -> dict[str, Any]:
+    """What a teacher must be made of to be re-used, as JSON has it. Any seed will do: students of several seeds, which
+    are compared, share one."""
     from training.knowledge import fingerprint
 
     document = {"teacher": asdict(recipe.teacher), "view": asdict(recipe.view), "classes": train.classes,
-                "data": fingerprint(train), "seed": seed}  # fmt: skip
+                "data": fingerprint(train)}  # fmt: skip
     plain: dict[str, Any] = json.loads(canonical(document))
     return plain
 
@@ -82,10 +86,11 @@ def teacher_place(name: str, made_of: Mapping[str, Any]) -> tuple[Path, bool]:
     for folder in (first, other):
         if not (folder / "config.json").is_file():
             return writable(folder, folder=True), False
-        if (found := _noted(folder)) == made_of:
+        if _holds(folder, made_of):
             return folder, True
         if folder is first:
-            tell(f"teacher: not re-using {folder}, {_difference(found, made_of)}: another one is {other}")
+            why = _difference(_noted(folder), made_of)
+            tell(f"teacher: not re-using {folder}, {why}: the one that fits goes to {other}")
     raise ConfigError(f"{other} holds a teacher that is not what its name says: remove it, or name one by --teacher")
 
 
@@ -136,6 +141,12 @@ def _taken(folder: Path, made_of: Mapping[str, Any]) -> str:
     if found["data"] is None:
         return "it holds a pair of before it was noted of which data they are made"
     return "" if found == made_of else _difference(found, made_of)
+
+
+def _holds(folder: Path, made_of: Mapping[str, Any]) -> bool:
+    """Whether a teacher lies there that is made of this, whatever else is noted of it."""
+    noted = _noted(folder)
+    return (folder / "config.json").is_file() and all(noted.get(key) == value for key, value in made_of.items())
 
 
 def _noted(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from rich.console import Console
 
 from common.cli import invoke
 from common.errors import ConfigError, StoreError
-from common.manifest import write_atomic
+from common.files import OutFolder
+from common.streams import say, tell
+from common.text import safe
 from training.progress import print_table
 
 if TYPE_CHECKING:
@@ -28,10 +30,10 @@ def main(debug: bool) -> None:
 
 
 @main.command(help="Run a teacher over the views of a training split; goes on where it was stopped.")
-@click.argument("store", type=FOLDER)
+@click.argument("store", type=OutFolder())
 @click.option("--dataset", required=True, help="digits, a folder or a Hub id.")
 @click.option("--teacher", required=True, help="Folder or Hub id; several with commas.")
-@click.option("--recipe", default="cifar10", show_default=True, help="Whose views and image size.")
+@click.option("--recipe", help="Whose views and image size. [default: digits; else the one that fits the data]")
 @click.option("--views", type=int, help="Views per image. [default: the recipe's]")
 @click.option("--first", default=0, help="Begin with this view: a part that another machine's part is merged with.")
 @click.option("--encoding", help="int8, fp16 or topK. [default: the recipe's]")
@@ -41,21 +43,22 @@ def main(debug: bool) -> None:
 def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, device: str, **options: Any) -> None:
     from common.nn.device import pick_device
     from training.distill import load_data
+    from training.fit import recipe_for
     from training.generate import generate, plan_for
     from training.oracle import find_teacher
-    from training.recipe import adjusted, load_recipe
+    from training.recipe import adjusted
 
-    recipe = adjusted(load_recipe(options["recipe"]), views=options["views"], encoding=options["encoding"])
+    recipe = adjusted(recipe_for(dataset, options["recipe"])[0], views=options["views"], encoding=options["encoding"])
     if not 0 <= first < recipe.views:
         raise ConfigError(f"--first must be one of the views 0 to {recipe.views - 1}, not {first}")
     where = pick_device(device)
     train, _, _ = load_data(recipe, dataset)
     precision = dtype if dtype != "auto" else "bf16" if where.type == "cuda" else "fp32"
-    found, console = find_teacher(teacher, train.classes, precision, options["by_position"]), Console(stderr=True)
+    found = find_teacher(teacher, train.classes, precision, options["by_position"])
     for line in found.told:
-        console.print(line, markup=False, highlight=False)
+        tell(line)
     plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding)
-    made = generate(store, plan, range(first, recipe.views), train, found.load(where), console)
+    made = generate(store, plan, range(first, recipe.views), train, found.load(where), Console(stderr=True))
     if made is not None:
         _show(made)
 
@@ -71,30 +74,30 @@ def info(store: Path) -> None:
 @main.command(help="Check every shard's SHA-256; with --dataset its pixels, with --teacher a sample of its answers.")
 @click.argument("store", type=FOLDER)
 @click.option("--dataset", help="digits, a folder or a Hub id: also check that its pixels are the teacher's.")
-@click.option("--recipe", default="cifar10", show_default=True, help="Whose image size.")
+@click.option("--recipe", help="Whose image size. [default: digits; else the one that fits the data]")
 @click.option("--teacher", help="Run this teacher again on a sample.")
 @click.option("--rows", default=64, show_default=True, help="Size of the sample.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--by-position", is_flag=True, help="Take the teacher's classes in their order, whatever their names.")
 def verify(
-    store: Path, dataset: str | None, recipe: str, teacher: str | None, rows: int, device: str, by_position: bool
+    store: Path, dataset: str | None, recipe: str | None, teacher: str | None, rows: int, device: str, by_position: bool
 ) -> None:
     from common.nn.device import pick_device
     from training.distill import load_data
+    from training.fit import recipe_for
     from training.generate import agreement
     from training.knowledge import open_store
     from training.oracle import load_oracle
     from training.progress import bar
-    from training.recipe import load_recipe
 
     opened = open_store(store)
-    images = None if dataset is None else load_data(load_recipe(recipe), dataset)[0]
+    images = None if dataset is None else load_data(recipe_for(dataset, recipe)[0], dataset)[0]
+    if images is not None:
+        opened.check_data(images, opened.plan.view, by_position=True)
     with bar(Console(stderr=True), "verify", len(opened.shards)) as advance:
         for _ in opened.verify(images):
             advance()
-    click.echo(
-        f"{len(opened.shards)} shards are whole" + ("" if images is None else ", and the pixels are the teacher's")
-    )
+    say(f"{len(opened.shards)} shards are whole" + ("" if images is None else ", and the pixels are the teacher's"))
     if teacher is None:
         return
     if images is None:
@@ -103,43 +106,38 @@ def verify(
     if oracle.id.sha256 != opened.plan.teacher.sha256:
         raise StoreError(f"{store} was made by {opened.plan.teacher.name}, whose weights are not those of {teacher}")
     loss, same = agreement(opened, images, oracle, min(rows, len(images)))
-    click.echo(f"{rows} rows again: mean KL {loss:.2e} nats, same top class {100 * same:.1f} %")
+    say(f"{rows} rows again: mean KL {loss:.2e} nats, same top class {100 * same:.1f} %")
     if same < 0.99:
         raise StoreError(f"{teacher} gives other answers than {store} holds; make the store again")
 
 
 @main.command(help="Put the shards of stores of one plan together into STORE.")
-@click.argument("store", type=FOLDER)
+@click.argument("store", type=OutFolder())
 @click.argument("parts", type=FOLDER, nargs=-1, required=True)
 def merge(store: Path, parts: tuple[Path, ...]) -> None:
-    from training.knowledge import MANIFEST, open_store, seal
+    from training import knowledge
 
-    opened = [open_store(part) for part in parts]
-    plan = opened[0].plan
-    if (store / MANIFEST).is_file():
-        opened.append(open_store(store))
-    for one in opened:
-        plan.refuse(one.plan, one.folder)
-        for shard in one.verify():
-            target = store / shard.file
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(target, (one.folder / shard.file).read_bytes())
-    _show(seal(store, plan, {view for one in opened for view in one.present}))
+    opened = [knowledge.open_store(part) for part in parts]
+    if (store / knowledge.MANIFEST).is_file():
+        opened.append(knowledge.open_store(store))
+    _show(knowledge.merge(store, opened))
 
 
 def _show(store: "Store") -> None:
+    from training.columns import shown
+
     plan = store.plan
     rows = {
         "store": store.folder,
         "plan": plan.id,
         "data": f"{plan.dataset} {plan.split}, {plan.samples} images, {plan.classes} classes, {plan.data_sha256[:16]}",
+        "names": shown(plan.names) if plan.names else "none: it was made before stores held class names",
         "teacher": f"{plan.teacher.name}, {plan.teacher.dtype}, {plan.teacher.sha256[:16]}",
         "views": f"{len(store.present)} ({', '.join(map(str, store.present))}), {plan.view}",
         "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view",
         "size": f"{sum(shard.bytes for shard in store.shards):,} bytes in {len(store.shards)} shards",
     }
-    print_table("", ("", " "), rows.items(), left=("", " "))
+    print_table("", ("", " "), [(name, safe(value, 400)) for name, value in rows.items()], left=("", " "))
 
 
 if __name__ == "__main__":

@@ -9,16 +9,17 @@ import click
 from rich.console import Console
 
 from common.cli import begin, invoke, shared_options
-from common.files import OutFolder
+from common.files import OutFolder, writable
+from common.streams import say, tell
 from training.data import skip_bad_option
 
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--dataset", default="digits", show_default=True, help="digits, a folder or a Hub id.")
-@click.option("--recipe", help="Name in training/configs or TOML file. [default: digits; cifar10 for other data]")
+@click.option("--recipe", help="Name in training/configs or TOML file. [default: digits; else one that fits the data]")
 @click.option("--epochs", type=int, help="Passes over the training images. [default: the recipe's]")
 @click.option("--fraction", type=float, help="Share of the training images to use, 0 to 1. [default: the recipe's]")
-@click.option("--out", type=OutFolder(), help="Folder to save to. [default: build/teachers/RECIPE]")
+@click.option("--out", type=OutFolder(), help="Folder to save to. [default: build/teachers/NAME]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--seed", default=0, show_default=True, help="Seed of weights and batches.")
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard events beside metrics.jsonl.")
@@ -28,20 +29,24 @@ from training.data import skip_bad_option
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.nn.device import pick_device
-    from training.distill import BUILD, load_data
+    from training.distill import load_data
+    from training.fit import recipe_for
     from training.loop import process
-    from training.pretrain import accuracy, train_teacher
-    from training.recipe import adjusted_teacher, load_recipe
+    from training.pretrain import accuracy
+    from training.recipe import adjusted_teacher
+    from training.reuse import BUILD, own_teacher
 
-    recipe = load_recipe(options["recipe"] or ("digits" if options["dataset"] == "digits" else "cifar10"))
+    writable(BUILD, folder=True)
+    recipe, told = recipe_for(options["dataset"], options["recipe"])
+    for line in told:
+        tell(line)
     recipe = adjusted_teacher(recipe, options["epochs"], options["fraction"])
     device = pick_device(options["device"], recipe.threads)
-    console = Console(stderr=True)
     train, validation, _ = load_data(recipe, options["dataset"], options["skip_bad"])
-    out = options["out"] or BUILD / "teachers" / recipe.name
-    train_teacher(recipe, train, out, options["seed"], device, console, options["tensorboard"])
+    out = own_teacher(recipe, train, options["seed"], device, Console(stderr=True), options["tensorboard"],
+                      out=options["out"], this_seed=True)  # fmt: skip
     if process()[0] == 0:
-        click.echo(f"teacher: {out}, validation accuracy {100 * accuracy(str(out), validation, device):.2f} %")
+        say(f"teacher: {out}, validation accuracy {100 * accuracy(str(out), validation, device):.2f} %")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ Knows nothing about how pixels are coded. Only the orientation is read out of me
 and thumbnails are cut away before a decoder sees them: whatever is wrong with them is nobody's concern, and nothing of
 them is unpacked.
 
-    JPEG   segments FF xx, length (ITU-T T.81, annex B); EXIF and XMP in APP1
+    JPEG   segments FF xx, length (ITU-T T.81, annex B); EXIF and XMP in APP1; further pictures behind it: MPF in APP2
+           (CIPA DC-007), as phones write them
     PNG    chunks length, name, data, CRC (W3C PNG, clause 5); EXIF in eXIf, XMP in iTXt
     WebP   RIFF chunks name, length, data (RFC 9649, section 2); EXIF, "XMP "
 """
@@ -16,20 +17,22 @@ from typing import Literal
 from common.errors import DataError
 
 Kind = Literal["JPEG", "PNG", "WebP", "BMP"]
+Order = Literal["little", "big"]
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 START, END, SCAN = 0xD8, 0xD9, 0xDA
 BARE = frozenset({0x00, 0x01, *range(0xD0, 0xD8)})
 """What follows FF without a segment: a stuffed zero, TEM, restart markers."""
 MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)
 """Where scan data end."""
-MAX_SCANS = 128
+MAX_SCANS = 64
 """A progressive JPEG has about 10; each costs the time of the whole picture, however few bytes it has."""
+MAX_FURTHER = 64
 PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT"})
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 WEBP_KEPT = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 WEBP_METADATA = 0x20 | 0x08 | 0x04
 """Flags of VP8X: ICC profile, EXIF, XMP."""
-ORIENTATION = 0x0112
+ORIENTATION, MP_ENTRIES = 0x0112, 0xB002
 INTEGERS = {1: 1, 3: 2, 4: 4}
 """Bytes of the TIFF types BYTE, SHORT and LONG."""
 XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])[\"'<]")
@@ -69,20 +72,42 @@ def canvas(raw: bytes) -> tuple[int, int] | None:
 
 def exif_orientation(raw: bytes) -> int | None:
     """Out of the first directory of a TIFF header and nothing else of it; None where it is not said."""
-    raw = raw.removeprefix(b"Exif\0\0")
-    order: Literal["little", "big"] = "little" if raw.startswith(b"II*\0") else "big"
+    for tag, kind, count, value, _ in _entries(raw.removeprefix(b"Exif\0\0")):
+        if tag == ORIENTATION:
+            return value if count == 1 and kind in INTEGERS and 1 <= value <= 8 else 1
+    return None
+
+
+def further_pictures(jpeg: bytes) -> dict[int, int]:
+    """Where other pictures of the same photograph lie behind it, in bytes from its start, and how long they are.
+
+    That is what the file says; a program that took them away may have left it there.
+    """
+    at = jpeg.find(b"MPF\0", 0, jpeg.find(b"\xff\xda")) + 4
+    listed = (one for one in _entries(jpeg[at : at + (1 << 16)]) if one[0] == MP_ENTRIES) if at > 4 else iter(())
+    if (entry := next(listed, None)) is None:
+        return {}
+    _, _, size, offset, order = entry
+    found: dict[int, int] = {}
+    for start in range(at + offset, min(at + offset + min(size, 16 * MAX_FURTHER), len(jpeg)) - 15, 16):
+        length, place = (int.from_bytes(jpeg[k : k + 4], order) for k in (start + 4, start + 8))
+        found |= {at + place: length} if place else {}
+    return found
+
+
+def _entries(raw: bytes) -> Iterator[tuple[int, int, int, int, Order]]:
+    """Tag, type, count, value (or where it is) and byte order, of the first directory of a TIFF header."""
+    order: Order = "little" if raw.startswith(b"II*\0") else "big"
     if order == "big" and not raw.startswith(b"MM\0*"):
-        return None
+        return
 
     def number(at: int, size: int) -> int:
         return int.from_bytes(raw[at : at + size], order)
 
     first = number(4, 4) + 2
     for at in range(first, min(first + 12 * number(first - 2, 2), len(raw) - 11), 12):
-        if number(at, 2) == ORIENTATION:
-            value = number(at + 8, INTEGERS.get(number(at + 2, 2), 0))
-            return value if number(at + 4, 4) == 1 and 1 <= value <= 8 else 1
-    return None
+        kind = number(at + 2, 2)
+        yield number(at, 2), kind, number(at + 4, 4), number(at + 8, INTEGERS.get(kind, 4)), order
 
 
 def xmp_orientation(raw: bytes) -> int | None:
@@ -126,32 +151,33 @@ def _says_colours(marker: int, body: bytes) -> bool:
 def jpeg_end(raw: bytes | bytearray, at: int, scanning: bool = False) -> tuple[int | None, int, bool]:
     """From the marker at `at` (`scanning`: from the scan data there) to the end of the picture.
 
-    The end (exclusive; before the first byte that cannot belong to it, where it is damaged), or None while it is not
-    all there; and where to go on then.
+    The end (exclusive; where it is damaged, before the segment that leads to where no marker is), or None while it is
+    not all there; and where to go on then.
     """
+    last = at
     while True:
         if scanning:
             found = MARKER.search(raw, at)
             if found is None:
                 return None, max(at, len(raw) - 1), True
-            at = found.start()
+            at = last = found.start()
+            scanning = False
         if at + 2 > len(raw):
-            return None, at, scanning
+            return None, last, False
         marker = raw[at + 1]
         if raw[at] != 0xFF or marker == START:
-            return at, at, scanning
+            return last, last, False
         if marker == END:
-            return at + 2, at, scanning
+            return at + 2, at, False
         if marker == 0xFF or marker in BARE:
-            at += 1 if marker == 0xFF else 2
+            at = last = at + (1 if marker == 0xFF else 2)
         elif at + 4 > len(raw):
             return None, at, False
         else:
             size = int.from_bytes(raw[at + 2 : at + 4], "big")
             if size < 2:
-                return at, at, scanning
-            scanning = marker == SCAN
-            at += 2 + size
+                return at, at, False
+            last, at, scanning = at, at + 2 + size, marker == SCAN
 
 
 def _png(raw: bytes) -> tuple[bytes, Said]:

@@ -3,7 +3,7 @@
 Knows nothing about models, views or training.
 
     open_split   what there is of a split: labels and encoded pictures, none of them decoded; says what it took for what
-    load_images  the same decoded and fitted in one block of memory
+    load_images  the same decoded and fitted in one block of memory; load_splits: several
     load_for     the same with labels as indices into a pair's own classes
 """
 
@@ -98,21 +98,43 @@ def open_table(path: Path) -> Split:
     return Split(shown(path), classes, part.among(classes), part.shelf, part.all())
 
 
-def load_images(
-    spec: str, split: str, fit: Preprocess | None = None, *, skip_bad: bool = False, fraction: float = 1.0
-) -> ImageSet:
+def load_images(spec: str, split: str, fit: Preprocess | None = None, *, skip_bad: bool = False) -> ImageSet:
     """One split of a data set, as `open_split` finds it, decoded.
 
     fit: resize each image to this; without it, images of unequal size are refused. skip_bad: leave out what cannot be
-    read or has no label, and say so in `notes`; otherwise DataError names it. fraction: only so much of it, 0 to 1, a
-    fixed choice. DataError also where a class has no picture to train on.
+    read or has no label, and say so in `notes`; otherwise DataError names it. DataError also where a class has no
+    picture to train on.
     """
-    found = open_split(spec, split)
-    part = found if fraction >= 1 else found.take(permutation(len(found))[: int(fraction * len(found))])
-    images = _decoded(part, fit, skip_bad)
-    if split == "train":
-        _refuse_empty_classes(found, part, images)
-    return images
+    return load_splits(spec, (split,), fit, skip_bad=skip_bad)[0]
+
+
+def load_splits(
+    spec: str, splits: Sequence[str], fit: Preprocess | None, *, skip_bad: bool = False, fraction: float = 1.0
+) -> list[ImageSet]:
+    """The same for several splits: what cannot be read in any of them is named at once.
+
+    fraction: only so much of train, 0 to 1, a fixed choice.
+    """
+    parts: list[tuple[Split, ImageSet]] = []
+    bad: list[str] = []
+    for split in splits:
+        found = open_split(spec, split)
+        if split == "train":
+            _refuse_classes(found, found.empty, found.notes)
+            if fraction < 1:
+                found = found.take(permutation(len(found))[: int(fraction * len(found))])
+        images, left_out = _decoded(found, fit)
+        parts.append((found, images))
+        bad += left_out
+    if bad and not skip_bad:
+        raise DataError(f"cannot read {_listed(bad, spec)}; mend or remove them, or leave them out by --skip-bad")
+    for split, (found, images) in zip(splits, parts, strict=True):
+        if not len(images):
+            raise DataError(f"'{found.name}' holds no images in its {split} split that can be read")
+        if split == "train":
+            lost = set(found.labels.tolist()) - set(images.labels.tolist()) - {UNKNOWN}
+            _refuse_classes(found, [found.classes[k] for k in lost], images.notes)
+    return [images for _, images in parts]
 
 
 def load_for(manifest: Manifest, spec: str, split: str, *, skip_bad: bool = False) -> ImageSet:
@@ -231,12 +253,12 @@ def _hint(folder: Path) -> str:
     return ""
 
 
-def _decoded(split: Split, fit: Preprocess | None, skip_bad: bool) -> ImageSet:
-    """Every picture decoded into its place of one block. DataError names all that cannot be used, or they are left out.
+def _decoded(split: Split, fit: Preprocess | None) -> tuple[ImageSet, list[str]]:
+    """Every picture decoded into its place of one block, beside which there is one picture at a time.
 
-    Beside the block there is one picture at a time.
+    What could not be, and why, comes with it: it is left out of the images.
     """
-    images: NDArray[np.uint8] | None = None
+    images = np.empty((0, 1, 1, 1), np.uint8)
     good = np.zeros(len(split), bool)
     bad = [f"{split.shelf.where(row)} (without a label)" for row in split.rows[split.labels == UNKNOWN].tolist()]
     place = np.zeros(int(split.rows.max(initial=0)) + 1, np.int64)
@@ -248,20 +270,16 @@ def _decoded(split: Split, fit: Preprocess | None, skip_bad: bool) -> ImageSet:
             bad.append(f"{split.shelf.where(row)} ({getattr(error, 'why', error)})")
             continue
         image = fit_image(image, fit) if fit else image
-        if images is None:
+        if not len(images):
             images = np.empty((len(split), *image.shape), np.uint8)
         if image.shape != images.shape[1:]:
             raise DataError(f"the images of '{split.name}' differ in size, and no size was given to fit them to")
         images[place[row]], good[place[row]] = image, True
-    if bad and not skip_bad:
-        raise DataError(f"cannot read {_listed(bad, split.name)}; mend or remove them, or leave them out by --skip-bad")
-    if images is None:
-        raise DataError(f"'{split.name}' holds no images that can be read")
     notes = (*split.notes, f"left out {_listed(bad, split.name)}") if bad else split.notes
     kept = np.flatnonzero(good)
     for to, source in enumerate(kept.tolist() if bad else ()):  # in place: a copy would take as much memory again
         images[to] = images[source]
-    return ImageSet(split.name, images[: len(kept)], split.labels[kept], split.classes, notes)
+    return ImageSet(split.name, images[: len(kept)], split.labels[kept], split.classes, notes), bad
 
 
 def _listed(bad: Sequence[str], name: str) -> str:
@@ -269,14 +287,13 @@ def _listed(bad: Sequence[str], name: str) -> str:
     return f"{len(bad)} of the images of '{name}': {', '.join(bad[:TOLD])}{more}"
 
 
-def _refuse_empty_classes(found: Split, part: Split, images: ImageSet) -> None:
-    """part: what was to be read of `found`; images: what could be."""
-    lost = [found.classes[k] for k in set(part.labels.tolist()) - set(images.labels.tolist()) - {UNKNOWN}]
-    said = "".join(f"; {note}" for note in images.notes)
-    if empty := [*found.empty, *lost]:
+def _refuse_classes(found: Split, empty: Sequence[str], notes: Sequence[str]) -> None:
+    """empty: classes of it without a picture to train on."""
+    said = "".join(f"; {note}" for note in notes)
+    if empty:
         raise DataError(
             f"'{found.name}' has no picture to train on of {len(empty)} of its classes ({', '.join(empty[:5])}): "
             f"add some, or take the classes away{said}"
         )
-    if len(found.classes) < 2:
+    if len(found.classes) == 1:
         raise DataError(f"'{found.name}' has one class only, {found.classes[0]}; nothing to tell apart{said}")

@@ -40,7 +40,8 @@ class Found:
         if not self.left_out:
             return []
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common(8))
-        return [f"{where}: {self.left_out.total()} files left out ({kinds}); {FORMATS} files are read"]
+        files = "1 file" if self.left_out.total() == 1 else f"{self.left_out.total()} files"
+        return [f"{where}: {files} left out ({kinds}); {FORMATS} files are read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +159,4 @@ def _kind(path: Path) -> str:
         return "broken links"
     if not path.is_file():
         return "that are no files"
-    return shown(Path(path.suffix.lower())) if path.suffix else "without suffix"
+    return shown(Path(path.suffix.lower())) if path.suffix else "of no suffix"

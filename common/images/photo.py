@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from common.errors import DataError
 from common.images.containers import Kind, canvas, kind_of, without_metadata
 from common.manifest import Preprocess
+from common.text import safe
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -74,8 +75,7 @@ def fit_image(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.ui
 
 def shown(path: Path) -> str:
     """A path as it can be printed anywhere: what is not UTF-8 or not printable is escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return safe(os.fsencode(path).decode("utf-8", "backslashreplace"), None)
 
 
 def one_line(error: BaseException) -> str:

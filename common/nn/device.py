@@ -1,8 +1,14 @@
-"""`--device auto|cpu|cuda[:N]` -> a torch device. Knows nothing about models."""
+"""Where networks run: `--device auto|cpu|cuda[:N]` -> a device, and on how many threads. Knows nothing about models."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from common.errors import ConfigError
+
+FEW = 16
+"""Images of a batch that one thread encodes at least as fast as two."""
 
 
 def pick_device(name: str, threads: int = 0) -> torch.device:
@@ -20,3 +26,21 @@ def pick_device(name: str, threads: int = 0) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {name} cannot be used: {str(error).splitlines()[0]}; try auto or cpu") from error
     return device
+
+
+@contextmanager
+def one_thread(device: torch.device, rows: int = 1) -> Iterator[None]:
+    """Within it, torch uses one thread of the processor for what the calling thread does, unless there are many rows.
+
+    A small batch gains nothing from a second one, and on a busy machine waits for it at every operator. Torch's number
+    of threads belongs to each thread: it is put back, and what the caller's other threads do keeps theirs.
+    """
+    before = torch.get_num_threads()
+    if device.type != "cpu" or before == 1 or rows > FEW:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -3,8 +3,11 @@
 A check takes the unpacked value, returns it in the type that the message holds, and raises `ProtocolError` otherwise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
+from operator import countOf, itemgetter
+from struct import Struct
+from struct import error as DoesNotFit
 from typing import Any
 
 from common.errors import ProtocolError
@@ -57,22 +60,15 @@ def text(limit: int) -> Check:
     return check
 
 
-def number(low: float, high: float) -> Check:
-    """A finite float in [low, high]."""
-
-    def check(value: Any) -> float:
-        if type(value) is not float or not low <= value <= high:  # NaN is in no range
-            raise _refuse(f"float in [{low:g}, {high:g}]", value)
-        return value
-
-    return check
-
-
-def optional(inner: Check) -> Check:
-    """nil, or what `inner` takes: nil means "not known"."""
+def number(low: float, high: float, known: bool = True) -> Check:
+    """A finite float in [low, high]; known False: or nil, which means "not known"."""
 
     def check(value: Any) -> Any:
-        return None if value is None else inner(value)
+        if type(value) is float and low <= value <= high:  # NaN is in no range
+            return value
+        if value is None and not known:
+            return value
+        raise _refuse(f"float in [{low:g}, {high:g}]", value)
 
     return check
 
@@ -101,3 +97,40 @@ def one_of(values: type[IntEnum]) -> Check:
         return member
 
     return check
+
+
+_CODES = {u8: "B", u16: "H", u32: "I", u64: "Q"}
+
+
+class Header:
+    """The fields of one kind of header, in their order, all checked in one call.
+
+    Of whole numbers `struct` knows the ranges: where it takes them all, nobody need look at each. A bool, which it
+    would take as well, is no int here.
+    """
+
+    def __init__(self, checks: Sequence[Check]) -> None:
+        self._checks = tuple(checks)
+        whole = [at for at, check in enumerate(checks) if check in _CODES]
+        if len(whole) < 2:  # nothing to gain
+            whole = []
+        self._whole: Callable[[Sequence[Any]], Sequence[Any]] = itemgetter(*whole) if whole else lambda _: ()
+        self._count = len(whole)
+        self._fit = Struct("<" + "".join(_CODES[checks[at]] for at in whole)).pack
+        self._others = [(at, check) for at, check in enumerate(checks) if at not in whole]
+
+    def read(self, fields: Sequence[Any]) -> list[Any]:
+        """The fields in the types that a message holds. Later versions may add fields, which are not looked at."""
+        if len(fields) < len(self._checks):
+            raise ProtocolError("arity", f"{len(fields)} fields, at least {len(self._checks)} expected")
+        found = list(fields[: len(self._checks)])
+        whole = self._whole(found)
+        try:
+            if countOf(map(type, whole), int) != self._count:
+                raise DoesNotFit
+            self._fit(*whole)
+        except DoesNotFit:
+            return [check(value) for check, value in zip(self._checks, found, strict=True)]  # says which, and why
+        for at, check in self._others:
+            found[at] = check(found[at])
+        return found

@@ -5,9 +5,9 @@
 `decode` returns a message or raises `ProtocolError(reason)`, never anything else, whatever the bytes.
 """
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import astuple
+from math import isfinite
 from operator import attrgetter
 from typing import Any
 
@@ -15,7 +15,7 @@ import msgpack
 import numpy as np
 
 from common.errors import ProtocolError
-from common.protocol.fields import u8, u32, u64
+from common.protocol.fields import Header, u8, u32, u64
 from common.protocol.messages import (
     VERSION,
     Accept,
@@ -42,14 +42,13 @@ MAX_OUTPUT_DEPTH = 8
 MAX_OUTPUT_ITEMS = 4096
 MAX_AMPLITUDE = 1e3
 
-_CLASSES: dict[Kind, type[Message]] = {
-    cls.KIND: cls for cls in (Hello, Accept, Reject, Data, Result, Ping, Pong, Nak, Bye)
-}
-_HEADERS = {kind: attrgetter(*tuple(cls.__dataclass_fields__)[: len(cls.CHECKS)]) for kind, cls in _CLASSES.items()}
-_PREFIXES = {kind: MAGIC + bytes((VERSION, kind)) for kind in Kind}
+_CLASSES: tuple[type[Message], ...] = (Hello, Accept, Reject, Data, Result, Ping, Pong, Nak, Bye)
+_PREFIXES = {cls: MAGIC + bytes((VERSION, cls.KIND)) for cls in _CLASSES}
+_HEADERS = {cls: Header(cls.CHECKS) for cls in _CLASSES}
+_FIELDS = {cls: attrgetter(*tuple(cls.__dataclass_fields__)[: len(cls.CHECKS)]) for cls in _CLASSES}
+_READ = {prefix: (cls.KIND, cls, _HEADERS[cls]) for cls, prefix in _PREFIXES.items()}
 _PLAIN, _TEXT = frozenset({type(None), bool, int, str}), frozenset({str})
-_FLOAT = np.dtype("<f4")
-_KINDS = {prefix: kind for kind, prefix in _PREFIXES.items()}
+_FLOAT, _MOST_ENERGY = np.dtype("<f4"), MAX_AMPLITUDE**2
 
 
 def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
@@ -62,8 +61,8 @@ def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
 
 def encode(message: Message) -> list[bytes]:
     """Message -> [prefix, header, payload]. Raises ProtocolError for whatever the peer's `decode` would refuse."""
-    kind = message.KIND
-    fields = [check(value) for check, value in zip(message.CHECKS, _HEADERS[kind](message), strict=True)]
+    cls = type(message)
+    fields = _HEADERS[cls].read(_FIELDS[cls](message))
     payload = b""
     if isinstance(message, Data):
         _check_symbols(message)
@@ -72,13 +71,17 @@ def encode(message: Message) -> list[bytes]:
         payload = _pack(_check_outputs(message.outputs))
         if len(payload) > MAX_OUTPUT_BYTES:
             raise ProtocolError("payload_size", f"outputs of {len(payload)} bytes; at most {MAX_OUTPUT_BYTES}")
-    return [_PREFIXES[kind], _pack(fields), payload]
+    return [_PREFIXES[cls], _pack(fields), payload]
 
 
 def read_kind(prefix: bytes) -> Kind:
     """The kind that a prefix names. Raises ProtocolError on foreign bytes, another version or an unknown kind."""
-    if (kind := _KINDS.get(bytes(prefix))) is not None:
-        return kind
+    return _look_up(prefix)[0]
+
+
+def _look_up(prefix: bytes) -> tuple[Kind, type[Message], Header]:
+    if (known := _READ.get(bytes(prefix))) is not None:
+        return known
     if len(prefix) != 4 or prefix[:2] != MAGIC:
         raise ProtocolError("bad_prefix", repr(prefix[:8]))
     if prefix[2] != VERSION:
@@ -91,11 +94,10 @@ def decode(body: Sequence[bytes], allowed: Collection[Kind] = tuple(Kind)) -> Me
     if len(body) != BODY_FRAMES:
         raise ProtocolError("part_count", f"{len(body)} body frames")
     prefix, header, payload = body
-    kind = read_kind(prefix)
+    kind, cls, checks = _look_up(prefix)
     if kind not in allowed:
         raise ProtocolError("unexpected_kind", kind.name)
-    cls = _CLASSES[kind]
-    fields = _check_fields(_unpack(header), cls.CHECKS)
+    fields = checks.read(_unpack(header))
     if cls is Data:
         message = Data(*fields, payload)  # type: ignore[call-arg]  # mypy sees no arity in a starred list
         _check_symbols(message)
@@ -118,12 +120,12 @@ class DataHead:
     round: int
 
 
-_HEAD_CHECKS = (session_id, u32, u32, u64, u8)
+_DATA_HEAD = Header((session_id, u32, u32, u64, u8))
 
 
 def peek_data(header: bytes) -> DataHead:
     """The first five fields of a DATA header; the rest is not looked at."""
-    return DataHead(*_check_fields(_unpack(header), _HEAD_CHECKS))
+    return DataHead(*_DATA_HEAD.read(_unpack(header)))
 
 
 @record
@@ -142,9 +144,12 @@ class ResultHead:
     air_start: int
 
 
+_RESULT_HEAD = Header(Result.CHECKS[:10])
+
+
 def peek_result(header: bytes) -> ResultHead:
     """The first ten fields of a RESULT header; the rest is not looked at."""
-    return ResultHead(*_check_fields(_unpack(header), Result.CHECKS[:10]))
+    return ResultHead(*_RESULT_HEAD.read(_unpack(header)))
 
 
 def put_result(head: ResultHead, header: bytes) -> bytes:
@@ -169,19 +174,13 @@ def _unpack(header: bytes) -> tuple[Any, ...]:
     return fields
 
 
-def _check_fields(fields: tuple[Any, ...], checks: tuple[Any, ...]) -> list[Any]:
-    if len(fields) < len(checks):
-        raise ProtocolError("arity", f"{len(fields)} fields, at least {len(checks)} expected")
-    return [check(value) for check, value in zip(checks, fields, strict=False)]  # later versions may add fields
-
-
 def _check_symbols(data: Data) -> None:
     if len(data.payload) != 8 * data.n_symbols:
         raise ProtocolError("payload_size", f"{len(data.payload)} bytes for {data.n_symbols} symbols of 8 bytes")
     parts = np.frombuffer(data.payload, _FLOAT)
     # NaN fails every comparison, so one test finds NaN, infinity and absurd amplitudes. The energy, which is one call,
     # is below the square of the limit only where every part is below the limit; of most frames no more is asked.
-    if np.vdot(parts, parts) < MAX_AMPLITUDE**2:
+    if np.vdot(parts, parts) < _MOST_ENERGY:  # `dot` would warn
         return
     if parts.size and not bool((np.abs(parts) < MAX_AMPLITUDE).all()):
         raise ProtocolError("bad_symbols", f"a symbol has a part that is not finite or not below {MAX_AMPLITUDE:g}")
@@ -205,18 +204,20 @@ def _check_outputs(outputs: Any) -> dict[str, Any]:
 
 
 def _check_plain(value: Any, depth: int) -> None:
-    # Only what JSON can say, and not so deep that printing it fails.
-    if type(value) in _PLAIN or (type(value) is float and math.isfinite(value)):
-        return
-    if isinstance(value, (dict, list, tuple)):
-        if depth == 0:
-            raise ProtocolError("bad_outputs", f"nested deeper than {MAX_OUTPUT_DEPTH}")
-        if len(value) > MAX_OUTPUT_ITEMS:
-            raise ProtocolError("bad_outputs", f"{len(value)} items; at most {MAX_OUTPUT_ITEMS}")
-        if isinstance(value, dict) and not _TEXT.issuperset(map(type, value)):
+    # Only what JSON can say, and not so deep that printing it fails. value: a dict, list or tuple
+    if depth == 0:
+        raise ProtocolError("bad_outputs", f"nested deeper than {MAX_OUTPUT_DEPTH}")
+    if len(value) > MAX_OUTPUT_ITEMS:
+        raise ProtocolError("bad_outputs", f"{len(value)} items; at most {MAX_OUTPUT_ITEMS}")
+    items = value
+    if isinstance(value, dict):
+        if not _TEXT.issuperset(map(type, value)):
             raise ProtocolError("bad_outputs", "a key is not text")
-        for item in value.values() if isinstance(value, dict) else value:
-            if type(item) not in _PLAIN:
-                _check_plain(item, depth - 1)
-    else:
-        raise ProtocolError("bad_outputs", f"{type(value).__name__} {repr(value)[:40]}")
+        items = value.values()
+    for item in items:
+        kind = type(item)
+        if kind in _PLAIN or (kind is float and isfinite(item)):
+            continue
+        if not isinstance(item, (dict, list, tuple)):
+            raise ProtocolError("bad_outputs", f"{kind.__name__} {repr(item)[:40]}")
+        _check_plain(item, depth - 1)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from common.protocol.fields import Check, number, octets, one_of, optional, sequence, text, u8, u16, u32, u64
+from common.protocol.fields import Check, number, octets, one_of, sequence, text, u8, u16, u32, u64
 from common.record import record
 
 VERSION = 1
@@ -19,7 +19,7 @@ MAX_TASKS = 16
 
 session_id = octets(16)
 model_hash = octets(32)
-decibels = number(-100.0, 100.0)
+decibels = number(-100.0, 100.0, known=False)
 SYMBOL = np.dtype("<c8")
 
 
@@ -192,8 +192,8 @@ class Result:
 
     KIND: ClassVar = Kind.RESULT
     CHECKS: ClassVar[tuple[Check, ...]] = (
-        session_id, u32, u8, one_of(Status), optional(decibels), optional(decibels), optional(decibels),
-        optional(decibels), optional(number(0.0, 0.5)), u64, number(0.0, 1.0), u32, u32, u8,
+        session_id, u32, u8, one_of(Status), decibels, decibels, decibels, decibels, number(0.0, 0.5, known=False), u64,
+        number(0.0, 1.0), u32, u32, u8,
     )  # fmt: skip
 
 

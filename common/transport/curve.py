@@ -75,7 +75,7 @@ class Doorman:
             public = credentials[0] if mechanism == b"CURVE" and domain == DOMAIN and credentials else b""
             if self._keys.admits(public):
                 self._inside.add(public)
-                answer = [b"200", b"", self._keys.name_of(public).encode(), b""]
+                answer = [b"200", b"", public.hex().encode(), b""]  # the User-Id of what it will send
             else:
                 self._tell(public, address)
                 answer = [b"400", b"", b"", b""]

@@ -13,8 +13,12 @@ _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
 
 
-def arrivals(socket: "zmq.Socket[bytes]", most: int) -> Iterator[list[bytes]]:
-    """Take what waits, `most` messages at most.
+MOST_PARTS = 16
+"""Parts of a message that are kept: more than any has. Which of them it had beyond does not matter any more."""
+
+
+def arrivals(socket: "zmq.Socket[bytes]", most: int, signed: bool = False) -> Iterator[list[bytes]]:
+    """Take what waits, `most` messages at most; signed: before their parts, the key that proved who sent them.
 
     It is over when a read finds nothing. libzmq needs such reads: with one it looks for connections that ended, and
     else at every 100th part, also between the parts of a message, which then ends the process. They are slow, so who is
@@ -25,10 +29,11 @@ def arrivals(socket: "zmq.Socket[bytes]", most: int) -> Iterator[list[bytes]]:
             frame = socket.recv(_NOBLOCK, False)
         except zmq.Again:
             return
-        parts = [frame.bytes]
+        parts = [str(frame.get("User-Id")).encode(), frame.bytes] if signed else [frame.bytes]
         while frame.more:
             frame = socket.recv(_NOBLOCK, False)
-            parts.append(frame.bytes)
+            if len(parts) < MOST_PARTS:
+                parts.append(frame.bytes)
         yield parts
 
 

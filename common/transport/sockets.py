@@ -9,9 +9,11 @@ Only the side that connects sends ZMTP heartbeats, and says with each (TTL) when
 than RCVHWM and wait unread (issues 4364 and 3937 of libzmq): a bound socket, which strangers reach, must not send any.
 """
 
+import ctypes
 import ipaddress
 import os
 import re
+import secrets
 import socket as system
 from contextlib import suppress
 from typing import Literal
@@ -30,6 +32,8 @@ MAX_IPC_PATH = 107
 
 def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, role: Role) -> "zmq.Socket[bytes]":
     """A socket of `kind` with the project's options; bind or connect it afterwards."""
+    if kind == zmq.ROUTER:
+        _seed()
     socket = context.socket(kind)
     socket.linger = 0
     socket.sndhwm = socket.rcvhwm = HIGH_WATER[role]
@@ -184,6 +188,12 @@ def parts_of(address: str) -> tuple[str, int]:
     """Host, with its brackets, and port of a `tcp://` address that was parsed before."""
     host, _, port = address.removeprefix("tcp://").rpartition(":")
     return host, int(port)
+
+
+def _seed() -> None:
+    """Let nobody guess the identities that a ROUTER gives: it counts on from a number of the C library's `rand`, which
+    libzmq never seeds. Whoever claims the next one ends the process (`deploy/SECURITY.md`)."""
+    ctypes.CDLL(None).srand(ctypes.c_uint(secrets.randbits(32)))
 
 
 def _numeric(host: str) -> str:

@@ -30,6 +30,10 @@ from sctx.actions import Frame, Terms
 from tests.bench.link_parts import ANSWER, SYMBOLS, manifest_8kb
 
 FRAMES = 8
+STAGES = (
+    "transmitter: session, header", "emulator: forward, noise", "receiver: checks, table, queue",
+    "receiver: estimate, equalise", "receiver: result, header", "emulator: back", "transmitter: answer",
+)  # fmt: skip
 
 
 class Path:
@@ -78,7 +82,7 @@ class Path:
         marks.append(clock())
         batch = self.batcher.take(32, lambda left: None)
         assert batch is not None
-        soft, estimates = self.demodulator.demodulate([_received(one) for one in batch])
+        _, estimates = self.demodulator.demodulate([_received(one) for one in batch])
         marks.append(clock())
         result = answer(batch[0], ANSWER, estimates[0], 1000, 2000, 2)
         (reply,) = self.table.on_result(result)
@@ -93,9 +97,7 @@ class Path:
         stage(marks)
 
     def _stage(self, marks: list[int]) -> None:
-        names = ("transmitter: session, header", "emulator: forward, noise", "receiver: checks, table, queue",
-                 "receiver: estimate, equalise", "receiver: result, header", "emulator: back", "transmitter: answer")  # fmt: skip
-        for name, (begun, ended) in zip(names, pairwise(marks), strict=True):
+        for name, (begun, ended) in zip(STAGES, pairwise(marks), strict=True):
             self.spent[name] = self.spent.get(name, 0) + ended - begun
 
 

@@ -194,13 +194,29 @@ def test_a_picture_of_just_so_many_pixels_is_read() -> None:
     assert decode_image(png((5000, 5000, 1, 0), rows=rows)).shape == (5000, 5000, 3)
 
 
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_of_an_animation_the_first_picture_is_read(kind: str) -> None:
+    out = io.BytesIO()
+    frames = [Image.fromarray(quarters()), Image.new("RGB", (32, 16), (9, 9, 9))]
+    frames[0].save(out, kind, save_all=True, append_images=frames[1:], lossless=True)
+    assert np.array_equal(decode_image(out.getvalue()), TURNED[0])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WebP"])
+def test_a_picture_that_is_cut_short_is_refused(kind: str) -> None:
+    raw = encoded(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), kind)
+    for share in (0.05, 0.3, 0.6, 0.9):
+        with pytest.raises(DataError, match="cannot read image"):
+            decode_image(raw[: int(share * len(raw))])
+
+
 def test_a_picture_of_very_many_scans_is_refused() -> None:
     out = io.BytesIO()
     Image.fromarray(quarters()).save(out, "JPEG", progressive=True)
     raw = out.getvalue()
     at, end = raw.rindex(b"\xff\xda"), len(raw) - 2
     assert near(decode_image(raw[:end] + raw[at:end] * 20 + raw[end:]), TURNED[0])
-    with pytest.raises(DataError, match="it has more than 128 scans"):
+    with pytest.raises(DataError, match="it has more than 64 scans"):
         decode_image(raw[:end] + raw[at:end] * 1000 + raw[end:])
     assert near(decode_image(raw + b"\xff\xda" * 1000), TURNED[0])  # behind its end: none of its own
 

@@ -45,8 +45,8 @@ def test_every_image_is_answered_once_and_the_summary_adds_up(
         )
     )
     assert sorted(item["index"] for item in answers) == list(range(100))
-    numbers = {"index", "answer", "label", "confidence", "symbols", "snr_est_db", "latency_ms", "round"}
-    assert set(answers[0]) == {*numbers, "name", "file"}
+    numbers = {"index", "seq", "answer", "label", "confidence", "symbols", "snr_est_db", "latency_ms", "round"}
+    assert set(answers[0]) == {*numbers, "session", "name", "file"}
     assert answers[0]["file"] is None  # a data set has none
     assert answers[0]["name"] == str(answers[0]["answer"])
     assert 30 < summary["mean_header_bytes"] < 60
@@ -79,9 +79,10 @@ def test_straight_to_the_receiver_is_the_ideal_channel_and_says_so(start: Start,
     assert "ideal" in transmitter.said
     lines = receiver.lines()
     shown = [json.loads(next(lines)) for _ in answers]
-    assert [(item["seq"], item["answer"], item["final"]) for item in shown] == [
-        (k, item["answer"], True) for k, item in enumerate(answers)
+    assert [(item["session"], item["seq"], item["answer"], item["name"], item["final"]) for item in shown] == [
+        (item["session"], item["seq"], item["answer"], item["name"], True) for item in answers
     ]
+    assert "label" not in shown[0]  # which is the truth, and no receiver knows it
 
 
 def test_two_transmitters_share_a_receiver(chain: Callable[..., int], start: Start, tiny_pair: Path) -> None:

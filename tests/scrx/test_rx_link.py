@@ -53,7 +53,7 @@ def test_messages_of_a_muted_route_are_read_no_longer_than_others(monkeypatch: p
     link = Link("tcp://127.0.0.1:0", SessionTable(Terms(MODEL, 128, {}, 128, ())), Batcher(), failures.put)
     read = 0
 
-    def large(socket: object, most: int) -> Iterator[list[bytes]]:
+    def large(socket: object, most: int, signed: bool) -> Iterator[list[bytes]]:
         nonlocal read
         for _ in range(most):
             read += 1

@@ -21,7 +21,8 @@ from common.protocol.messages import (
     Result,
     Status,
 )
-from scrx.session import MS, Closed, Opened, Reply, SequenceWindow, SessionTable, Terms, Work
+from scrx.sequence import SequenceWindow
+from scrx.session import MS, Closed, Opened, Reply, SessionTable, Terms, Work
 
 SESSION, MODEL = b"s" * 16, b"m" * 32
 ROUTE = (b"emu", b"tx")
@@ -118,10 +119,12 @@ def test_unknown_session_is_told_so_at_most_once_a_second() -> None:
 
 
 def test_result_goes_to_where_the_transmitter_was_heard_last() -> None:
-    table = opened()
+    table, again = opened(), (b"restarted-emu", b"tx2")
     table.on_message(data(0), ROUTE, 0)
-    table.on_message(Ping(SESSION, 1, 0), (b"restarted-emu", b"tx2"), 1)
-    assert table.on_result(result(0)) == [Reply((b"restarted-emu", b"tx2"), result(0))]
+    table.unreachable(ROUTE, 1)
+    table.on_message(HELLO, again, 2)
+    table.on_message(Ping(SESSION, 1, 0), again, 3)
+    assert table.on_result(result(0)) == [Reply(again, result(0))]
 
 
 def test_a_resent_frame_gets_the_kept_answer_and_is_not_decoded_again() -> None:

@@ -1,6 +1,5 @@
 """A rate chosen by the image: its own accuracy table, from a head that a pair may have or not."""
 
-
 import numpy as np
 import pytest
 import torch

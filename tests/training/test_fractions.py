@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from common.errors import ConfigError
+from training import ablate, fractions
 from training.distill import load_data
+from training.evaluate import Setting
 from training.fractions import ROWS, shares, stretched, variants
 from training.recipe import Recipe, Schedule, adjusted
 
@@ -45,6 +49,27 @@ def test_a_teacher_of_the_same_share_is_another_for_another_recipe(
     longer = replace(recipe, teacher=replace(recipe.teacher, schedule=replace(recipe.teacher.schedule, epochs=2)))
     assert variants(longer, 0.5, options)[2].teacher != folder
     assert variants(recipe, 0.5, options)[2].teacher == folder
+
+
+def test_it_runs_with_its_own_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All but the training of each row, which a stub stands for."""
+    monkeypatch.chdir(tmp_path)
+    asked: list[tuple[str, str | None]] = []
+
+    def trained(one: ablate.Variant, settings: list[Setting], options: dict[str, Any]) -> ablate.Row:
+        asked.append((one.name, one.teacher or options["teacher"]))
+        assert load_data(one.recipe, options["dataset"])[0].classes == tuple("0123456789")
+        assert {setting.symbols for setting in settings} <= set(one.recipe.layout.rates)
+        return ablate.Row(one.name, np.ones((3, len(settings), 5)), [1.0], [1.0], 1, 1)
+
+    monkeypatch.setattr(fractions, "run", trained)
+    monkeypatch.setattr(fractions, "teacher_of", lambda part, _: f"teacher of {part.fraction}")
+    CliRunner().invoke(fractions.main, [], obj={}, standalone_mode=False, catch_exceptions=False)
+    assert len(asked) == 4 + 4 + 3
+    assert ("10 % teacher of all", "teacher of 1.0") in asked
+    assert ("10 % teacher of the same", "teacher of 0.1") in asked
 
 
 def test_rows_may_be_left_out(recipe: Recipe) -> None:

@@ -28,7 +28,7 @@ def torchrun(folder: Path, processes: int, *words: str) -> None:
 def test_two_processes_make_the_same_store_and_nearly_the_same_student(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY)
     one, two = tmp_path / "one", tmp_path / "two"
-    recipe = ("training.distill", "--recipe", str(tmp_path / "tiny.toml"), "--epochs", "4")
+    recipe = ("training.distill", "--recipe", str(tmp_path / "tiny.toml"), "--epochs", "4", "--force")
     for place in (one, two):
         place.mkdir()
     subprocess.run([sys.executable, "-m", *recipe], cwd=one, check=True, capture_output=True, timeout=120)

@@ -204,3 +204,10 @@ def test_shards_are_plain_safetensors(store: Store) -> None:
     tensors = load((store.folder / store.shards[0].file).read_bytes())
     assert {name: tensor.dtype for name, tensor in tensors.items()} == {"level": torch.uint8, "step": torch.float16}
     assert save(tensors)
+
+
+def test_a_setting_of_the_image_processor_that_differs_is_named(store: Store, plan: Plan, tmp_path: Path) -> None:
+    here, there = ('{"processor": {"size": %d, "do_resize": true}}' % side for side in (32, 224))  # noqa: UP031
+    ours, theirs = (replace(plan, teacher=replace(TEACHER, preprocess=text)) for text in (here, there))
+    with pytest.raises(StoreError, match=r"was made for teacher\.preprocess\.processor\.size = 224, not 32"):
+        ours.refuse(theirs, tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,7 @@ def test_a_broken_teacher_is_one_line(fault: str, copy: Path, capfd: pytest.Capt
     change(copy)
     capfd.readouterr()
     told = refused(str(copy))
-    assert __import__("re").search(reason, told), told
+    assert re.search(reason, told), told
     assert capfd.readouterr() == ("", "")
 
 
@@ -234,7 +235,7 @@ def test_a_folder_that_may_not_be_read_is_one_line(copy: Path) -> None:
 def test_a_broken_zero_shot_teacher_is_one_line(change: Callable[[Path], None], reason: str, tmp_path: Path) -> None:
     folder = make("CLIP", tmp_path / "clip")
     change(folder)
-    assert __import__("re").search(reason, refused(str(folder)))
+    assert re.search(reason, refused(str(folder)))
 
 
 def test_class_names_that_a_zero_shot_teacher_cannot_tell_apart_are_refused(tmp_path: Path) -> None:

@@ -11,14 +11,17 @@ from rich.console import Console
 
 from common.errors import ModelError
 from common.images.datasets import ImageSet, load_images
+from common.manifest import Preprocess
 from tests.training.kinds import make
 from training.answers import Classifier, ask
 from training.generate import generate, plan_for
 from training.knowledge import TeacherId
+from training.objective import Distillation, Objective
 from training.oracle import find_teacher, load_oracle, weights_sha256
 from training.pixels import load_pixels
 from training.pretrain import _Inputs, train_teacher
 from training.recipe import Recipe
+from training.student import Shapes, Student
 from training.views import ViewSpec
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
@@ -132,6 +135,16 @@ def test_an_answer_that_is_no_number_is_refused_with_image_and_teacher(value: fl
     with pytest.raises(ModelError, match=r"'made up' answers image 5017 with -?(nan|inf)"):
         ask(Fixed(answer), images, range(5000, 5040))
     assert torch.equal(ask(Fixed(answer), images[:17]), answer[:17])
+
+
+def test_an_online_teacher_whose_answer_is_no_number_is_refused(recipe: Recipe) -> None:
+    images = ImageSet("noise", PHOTOS, np.arange(6) % 3, ("a", "b", "c"))
+    answer = torch.tensor([[0.0, float("nan"), 1.0]])
+    student = Student(Shapes(recipe.layout, recipe.order, 3, 3, recipe.encoder, recipe.decoder))
+    objective = Objective(student, Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3), recipe.loss)
+    task = Distillation(objective, images, recipe.channel, Fixed(answer), CPU)
+    with pytest.raises(ModelError, match="'made up' answers image 4 with nan"):
+        task.arguments(PHOTOS[4:5], np.array([2, 4]), slice(1, 2), torch.Generator())
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-7])

@@ -1,0 +1,283 @@
+"""Folders of pictures: splits by the names that people give them, classes, and what was left out, told."""
+
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import DataError
+from common.images.datasets import load_for, load_images, load_splits, open_split
+from common.manifest import Preprocess, find_pair
+from sctx.source import Source
+from tests.images.makers import class_label, class_tree, encoded, flat, write_table
+from tests.images.test_tables import memory
+from training import distill, evaluate, teacher
+from training.data import load_told
+from training.recipe import load_recipe
+
+PAIR = find_pair("cifar10")
+SMALL = Preprocess(8, 8, 3, (0.5,) * 3, (0.5,) * 3)
+CLASSES = {f"{place}/{k}.png": 10 + k for place in ("train/cat", "train/dog", "test/cat", "test/dog") for k in range(3)}
+
+
+def shades(images: np.ndarray) -> list[int]:
+    return sorted(images[:, 0, 0, 0].tolist())
+
+
+@pytest.mark.parametrize("word", ["validation", "val", "valid", "dev", "Val", "VALIDATION"])
+@pytest.mark.parametrize("form", ["folders", "tables", "a table", "tables in a folder"])
+def test_a_validation_split_is_found_by_its_names_and_said(word: str, form: str, tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES)
+    rows, features = {"img": [{"bytes": flat(77), "path": None}] * 2, "label": [0, 1]}, class_label(["cat", "dog"])
+    if form == "folders":
+        class_tree(tmp_path, {f"{word}/cat/a.png": 77, f"{word}/dog/a.png": 77})
+    else:
+        names = {"tables": f"{word}-00000-of-00001", "a table": word, "tables in a folder": f"{word}/0000"}
+        write_table(tmp_path / f"{names[form]}.parquet", rows, features)
+    found = load_images(str(tmp_path), "validation", SMALL)
+    assert shades(found.images) == [77, 77]
+    assert any("is taken as the validation split" in note and word.lower() in note.lower() for note in found.notes)
+    assert shades(load_images(str(tmp_path), "train", SMALL).images) == [10, 10, 11, 11, 12, 12]
+
+
+def test_without_one_it_is_said_that_train_gives_it(tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES)
+    assert load_images(str(tmp_path), "validation", SMALL).notes == (
+        "there is no validation split: a fixed tenth of train/ is held out for it",
+    )
+    assert load_images(str(tmp_path), "test", SMALL).notes == ()
+
+
+@pytest.mark.parametrize("more", ["valid/cat/a.png", "dev/cat/a.png", "Val/a.png", "val.parquet", "valid-0.parquet"])
+def test_two_validation_splits_are_refused(more: str, tmp_path: Path) -> None:
+    class_tree(tmp_path, {**CLASSES, "val/cat/a.png": 1})
+    (tmp_path / more).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / more).write_bytes(b"")
+    with pytest.raises(DataError, match=r"has two validation splits, .* and .*: remove one of them"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+def test_other_words_for_train_and_test_are_understood(tmp_path: Path) -> None:
+    words = {name.replace("train", "Training").replace("test", "eval"): shade for name, shade in CLASSES.items()}
+    class_tree(tmp_path, words)
+    assert len(load_images(str(tmp_path), "test", SMALL)) == 6
+    assert "eval/ is taken as the test split" in load_images(str(tmp_path), "test", SMALL).notes
+
+
+def test_splits_further_down_are_pointed_at(tmp_path: Path) -> None:
+    class_tree(tmp_path / "data", CLASSES)
+    with pytest.raises(DataError, match=r"has no train split: .*data has some"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+LEFT_OUT = {"a.tif": ".tif", "b.gif": ".gif", "c.heic": ".heic", "d.avif": ".avif", "e": "no suffix", "f.txt": ".txt"}
+
+
+def test_what_is_left_out_is_counted_and_told_by_suffix(tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES)
+    for name in LEFT_OUT:
+        (tmp_path / "train" / "cat" / name).write_bytes(b"x")
+    class_tree(tmp_path, {"train/loose.png": 9})
+    notes = load_images(str(tmp_path), "train", SMALL).notes
+    assert "7 files left out" in notes[0]
+    for kind in (*LEFT_OUT.values(), "1 pictures without a class folder"):
+        assert kind in notes[0]
+    source = Source(str(tmp_path / "train" / "cat"), PAIR)
+    assert source.size == 3
+    assert "6 files left out" in source.notes[0]
+
+
+@pytest.mark.parametrize("content", [None, "a.tif", "a.gif", "a.heic", ".hidden.png", "Thumbs.db"])
+def test_a_class_without_pictures_is_refused_by_name(content: str | None, tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES)
+    (tmp_path / "train" / "zebra").mkdir()
+    if content:
+        (tmp_path / "train" / "zebra" / content).write_bytes(b"x")
+    with pytest.raises(DataError, match=r"no picture to train on of 1 of its classes \(zebra\)") as caught:
+        load_images(str(tmp_path), "train", SMALL)
+    assert content is None or content.startswith((".", "T")) or "left out (1 ." in str(caught.value)
+    assert len(load_images(str(tmp_path), "test", SMALL)) == 6  # nothing is trained on these
+
+
+def test_a_class_that_only_another_split_has_and_a_name_without_rows_are_refused_too(tmp_path: Path) -> None:
+    class_tree(tmp_path, {**CLASSES, "test/emu/a.png": 5})
+    with pytest.raises(DataError, match=r"\(emu\)"):
+        load_images(str(tmp_path), "train", SMALL)
+    rows = {"img": [{"bytes": flat(77), "path": None}] * 2, "label": [0, 2]}
+    write_table(tmp_path / "b" / "train.parquet", rows, class_label(["cat", "dog", "emu"]))
+    with pytest.raises(DataError, match=r"\(dog\)"):
+        load_images(str(tmp_path / "b"), "train", SMALL)
+
+
+def test_one_class_is_nothing_to_train_on_and_nested_folders_are_pointed_at(tmp_path: Path) -> None:
+    class_tree(tmp_path, {"train/images/cat/a.png": 1, "train/images/dog/a.png": 2})
+    with pytest.raises(DataError, match=r"one class only, images; .*in cat, dog below it counts as one class"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+DEBRIS = (".git/a.png", ".ipynb_checkpoints/a.png", "__MACOSX/a.png", "@eaDir/a.png", "cat/._a.png", "cat/.DS_Store",
+          "cat/Thumbs.db", "cat/__MACOSX/b.png", "cat/.cache/b.png", "desktop.ini")  # fmt: skip
+
+
+def test_what_systems_leave_behind_is_neither_class_nor_picture_nor_counted(tmp_path: Path) -> None:
+    class_tree(tmp_path, {**CLASSES, **{f"train/{name}": 200 for name in DEBRIS}, "._train/cat/a.png": 3})
+    found = load_images(str(tmp_path), "train", SMALL)
+    assert found.classes == ("cat", "dog")
+    assert shades(found.images)[-1] < 200
+    assert found.notes == ()
+    source = Source(str(tmp_path / "train"), PAIR)
+    assert (source.size, source.notes) == (6, ())
+
+
+def test_suffixes_in_capitals_and_other_names_of_jpeg_are_pictures(tmp_path: Path) -> None:
+    for k, suffix in enumerate(("JPG", "Jpeg", "jpe", "JFIF", "PNG", "BMP", "WEBP")):
+        (tmp_path / f"{k}.{suffix}").write_bytes(flat(9, kind="JPEG"))
+    assert len(list(Source(str(tmp_path), PAIR).captures())) == 7
+
+
+def test_links_are_followed_once_and_what_is_no_file_is_counted(tmp_path: Path) -> None:
+    top = class_tree(tmp_path / "set", {"cat/a.png": 1})
+    class_tree(tmp_path / "elsewhere", {"dog/b.png": 2, "dog/deep/c.png": 3})
+    (top / "dog").symlink_to(tmp_path / "elsewhere" / "dog")
+    (top / "cat" / "again").symlink_to(top)
+    (top / "cat" / "gone.png").symlink_to(tmp_path / "gone.png")
+    os.mkfifo(top / "cat" / "pipe.png")
+    (top / "cat" / "folder.png").mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(top / "cat" / "socket.png"))
+        source = Source(str(top), PAIR)
+    assert [c.image[0, 0, 0] for c in source.captures()] == [1, 2, 3]
+    assert [c.label for c in source.captures()] == [PAIR.labels.index(name) for name in ("cat", "dog", "dog")]
+    assert "3 files left out" in source.notes[0]
+    assert "2 that are no files" in source.notes[0]
+    assert "1 broken links" in source.notes[0]
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class_tree(tmp_path, CLASSES)
+    closed, real = tmp_path / "train" / "dog", Path.iterdir
+
+    def iterdir(path: Path) -> object:
+        if path == closed:  # as for anybody but root
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    for read in (lambda: load_images(str(tmp_path), "train"), lambda: Source(str(tmp_path), PAIR)):
+        with pytest.raises(DataError, match=r"cannot read folder .*dog: Permission denied"):
+            read()
+
+
+def test_names_that_are_not_utf8_are_refused_as_classes_and_escaped_as_files(tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES)
+    odd = os.fsdecode(b"caf\xe9")
+    class_tree(tmp_path, {f"train/cat/{odd}.png": 50, "train/cat/a\nb\x1b[31m.png": 51})
+    (tmp_path / "train" / "cat" / f"{odd}2.png").write_bytes(b"broken")
+    files = [c.file or "" for c in Source(str(tmp_path / "train"), PAIR).captures()]
+    assert any(file.endswith(r"caf\xe9.png") for file in files)
+    assert all(file.isprintable() and file.encode() for file in files)
+    with pytest.raises(DataError, match=r"caf\\xe92.png") as caught:
+        load_images(str(tmp_path), "train", SMALL)
+    str(caught.value).encode()
+    class_tree(tmp_path, {f"test/{odd}/a.png": 50})
+    with pytest.raises(DataError, match=r"the class name 'caf\\udce9' is not UTF-8; rename it") as caught:
+        load_images(str(tmp_path), "train", SMALL)
+    str(caught.value).encode()
+
+
+def test_one_name_in_two_forms_of_unicode_is_one_class(tmp_path: Path) -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    class_tree(tmp_path, {f"train/{composed}/a.png": 1, "train/dog/a.png": 1, f"test/{apart}/a.png": 1})
+    train, test = (load_images(str(tmp_path), split, SMALL) for split in ("train", "test"))
+    assert train.classes == test.classes == (composed, "dog")
+
+
+def test_names_that_differ_in_capitals_are_two_classes_and_said_unless_they_are_letters(tmp_path: Path) -> None:
+    class_tree(tmp_path, {f"train/{name}/a.png": 1 for name in ("Cat", "cat", "a", "A")})
+    split = open_split(str(tmp_path), "train")
+    assert split.classes == ("A", "Cat", "a", "cat")
+    assert split.notes == ("classes 'Cat' and 'cat' differ only in capital letters",)
+
+
+def test_all_bad_pictures_are_named_at_once_and_can_be_left_out(tmp_path: Path) -> None:
+    class_tree(tmp_path, {f"train/{name}/{k:02}.png": k for name in "ab" for k in range(15)})
+    for k in range(12):
+        (tmp_path / "train" / "a" / f"{k:02}.png").write_bytes((b"", b"words", flat(3)[:40])[k % 3])
+    (tmp_path / "train" / "b" / "._00.png").write_bytes(b"resource fork")
+    with pytest.raises(DataError, match=r"12 of .*a/00.png \(it is empty\).* and 2 more; .*--skip-bad") as caught:
+        load_splits(str(tmp_path), ("train", "validation"), SMALL)
+    assert str(caught.value).count(".png (") == 10
+    kept = load_images(str(tmp_path), "train", SMALL, skip_bad=True)
+    held = load_images(str(tmp_path), "validation", SMALL, skip_bad=True)
+    assert len(kept) + len(held) == 18
+    assert sorted(shades(kept.images) + shades(held.images)) == sorted([*range(15), 12, 13, 14])
+    assert "left out" in kept.notes[-1]
+    for k in range(15):
+        (tmp_path / "train" / "a" / f"{k:02}.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"no picture to train on of 1 of its classes \(a\)"):
+        load_images(str(tmp_path), "train", SMALL, skip_bad=True)
+
+
+def test_commands_of_training_leave_bad_pictures_out_when_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (distill, evaluate, teacher):
+        assert "--skip-bad" in [flag for parameter in command.main.params for flag in parameter.opts]
+    class_tree(tmp_path, {f"test/{name}/{k}.png": k for name in ("cat", "dog") for k in range(3)})
+    (tmp_path / "test" / "cat" / "0.png").write_bytes(b"words")
+    with pytest.raises(DataError, match="--skip-bad"):
+        load_told(PAIR, str(tmp_path), "test")
+    assert len(load_told(PAIR, str(tmp_path), "test", skip_bad=True)) == 5
+    assert "note: left out 1 of the images" in capsys.readouterr().err
+    class_tree(tmp_path, {f"train/{name}/{k}.png": k for name in ("cat", "dog") for k in range(30)})
+    (tmp_path / "train" / "cat" / "0.png").write_bytes(b"words")
+    train, validation, _ = distill.load_data(load_recipe("cifar10"), str(tmp_path), skip_bad=True)
+    assert len(train) + len(validation) == 59
+    assert "note: left out 1 of the images" in capsys.readouterr().err
+
+
+def test_an_empty_split_is_named(tmp_path: Path) -> None:
+    class_tree(tmp_path, {name: one for name, one in CLASSES.items() if name.startswith("train")})
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    with pytest.raises(DataError, match="holds no images in its test split"):
+        load_for(PAIR, str(tmp_path), "test")
+
+
+def test_labels_come_from_the_nearest_folder_that_is_a_class(tmp_path: Path) -> None:
+    class_tree(tmp_path, {"cat/2021/may/a.png": 1, "dog/cat/b.png": 2, "2021/c.png": 3, "d.png": 4})
+    labels = {Path(c.file or "").name: c.label for c in Source(str(tmp_path), PAIR).captures()}
+    assert labels == {"a.png": 3, "b.png": 3, "c.png": None, "d.png": None}
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak of memory cannot be reset here")
+@pytest.mark.parametrize("form", ["folders", "tables"])
+def test_a_data_set_takes_little_more_memory_than_its_pixels(form: str, tmp_path: Path) -> None:
+    picture, count = encoded(np.random.default_rng(0).integers(0, 256, (240, 250, 3), np.uint8), quality=50), 200
+    class_tree(tmp_path / "warm", CLASSES)
+    if form == "folders":
+        for k in range(count):
+            path = tmp_path / "train" / "ab"[k % 2] / f"{k}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture)
+    else:
+        rows = {"img": [{"bytes": picture, "path": None}] * count, "label": [k % 2 for k in range(count)]}
+        write_table(tmp_path / "train.parquet", rows, class_label("ab"), row_group_size=100, use_dictionary=False)
+        del rows
+    recipe = load_recipe("cifar10")
+    recipe = replace(recipe, image=replace(recipe.image, height=224, width=224))
+    distill.load_data(recipe, str(tmp_path / "warm"))  # what libraries take once and for all
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory()[0]
+    train, validation, _ = distill.load_data(recipe, str(tmp_path))
+    assert memory()[1] - before < 1.5 * (train.images.nbytes + validation.images.nbytes)
+
+
+def test_mean_and_spread_are_those_of_the_pixels() -> None:
+    images = load_images("digits", "train")
+    pixels = images.images.reshape(-1, 1) / 255.0
+    mean, spread = images.mean_std()
+    assert mean == pytest.approx(pixels.mean(0).tolist(), abs=1e-12)
+    assert spread == pytest.approx(pixels.std(0).tolist(), abs=1e-12)

@@ -1,0 +1,45 @@
+"""Pictures on standard input through the real processes: a finite stream loses nothing, `--live` may."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def jpeg(value: int) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.full((30, 40), value, np.uint8)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def send(port: int, pair: Path, stdin: bytes, *flags: str) -> tuple[int, dict[str, int], str]:
+    """Exit code, summary, and what was said."""
+    sctx = [Path(sys.executable).parent / "sctx", "--peer", f"127.0.0.1:{port}", "--model", str(pair), "--json"]
+    done = subprocess.run([*sctx, "--source", "-", *flags], input=stdin, capture_output=True, timeout=120, check=False)
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])["summary"], done.stderr.decode()
+
+
+PICTURES = [jpeg(k) for k in range(0, 240, 4)]
+
+
+def test_pictures_on_standard_input_are_all_answered(chain: Callable[..., int], tiny_pair: Path) -> None:
+    port = chain("--snr", "20")
+    code, summary, said = send(port, tiny_pair, b"".join(PICTURES), "--window", "1")
+    assert (code, summary["answered"], summary["skipped"], summary["unreadable"]) == (0, 60, 0, 0), said
+    code, summary, said = send(port, tiny_pair, b"".join(PICTURES)[:-200])
+    assert (code, summary["answered"], summary["unreadable"]) == (1, 59, 1), said
+    assert "picture 59 on standard input" in said
+
+
+@pytest.mark.full
+def test_a_live_stream_skips_what_the_link_has_no_time_for(chain: Callable[..., int], tiny_pair: Path) -> None:
+    code, summary, said = send(chain("--snr", "20"), tiny_pair, b"".join(PICTURES), "--live", "--window", "1")
+    assert summary["skipped"] > 0
+    assert summary["answered"] + summary["skipped"] + summary["expired"] == 60, said
+    assert code == 0

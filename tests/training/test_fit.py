@@ -1,0 +1,105 @@
+"""The recipe that fits itself: for any number and size of pictures a transmitter within its budget, and a training that
+makes sense."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from common.manifest import Preprocess
+from training.fit import REFERENCE, Seen, fitted, look, recipe_for, stages
+from training.measure import transmitter_cost
+from training.pretrain import build_model
+from training.recipe import adjusted, load_recipe
+from training.student import Shapes, Student
+
+BASE = load_recipe("pictures")
+SIZES = (1, 8, 9, 16, 28, 31, 32, 33, 40, 48, 63, 64, 65, 96, 100, 224, 1000, 4000)
+COUNTS = (4, 40, 60, 150, 1215, 1350, 4500, 45_000, 1_000_000)
+
+
+def seen(images: int = 1215, side: int = 100, classes: int = 10, channels: int = 3) -> Seen:
+    return Seen("mine", images, classes, side, channels)
+
+
+@pytest.mark.parametrize("side", SIZES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transmitter_of_any_picture_keeps_its_budget_and_its_teacher_can_be_built(side: int, channels: int) -> None:
+    recipe = fitted(BASE, seen(side=side, channels=channels))
+    image = recipe.image
+    blank = Preprocess(image.height, image.width, channels, (0.5,) * channels, (0.5,) * channels)
+    student = Student(Shapes(recipe.layout, recipe.order, channels, 10, recipe.encoder, recipe.decoder))
+    parameters, macs = transmitter_cost(student, blank)
+    assert parameters <= 300_000
+    assert macs <= 45_000_000
+    assert min(side, 8) <= image.height <= max(side, 8)
+    teacher = build_model(recipe.teacher, channels, ("a", "b")).eval()
+    with torch.no_grad():
+        assert teacher(torch.zeros(2, channels, recipe.teacher.size, recipe.teacher.size)).logits.shape == (2, 2)
+
+
+@pytest.mark.parametrize("images", COUNTS)
+def test_every_number_of_pictures_gets_batches_that_it_can_fill_and_passes_that_end(images: int) -> None:
+    recipe = fitted(BASE, seen(images=images))
+    assert recipe.decisions is not None
+    for schedule in (recipe.schedule, recipe.teacher.schedule, recipe.decisions.schedule):
+        assert 16 <= schedule.batch <= 256
+        assert images // schedule.batch >= min(16, images // 16)
+        assert 1 <= schedule.epochs <= 400
+        assert 0 < schedule.lr <= 0.01
+
+
+def test_more_pictures_take_fewer_passes_but_more_steps() -> None:
+    schedules = [fitted(BASE, seen(images=count)).schedule for count in COUNTS[2:7]]
+    assert np.all(np.diff([one.epochs for one in schedules]) < 0)
+    looks = [one.epochs * count for one, count in zip(schedules, COUNTS[2:7], strict=True)]
+    assert np.all(np.diff(looks) > 0)
+    assert fitted(BASE, seen(images=REFERENCE)).schedule.epochs == 60
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100, 300, 1000])
+def test_any_number_of_classes_can_be_stored(classes: int) -> None:
+    from training import encoding
+
+    encoding.check(fitted(BASE, seen(classes=classes)).encoding, classes)
+
+
+def photos(folder: Path, sides: list[tuple[int, int]], grey: bool = False) -> str:
+    random = np.random.default_rng(0)
+    for k, (height, width) in enumerate(sides):
+        place = folder / "photos" / "train" / ("cat", "dog")[k % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (height, width, 3), np.uint8)
+        image = Image.fromarray(pixels if not grey else np.repeat(pixels[..., :1], 3, -1))
+        image.convert("L" if grey and k % 2 else "RGB").save(place / f"{k}.jpg")
+    return str(folder / "photos")
+
+
+def test_a_look_finds_number_size_and_colour(tmp_path: Path) -> None:
+    sides = [(100, 140), (120, 100), (100, 100), (60, 300), (260, 300)] * 8
+    assert look(photos(tmp_path / "a", sides)) == Seen("photos", 36, 2, 100, 3)
+    assert look(photos(tmp_path / "b", [(40, 40)] * 20, grey=True)) == Seen("photos", 18, 2, 40, 1)
+
+
+def test_without_a_recipe_it_fits_itself_and_says_so(tmp_path: Path) -> None:
+    recipe, told = recipe_for(photos(tmp_path, [(96, 96)] * 60), None)
+    assert (recipe.name, recipe.image.height, recipe.encoder.stem_stride) == ("photos", 64, 2)
+    assert "54 pictures to train on, 2 classes, 96 pixels" in told[0]
+    assert "64 x 64, stem stride 2, batches of 16" in told[1]
+    assert recipe_for("digits", None) == (load_recipe("digits"), ())
+    assert recipe_for("nowhere", "cifar10") == (load_recipe("cifar10"), ())
+
+
+def test_epochs_mean_all_of_it() -> None:
+    recipe = adjusted(fitted(BASE, seen()), epochs=3, views=2)
+    assert recipe.decisions is not None
+    assert (recipe.schedule.epochs, recipe.teacher.schedule.epochs, recipe.decisions.schedule.epochs) == (3, 2, 1)
+    assert stages(recipe) == (
+        "passes over the images: teacher 2 (if it is made here), student 3, decisions 1; 2 views"
+    )
+    assert "teacher" not in stages(adjusted(recipe, hard=1.0))
+    longer = adjusted(replace(recipe, decisions=None), epochs=6)
+    assert (longer.teacher.schedule.epochs, longer.decisions) == (4, None)

@@ -1,0 +1,96 @@
+"""A recipe is a file that somebody wrote: any value of any key is taken as it is meant or refused in one line."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import ConfigError
+from training.recipe import CONFIGS, Recipe, load_recipe
+
+VALUES = [
+    "-1", "0", "1", "2.5", "1e400", "nan", "inf", "-inf", "9223372036854775808", "1000000000000", "true", '""', '"x"',
+    '"../../x"', '"\\u001b[31m"', "[]", "[1, 2]", "[-1]", "[1.5]", '["a"]', "[[1]]", "{}", "{a = 1}", "1979-05-27",
+]  # fmt: skip
+TABLES: dict[str, list[str]] = {
+    "": ["views", "encoding", "fraction", "threads", "name", "order", "base", "image", "decisions", "colour"],
+    "layout": ["increments", "pilots", "slot", "order", "rates"],
+    "image": ["height", "width", "channels"],
+    "encoder": ["width", "blocks", "stem_stride", "adaptive"],
+    "decoder": ["hidden", "blocks", "embedding"],
+    "view": ["seed", "shift", "shear", "flip", "gain", "cutout", "reflect", "fill"],
+    "teacher": ["model_type", "size", "label_smoothing", "config", "schedule"],
+    "teacher.schedule": ["epochs", "batch", "lr", "weight_decay", "ema", "optimiser", "bf16"],
+    "loss": ["kind", "hard", "tau", "beta", "auxiliary", "dkd_beta"],
+    "channel": ["snr_low_db", "snr_high_db", "rayleigh", "missing", "report_error_db", "report_step_db", "pool"],
+    "decisions": ["tau", "schedule"],
+}
+
+
+def loaded(path: Path, text: str) -> Recipe | str:
+    """The recipe, or what it is refused with."""
+    path.write_text(text)
+    try:
+        return load_recipe(str(path))
+    except ConfigError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.full)])
+def test_any_value_of_any_key_is_meant_or_one_line(step: int, table: str, tmp_path: Path) -> None:
+    layout, refused = "[layout]\nincrements = [2, 4]\n", 0
+    for key in TABLES[table]:
+        for value in VALUES[len(key) % step :: step]:
+            line = f"{key} = {value}\n"
+            text = f"{line}{layout}" if not table else f"{layout}[{table}]\n{line}"
+            if table == "layout":
+                text = f"[layout]\n{line}" if key == "increments" else f"{layout}{line}"
+            found = loaded(tmp_path / "r.toml", text)
+            if isinstance(found, str):
+                assert found.startswith(f"recipe {tmp_path / 'r.toml'}: "), (text, found)
+                assert found.isprintable(), (text, found)
+                refused += 1
+                continue
+            plain: Any = found.plain()
+            for part in [*table.split("."), key] if table else [key]:
+                plain = plain.get("order" if (table, key) == ("layout", "order") else part, plain)
+            assert type(plain) in (int, float, bool, str, tuple, dict), (text, plain)
+    assert refused > 0.5 * len(TABLES[table]) * len(VALUES) / step
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", r"needs a table \[layout\]"),
+        ("[layout]\n", "layout lacks increments"),
+        ("layout = 3", r"needs a table \[layout\]"),
+        ("[layout]\nincrements = 4", r"layout\.increments = 4 is no list"),
+        ("[layout]\nincrements = [2]\n[encoder]\nwidth = 4.0", r"encoder\.width = 4\.0 is no int"),
+        ("[layout]\nincrements = [2]\n[encoder]\nwidth = true", r"encoder\.width = True is no int"),
+        ("[layout]\nincrements = [2]\n[encoder]\nadaptive = 1", r"encoder\.adaptive = 1 is no bool"),
+        ("views = '10'\n[layout]\nincrements = [2]", r"views = '10' is no int"),
+        ("[layout]\nincrements = [2]\n[loss]\ntau = nan", r"loss\.tau = nan is no float"),
+        ("[layout]\nincrements = [2]\n[teacher.schedule]\nepochs = 0", "epochs"),
+        ("base = '/etc/passwd'", "is none of"),
+        ("base = '../configs/digits'", "is none of"),
+        ("x = " + "[" * 100_000, "recipe"),
+        ("# " + "x" * 2**20 + "\n", "no recipe has more"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, reason: str, tmp_path: Path) -> None:
+    found = loaded(tmp_path / "r.toml", text)
+    assert isinstance(found, str)
+    assert re.search(reason, found), found
+    assert "\n" not in found
+
+
+def test_whole_numbers_are_taken_where_a_fraction_could_stand(tmp_path: Path) -> None:
+    found = loaded(tmp_path / "r.toml", "fraction = 1\n[layout]\nincrements = [2]\n[loss]\ntau = 2\n[schedule]\nlr = 1")
+    assert isinstance(found, Recipe)
+    assert (found.fraction, found.loss.tau, found.schedule.lr) == (1, 2, 1)
+
+
+def test_the_recipes_that_come_with_the_project_load() -> None:
+    assert len([load_recipe(path.stem) for path in CONFIGS.glob("*.toml")]) >= 5
