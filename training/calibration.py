@@ -93,15 +93,14 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 
 def load_student(manifest: Manifest) -> "Student":
     """Both halves of a pair as the one model that training sees."""
-    from common.manifest import load_half
+    from scrx.decoder import load_decoder
+    from sctx.pipeline import TransmitChain
     from training.student import Shapes, Student
 
-    shapes = Shapes(manifest.layout, manifest.order, manifest.preprocess.channels, len(manifest.labels),
-                    manifest.encoder, manifest.decoder)  # fmt: skip
-    student = Student(shapes)
-    decoder = {f"decoder.{name}": tensor for name, tensor in load_half(manifest, "decoder").items()}
-    encoder = {n: tensor for n, tensor in load_half(manifest, "encoder").items() if not n.startswith("content.")}
-    student.load_state_dict({**encoder, **decoder})
+    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
+    student = Student(Shapes(manifest.layout, manifest.order, manifest.preprocess.channels, len(manifest.labels),
+                             manifest.encoder, manifest.decoder))  # fmt: skip
+    student.encoder, student.adapt, student.decoder = chain.encoder, chain.adapt, decoder
     return student.eval()
 
 
