@@ -24,6 +24,8 @@ _SESSIONS = 256
 """Sessions whose waiting reports are kept."""
 _WAITING = 4096
 """Reports of a session that can wait; older ones are forgotten."""
+_WAITING_IN_ALL = 65_536
+"""Reports of all sessions together that can wait; beyond, sessions are forgotten."""
 _TAKEN = 512
 """Reports of a session that are known again when their RESULT is repeated: twice what can be in flight."""
 
@@ -98,19 +100,27 @@ class Feedback:
         self._seed = seed
         self._bits = KeyedBits()
         self._sessions: OrderedDict[bytes, _Session] = OrderedDict()
+        self._waiting = 0
 
     def carry(self, stream: int, head: ResultHead, hop: int = 0) -> ResultHead:
         """`head` of a RESULT as the receiver sent it -> as the transmitter sees it. Call in the order of sending."""
         session = self._sessions.setdefault(head.session, _Session())
         self._sessions.move_to_end(head.session)
-        if len(self._sessions) > _SESSIONS:
-            self._sessions.popitem(last=False)
+        self._waiting -= len(session.waiting)
         if head.snr_inst_db is not None and not self._lost(stream, head, hop):
             session.put(self._quantised(self._biased(head)))
         arrived = session.take(head.air_start - self._spec.delay)
+        self._waiting += len(session.waiting)
+        self._make_room()
         if arrived is None:
             return replace(head, snr_inst_db=None, snr_avg_db=None, inst_error_db=None, avg_error_db=None, fd=None)
         return replace(arrived, seq=head.seq, round=head.round, status=head.status)
+
+    def _make_room(self) -> None:
+        """Forget those who have not been heard for longest."""
+        while len(self._sessions) > 1 and (len(self._sessions) > _SESSIONS or self._waiting > _WAITING_IN_ALL):
+            _, session = self._sessions.popitem(last=False)
+            self._waiting -= len(session.waiting)
 
     def _lost(self, stream: int, head: ResultHead, hop: int) -> bool:
         if not self._spec.loss:

@@ -254,6 +254,7 @@ class Proxy:
 
     def _note(self, head: DataHead) -> None:
         """Remember a session's stream: a RESULT does not name it."""
+        self._streams.pop(head.session, None)
         self._streams[head.session] = head.stream
         if len(self._streams) > _KEPT:
             del self._streams[next(iter(self._streams))]

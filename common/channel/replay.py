@@ -57,7 +57,7 @@ class Recording:
             self._file = open_regular(data, MOST_DATA_BYTES)
         except ConfigError as error:
             raise ConfigError(f"{told}: {error}") from None
-        except (ValueError, RecursionError, MemoryError) as error:
+        except (OSError, ValueError, RecursionError, MemoryError) as error:
             raise ConfigError(f"{told}: {meta.name} is no recording of this emulator: {_short(error)}") from None
         try:
             self._notes = self._read(about)
@@ -67,7 +67,7 @@ class Recording:
         except ConfigError as error:
             self._file.close()
             raise ConfigError(f"{told}: {error}") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self._file.close()
             raise ConfigError(f"{told}: {meta.name} is no recording of this emulator: {_short(error)}") from None
 

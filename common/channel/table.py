@@ -33,10 +33,11 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
     Every row has exactly len(columns) cells, in the order of `columns`, or ConfigError names the line. There is at
     least one row.
     """
-    with open_regular(path) as file, io.TextIOWrapper(file, _encoding(file), newline="") as text:
+    with open_regular(path) as file:
         try:
-            yield from _rows(path, columns, text)
-        except (UnicodeError, csv.Error) as error:
+            with io.TextIOWrapper(file, _encoding(file), newline="") as text:
+                yield from _rows(path, columns, text)
+        except (OSError, UnicodeError, csv.Error) as error:
             raise ConfigError(f"{safe(path, PATH)} cannot be read: {error}") from None
 
 

@@ -23,7 +23,7 @@ class SnrTrace:
 
     def __init__(self, path: Path) -> None:
         columns = ("air_sample", "snr_db")
-        table = _arrays(path, columns) if path.suffix == ".npz" else list(read_columns(path, columns).T)
+        table = _arrays(path, columns, "iuf") if path.suffix == ".npz" else list(read_columns(path, columns).T)
         self._at = _times(path, table[0].astype(np.float64))
         snr_db = table[1].astype(np.float64)
         if snr_db.shape != self._at.shape or not (np.isfinite(snr_db) & (np.abs(snr_db) <= 120.0)).all():
@@ -63,16 +63,16 @@ class CirTrace:
 def _times(path: Path, at: NDArray[np.float64]) -> NDArray[np.float64]:
     if at.ndim != 1 or at.size < 2:
         raise ConfigError(f"trace {safe(path, PATH)} is too short: it needs at least 2 rows")
-    if at[0] != 0.0 or np.any(np.diff(at) < 1.0):
+    if at[0] != 0.0 or not (np.diff(at) >= 1.0).all() or at[-1] > 2.0**53:  # not a number is neither
         why = "air_sample must start at 0 and rise by at least 1 from row to row"
         raise ConfigError(f"trace {safe(path, PATH)}: {why}")
     return at
 
 
-def _arrays(path: Path, names: tuple[str, ...]) -> list[NDArray[np.generic]]:
+def _arrays(path: Path, names: tuple[str, ...], kinds: str = "iufc") -> list[NDArray[np.generic]]:
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            return [_array(archive, f"{name}.npy") for name in names]
+            return [_array(archive, f"{name}.npy", kinds) for name in names]
     except ConfigError:
         raise
     except Exception as error:  # zip, deflate, header and array each raise a handful of classes of their own
@@ -81,7 +81,7 @@ def _arrays(path: Path, names: tuple[str, ...]) -> list[NDArray[np.generic]]:
         raise ConfigError(f"{told}; expected arrays {', '.join(names)}") from None
 
 
-def _array(archive: zipfile.ZipFile, member: str) -> NDArray[np.generic]:
+def _array(archive: zipfile.ZipFile, member: str, kinds: str) -> NDArray[np.generic]:
     """One array of an archive. What it claims to be is compared with what is there before memory is spent on it."""
     entry = archive.getinfo(member)
     if entry.file_size > MOST_BYTES:
@@ -91,8 +91,8 @@ def _array(archive: zipfile.ZipFile, member: str) -> NDArray[np.generic]:
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, columns_first, dtype = read(file)
         data = file.read(entry.file_size)
-    if dtype.kind not in "iufc":
-        raise ValueError(f"{member}: not numbers")
+    if dtype.kind not in kinds:
+        raise ValueError(f"{member}: not {'numbers' if 'c' in kinds else 'real numbers'}")
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"{member} has {len(data)} bytes of numbers and not {math.prod(shape) * dtype.itemsize}")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if columns_first else "C")

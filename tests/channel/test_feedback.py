@@ -133,3 +133,13 @@ def test_quantised_snrs_are_levels_and_say_their_error(bits: int) -> None:
 def test_wrong_parameters_are_named(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         FeedbackSpec(**wrong)
+
+
+def test_reports_that_wait_are_bounded_over_all_sessions() -> None:
+    waiting = Feedback(FeedbackSpec(delay=2**32), 0)
+    for number in range(40):
+        for seq in range(4096):
+            waiting.carry(0, head(seq, session=number.to_bytes(16)))
+    held = sum(len(session.waiting) for session in waiting._sessions.values())
+    assert held == waiting._waiting <= 65_536
+    assert (39).to_bytes(16) in waiting._sessions

@@ -1,6 +1,7 @@
 """What a channel has been through: any number of changes costs no memory, and no phase jumps at one of them."""
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,24 @@ def test_memory_is_flat_over_changes_and_talkers() -> None:
 @pytest.mark.timeout(1800)
 def test_memory_is_flat_over_a_hundred_thousand_changes() -> None:
     assert _soak(ChannelSpec(), 100_000, 5000) < 16 << 20
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_a_schedule_of_a_million_rows_is_small_and_answers_at_once(tmp_path: Path) -> None:
+    path, random = tmp_path / "plan.csv", np.random.default_rng(0)
+    with path.open("w") as file:
+        for k, value in enumerate(random.uniform(0.0, 0.01, 1_000_000)):
+            file.write(f"{128 * (k + 1)},{('snr', 'doppler', 'los-doppler', 'cfo')[k % 4]},{value:g}\n")
+    before, x = own_bytes(), np.ones(72, np.complex64)
+    plan = load_schedule(path, ChannelSpec(fading="rician", doppler=1e-3))
+    assert len(plan) == 1_000_001
+    assert own_bytes() - before < 64 << 20
+    channel = Channel(plan)
+    for stream, k in enumerate((0, 1_000_000, 500_000, 1, 999_999)):
+        begun = time.process_time()
+        channel.transform(stream, 128 * k, x)
+        assert time.process_time() - begun < 0.1
+    for k in range(3000):
+        channel.transform(9, 128 * k, x)
+    assert own_bytes() - before < 160 << 20
