@@ -46,7 +46,7 @@ def test_the_emulator_goes_on_forwarding(
         assert emulator.stderr is not None
         said = [emulator.stderr.readline(), emulator.stderr.readline()]
         words = " ".join(said).replace(",", " ").split()
-        listen, control = (next(w for w in words[words.index(k) :] if "tcp://" in w) for k in ("listening", "control"))
+        listen, control = (next(w for w in words[words.index(k) :] if "://" in w) for k in ("listening", "control"))
         transmitter.connect(listen)
         for seq in range(FRAMES):
             payload = np.ones(SYMBOLS, np.complex64).tobytes()
