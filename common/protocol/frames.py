@@ -53,7 +53,7 @@ _FLOAT, _MOST_ENERGY = np.dtype("<f4"), MAX_AMPLITUDE**2
 
 
 def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """A received multipart message -> (ROUTER envelope, three body frames); ProtocolError on one that no ROUTER makes."""
+    """A received multipart message -> (ROUTER envelope, three body frames); ProtocolError on one no ROUTER makes."""
     envelope = len(parts) - BODY_FRAMES
     if not 0 <= envelope <= MAX_ENVELOPE:
         raise ProtocolError("part_count", f"{len(parts)} parts")
