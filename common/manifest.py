@@ -10,21 +10,29 @@ Knows nothing about networks, sockets or data sets; imports torch only to hand o
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
 
 from common.errors import ConfigError, ModelError
 from common.phy.constellation import ORDERS
 from common.phy.layout import Layout
+from common.typed import decode, parse
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
+M = TypeVar("M", bound="nn.Module")
 Half = Literal["encoder", "decoder"]
 SCHEMA = 1
 MANIFEST = "manifest.json"
+LARGEST_MANIFEST, LARGEST_HALF = 4 << 20, 256 << 20
+"""Bytes of the files of a pair that are read at all."""
+MOST_MACS = 10**11
+MOST_CLASSES, LONGEST_NAME = 65_536, 200
 OPTIONAL = {"calibration", "content"}
 """Fields that a pair may do without."""
 SHIPPED = Path(__file__).parent / "pairs"
@@ -45,10 +53,13 @@ class Preprocess:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if self.channels not in (1, 3) or min(self.height, self.width) < 1:
-            raise ModelError(f"no image is {self.height} x {self.width} x {self.channels}; channels are 1 or 3")
+        if self.channels not in (1, 3) or min(self.height, self.width) < 1 or max(self.height, self.width) > 2048:
+            size = f"{self.height} x {self.width} x {self.channels}"
+            raise ModelError(f"no image is {size}: sides are at most 2048, channels 1 or 3")
         if not len(self.mean) == len(self.std) == self.channels:
             raise ModelError(f"mean and std need {self.channels} numbers each: {self.mean}, {self.std}")
+        if not all(abs(one) <= 10 for one in self.mean) or not all(1e-6 <= one <= 1e3 for one in self.std):
+            raise ModelError(f"images cannot be brought to mean {self.mean} and std {self.std}: a std is above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,19 @@ class EncoderShape:
     stem_stride: int = 1
     adaptive: bool = True
 
+    def __post_init__(self) -> None:
+        _within("encoder", width=(self.width, 1, 1024), blocks=(self.blocks, 1, 64),
+                stem_stride=(self.stem_stride, 1, 64))  # fmt: skip
+
+    def weights(self, symbols: int) -> int:
+        """So many it has at least: its 3x3 convolutions, the first of a stage taken for half, and the last layer."""
+        return (2 * self.blocks - 1) * 9 * 21 * self.width**2 + 4 * self.width * 2 * symbols
+
+    def macs(self, height: int, width: int) -> int:
+        """Multiply-accumulates of its 3x3 convolutions for one image, about: each stage has as many."""
+        places = -(-height // self.stem_stride) * -(-width // self.stem_stride)
+        return 3 * 2 * 9 * self.blocks * self.width**2 * places
+
 
 @dataclass(frozen=True, slots=True)
 class DecoderShape:
@@ -68,6 +92,15 @@ class DecoderShape:
     hidden: int = 128
     blocks: int = 2
     embedding: int = 64
+
+    def __post_init__(self) -> None:
+        _within("decoder", hidden=(self.hidden, 1, 16_384), blocks=(self.blocks, 0, 64),
+                embedding=(self.embedding, 1, 16_384))  # fmt: skip
+
+    def weights(self, symbols: int, classes: int) -> int:
+        """So many it has at least: those of its matrices."""
+        inner = 5 * symbols * self.hidden + 4 * self.blocks * self.hidden**2
+        return inner + self.hidden * self.embedding + self.embedding * classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +118,10 @@ class Accuracy:
     def __post_init__(self) -> None:
         if not self.acc or any(len(row) != len(self.snr_db) for row in self.acc):
             raise ModelError(f"each row of the accuracy table needs {len(self.snr_db)} entries, one per SNR")
-        if sorted(self.snr_db) != list(self.snr_db) or len(self.snr_db) < 2:
-            raise ModelError("the SNR grid of the accuracy table must ascend and have at least 2 entries")
+        if sorted(self.snr_db) != list(self.snr_db) or not 2 <= len(self.snr_db) <= 1000:
+            raise ModelError("the SNR grid of the accuracy table must ascend and have 2 to 1000 entries")
+        if not all(0 <= share <= 1 for row in (*self.acc, (self.clean,)) for share in row):
+            raise ModelError("an accuracy is a share, 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +135,7 @@ class Calibration:
     temperature: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
-        if any(len(row) != len(self.edges_db) + 1 for row in self.temperature):
+        if len(self.edges_db) > 1000 or any(len(row) != len(self.edges_db) + 1 for row in self.temperature):
             raise ModelError(
                 f"each row of the calibration needs {len(self.edges_db) + 1} temperatures, one per SNR bin"
             )
@@ -120,7 +155,8 @@ class ContentShape:
 
     def __post_init__(self) -> None:
         rising = len(self.snr_db) > 1 and sorted(set(self.snr_db)) == list(self.snr_db)
-        if self.hidden < 1 or self.groups < 1 or not rising:
+        _within("content", hidden=(self.hidden, 1, 16_384), groups=(self.groups, 1, 1000))
+        if len(self.snr_db) > 1000 or not rising:
             raise ModelError(f"the content head needs hidden units, groups and 2 SNRs or more that ascend: {self}")
 
 
@@ -148,6 +184,12 @@ class Manifest:
     """None: the encoder's file has no head that tells easy images from hard ones."""
 
     def __post_init__(self) -> None:
+        if not 2 <= len(self.labels) <= MOST_CLASSES or not all(0 < len(one) <= LONGEST_NAME for one in self.labels):
+            raise ModelError(f"a pair has 2 to {MOST_CLASSES} classes, with names of 1 to {LONGEST_NAME} characters")
+        if not 0 < len(self.name) <= LONGEST_NAME or not 0 < len(self.tasks) <= 64 or len(self.provenance) > 1000:
+            raise ModelError("it has no name of its own, or no tasks, or too many of them or of notes")
+        if self.encoder.macs(self.preprocess.height, self.preprocess.width) > MOST_MACS:
+            raise ModelError(f"its encoder takes more than {MOST_MACS:.0e} multiply-accumulates for one image")
         if self.order not in ORDERS:
             raise ModelError(f"QAM order {self.order} is not one of {ORDERS}")
         if len(self.accuracy.acc) != len(self.layout.increments):
@@ -189,40 +231,68 @@ def user_path(text: str) -> Path:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check FOLDER/manifest.json. ModelError says what is wrong with it."""
+    """Read and check FOLDER/manifest.json, whoever wrote it. ModelError says what is wrong with it."""
     path = folder / MANIFEST
     try:
-        document = json.loads(path.read_bytes())
-        if document.pop("schema") != SCHEMA:
+        document = parse(_read(path, LARGEST_MANIFEST))
+        if not isinstance(document, dict):
+            raise ValueError("it is no object")
+        if document.pop("schema", None) != SCHEMA:
             raise ModelError(f"another schema than {SCHEMA}: it needs another version of semlink")
         return _from_document(document, folder)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        detail = f"{type(error).__name__}: {error}"
-        raise ModelError(f"{path} is damaged ({detail}); restore or train the pair again") from error
+    except (ValueError, OverflowError) as error:
+        raise ModelError(f"{path} is damaged ({_one_line(error)}); restore or train the pair again") from error
 
 
 def read_half(manifest: Manifest, half: Half) -> bytes:
     """The file of one half. ModelError where it is not the one that the manifest names."""
     path = manifest.path / f"{half}.safetensors"
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    raw = _read(path, LARGEST_HALF)
     if hashlib.sha256(raw).hexdigest() != manifest.sha256[half]:
         raise ModelError(f"{path} is not the file its manifest names (SHA-256 differs); restore or train it again")
     return raw
 
 
 def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
-    """Weights of one half by name; raises as `read_half`."""
+    """Weights of one half by name; raises as `read_half`, and where that file holds no tensors."""
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
-    tensors: dict[str, torch.Tensor] = load(read_half(manifest, half))
+    raw = read_half(manifest, half)
+    try:
+        tensors: dict[str, torch.Tensor] = load(raw)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        path = manifest.path / f"{half}.safetensors"
+        raise ModelError(f"{path} holds no weights ({_one_line(error)}); restore or train the pair again") from error
     return tensors
+
+
+def built(make: Callable[[], M], least: int, weights: Mapping[str, "torch.Tensor"], where: str) -> M:
+    """The network that `make` makes, with these weights, in evaluation mode.
+
+    ModelError where names, shapes or types of the weights are not the ones it has, or one is no number. least: weights
+    that it has at least; with fewer it is not even made, for a manifest may ask for any size. where: what to call them.
+    """
+    import torch
+
+    if (count := sum(tensor.numel() for tensor in weights.values())) < least:
+        raise ModelError(f"{where} holds {count:,} weights, and its manifest asks for {least:,} at least")
+    module = make()
+    expected = module.state_dict()
+    if odd := sorted(set(expected) ^ set(weights))[:1]:
+        what = "has no" if odd[0] in expected else "has a strange"
+        raise ModelError(f"{where} {what} tensor '{odd[0][:100]}': it does not belong to this manifest")
+    for name, tensor in weights.items():
+        wanted = expected[name]
+        if (tensor.shape, tensor.dtype) != (wanted.shape, wanted.dtype):
+            have, need = (f"{one.dtype} {list(one.shape)}".removeprefix("torch.") for one in (tensor, wanted))
+            raise ModelError(f"{where}: tensor '{name}' is {have}, and its manifest says {need}")
+        if not bool(torch.isfinite(tensor).all()):
+            raise ModelError(f"{where}: tensor '{name}' holds what is no number")
+    module.load_state_dict(dict(weights))
+    return module.eval()
 
 
 def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decoder: bytes) -> Manifest:
@@ -260,35 +330,34 @@ def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
+    hints = get_type_hints(Manifest)
     known = {field.name for field in fields(Manifest)} - {"path", "id"}
     if wrong := (set(document) ^ known) - OPTIONAL:
-        raise ModelError(f"fields missing or unknown: {', '.join(sorted(wrong))}")
-    table = document["accuracy"]
-    image = document["preprocess"]
-    fitted, head = document.get("calibration"), document.get("content")
-    return Manifest(
-        name=str(document["name"]),
-        path=folder,
-        id=hashlib.sha256(canonical(document)).hexdigest(),
-        layout=Layout(**{**document["layout"], "increments": tuple(document["layout"]["increments"])}),
-        order=int(document["order"]),
-        preprocess=Preprocess(**{**image, "mean": tuple(image["mean"]), "std": tuple(image["std"])}),
-        dataset=str(document["dataset"]),
-        labels=tuple(document["labels"]),
-        tasks=tuple(document["tasks"]),
-        encoder=EncoderShape(**document["encoder"]),
-        decoder=DecoderShape(**document["decoder"]),
-        accuracy=Accuracy(tuple(table["snr_db"]), tuple(map(tuple, table["acc"])), float(table["clean"])),
-        provenance=dict(document["provenance"]),
-        sha256=dict(document["sha256"]),
-        calibration=None if fitted is None else _calibration(fitted),
-        content=None if head is None else _content(head),
-    )
+        raise ModelError(f"fields missing or unknown: {', '.join(sorted(one[:40] for one in wrong)[:10])}")
+    values = {key: decode(hints[key], value, key) for key, value in document.items()}
+    return Manifest(path=folder, id=hashlib.sha256(canonical(document)).hexdigest(), **values)
 
 
-def _content(head: Mapping[str, Any]) -> ContentShape:
-    return ContentShape(int(head["hidden"]), int(head["groups"]), tuple(map(float, head["snr_db"])))
+def _within(what: str, **ranges: tuple[int, int, int]) -> None:
+    """name=(value, least, most)."""
+    for name, (value, least, most) in ranges.items():
+        if not least <= value <= most:
+            raise ModelError(f"{what}: {name} is {value}, not {least} to {most}")
 
 
-def _calibration(fitted: Mapping[str, Any]) -> Calibration:
-    return Calibration(tuple(map(float, fitted["edges_db"])), tuple(map(tuple, fitted["temperature"])))
+def _read(path: Path, most: int) -> bytes:
+    """A regular file of at most so many bytes; ModelError for anything else. A pipe is not waited for."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise ModelError(f"{path} is no regular file")
+            if found.st_size > most:
+                raise ModelError(f"{path} has {found.st_size >> 20} MiB, and {most >> 20} are the most")
+            return file.read(found.st_size)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

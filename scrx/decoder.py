@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.manifest import DecoderShape, Manifest, load_half
+from common.manifest import DecoderShape, Manifest, built, load_half
 from common.nn.blocks import MlpBlock
 from common.nn.device import one_thread
 from scrx.feedback import Outputs
@@ -48,9 +48,10 @@ class Decoder(nn.Module):
 
 def load_decoder(manifest: Manifest, device: torch.device | str = "cpu") -> Decoder:
     """The pair's receiver half, ready to answer (evaluation mode)."""
-    decoder = Decoder(manifest.decoder, manifest.layout.max_symbols, len(manifest.labels))
-    decoder.load_state_dict(load_half(manifest, "decoder"))
-    return decoder.to(device).eval()
+    symbols, classes, where = manifest.layout.max_symbols, len(manifest.labels), manifest.path / "decoder.safetensors"
+    shape, weights = manifest.decoder, load_half(manifest, "decoder")
+    least = shape.weights(symbols, classes)
+    return built(lambda: Decoder(shape, symbols, classes), least, weights, str(where)).to(device)
 
 
 class Answerer:

@@ -202,11 +202,15 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":
-    """What --source names; without it the test images of the pair's data set, where this user is known to have it."""
+    """What --source names; without it the held-out images of the pair's data set, where this user has it."""
+    from common.images.datasets import held_out
     from common.origin import dataset_of
     from sctx.source import Source
 
-    return Source(given or f"dataset:{dataset_of(manifest, '--source')}:test", manifest)
+    if given is None:
+        dataset = dataset_of(manifest, "--source")
+        given = f"dataset:{dataset}:{held_out(dataset)}"
+    return Source(given, manifest)
 
 
 def _goal(options: dict[str, Any]) -> "Goal":

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.errors import ConfigError, DataError, ModelError
-from common.manifest import Accuracy, Manifest, load_half
+from common.manifest import Accuracy, Manifest, built, load_half
 from common.nn.device import one_thread
 from common.phy.layout import pilot_sequence
 from sctx.adapt import ChannelAdaptive
@@ -50,14 +50,14 @@ class TransmitChain:
         weights = load_half(manifest, "encoder")
         self.manifest = manifest
         self.device = torch.device(device)
-        self.encoder = Encoder(manifest.encoder, image.channels, layout.max_symbols)
-        self.encoder.load_state_dict(_under("encoder.", weights))
-        self.adapt = ChannelAdaptive(width) if manifest.encoder.adaptive else None
-        if self.adapt is not None:
-            self.adapt.load_state_dict(_under("adapt.", weights))
-            self.adapt.to(self.device).eval()
-        self.encoder.to(self.device).eval()
-        self.content = _content_head(manifest, weights).to(self.device).eval() if content else None
+        shape, symbols, where = manifest.encoder, layout.max_symbols, str(manifest.path / "encoder.safetensors")
+        parts, least = _parts(manifest, weights), shape.weights(symbols)
+        encoder = built(lambda: Encoder(shape, image.channels, symbols), least, parts["encoder"], where)
+        self.encoder, self.adapt, self.content = encoder.to(self.device), None, None
+        if shape.adaptive:
+            self.adapt = built(lambda: ChannelAdaptive(width), 2 * width, parts["adapt"], where).to(self.device)
+        if content:
+            self.content = _content_head(manifest, parts["content"]).to(self.device)
         self._pilots = pilot_sequence(layout.pilots)
 
     @torch.inference_mode()
@@ -121,10 +121,18 @@ def _content_head(manifest: Manifest, weights: dict[str, Tensor]) -> ContentHead
         raise ConfigError(
             f"content: pair {manifest.name} has no content head; `python -m training.content --write FOLDER` adds one"
         )
-    head = ContentHead(manifest.content, 2 * manifest.layout.max_symbols, len(manifest.layout.increments))
-    head.load_state_dict(_under("content.", weights))
-    return head
+    shape, width, rates = manifest.content, 2 * manifest.layout.max_symbols, len(manifest.layout.increments)
+    where = f"{manifest.path / 'encoder.safetensors'}, content head"
+    return built(lambda: ContentHead(shape, width, rates), shape.hidden * width, weights, where)
 
 
-def _under(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
+def _parts(manifest: Manifest, weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The encoder's file by networks: those that the manifest says it has, and nothing beside them."""
+    parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "adapt": {}, "content": {}}
+    has = {"encoder": True, "adapt": manifest.encoder.adaptive, "content": manifest.content is not None}
+    for name, tensor in weights.items():
+        part, _, rest = name.partition(".")
+        if not has.get(part):
+            raise ModelError(f"{manifest.path / 'encoder.safetensors'} has a strange tensor '{name[:100]}'")
+        parts[part][rest] = tensor
+    return parts

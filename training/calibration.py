@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, ModelError
 from common.files import FIGURES, OutFile, OutFolder
+from common.images.datasets import held_out
 from common.manifest import MANIFEST, Calibration, Manifest, find_pair, write_atomic, write_pair
 from common.origin import dataset_of, recall, remember
 from common.streams import say
@@ -57,7 +58,7 @@ class Row:
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--pair", default="digits", show_default=True, help="Shipped name or folder of a pair.")
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
-@click.option("--split", default="test", show_default=True, help="Where reliability is measured.")
+@click.option("--split", help="Where reliability is measured. [default: test, or validation where there is none]")
 @click.option("--channel", default="block-rayleigh", show_default=True, help="As of training.evaluate.")
 @click.option("--snr", default="0,5,10,15,20", show_default=True, help="Average Es/N0 in dB, with commas.")
 @click.option("--seeds", default=4, show_default=True, help="Channels per image.")
@@ -76,6 +77,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 
     manifest = find_pair(options["pair"])
     dataset = options["dataset"] or dataset_of(manifest)
+    options["split"] = options["split"] or held_out(dataset)
     student = load_student(manifest).to(pick_device(options["device"]))
     validation = load_told(manifest, dataset, "validation")
     fitted = calibrate(student, validation, manifest.preprocess, trained_under(manifest), options["seed"])
@@ -93,15 +95,14 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 
 def load_student(manifest: Manifest) -> "Student":
     """Both halves of a pair as the one model that training sees."""
-    from common.manifest import load_half
+    from scrx.decoder import load_decoder
+    from sctx.pipeline import TransmitChain
     from training.student import Shapes, Student
 
-    shapes = Shapes(manifest.layout, manifest.order, manifest.preprocess.channels, len(manifest.labels),
-                    manifest.encoder, manifest.decoder)  # fmt: skip
-    student = Student(shapes)
-    decoder = {f"decoder.{name}": tensor for name, tensor in load_half(manifest, "decoder").items()}
-    encoder = {n: tensor for n, tensor in load_half(manifest, "encoder").items() if not n.startswith("content.")}
-    student.load_state_dict({**encoder, **decoder})
+    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
+    student = Student(Shapes(manifest.layout, manifest.order, manifest.preprocess.channels, len(manifest.labels),
+                             manifest.encoder, manifest.decoder))  # fmt: skip
+    student.encoder, student.adapt, student.decoder = chain.encoder, chain.adapt, decoder
     return student.eval()
 
 

@@ -26,6 +26,7 @@ from rich.console import Console
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, SemlinkError
 from common.files import OutFolder
+from common.images.datasets import held_out
 from common.manifest import MANIFEST, Manifest, find_pair, write_atomic
 from common.origin import dataset_of
 from common.streams import say
@@ -54,7 +55,7 @@ class Outcome:
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--pair", default="digits", show_default=True, help="Shipped name or folder of a pair.")
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
-@click.option("--split", default="test", show_default=True)
+@click.option("--split", help="[default: test, or validation where there is none]")
 @click.option(
     "--out", type=OutFolder(), help="Points, table and figure. [default: build/closed_loop/PAIR]"
 )
@@ -94,6 +95,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     base = find_pair(options["pair"])
     out = options["out"] or Path("build") / "closed_loop" / base.name
     dataset = options["dataset"] or dataset_of(base)
+    options["split"] = options["split"] or held_out(dataset)
     pairs = {count: prepared(base, count, dataset, out) for count in pilot_counts(options)}
     entries = plan(pairs, options)
     images = load_told(base, dataset, options["split"])

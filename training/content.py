@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.files import OutFile, OutFolder
+from common.images.datasets import held_out
 from common.manifest import ContentShape, Manifest, find_pair, load_half, write_atomic
 from common.origin import dataset_of
 from common.streams import say
@@ -73,7 +74,7 @@ class Row:
 @click.option("--views", default=3, show_default=True, help="Augmented views per training image.")
 @click.option("--store", type=click.Path(path_type=Path), help="Knowledge store of the pair. [default: true labels]")
 @click.option("--groups", default=3, show_default=True, help="Groups of images, from hard to easy.")
-@click.option("--split", default="test", show_default=True, help="Where the ways to choose are compared.")
+@click.option("--split", help="Where the ways are compared. [default: test, or validation where there is none]")
 @click.option("--snr", default="0,5,10,15", show_default=True, help="Average Es/N0 in dB, with commas.")
 @click.option("--price", default="0.0003,0.001,0.002,0.004", show_default=True, help="Accuracy that a use costs.")
 @click.option("--seed", default=0, show_default=True)
@@ -95,6 +96,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     snrs, prices = (numbers(name, options[name], float) for name in ("snr", "price"))
     manifest = find_pair(options["pair"])
     dataset, random = options["dataset"] or dataset_of(manifest), torch.Generator().manual_seed(options["seed"])
+    options["split"] = options["split"] or held_out(dataset)
     student = load_student(manifest)
     train, validation, images = (
         load_told(manifest, dataset, split) for split in ("train", "validation", options["split"])

@@ -67,7 +67,7 @@ class Request:
 @click.option("--recipe", help="Name in training/configs or TOML file. [default: digits; else one that fits the data]")
 @click.option("--teacher", help="Folder or Hub id; several with commas. [default: made of these images if missing]")
 @click.option("--by-position", is_flag=True, help="Take the teacher's classes in their order, whatever their names.")
-@click.option("--store", type=OutFolder(), help="Knowledge store. [default: build/stores/NAME-ID]")
+@click.option("--store", type=click.Path(path_type=Path), help="Knowledge store. [default: build/stores/NAME-ID]")
 @click.option("--views", type=int, help="Stored views per image; each epoch uses the next. [default: the recipe's]")
 @click.option(
     "--epochs", type=int, help="The student's passes over the training images; teacher and second stage take as many "
@@ -101,7 +101,8 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
         options["seed"], options["online_teacher"], options["tensorboard"], options["by_position"],
         options["skip_bad"],
     )  # fmt: skip
-    writable(BUILD, folder=True)
+    for place in (BUILD, *([request.store] if request.store and not request.store.is_dir() else [])):
+        writable(place, folder=True)
     recipe, told = recipe_for(options["dataset"], options["recipe"])
     recipe = adjusted(recipe, options["epochs"], options["views"], options["encoding"], options["loss"],
                       options["beta"], 1.0 if options["no_kd"] else None, options["encoder"],

@@ -25,6 +25,7 @@ from rich.console import Console
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.files import FIGURES, OutFile
+from common.images.datasets import held_out
 from common.manifest import Manifest, find_pair, write_atomic
 from common.origin import dataset_of
 from training.data import load_told, skip_bad_option
@@ -86,7 +87,7 @@ class Setting:
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--pair", default="digits", show_default=True, help="Shipped name or folder of a pair.")
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
-@click.option("--split", default="test", show_default=True, help="train, validation or test.")
+@click.option("--split", help="train, validation or test. [default: test, or validation where there is none]")
 @click.option(
     "--channel", default="awgn", show_default=True, help="awgn, block-rayleigh, rayleigh; several with commas."
 )
@@ -114,7 +115,8 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     manifest = find_pair(options["pair"])
     settings = plan(manifest, options)
     dataset = options["dataset"] or dataset_of(manifest)
-    points = evaluate(manifest, settings, dataset, options["split"], options["device"], options["skip_bad"])
+    split = options["split"] or held_out(dataset)
+    points = evaluate(manifest, settings, dataset, split, options["device"], options["skip_bad"])
     show(points)
     if options["json_file"]:
         options["json_file"].parent.mkdir(parents=True, exist_ok=True)

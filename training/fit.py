@@ -108,7 +108,7 @@ def stages(recipe: "Recipe") -> str:
 def _fitted(schedule: "Schedule", images: int, passes: int, lr: float) -> "Schedule":
     """passes: for REFERENCE images; lr: at a batch of 64, as its root for others."""
     epochs = round(min(max(passes * math.sqrt(REFERENCE / images), passes / 8), 5 * passes))
-    batch = min(max(2 ** int(math.log2(max(images / 16, 1))), 16), 256)
+    batch = min(max(2 ** round(math.log2(max(images / 16, 1))), 16), 256)
     steps = epochs * max(images // batch, 1)
     ema = min(max(1 - 50 / steps, 0.9), 0.998)
     return replace(schedule, epochs=max(epochs, 1), batch=batch, lr=lr * math.sqrt(batch / 64), ema=round(ema, 4))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from common.errors import ConfigError
+from common.errors import ConfigError, ModelError
 from common.manifest import DecoderShape, EncoderShape, user_path
 from common.phy.constellation import ORDERS
 from common.phy.layout import Layout
@@ -160,7 +160,7 @@ def load_recipe(name_or_file: str) -> Recipe:
         return _recipe(path.stem, _document(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"recipe {path}: not TOML: {error}") from error
-    except (ConfigError, ValueError, TypeError, OSError) as error:
+    except (ConfigError, ModelError, ValueError, TypeError, OSError) as error:
         raise ConfigError(f"recipe {path}: {safe(error, 400)}") from error
     except RecursionError as error:
         raise ConfigError(f"recipe {path}: not TOML that a recipe needs: nested too deep") from error
@@ -219,7 +219,10 @@ def _encoder(text: str | None, default: EncoderShape) -> EncoderShape:
             raise ValueError
     except ValueError:
         raise ConfigError(f"--encoder '{text}': give WIDTH,BLOCKS,STRIDE of the stem, such as 16,3,1") from None
-    return replace(default, width=width, blocks=blocks, stem_stride=stride)
+    try:
+        return replace(default, width=width, blocks=blocks, stem_stride=stride)
+    except ModelError as error:
+        raise ConfigError(f"--encoder '{text}': {error}") from None
 
 
 def adjusted_teacher(recipe: Recipe, epochs: int | None, fraction: float | None = None) -> Recipe:

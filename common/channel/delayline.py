@@ -13,9 +13,10 @@ Gains are straight lines between knots, so the D samples between two knots are o
 """
 
 import math
-from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from common.channel.clocks import Clocks
@@ -50,6 +51,7 @@ class DelayLine:
                 self._filters[p, lags[inside] - whole] = filters[inside, p]
             self._grid = np.eye(profile.delays.size, dtype=np.float32)
             self.reach = int(self._lags.max()) + _TAPS
+        self._runs = _runs(self._lags)
         self._fader, self._doppler, self._los_doppler = fader, doppler, los_doppler
         self._origin, self._cycles, self._sight = clocks.at, clocks.cycles, clocks.sight
         scattered = profile.powers.copy()
@@ -108,33 +110,40 @@ class DelayLine:
         lagged = self._scratch[: math.prod(shape)].reshape(shape)
         lagged[:, :, :before] = 0.0
         lagged[:, :, before + count :] = 0.0
-        sources, base = self._filter(parts)
-        for row, lag in enumerate(self._lags):
-            lagged[:, row, before : before + count] = sources[row][:, base - lag : base - lag + count]
+        self._delay(parts, lagged[:, :, before : before + count])
         here = first % _CELLS
         found = np.matmul(
             self._block(first // _CELLS)[here : here + cells],
             lagged.reshape(2 * self._lags.size, cells, spacing).transpose(1, 0, 2),
         )
         y = np.empty((cells, spacing, 2), np.float32)
-        np.add(found[:, 0], found[:, 2] * self._ramp, out=y[:, :, 0])
-        np.add(found[:, 1], found[:, 3] * self._ramp, out=y[:, :, 1])
+        found[:, 2:] *= self._ramp
+        np.add(found[:, :2], found[:, 2:], out=y.transpose(0, 2, 1))
         return y.reshape(-1).view(np.complex64)[before : before + count]
 
-    def _filter(self, parts: NDArray[np.float32]) -> tuple[Sequence[NDArray[np.float32]], int]:
-        """What each row delays, float32 [2, n] each, and where its first output sample without delay is."""
+    def _delay(self, parts: NDArray[np.float32], rows: NDArray[np.float32]) -> None:
+        """Fill rows, float32 [2, L, n], with what each lag delays. parts: float32 [2, reach + n]."""
+        count = rows.shape[2]
         if self._filters is None:
-            return [parts] * self._lags.size, self.reach
+            for at, stop, lag in self._runs:
+                rows[:, at:stop] = _delayed(parts, self.reach - lag, stop - at, count)
+            return
+        for row, (source, lag) in enumerate(zip(self._filter(parts), self._lags, strict=True)):
+            first = self.reach - _TAPS - lag
+            rows[:, row] = source[:, first : first + count]
+
+    def _filter(self, parts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The input through the filter of each path: float32 [P, 2, n], _TAPS samples shorter."""
+        assert self._filters is not None
         width = parts.shape[1] - _TAPS
         windows = np.empty((_TAPS, 2, width), np.float32)
-        for tap in range(_TAPS):
-            windows[tap] = parts[:, _TAPS - tap : _TAPS - tap + width]
+        windows.transpose(1, 0, 2)[:] = _delayed(parts, _TAPS, _TAPS, width)
         columns = windows.reshape(_TAPS, 2 * width)
         filtered = np.empty((self._lags.size, 2 * width), np.float32)
         step = _ONE_THREAD // self._filters.size
         for at in range(0, 2 * width, step):
             filtered[:, at : at + step] = self._filters @ columns[:, at : at + step]
-        return list(filtered.reshape(-1, 2, width)), self.reach - _TAPS
+        return filtered.reshape(-1, 2, width)
 
     def _block(self, block: int) -> NDArray[np.float32]:
         """Rows (re, im of the constant; re, im of the slope) of each cell of a block: float32 [128, 4, 2L]."""
@@ -146,6 +155,18 @@ class DelayLine:
                 rows[:, row + 1, 0], rows[:, row + 1, 1] = c.imag, c.real
             self._coefficients, self._held = rows.reshape(_CELLS, 4, 2 * self._lags.size), block
         return self._coefficients
+
+
+def _delayed(parts: NDArray[np.float32], first: int, rows: int, count: int) -> NDArray[np.float32]:
+    """A view of parts[:, first - r : first - r + count] for r = 0..rows-1: float32 [2, rows, count]."""
+    line, sample = parts.strides
+    return as_strided(parts[:, first:], (2, rows, count), (line, -sample, sample), writeable=False)
+
+
+def _runs(lags: NDArray[np.intp]) -> list[tuple[int, int, int]]:
+    """(first row, row after the last, first lag) of each run of lags that follow each other."""
+    edges = [0, *(np.flatnonzero(np.diff(lags) != 1) + 1).tolist(), lags.size]
+    return [(at, stop, int(lags[at])) for at, stop in pairwise(edges)]
 
 
 def _on_sample_grid(delays: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.intp], int]:

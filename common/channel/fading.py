@@ -110,5 +110,6 @@ def line_weights(spacing: int) -> NDArray[np.float32]:
 
 def join_knots(knots: NDArray[np.complex64], weights: NDArray[np.float32]) -> NDArray[np.complex64]:
     """Straight lines between knots: complex64 [K + 1] -> complex64 [K * spacing]."""
-    parts = knots.view(np.float32).reshape(-1, 2)
-    return (np.concatenate((parts[:-1], parts[1:]), axis=1) @ weights).reshape(-1).view(np.complex64)
+    ends = np.empty((knots.size - 1, 2), np.complex64)
+    ends[:, 0], ends[:, 1] = knots[:-1], knots[1:]
+    return (ends.view(np.float32) @ weights).reshape(-1).view(np.complex64)

@@ -15,6 +15,7 @@ every machine, the last bit of a float32 may differ between families of processo
 import hashlib
 import struct
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +42,16 @@ class KeyedBits:
 
     def __init__(self) -> None:
         self._bits = np.random.SFC64(0)
+        self._words = np.ones(4, np.uint64)  # three hashed words, and a counter that starts at 1
+        self._state: Any = {
+            "bit_generator": "SFC64", "state": {"state": self._words}, "has_uint32": 0, "uinteger": 0,
+        }  # fmt: skip
 
     def at(self, key: tuple[int, ...], block: int) -> np.random.SFC64:
         """The generator at the start of `block` of the process `key` (integers 0..2^64-1)."""
         digest = hashlib.blake2b(struct.pack(f"<{len(key) + 1}Q", *key, block), digest_size=24).digest()
-        state = np.ones(4, np.uint64)  # three hashed words, and a counter that starts at 1
-        state[:3] = np.frombuffer(digest, "<u8")
-        self._bits.state = {"bit_generator": "SFC64", "state": {"state": state}, "has_uint32": 0, "uinteger": 0}
+        self._words[:3] = np.frombuffer(digest, "<u8")
+        self._bits.state = self._state
         return self._bits
 
     def gaussian(self, key: tuple[int, ...], block: int, out: NDArray[np.complex64]) -> None:

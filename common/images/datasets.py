@@ -91,6 +91,16 @@ def open_split(spec: str, split: str) -> Split:
     raise ConfigError(f"unknown data set '{spec}': 'digits', a folder (it does not exist here) or a Hub id OWNER/NAME")
 
 
+def held_out(spec: str) -> str:
+    """The name of the split that is shown and measured where none is asked for: test, or validation without one."""
+    try:
+        if spec != "digits":
+            open_split(spec, "test")
+    except DataError:
+        return "validation"
+    return "test"
+
+
 def open_table(path: Path) -> Split:
     """The pictures of one Parquet file, with labels where it has some."""
     part = _rows([open_parquet(path)])

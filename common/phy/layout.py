@@ -13,6 +13,8 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_INCREMENTS, LONGEST_SLOT = 64, 65_536
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -26,8 +28,10 @@ class Layout:
     slot: int = 128
 
     def __post_init__(self) -> None:
-        if not self.increments or any(n < 1 for n in self.increments):
-            raise ValueError(f"increments must be positive: {self.increments}")
+        if not 1 <= len(self.increments) <= MOST_INCREMENTS or any(n < 1 for n in self.increments):
+            raise ValueError(f"1 to {MOST_INCREMENTS} increments, each positive, not {str(self.increments)[:60]}")
+        if not 1 <= self.slot <= LONGEST_SLOT:
+            raise ValueError(f"an air slot has 1 to {LONGEST_SLOT} symbols, not {self.slot}")
         if self.pilots < 0 or self.pilots == 1:
             raise ValueError(f"at least 2 pilots are needed to estimate noise (or 0: non-coherent), not {self.pilots}")
         if self.pilots + sum(self.increments) > self.slot:

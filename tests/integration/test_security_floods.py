@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,26 @@ from tests.integration.fleet import Fleet
 from training.processes import Command
 
 BARE, FLOODER = (str(Path(__file__).with_name(name)) for name in ("bare_receiver.py", "flooder.py"))
+ENDLESS = r"""
+import socket, sys, threading
+READY = b"\x05READY\x0bSocket-Type\0\0\0\x06ROUTER"
+PART = b"\x03" + (1 << 16).to_bytes(8, "big") + bytes(1 << 16)
+def serve(peer):
+    try:
+        peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\0" + b"NULL".ljust(20, b"\0") + bytes(32))
+        peer.recv(64, socket.MSG_WAITALL)
+        peer.sendall(b"\x04" + bytes([len(READY)]) + READY)
+        peer.recv(1)
+        while True:
+            peer.sendall(PART)
+    except OSError:
+        pass
+server = socket.create_server(("127.0.0.1", 0))
+print("listening on x:%d" % server.getsockname()[1], file=sys.stderr, flush=True)
+while True:
+    threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+"""
+"""Whoever is connected to answers with messages that never end."""
 KINDS = ("hellos", "sessions", "strangers", "garbage", "parts", "frames", "endless", "connections")
 IMAGES, FPS = 30, 20.0
 LIMIT = MEMORY_STEP + (192 << 20)
@@ -70,3 +91,25 @@ def test_well_behaved_transmitters_finish_during_a_flood(kind: str, behind_an_em
     for command, scale in zip(watched, scales, strict=True):
         assert scale.grown() < LIMIT, command.name
         assert command.process.poll() is None, command.said
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched on Linux only")
+@pytest.mark.parametrize("victim", ["sctx", "channel-emu"])
+def test_whoever_is_connected_to_cannot_fill_the_memory(victim: str, start: Start, tmp_path: Path) -> None:
+    program = tmp_path / "endless.py"
+    program.write_text(ENDLESS)
+    port = start("python", str(program)).port()
+    where = f"127.0.0.1:{port}"
+    if victim == "sctx":
+        command = start("sctx", "--peer", where, "--give-up", "30")
+        command.wait_for("waiting for a receiver|memory_grown")
+    else:
+        command = start("channel-emu", "--listen", "0", "--control", "0", "--upstream", where)
+        poker = start("sctx", "--peer", f"127.0.0.1:{command.port()}", "--give-up", "60")
+        poker.wait_for("waiting for a receiver")
+    scale = Scales(command.process.pid)
+    command.wait_for("memory_grown", 60)
+    time.sleep(5)
+    assert scale.grown() < LIMIT
+    assert command.process.poll() is None, command.said

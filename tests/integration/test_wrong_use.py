@@ -44,7 +44,7 @@ PEER = ("--peer", "127.0.0.1:1")
         ("sctx", (*PEER, "--model", "nosuch"), 2, "digits"),
         ("sctx", (*PEER, "--source", "nowhere/at/all"), 2, "--source nowhere/at/all"),
         ("sctx", (*PEER, "--source", "dataset:nosuch:test"), 2, "nosuch"),
-        ("sctx", (*PEER, "--model", "cifar10"), 2, "say --source"),
+        ("sctx", (*PEER, "--model", "cifar10"), 2, "give --source"),
         ("sctx", (*PEER, "--rate-policy", "fixed:7"), 2, "--rate-policy fixed:7"),
         ("sctx", (*PEER, "--device", "abacus"), 2, "--device abacus"),
         ("sctx", (*PEER, "--count", "0"), 2, "--count"),

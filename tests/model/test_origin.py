@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from common.errors import ConfigError
 from common.manifest import find_pair
@@ -58,6 +59,18 @@ def test_a_pair_from_somebody_else_names_no_place(
 def test_what_comes_with_the_project_needs_no_note() -> None:
     assert dataset_of(FOREIGN) == "digits"
     assert _source(None, DIGITS).size == 360
+
+
+@pytest.mark.parametrize(("splits", "found"), [(("train", "test"), 10), (("train",), 4), (("train", "val"), 10)])
+def test_what_was_held_out_is_sent(tmp_path: Path, splits: tuple[str, ...], found: int) -> None:
+    """Of 40 pictures to train on, a tenth is held out where there is neither test nor validation."""
+    for split in splits:
+        for label in range(10):
+            (tmp_path / "mine" / split / str(label)).mkdir(parents=True)
+            for k in range(4 if split == "train" else 1):
+                Image.new("L", (8, 8), 20 * label + k).save(tmp_path / "mine" / split / str(label) / f"{k}.png")
+    remember(ID, str(tmp_path / "mine"))
+    assert _source(None, replace(FOREIGN, dataset="mine")).size == found
 
 
 def test_another_users_note_counts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,76 @@
+"""How long it will take is timed on real steps, and timing changes nothing that is trained."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from training import loop, outlook
+from training.distill import load_data
+from training.loop import Run, fit, pace
+from training.objective import Distillation, Objective
+from training.recipe import DecisionSpec, Recipe, Schedule
+from training.student import Shapes, Student
+
+CPU = torch.device("cpu")
+
+
+def begun(recipe: Recipe, folder: Path) -> tuple[Objective, Distillation, Run]:
+    train, _, preprocess = load_data(recipe, "digits")
+    torch.manual_seed(0)
+    student = Student(Shapes(recipe.layout, recipe.order, 1, 10, recipe.encoder, recipe.decoder))
+    objective = Objective(student, preprocess, recipe.loss)
+    run = Run("student", folder, {}, train, recipe.view, recipe.views, recipe.schedule, 0, CPU, Console(quiet=True))
+    return objective, Distillation(objective, train, recipe.channel, None, CPU), run
+
+
+def test_timing_a_few_steps_changes_no_weight_and_no_dice(recipe: Recipe, tmp_path: Path) -> None:
+    weights = []
+    for timed in (False, True):
+        _, task, run = begun(recipe, tmp_path / str(timed))
+        if timed:
+            before = torch.random.get_rng_state()
+            assert pace(task, run) > 0
+            assert torch.equal(torch.random.get_rng_state(), before)
+        weights.append(fit(task, run).weights)
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_an_epoch_is_as_many_steps_as_it_has(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def steps(*_: Any) -> Iterator[float]:
+        for _ in range(5):
+            now[0] += 0.7
+            yield 0.0
+
+    monkeypatch.setattr(loop, "_steps", steps)
+    _, task, run = begun(replace(recipe, schedule=Schedule(epochs=3, batch=100)), tmp_path)
+    assert len(run.images) // 100 == 11
+    assert pace(task, run) == pytest.approx(11 * 0.7)
+
+
+def test_every_stage_is_told_with_its_passes(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = replace(recipe, decisions=DecisionSpec(schedule=Schedule(epochs=4, batch=256)),
+                     teacher=replace(recipe.teacher, schedule=Schedule(epochs=5, batch=256)))  # fmt: skip
+    monkeypatch.setattr(outlook, "pace", lambda task, run: 60.0)
+    objective, _, run = begun(stages, tmp_path)
+    total = outlook.announce(stages, objective, run.images, run, Console(quiet=True), own_teacher=True)
+    said = capsys.readouterr().err
+    assert "teacher 5 min" in said
+    assert "student 3 min" in said
+    assert "decisions 4 min" in said
+    assert total == pytest.approx(12 * 60, rel=0.05)
+    outlook.announce(stages, objective, run.images, run, Console(quiet=True), own_teacher=False)
+    assert "teacher" not in capsys.readouterr().err
+    assert all(one.requires_grad for one in objective.student.encoder.parameters())
