@@ -169,7 +169,7 @@ def test_each_bad_frame_is_told_of_and_one_that_comes_again_is_logged(
     told = [decode(bench.until(bench.tx)).seq for _ in range(4)]
     assert (told, bench.proxy.counts["nak"]) == ([7, 8, 7, 8], 4)
     again = [record for record in caplog.records if record.message == "refused_again"]
-    assert [(record.seq, record.reason, record.session) for record in again] == [(7, "power", SESSION.hex()[:8])]
+    assert [(record.seq, record.reason, record.session) for record in again] == [(7, "power", SESSION.hex())]
     for seq in range(100, 140):
         bench.quiet(data(seq, loud), "power")
     assert bench.proxy.counts["nak"] == 4 + 14  # two of the sixteen a second are younger than a second
