@@ -60,6 +60,11 @@ def test_every_test_that_the_security_page_names_exists() -> None:
     assert len(named) > 30
 
 
+def test_who_listens_is_started_again_and_who_ends_by_itself_is_not() -> None:
+    again = {name for name, host in SERVICES.items() if host.get("restart") == "unless-stopped"}
+    assert again == {"rx", "emu"}
+
+
 HOSTS = [name for name in SERVICES if name != "keys"]
 
 

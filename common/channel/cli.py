@@ -269,7 +269,7 @@ def _replay(given: dict[str, Any]) -> None:
         closing.callback(player.close)
         for result in player.play(recording):
             say_json({
-                "seq": result.seq, "round": result.round, "status": result.status.name,
+                "session": result.session.hex(), "seq": result.seq, "round": result.round, "status": result.status.name,
                 "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
             })  # fmt: skip
 

@@ -288,7 +288,7 @@ class Proxy:
             self._refused.popitem(last=False)
         if times == AGAIN and now_s >= self._tell_again_s:
             self._tell_again_s = now_s + TELL_AGAIN_S
-            which = {"session": head.session.hex()[:8], "seq": head.seq, "round": head.round}
+            which = {"session": head.session.hex(), "seq": head.seq, "round": head.round}
             logger.warning("refused_again", extra={**which, "reason": error.reason, "detail": str(error)})
         self._naks = {told: until_s for told, until_s in self._naks.items() if until_s > now_s}
         if frame in self._naks or len(self._naks) >= _NAKS_AT_A_TIME:

@@ -30,7 +30,7 @@ def over_the_link(
         emulator, port = start_emulator(upstream, "--snr", str(SNR_DB), "--seed", str(SEED), *emulator_flags)
         running.enter_context(emulator)
         if "genie" in flags:
-            flags += ("--genie-from", "127.0.0.1:" + emulator.wait_for(r"control on \S+:(\d+)").group(1))
+            flags += ("--genie-from", emulator.wait_for(r"control on (\S+)").group(1))
         same = ("--window", "1", "--stream", str(STREAM), "--count", str(COUNT), "--json", "--model", str(model))
         transmitter = running.enter_context(Command("sctx", "--peer", f"127.0.0.1:{port}", *same, *flags))
         items = [json.loads(line) for line in transmitter.lines()]

@@ -99,13 +99,13 @@ def test_who_knows_anothers_session_gets_nothing_while_it_is_there(bench: Bench)
     alice, mallory = bench.peer("alice"), bench.peer("mallory")
     assert bench.opens(alice, session)
     for theft in (data(session, 0), Ping(session, 1, 0), Bye(session, ByeCode.DONE), hello(session)):
-        answers = bench.ask(mallory, theft, 0.2)
+        answers = bench.ask(mallory, theft, 0.08)
         assert all(isinstance(answer, Reject) or answer == Nak(session, 0, 0, NakCode.NO_SESSION) for answer in answers)
         (pong,) = [a for a in [*bench.ask(alice, Ping(session, 2, 0)), *_more(alice)] if isinstance(a, Pong)]
         assert pong.nonce == 2
     (answer,) = bench.ask(alice, data(session, 0))
     assert answer.session == session
-    assert mallory.poll(300) == 0
+    assert mallory.poll(100) == 0
 
 
 def _more(socket: "zmq.Socket[bytes]") -> list[Message]:
@@ -137,7 +137,7 @@ def test_who_takes_the_identity_of_one_that_left_learns_a_session_that_is_no_use
     alice.send_multipart(encode(data(session, 0)))
     alice.close(0)
     mallory: zmq.Socket[bytes] = bench.peer("mallory", identity=b"alice")
-    assert not bench.opens(mallory, session, 1.2)  # silent, and gone, and at the same identity: but another key
-    said: Callable[[Message], list[Message]] = lambda message: bench.ask(mallory, message, 0.3)  # noqa: E731
+    assert not bench.opens(mallory, session, 0.9)  # silent, and gone, and at the same identity: but another key
+    said: Callable[[Message], list[Message]] = lambda message: bench.ask(mallory, message, 0.1)  # noqa: E731
     assert all(isinstance(answer, Nak | Reject) for answer in [*said(data(session, 1)), *said(Ping(session, 1, 0))])
     assert bench.opens(bench.peer("alice"), session)

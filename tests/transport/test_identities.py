@@ -45,8 +45,8 @@ def is_in(peer: socket.socket) -> bool:
 
 
 def test_the_first_identity_is_another_in_each_process() -> None:
-    seen = {subprocess.check_output([sys.executable, "-c", FIRST], text=True, timeout=60) for _ in range(3)}
-    assert len(seen) == 3
+    seen = {subprocess.check_output([sys.executable, "-c", FIRST], text=True, timeout=60) for _ in range(2)}
+    assert len(seen) == 2
     assert not any(identity.startswith("006b8b4567") for identity in seen)
 
 
@@ -65,7 +65,7 @@ def test_the_first_identity_is_another_for_each_socket(context: "zmq.Context[zmq
 GUESSED = [b"\0" + (0x6B8B4567 + k).to_bytes(4, "big") for k in range(1, 40)]
 
 
-@pytest.mark.parametrize("command", ["scrx", "channel-emu"])
+@pytest.mark.parametrize("command", ["scrx", pytest.param("channel-emu", marks=pytest.mark.full)])
 def test_who_claims_the_identities_that_would_come_next_ends_nothing(command: str) -> None:
     """As it was tried: claim what an unseeded generator gives next, then let somebody connect who gets it."""
     program = HOSTS[command]
