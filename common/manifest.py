@@ -242,7 +242,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise ModelError(f"another schema than {SCHEMA}: it needs another version of semlink")
         return _from_document(document, folder)
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{path}: {safe(error, 300)}") from error
     except (ValueError, OverflowError) as error:
         raise ModelError(f"{path} is damaged ({_one_line(error)}); restore or train the pair again") from error
 
@@ -361,4 +361,4 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return safe(" ".join(str(error).split()), 200) or type(error).__name__
