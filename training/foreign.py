@@ -55,10 +55,11 @@ def refuse_pointer(path: Path, error: type[SemlinkError], remedy: str) -> None:
         raise error(f"{path} is a Git-LFS pointer, not the file itself: run `git lfs pull` where it was cloned")
 
 
-def tensor_shapes(path: Path, error: type[SemlinkError], remedy: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a safetensors file, from its header; no tensor is read."""
+def tensor_headers(path: Path, error: type[SemlinkError], remedy: str) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Names, types as the format writes them (F32, I8 ...) and shapes of a safetensors file; no tensor is read."""
     from safetensors import safe_open
 
     refuse_pointer(path, error, remedy)
     with one_line(f"{path} is damaged", error, remedy), safe_open(path, "np") as file:
-        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        return {name: (one.get_dtype(), tuple(one.get_shape())) for name, one in slices.items()}

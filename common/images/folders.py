@@ -142,8 +142,8 @@ def _refuse_parts(tables: Sequence[Path]) -> None:
         if sorted(parts) != list(range(count)):
             have = _some(map(str, sorted(parts)), 8)
             raise DataError(
-                f"{where}: of {count} parts there are {have}: each must be there once; fetch what is missing, or rename "
-                "what is meant to be less"
+                f"{where}: of {count} parts there are {have}: each must be there once; fetch what is missing, or rename"
+                " what is meant to be less"
             )
         if sum(one == name for one, _ in counted) > 1:
             raise DataError(f"{where} is there in two numbers of parts: remove the one that is old")
