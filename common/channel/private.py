@@ -8,7 +8,6 @@ that is possible; a client looks in all of them. An address in full (`tcp://HOST
 import fcntl
 import os
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -119,9 +118,11 @@ def _private_folder(flag: str) -> Path:
 
 def _sweep(folder: Path) -> None:
     """Remove what emulators that were killed have left there."""
+    os.utime(folder)
+    now_s = folder.stat().st_mtime
     for lock in folder.glob("control-*.lock"):
         with suppress(OSError):
-            if time.time() - lock.stat().st_mtime > _STALE_S:  # a younger one may not be locked yet
+            if now_s - lock.stat().st_mtime > _STALE_S:  # a younger one may not be locked yet
                 with lock.open("rb") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     lock.with_suffix("").unlink(missing_ok=True)
