@@ -19,6 +19,7 @@ from common import __version__, log, streams
 from common.errors import ConfigError, SemlinkError
 
 F = TypeVar("F", bound=Callable[..., Any])
+MOST_CONFIG_BYTES = 16 << 10
 
 EXTRA_OF = {
     "torch": "model", "PIL": "model", "pyarrow": "parquet", "transformers": "train", "datasets": "train",
@@ -180,11 +181,17 @@ def _load_config(context: click.Context, _: click.Parameter, path: Path | None) 
     if path is None:
         return
     try:
-        values = tomllib.loads(path.read_text())
+        with path.open("rb") as file:  # a pipe is one, too: --config <(...)
+            raw = file.read(MOST_CONFIG_BYTES + 1)
+        if len(raw) > MOST_CONFIG_BYTES:
+            raise ConfigError(f"--config {path}: more than {MOST_CONFIG_BYTES >> 10} KiB, which no list of flags has")
+        values = tomllib.loads(raw.decode())
     except OSError as error:
         raise ConfigError(f"--config {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are some, and so is a number without end
         raise ConfigError(f"--config {path}: not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"--config {path}: not TOML that names flags: nested too deep") from None
     known = {_flag(parameter): parameter for parameter in _settings(context)}
     defaults = dict(context.default_map or {})
     for key, value in values.items():
@@ -193,7 +200,7 @@ def _load_config(context: click.Context, _: click.Parameter, path: Path | None) 
             raise ConfigError(
                 f"--config {path}: unknown key {key!r}; the keys are the flag names: {', '.join(sorted(known))}"
             )
-        if not _fits(parameter, value):
+        if not _fits(parameter, value) or "\0" in str(value):
             raise ConfigError(f"--config {path}: {key} = {value!r}: write the value as the flag --{key} takes it")
         defaults[str(parameter.name)] = value
     context.default_map = defaults

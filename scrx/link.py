@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import zmq
 
 from common.errors import ProtocolError, SemlinkError
-from common.protocol.frames import decode, encode, split
+from common.protocol.frames import MAX_IDENTITY_BYTES, decode, encode, split
 from common.protocol.messages import Message, Ping, Result
 from common.text import safe
 from common.transport.front import Front
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 BURST_NS = 5_000_000
 MUTE_AFTER, MUTE_WITHIN_NS, MUTE_FOR_NS = 16, 10_000_000_000, 60_000_000_000
 KEPT_ROUTES = 1024
+TELL_AGAIN_NS = 1_000_000_000
 
 
 class Link:
@@ -50,6 +51,7 @@ class Link:
         self._signed = keys is not None
         self._errors: dict[Route, deque[int]] = {}
         self._muted: dict[Route, int] = {}
+        self._told_ns = -TELL_AGAIN_NS
         self._ended, self._served_ns = False, 0
         self._context = zmq.Context()
         try:
@@ -130,7 +132,7 @@ class Link:
         for parts in arrivals(self._front.socket, 64, signed):  # then look at the results again
             now, heard = time.monotonic_ns(), True
             who = parts.pop(0) if signed else b""
-            route: Route = (parts[0],)
+            route: Route = (parts[0][:MAX_IDENTITY_BYTES],)
             try:
                 envelope, body = split(parts)
                 route = tuple(envelope)
@@ -189,12 +191,16 @@ class Link:
     def _count_error(self, route: Route, error: ProtocolError, now: int) -> None:
         self.protocol_errors[error.reason] += 1
         logger.debug("protocol_error", extra={"reason": error.reason, "detail": safe(str(error))})
+        if self._is_muted(route, now):
+            return
         recent = self._errors.setdefault(route, deque(maxlen=MUTE_AFTER))
         recent.append(now)
         if len(recent) == MUTE_AFTER and now - recent[0] < MUTE_WITHIN_NS:
             self._muted[route] = now + MUTE_FOR_NS
             del self._errors[route]
-            logger.warning("route_muted", extra={"reason": error.reason, "for_s": MUTE_FOR_NS // 10**9})
+            if now - self._told_ns >= TELL_AGAIN_NS:  # who invents routes must not write the log
+                self._told_ns = now
+                logger.warning("route_muted", extra={"reason": error.reason, "for_s": MUTE_FOR_NS // 10**9})
         for kept in (self._errors, self._muted):
             while len(kept) > KEPT_ROUTES:
                 del kept[next(iter(kept))]

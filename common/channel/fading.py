@@ -35,7 +35,10 @@ def block_fading(draws: WhiteNoise, coherence: int, start: int, count: int) -> N
     found = draws.samples(first, (start + count - 1) // coherence - first + 1)
     if found.size == 1:
         return np.full(count, found[0])
-    return np.repeat(found, coherence)[start - first * coherence :][:count]
+    lengths = np.full(found.size, coherence)
+    lengths[0] -= start - first * coherence
+    lengths[-1] -= lengths.sum() - count
+    return np.repeat(found, lengths)
 
 
 class InBlocks:

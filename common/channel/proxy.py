@@ -198,7 +198,7 @@ class Proxy:
     def _forward(self, parts: Parts) -> None:
         try:
             envelope, body = split(parts)
-            if body[0][:2] != MAGIC:
+            if len(body[0]) != 4 or body[0][:2] != MAGIC:
                 raise ProtocolError("bad_prefix", "not a message of this protocol")
         except ProtocolError as error:
             if len(parts) > MAX_ENVELOPE + BODY_FRAMES:

@@ -36,6 +36,7 @@ from common.record import record
 MAGIC = b"SC"
 BODY_FRAMES = 3
 MAX_ENVELOPE = 4
+MAX_IDENTITY_BYTES = 255
 MAX_HEADER_BYTES = 1024
 MAX_OUTPUT_BYTES = 64 * 1024
 MAX_OUTPUT_DEPTH = 8
@@ -52,10 +53,13 @@ _FLOAT, _MOST_ENERGY = np.dtype("<f4"), MAX_AMPLITUDE**2
 
 
 def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """A received multipart message -> (ROUTER envelope, three body frames); ProtocolError on a bad part count."""
+    """A received multipart message -> (ROUTER envelope, three body frames); ProtocolError on one no ROUTER makes."""
     envelope = len(parts) - BODY_FRAMES
     if not 0 <= envelope <= MAX_ENVELOPE:
         raise ProtocolError("part_count", f"{len(parts)} parts")
+    for part in parts[:envelope]:
+        if len(part) > MAX_IDENTITY_BYTES:  # routes are kept, and nobody's identity is longer
+            raise ProtocolError("envelope", f"a part of {len(part)} bytes; at most {MAX_IDENTITY_BYTES}")
     return list(parts[:envelope]), list(parts[envelope:])
 
 

@@ -1,5 +1,7 @@
 """Flat fading has the right power, envelope, autocorrelation and Doppler, on the samples that leave the channel."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -107,6 +109,18 @@ def test_block_fading_draws_one_gain_per_block_and_round() -> None:
     assert abs(np.mean(h[1:, 0] * h[:-1, 0].conj())) < 0.05
     other = channel.fading(0, 0, 50, round=1)
     assert abs(other[0] - h[0, 0]) > 1e-3
+
+
+@pytest.mark.parametrize("coherence", [1, 7, 64, 10**6, 2**32])
+def test_where_blocks_meet_no_more_is_computed_than_is_asked_for(coherence: int) -> None:
+    """A frame of 64 bytes across the end of a block of 2^31 symbols asked for 32 GiB, which ended the emulator."""
+    channel, end = Channel(ChannelSpec(fading="block-rayleigh", coherence=coherence)), 5 * coherence
+    tracemalloc.start()
+    h = channel.fading(0, end - 3, 8)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    blocks = [channel.fading(0, coherence * (sample // coherence), 1)[0] for sample in range(end - 3, end + 5)]
+    assert (h.tolist(), peak < 1 << 20) == (blocks, True)
 
 
 def test_streams_fade_independently() -> None:

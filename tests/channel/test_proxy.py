@@ -14,6 +14,7 @@ from common.channel import proxy
 from common.channel.channel import Channel
 from common.channel.feedback import FeedbackSpec
 from common.channel.proxy import AWAY_AGAIN_S, AWAY_S, Proxy
+from common.channel.record import Recorder
 from common.channel.spec import ChannelSpec
 from common.channel.transit import OnTheWay, TransitSpec
 from common.channel.truth import TruthLog
@@ -144,6 +145,15 @@ def test_other_kinds_and_answers_pass_verbatim(make_bench) -> None:
 )
 def test_malformed_messages_are_counted_and_dropped(make_bench, parts: list[bytes], reason: str) -> None:
     make_bench(ChannelSpec()).quiet(parts, reason)
+
+
+@pytest.mark.parametrize("prefix", [b"", b"SC", b"SC\x01", b"SC\x01\x01\x01"])
+def test_a_prefix_of_another_length_does_not_end_an_emulator_that_records(
+    make_bench, tmp_path: Path, prefix: bytes
+) -> None:
+    recorder = Recorder(tmp_path / "r", ChannelSpec())
+    make_bench(ChannelSpec(), recorder=recorder).quiet([prefix, b"", b""], "bad_prefix")
+    recorder.close()
 
 
 def test_a_transmitter_is_told_of_bad_symbols_but_not_flooded(make_bench) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from common.transport.multipart import arrivals, is_readable, put
+from common.transport import multipart
+from common.transport.multipart import MOST_PARTS, arrivals, is_readable, put
 
 Context = zmq.Context[zmq.Socket[bytes]]
 Pair = tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"]
@@ -68,9 +69,23 @@ def test_a_message_that_vanished_with_its_connection_is_no_error() -> None:
 
     class Gone:
         def getsockopt(self, option: int) -> int:
-            return int(zmq.POLLIN)
+            return int(zmq.POLLIN) if option == zmq.EVENTS else 0
 
         def recv(self, *how: object, **more: object) -> None:
             raise zmq.Again
 
     assert list(arrivals(Gone(), 10)) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 9, 10, 11, 35])
+def test_of_a_message_that_is_too_long_a_bounded_stretch_is_read_at_a_time(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, beyond: int
+) -> None:
+    """A single one of three million empty parts, 6 MB, kept a receiver from all else for seconds, and from the watch
+    over its memory, which rose to 2.5 GiB meanwhile."""
+    monkeypatch.setattr(multipart, "MOST_PASSED_OVER", 10)
+    put(pair[0], [b"x"] * (MOST_PARTS + beyond))
+    put(pair[0], [b"honest", b"tail"])
+    turns = [list(arrivals(pair[1], 10)) for _ in range(6)]
+    assert [parts for turn in turns for parts in turn] == [[b"x"] * MOST_PARTS, [b"honest", b"tail"]]
+    assert next(n for n, turn in enumerate(turns) if [b"honest", b"tail"] in turn) == max(0, beyond - 1) // 10

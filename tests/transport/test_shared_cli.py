@@ -155,6 +155,11 @@ def test_wrong_use_in_the_environment_is_one_line_too(run: Run) -> None:
         ("fast = 1", "fast = 1: write"),
         ("[snr]\nvalue = 1", "snr = {'value': 1}: write"),
         ("snr = ", "not TOML: "),
+        ("name = " + "[" * 4000 + "]" * 4000, "not TOML that names flags: nested too deep"),
+        ("name = " + "{a = " * 2000 + "1" + "}" * 2000, "not TOML that names flags: nested too deep"),
+        ("snr = " + "9" * 5000, "not TOML: Exceeds the limit"),
+        ('name = "a\\u0000b"', "name = 'a\\x00b': write"),
+        ("#" * 20_000, "more than 16 KiB"),
     ],
 )
 def test_a_wrong_file_is_told_in_one_line(run: Run, toml: Callable[[str], str], text: str, told: str) -> None:
@@ -169,9 +174,11 @@ def test_a_wrong_value_in_a_file_names_the_flag(run: Run, toml: Callable[[str], 
     assert ran == Ran(2, "", "error: Invalid value for '--snr': 'abc' is not a valid float; see small-tool --help\n")
 
 
-def test_a_missing_file_is_told_in_one_line(run: Run, tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_has_no_end_is_told_in_one_line(run: Run, tmp_path: Path) -> None:
     told = f"error: --config {tmp_path}/none.toml: No such file or directory\n"
     assert run("--config", f"{tmp_path}/none.toml") == Ran(2, "", told)
+    endless = "error: --config /dev/zero: more than 16 KiB, which no list of flags has\n"
+    assert run("--config", "/dev/zero") == Ran(2, "", endless)
     assert run("--config", str(tmp_path)) == Ran(2, "", f"error: --config {tmp_path}: Is a directory\n")
 
 
