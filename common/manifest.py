@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
 from common.errors import ConfigError, ModelError
 from common.phy.constellation import ORDERS
 from common.phy.layout import Layout
+from common.text import safe
 from common.typed import decode, parse
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise ModelError(f"another schema than {SCHEMA}: it needs another version of semlink")
         return _from_document(document, folder)
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{path}: {safe(error, 300)}") from error
     except (ValueError, OverflowError) as error:
         raise ModelError(f"{path} is damaged ({_one_line(error)}); restore or train the pair again") from error
 
@@ -283,7 +284,7 @@ def built(make: Callable[[], M], least: int, weights: Mapping[str, "torch.Tensor
     expected = module.state_dict()
     if odd := sorted(set(expected) ^ set(weights))[:1]:
         what = "has no" if odd[0] in expected else "has a strange"
-        raise ModelError(f"{where} {what} tensor '{odd[0][:100]}': it does not belong to this manifest")
+        raise ModelError(f"{where} {what} tensor '{safe(odd[0])}': it does not belong to this manifest")
     for name, tensor in weights.items():
         wanted = expected[name]
         if (tensor.shape, tensor.dtype) != (wanted.shape, wanted.dtype):
@@ -333,7 +334,7 @@ def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
     hints = get_type_hints(Manifest)
     known = {field.name for field in fields(Manifest)} - {"path", "id"}
     if wrong := (set(document) ^ known) - OPTIONAL:
-        raise ModelError(f"fields missing or unknown: {', '.join(sorted(one[:40] for one in wrong)[:10])}")
+        raise ModelError(f"fields missing or unknown: {', '.join(sorted(safe(one, 40) for one in wrong)[:10])}")
     values = {key: decode(hints[key], value, key) for key, value in document.items()}
     return Manifest(path=folder, id=hashlib.sha256(canonical(document)).hexdigest(), **values)
 
@@ -360,4 +361,4 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return safe(" ".join(str(error).split()), 200) or type(error).__name__

@@ -1,23 +1,25 @@
-"""JSON from somebody else -> dataclasses, by their annotations: no other types, no key twice, nothing without end.
+"""What somebody else wrote -> dataclasses, by their annotations: no other types, no key twice, nothing without end.
 
 Knows nothing about what the values mean: their ranges are checked by the dataclasses themselves.
 """
 
 import json
 import math
-import types
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from common.text import safe
 
 T = TypeVar("T")
-LARGEST_INT = 2**53
+LARGEST = 2**63
 LONGEST_TEXT = 20_000
 """Characters of one string."""
 MOST_ITEMS = 100_000
-"""Of one list or object."""
+"""Of one list or table."""
 
 
 def parse(raw: bytes) -> Any:
@@ -28,59 +30,54 @@ def parse(raw: bytes) -> Any:
         raise ValueError("it nests too deep") from None
 
 
-def decode(kind: type[T], value: object, where: str = "") -> T:
-    """`value`, as JSON has it, as `kind`: int, float, bool, str, tuple[X, ...], Mapping[str, X], X | None, a dataclass.
+def decode(kind: type[T], value: Any, name: str = "") -> T:
+    """`value`, as JSON or TOML has it, as a dataclass, int, float, bool, str, Literal, tuple[X, ...], Mapping[str, X],
+    dict or X | None.
 
-    An int is a float, but nothing else is taken for another. ValueError names the place and what is wrong there.
+    Whole numbers are taken for a float, and nothing else for another type; every number is finite and fits 64 bits,
+    every text can be written as UTF-8. ValueError names the key that is unknown, missing or of another type. name: of
+    `value`.
     """
-    made: T = _decode(kind, value, where)
+    made: T = _decode(kind, value, name)
     return made
 
 
-def _decode(kind: Any, value: object, where: str) -> Any:
-    if is_dataclass(kind) and isinstance(kind, type):
-        return _object(kind, value, where)
-    if get_origin(kind) in (types.UnionType,):
-        inner = next(one for one in get_args(kind) if one is not types.NoneType)
-        return None if value is None else _decode(inner, value, where)
-    if get_origin(kind) is tuple:
-        inner = get_args(kind)[0]
-        items = _expect(isinstance(value, list), value, where, "a list", value)
-        _bounded(items, where)
-        return tuple(_decode(inner, one, f"{where}[{place}]") for place, one in enumerate(items))
-    if get_origin(kind) is Mapping:
-        items = _expect(isinstance(value, dict), value, where, "an object", value)
-        _bounded(items, where)
-        inner = get_args(kind)[1]
-        return {_decode(str, key, where): _decode(inner, one, f"{where}.{key[:40]}") for key, one in items.items()}
-    return _scalar(kind, value, where)
+def _decode(kind: Any, value: Any, name: str) -> Any:
+    origin, inner = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        return value if isinstance(value, kind) else _object(kind, value, name)  # type: ignore[arg-type]
+    if NoneType in inner:
+        return None if value is None else _decode(inner[0], value, name)
+    if origin is tuple:
+        _expect(isinstance(value, list | tuple) and len(value) <= MOST_ITEMS, value, name, "list of bounded length")
+        return tuple(_decode(inner[0], one, f"{name}[{k}]") for k, one in enumerate(value))
+    if origin is Mapping:
+        _expect(isinstance(value, dict) and len(value) <= MOST_ITEMS, value, name, "table of bounded length")
+        places = {_decode(str, key, name): f"{name}.{safe(key, 40)}" for key in value}
+        return {key: _decode(inner[1], value[key], place) for key, place in places.items()}
+    return _scalar({Literal: str}.get(origin, origin or kind), value, name)
 
 
-def _scalar(kind: type, value: object, where: str) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        _expect(number and isinstance(value, int) and abs(value) <= LARGEST_INT, value, where, "a whole number")
-    elif kind is float:
-        fits = isinstance(value, float) and math.isfinite(value)
-        fits = fits or (number and isinstance(value, int) and abs(value) <= LARGEST_INT)
-        return float(_expect(fits, value, where, "a number", value))
-    elif kind is bool:
-        _expect(isinstance(value, bool), value, where, "true or false")
-    else:
-        good = isinstance(value, str) and len(value) <= LONGEST_TEXT and _is_text(value)
-        _expect(good, value, where, f"a text of at most {LONGEST_TEXT} characters")
+def _scalar(kind: type, value: Any, name: str) -> Any:
+    good = type(value) is kind
+    if kind in (int, float):
+        good = good or (kind is float and type(value) is int)
+        good = good and abs(value) < LARGEST and math.isfinite(value)
+    elif kind is str:
+        good = good and len(value) <= LONGEST_TEXT and _is_text(value)
+    _expect(good, value, name, kind.__name__)
     return value
 
 
-def _object(kind: type, value: object, where: str) -> Any:
-    items = _expect(isinstance(value, dict), value, where, "an object", value)
-    hints, known = _hints(kind), {one.name: one for one in fields(kind)}
-    if unknown := [key for key in items if key not in known]:
-        raise ValueError(f"{where or 'it'} has an unknown field {_short(unknown[0])}")
-    wanted = [name for name, one in known.items() if one.default is MISSING and one.default_factory is MISSING]
-    if missing := [name for name in wanted if name not in items]:
-        raise ValueError(f"{where or 'it'} has no field '{missing[0]}'")
-    return kind(**{key: _decode(hints[key], one, f"{where}.{key}".lstrip(".")) for key, one in items.items()})
+def _object(kind: Any, value: Any, name: str) -> Any:
+    _expect(isinstance(value, dict), value, name, "table")
+    dot, hints, known = f"{name}." if name else "", _hints(kind), {one.name: one for one in fields(kind)}
+    if unknown := sorted(set(value) - set(known)):
+        raise ValueError(f"unknown key '{dot}{safe(unknown[0], 40)}'; known: {', '.join(sorted(known))}")
+    needed = {key for key, one in known.items() if one.default is MISSING and one.default_factory is MISSING}
+    if lacking := sorted(needed - set(value)):
+        raise ValueError(f"{name or 'it'} lacks {', '.join(lacking)}")
+    return kind(**{key: _decode(hints[key], one, f"{dot}{key}") for key, one in value.items()})
 
 
 @cache
@@ -88,15 +85,11 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _expect(good: bool, value: object, where: str, what: str, answer: Any = None) -> Any:
+def _expect(good: bool, value: Any, name: str, what: str) -> None:
     if not good:
-        raise ValueError(f"{where} is {_short(value)}, not {what}")
-    return answer
-
-
-def _bounded(items: Any, where: str) -> None:
-    if len(items) > MOST_ITEMS:
-        raise ValueError(f"{where} has {len(items)} entries, and {MOST_ITEMS} are the most")
+        size = f"a {type(value).__name__} of {len(value)}" if isinstance(value, list | dict) else ""
+        huge = type(value) is int and abs(value) >= LARGEST  # which may have more digits than Python writes
+        raise ValueError(f"{name} = {size or ('a huge number' if huge else safe(repr(value), 40))} is no {what}")
 
 
 def _is_text(text: str) -> bool:
@@ -104,21 +97,13 @@ def _is_text(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
 
 
-def _short(value: object) -> str:
-    if isinstance(value, list | dict):
-        return f"a {'list' if isinstance(value, list) else 'object'} of {len(value)}"
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > LARGEST_INT:
-        return "a huge number"
-    return repr(value)[:40]
-
-
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {_short(twice)} stands there twice")
+        raise ValueError(f"the key '{safe(twice, 40)}' stands there twice")
     return found
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is no JSON number")

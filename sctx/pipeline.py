@@ -27,6 +27,7 @@ from common.errors import ConfigError, DataError, ModelError
 from common.manifest import Accuracy, Manifest, built, load_half
 from common.nn.device import one_thread
 from common.phy.layout import pilot_sequence
+from common.text import safe
 from sctx.adapt import ChannelAdaptive
 from sctx.content import ContentHead
 from sctx.encoder import Encoder
@@ -133,6 +134,6 @@ def _parts(manifest: Manifest, weights: dict[str, Tensor]) -> dict[str, dict[str
     for name, tensor in weights.items():
         part, _, rest = name.partition(".")
         if not has.get(part):
-            raise ModelError(f"{manifest.path / 'encoder.safetensors'} has a strange tensor '{name[:100]}'")
+            raise ModelError(f"{manifest.path / 'encoder.safetensors'} has a strange tensor '{safe(name)}'")
         parts[part][rest] = tensor
     return parts

@@ -25,9 +25,10 @@ from torch import Tensor
 from common.errors import StoreError
 from common.images.datasets import ImageSet
 from common.manifest import canonical, write_atomic
+from common.typed import decode
 from training import encoding as codec
 from training import views
-from training.foreign import built, one_line
+from training.foreign import one_line
 from training.plan import SCHEMA, Plan, Shard, TeacherId, read_document, shard_path
 from training.views import ViewSpec
 
@@ -233,7 +234,7 @@ def merge(folder: Path, parts: Sequence[Store]) -> Store:
 
 def _header(path: Path) -> _Header:
     with safe_open(path, "pt") as file:
-        return built(_Header, json.loads((file.metadata() or {})["semlink"]), "header")
+        return decode(_Header, json.loads((file.metadata() or {})["semlink"]), "header")
 
 
 def _payload(tensors: dict[str, Tensor]) -> str:

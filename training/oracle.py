@@ -5,6 +5,7 @@ Knows nothing about stores, views or students.
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from common.errors import ModelError
+from common.manifest import user_path
 from training.answers import Classifier, Ensemble, Oracle, ZeroShot
 from training.columns import Columns, match, names_of
 from training.foreign import one_line
@@ -111,7 +113,8 @@ def _joint(digests: Sequence[str]) -> str:
 
 
 def _members(spec: str) -> list[str]:
-    return [one.strip() for one in spec.split(",")]
+    """Several with commas, unless there is a folder of that very name."""
+    return [spec] if os.path.isdir(user_path(spec)) else [one.strip() for one in spec.split(",")]
 
 
 def _find_one(spec: str, classes: Sequence[str], dtype: str, by_position: bool) -> Teacher:

@@ -15,8 +15,9 @@ from typing import Any
 from common.errors import StoreError
 from common.manifest import canonical
 from common.text import safe
+from common.typed import decode
 from training import encoding as codec
-from training.foreign import built, one_line, read_json
+from training.foreign import one_line, read_json
 from training.views import ViewSpec
 
 SCHEMA = 2
@@ -122,11 +123,11 @@ def read_document(path: Path) -> tuple[Plan, tuple[Shard, ...]]:
     with one_line(f"{path} is damaged", StoreError, remedy):
         if set(document) != {"schema", "plan", "shards"} or not isinstance(document["shards"], list):
             raise ValueError(f"it holds {safe(sorted(document))}, not schema, plan and a list of shards")
-        plan = built(Plan, document["plan"], "plan")
+        plan = decode(Plan, document["plan"], "plan")
         if bool(plan.names) != (document["schema"] == SCHEMA):
             raise ValueError(f"schema {document['schema']} and {len(plan.names)} class names do not go together")
         _check_plan(plan)
-        shards = tuple(built(Shard, one, f"shards[{k}]") for k, one in enumerate(document["shards"]))
+        shards = tuple(decode(Shard, one, f"shards[{k}]") for k, one in enumerate(document["shards"]))
         _check_shards(plan, shards)
         return plan, shards
 

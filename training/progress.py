@@ -65,7 +65,7 @@ def print_table(
 
     On a terminal it is made to fit; anywhere else it takes the width that it needs.
     """
-    table = Table(title=safe_markup(title, None), show_header=any(headings))
+    table = Table(title=safe_markup(title, None), show_header=any(one.strip() for one in headings))
     for heading in headings:
         table.add_column(safe_markup(heading, None), justify="left" if heading in left else "right", no_wrap=True)
     for row in rows:

@@ -13,8 +13,8 @@ from common.manifest import DecoderShape, EncoderShape, user_path
 from common.phy.constellation import ORDERS
 from common.phy.layout import Layout
 from common.text import safe
+from common.typed import decode
 from training.channel import Conditions
-from training.foreign import built
 from training.losses import LossSpec
 from training.plan import VIEWS
 from training.views import ViewSpec
@@ -262,4 +262,4 @@ def _recipe(name: str, document: dict[str, Any]) -> Recipe:
         raise ConfigError("it needs a table [layout] with increments")
     order = layout.get("order", 16)
     written = {**DEFAULTS, **document, "name": name, "order": order}
-    return built(Recipe, {**written, "layout": {key: layout[key] for key in layout if key != "order"}}, "")
+    return decode(Recipe, {**written, "layout": {key: layout[key] for key in layout if key != "order"}}, "")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.errors import ConfigError
+from common.files import ROOM, writable
 from common.images.datasets import ImageSet
 from common.streams import tell
 from training.reuse import BUILD, own_teacher
@@ -36,6 +37,9 @@ def soft_labels(
     codec.check(recipe.encoding, len(train.classes))
     if request.store and (request.store / MANIFEST).is_file() and not request.teacher and not request.online:
         return _ready_store(recipe, request.store, train, request.by_position)
+    if not request.online:
+        answers = codec.payload(recipe.encoding, len(train), len(train.classes)) * recipe.views
+        writable(request.store or BUILD / "stores", folder=True, room=ROOM + answers)
     teacher = request.teacher or str(own_teacher(recipe, train, request.seed, device, console))
     dtype = "bf16" if autocasts(recipe.teacher.schedule, device) else "fp32"
     found = find_teacher(teacher, train.classes, dtype, request.by_position)

@@ -17,7 +17,7 @@ from common.errors import ConfigError, ModelError
 from common.manifest import user_path
 from training.columns import shown
 from training.foreign import one_line, read_json
-from training.weights import Shapes, digest, judge, refuse_claims, refuse_size, tensor_files
+from training.weights import QUANTISED, Shapes, digest, judge, refuse_claims, refuse_size, tensor_files
 
 Kind = Literal["classifier", "zero-shot"]
 WANTED = "a teacher is a ...ForImageClassification or a CLIP-style model of `transformers`, saved with save_pretrained"
@@ -54,8 +54,12 @@ def read_folder(spec: str) -> TeacherFolder:
     if (folder / "adapter_config.json").is_file():
         raise ConfigError(f"{folder} is an adapter of another model: merge them (peft: merge_and_unload) and save that")
     if not (folder / "config.json").is_file():
-        raise ConfigError(f"{folder} is no teacher: it has no config.json as `save_pretrained` writes it")
+        inside = sorted(path.parent.name for path in folder.glob("*/config.json"))
+        hint = f"; {shown(inside)} in it have one: give one of them" if inside else ""
+        raise ConfigError(f"{folder} is no teacher: it has no config.json as `save_pretrained` writes it{hint}")
     document = read_json(folder / "config.json", ModelError, "save the teacher again with save_pretrained")
+    if document.get("quantization_config"):
+        raise ModelError(f"{folder / 'config.json'} has a quantization_config; {QUANTISED}")
     kind, architecture = _kind(document, folder)
     tensors = tensor_files(folder)
     refuse_claims(document, folder, tensors)
@@ -132,7 +136,7 @@ def _kind(document: dict[str, Any], folder: Path) -> tuple[Kind, str]:
     from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES
 
     path = folder / "config.json"
-    if "model_type" not in document and "architecture" in document:
+    if document.get("model_type", "timm_wrapper") == "timm_wrapper" and "architecture" in document:
         raise ConfigError(
             f"{path} is of timm, not of `transformers`: load it there and save it as one of these; {WANTED}"
         )

@@ -12,13 +12,15 @@ from torch import nn
 
 from common.errors import ModelError
 from training.columns import shown
-from training.foreign import read_json, refuse_pointer, tensor_shapes
+from training.foreign import read_json, refuse_pointer, tensor_headers
 
 Shapes = dict[str, tuple[int, ...]]
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DEEPEST = 1000
 """Layers that a configuration may claim beyond one for each tensor of the file."""
+FLOATS = ("F16", "BF16", "F32", "F64")
+QUANTISED = "a teacher whose weights were quantised is not read: take it as it was before, in 16 or 32 bits"
 HEADS = ("classifier", "cls_classifier", "distillation_classifier", "head", "fc")
 BOOKKEEPING = re.compile(r"(position_ids|relative_position_index|num_batches_tracked|attn_mask)$")
 """Buffers that old checkpoints hold and that say nothing."""
@@ -38,7 +40,10 @@ def tensor_files(folder: Path) -> Shapes:
             raise ModelError(f"{folder} lacks {shown(missing)}, which {INDEX} names; copy all of the teacher")
     found: Shapes = {}
     for name in files:
-        found |= tensor_shapes(folder / name, ModelError, "copy it again, whole")
+        for tensor, (kind, shape) in tensor_headers(folder / name, ModelError, "copy it again, whole").items():
+            if tensor.endswith("weight") and kind not in FLOATS:
+                raise ModelError(f"{folder / name}: {shown([tensor])} is of type {kind}; {QUANTISED}")
+            found[tensor] = shape
     return found
 
 
@@ -79,7 +84,7 @@ def judge(model: Any, report: dict[str, Any], folder: Path, architecture: str) -
     if type(model).__name__ != architecture:
         raise ModelError(f"{who}: config.json says {shown([architecture])}, and its model_type makes a "
                          f"{type(model).__name__}; save the teacher again")  # fmt: skip
-    if missing := sorted(report["missing_keys"]):
+    if missing := [name for name in sorted(report["missing_keys"]) if not name.endswith(".num_batches_tracked")]:
         raise ModelError(f"{who} lacks weights that would be random: {shown(missing)}; take a teacher that was trained "
                          "with this head, or train it")  # fmt: skip
     if wrong := sorted(report["mismatched_keys"]):

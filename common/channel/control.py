@@ -10,8 +10,8 @@ One ROUTER; a request and its answer are one msgpack map each:
     {"op": "truth", "stream": n, "air_start": n, "symbols": n, "round": n}  ->  {"ok": true, "snr_inst_db": dB or nil}
     anything else                                  ->  {"ok": false, "error": text}
 
-`applied` names the first air sample of each stream that sees the change, for each session that has sent on it (the
-first digits of it are in `sessions`, in the same order; empty on a raw wire). Who begins later sees it from 0.
+`applied` names the first air sample of each stream that sees the change, for each session that has sent on it (they are
+in `sessions`, in the same order; empty on a raw wire). Who begins later sees it from 0.
 `truth` is the SNR of a stretch of air, sent or not (nil: no noise), for experiments with a transmitter that knows it;
 asking changes nothing. It may name a "session" and a "hop"; else they are those that were heard last on the stream.
 """
@@ -277,7 +277,7 @@ def _places(found: list[tuple[Who, int]]) -> list[tuple[int, int]]:
 
 
 def _sessions(found: list[tuple[Who, int]]) -> list[str]:
-    return [session.hex()[:8] for (session, _, _), _ in found]
+    return [session.hex() for (session, _, _), _ in found]
 
 
 def _unpack(body: bytes, most: int) -> dict[str, Any]:

@@ -17,13 +17,17 @@ from common.text import safe
 from common.transport.sockets import MAX_IPC_PATH, is_loopback, parse_listen, parse_peer, parts_of
 
 _IPC = "ipc://"
+_STALE_S = 60.0
 
 
 def control_to_bind(text: str, insecure: bool, flag: str = "--control") -> str:
     """What was typed -> the address to bind: a number is a private socket, 0 one that is free. Raises ConfigError."""
     number = _number(text, flag)
     if number is not None:
-        return f"{_IPC}{_private_folder(flag) / f'control-{number or os.getpid()}'}"
+        folder = _private_folder(flag)
+        if not number:
+            _sweep(folder)
+        return f"{_IPC}{folder / f'control-{number or os.getpid()}'}"
     address = parse_listen(text, insecure, flag)
     if not (insecure or address.startswith(_IPC)):
         raise ConfigError(
@@ -110,6 +114,19 @@ def _private_folder(flag: str) -> Path:
         else:
             return folder
     raise ConfigError(f"{flag}: no place for a private socket ({safe(why, 300)}); give ipc://FILE")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what emulators that were killed have left there."""
+    os.utime(folder)
+    now_s = folder.stat().st_mtime
+    for lock in folder.glob("control-*.lock"):
+        with suppress(OSError):
+            if now_s - lock.stat().st_mtime > _STALE_S:  # a younger one may not be locked yet
+                with lock.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock.with_suffix("").unlink(missing_ok=True)
+                    lock.unlink()
 
 
 def _is_private(path: str, user: int) -> bool:

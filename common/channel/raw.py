@@ -14,14 +14,17 @@ out, and a message that cannot be samples is refused; both are counted, and told
 
 import logging
 from collections import Counter, deque
+from collections.abc import Sequence
 
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from common.channel.channel import Channel
 from common.channel.record import Recorder
 from common.channel.tags import header_bytes
 from common.errors import ProtocolError
+from common.transport.multipart import arrivals, put
 from common.transport.sockets import bind, connect, make_socket
 
 logger = logging.getLogger(__name__)
@@ -87,7 +90,7 @@ class RawWire:
         """Send what is pending; False while nobody takes it. Then only room at the output ends the next wait."""
         while self._pending:
             try:
-                self._out.send(self._pending[0], zmq.NOBLOCK)
+                put(self._out, (self._pending[0],))
             except zmq.Again:
                 if self._in in self.poller:
                     self.poller.unregister(self._in)
@@ -106,21 +109,23 @@ class RawWire:
         """
         messages: list[bytes | memoryview] = []
         samples = 0
-        for _ in range(_BATCH):
-            if samples >= _BATCH:
-                break
+        for parts in arrivals(self._in, _BATCH):
             try:
-                message = self._samples_of(self._in.recv_multipart(zmq.NOBLOCK))
-            except zmq.Again:
-                break
+                message = self._samples_of(parts)
             except ProtocolError as error:
-                self._note(error.reason, "refused", str(error))
+                self._refuse(error)
                 continue
             messages.append(message)
             samples += len(message) // 8
+            if samples >= _BATCH:
+                break
         if not messages:
             return False
-        x = np.frombuffer(messages[0] if len(messages) == 1 else b"".join(messages), "<c8")
+        x = _joined(messages)
+        if not _is_sound(x):  # of all together, which is quicker; then find out which
+            messages = [message for message in messages if self._check(message)]
+            x = _joined(messages)
+            samples = x.size
         y = self.channel.transform(0, self._clock, x, hop=self._hop) if samples else x
         at = 0
         for message in messages:
@@ -145,20 +150,38 @@ class RawWire:
         begin = header_bytes(message)
         if (len(message) - begin) % 8:
             raise ProtocolError("not_complex64", f"{len(message) - begin} bytes are no whole number of complex64")
-        x = np.frombuffer(message, "<c8", offset=begin) if len(message) > begin else _NONE
-        if not np.vdot(x, x).real < _LARGEST**2:  # of what is not finite or overflows as well
-            raise ProtocolError("not_samples", f"{len(message)} bytes that are no samples: not finite, or beyond 1e18")
         if begin:
             self._note("tagged", "tags_left_out", "GNU Radio's Pass Tags is on; only samples go through the channel")
-        if not x.size:
+        if len(message) == begin:
             self._note("empty", "empty_message", "a message without samples")
         return memoryview(message)[begin:] if begin else message
+
+    def _check(self, message: bytes | memoryview) -> bool:
+        if _is_sound(_joined([message])):
+            return True
+        told = f"{len(message)} bytes that are no samples: not finite, or beyond 1e18"
+        self._refuse(ProtocolError("not_samples", told))
+        return False
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self._note(error.reason, "refused", str(error))
 
     def _note(self, kind: str, event: str, detail: str) -> None:
         """Count what is odd, and tell it once."""
         self.counts[kind] += 1
         if self.counts[kind] == 1:
             logger.warning(event, extra={"reason": kind, "detail": detail})
+
+
+def _joined(messages: Sequence[bytes | memoryview]) -> NDArray[np.complex64]:
+    """All samples of some messages: complex64 [S]."""
+    joined = messages[0] if len(messages) == 1 else b"".join(messages)
+    return np.frombuffer(joined, "<c8") if len(joined) else _NONE
+
+
+def _is_sound(x: NDArray[np.complex64]) -> bool:
+    """False where any sample is not finite or overflows."""
+    return bool(np.vdot(x, x).real < _LARGEST**2)
 
 
 def _attach(socket: "zmq.Socket[bytes]", address: str, flag: str) -> str:

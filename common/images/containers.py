@@ -12,6 +12,7 @@ them is unpacked.
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Literal
 
 from common.errors import DataError
@@ -54,12 +55,12 @@ def without_metadata(raw: bytes, kind: Kind) -> tuple[bytes, int]:
     if kind == "BMP":
         return raw, 1
     kept, said = {"JPEG": _jpeg, "PNG": _png, "WebP": _webp}[kind](raw)
-    return kept, next((one for one in said if one is not None), 1)
+    return kept, said.turn()
 
 
 def canvas(raw: bytes) -> tuple[int, int] | None:
     """Width and height of a WebP, whose decoder takes memory for them as soon as it is made. None: not there."""
-    for name, body in _riff(raw):
+    for name, body, _ in _riff(raw):
         if name == b"VP8X":
             return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
         if name == b"VP8 ":
@@ -116,7 +117,17 @@ def xmp_orientation(raw: bytes) -> int | None:
     return int(found[1]) if found else None
 
 
-Said = list[int | None]
+@dataclass(slots=True)
+class Said:
+    """Orientations in the order in which they stand in the file."""
+
+    exif: list[int | None] = field(default_factory=list)
+    xmp: list[int | None] = field(default_factory=list)
+
+    def turn(self) -> int:
+        """That of EXIF, wherever XMP stands: a program that turned one and forgot the other left XMP behind."""
+        return next((one for one in (*self.exif, *self.xmp) if one is not None), 1)
+
 
 
 def _jpeg(raw: bytes) -> tuple[bytes, Said]:
@@ -131,7 +142,10 @@ def _jpeg(raw: bytes) -> tuple[bytes, Said]:
             break
         body = raw[at + 4 : at + 2 + size]
         if marker == 0xE1:
-            said.append(exif_orientation(body) if body.startswith(b"Exif\0") else xmp_orientation(body))
+            if body.startswith(b"Exif\0"):
+                said.exif.append(exif_orientation(body))
+            else:
+                said.xmp.append(xmp_orientation(body))
         elif not (0xE0 <= marker <= 0xEF or marker == 0xFE) or _says_colours(marker, body):
             kept.append(raw[at : at + 2 + size])
         at += 2 + size
@@ -188,9 +202,9 @@ def _png(raw: bytes) -> tuple[bytes, Said]:
         if name in PNG_KEPT:
             kept.append(raw[at:end])
         elif name == b"eXIf":
-            said.append(exif_orientation(raw[at + 8 : end - 4]))
+            said.exif.append(exif_orientation(raw[at + 8 : end - 4]))
         elif name == b"iTXt" and raw.startswith(b"XML:com.adobe.xmp\0\0", at + 8):
-            said.append(xmp_orientation(raw[at + 8 : end - 4]))
+            said.xmp.append(xmp_orientation(raw[at + 8 : end - 4]))
         at = end
         if name == b"IEND":
             break
@@ -199,22 +213,24 @@ def _png(raw: bytes) -> tuple[bytes, Said]:
 
 def _webp(raw: bytes) -> tuple[bytes, Said]:
     kept, said = [b"WEBP"], Said()
-    for name, body in _riff(raw):
+    for name, body, size in _riff(raw):
         if name == b"EXIF":
-            said.append(exif_orientation(body))
+            said.exif.append(exif_orientation(body))
         elif name == b"XMP ":
-            said.append(xmp_orientation(body))
+            said.xmp.append(xmp_orientation(body))
         elif name in WEBP_KEPT:
+            if len(body) < size:
+                raise DataError("it is cut short")
             plain = bytes([body[0] & ~WEBP_METADATA]) + body[1:] if name == b"VP8X" and body else body
             kept.append(name + len(plain).to_bytes(4, "little") + plain + bytes(len(plain) % 2))
     whole = b"".join(kept)
     return b"RIFF" + len(whole).to_bytes(4, "little") + whole, said
 
 
-def _riff(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Chunks of a WebP: name and data, as much of them as there is."""
+def _riff(raw: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+    """Chunks of a WebP: name, data, as much of them as there is, and how long they should be."""
     at = 12
     while at + 8 <= len(raw):
         size = int.from_bytes(raw[at + 4 : at + 8], "little")
-        yield raw[at : at + 4], raw[at + 8 : at + 8 + size]
+        yield raw[at : at + 4], raw[at + 8 : at + 8 + size], size
         at += 8 + size + size % 2

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataError
-from common.images.folders import SPLIT_WORDS, SPLITS, Place, class_folders, inside, splits_of
+from common.images.folders import SPLIT_WORDS, SPLITS, Place, class_folders, places_in
 from common.images.hub import open_hub
 from common.images.names import UNKNOWN, Labels, differ_in_case, in_one_order, match
 from common.images.photo import decode_image, fit_image, shown
@@ -73,8 +73,9 @@ def open_split(spec: str, split: str) -> Split:
     """One split of a data set, nothing decoded.
 
     spec: `digits`; or a folder that holds `SPLIT-*.parquet` or `SPLIT.parquet` (see `tables`) or files
-    `SPLIT/CLASS/*.jpg`; or a Hub id such as `uoft-cs/cifar10`. split: train, validation or test; other words for them
-    (`val`, `dev` ...) are understood, and where there is no validation split, a fixed tenth of train is held out.
+    `SPLIT/CLASS/*.jpg`, or in which one folder does; or a Hub id such as `uoft-cs/cifar10`. split: train, validation
+    or test; other words for them (`val`, `dev` ...) are understood, and where there is no validation split, a fixed
+    tenth of train is held out.
     Classes are those of all splits together, so that they mean the same in each.
     """
     if split not in SPLITS:
@@ -83,11 +84,12 @@ def open_split(spec: str, split: str) -> Split:
         return _digits(split)
     folder = user_path(spec)
     if folder.is_dir():
-        places = {name: (place.word, partial(_part, place)) for name, place in splits_of(folder).items()}
-        return _assembled(spec, folder.resolve().name, split, places, lambda: _hint(folder))
+        found, notes = places_in(folder)
+        places = {name: (place.word, partial(_part, place)) for name, place in found.items()}
+        return _assembled(spec, folder.resolve().name, split, places, notes)
     if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
         tables = {name: (word, partial(_rows, [table])) for name, (word, table) in open_hub(spec, SPLIT_WORDS).items()}
-        return _assembled(spec, spec, split, tables, lambda: "")
+        return _assembled(spec, spec, split, tables)
     raise ConfigError(f"unknown data set '{spec}': 'digits', a folder (it does not exist here) or a Hub id OWNER/NAME")
 
 
@@ -105,7 +107,7 @@ def open_table(path: Path) -> Split:
     """The pictures of one Parquet file, with labels where it has some."""
     part = _rows([open_parquet(path)])
     classes = in_one_order(part.labels)
-    return Split(shown(path), classes, part.among(classes), part.shelf, part.all())
+    return Split(shown(path), classes, part.among(classes), part.shelf, part.all(), tuple(part.notes))
 
 
 def load_images(spec: str, split: str, fit: Preprocess | None = None, *, skip_bad: bool = False) -> ImageSet:
@@ -129,6 +131,9 @@ def load_splits(
     bad: list[str] = []
     for split in splits:
         found = open_split(spec, split)
+        if (found.labels == UNKNOWN).all():
+            said = "".join(f"; {note}" for note in found.notes)
+            raise DataError(f"none of the {len(found)} images of '{found.name}' in its {split} split has a label{said}")
         if split == "train":
             _refuse_classes(found, found.empty, found.notes)
             if fraction < 1:
@@ -225,19 +230,21 @@ def _rows(tables: Sequence[Table], names_only: bool = False) -> _Part:
     for table in tables:
         table.picture_column()
     labels = [table.labels(names_only) for table in tables]
-    return _Part(labels, Rows(tables, np.cumsum([len(one.index) for one in labels])))
+    notes = [note for table in tables for note in table.label_note()]
+    return _Part(labels, Rows(tables, np.cumsum([len(one.index) for one in labels])), notes[:1])
 
 
 def _assembled(
-    spec: str, name: str, split: str, found: Mapping[str, tuple[str, Callable[[bool], _Part]]], hint: Callable[[], str]
+    spec: str, name: str, split: str, found: Mapping[str, tuple[str, Callable[[bool], _Part]]], said: Sequence[str] = ()
 ) -> Split:
     """One split of all; without a validation split, `permutation` of train gives its last tenth, and train the rest."""
     source = "train" if split == "validation" and split not in found else split
     if source not in found:
-        raise DataError(f"'{spec}' has no {source} split: expected {source}-*.parquet or {source}/CLASS/*.jpg{hint()}")
+        raise DataError(f"'{spec}' has no {source} split: expected {source}-*.parquet or {source}/CLASS/*.jpg"
+                        f"{''.join(f'; {note}' for note in said)}")  # fmt: skip
     parts = {one: read(one != source) for one, (_, read) in found.items()}
     classes = in_one_order([one for part in parts.values() for one in part.labels])
-    part, notes, word = parts[source], list(parts[source].notes), found[source][0]
+    part, notes, word = parts[source], [*said, *parts[source].notes], found[source][0]
     whole = Split(name, classes, part.among(classes), part.shelf, part.all())
     if not len(whole):
         raise DataError(f"'{spec}' holds no images in its {source} split{''.join(f'; {note}' for note in notes)}")
@@ -253,14 +260,6 @@ def _assembled(
         cut = len(whole) - max(1, int(HELD_OUT * len(whole)))
         whole = whole.take(order[:cut] if split == "train" else order[cut:])
     return replace(whole, notes=tuple(notes), empty=empty)
-
-
-def _hint(folder: Path) -> str:
-    """Where the splits may be instead."""
-    for path in (one for one in inside(folder) if one.is_dir()):
-        if splits_of(path):
-            return f"; {shown(path)} has some"
-    return ""
 
 
 def _decoded(split: Split, fit: Preprocess | None) -> tuple[ImageSet, list[str]]:

@@ -5,7 +5,7 @@ behind, are neither pictures nor classes and are not counted.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,26 +95,58 @@ def look(folder: Path) -> Found:
     return found
 
 
+def places_in(folder: Path) -> tuple[dict[str, Place], list[str]]:
+    """The splits in a folder, or in the one folder of it that has some, as a copy of a Hub data set has them in `data`;
+    and a line on where they are."""
+    if found := splits_of(folder):
+        return found, []
+    below = {path: found for path in inside(folder) if path.is_dir() and (found := splits_of(path))}
+    if len(below) == 1:
+        ((path, found),) = below.items()
+        return found, [f"the splits are those in {shown(path)}"]
+    return {}, [f"{_some(map(shown, below))} have some: give one of them"] if below else []
+
+
 def splits_of(folder: Path) -> dict[str, Place]:
     """The splits in a folder: `train/`, `train-*.parquet` or `train.parquet`, and what else people call them.
 
-    DataError where one of them is there twice.
+    DataError where one of them is there twice, or a part of it is missing.
     """
     places: dict[str, list[Place]] = {split: [] for split in SPLITS}
     entries = inside(folder)
     for split, word in ((split, word) for split, words in SPLIT_WORDS.items() for word in words):
         named = re.compile(rf"{word}([-_.].*)?{TABLE}", re.IGNORECASE)
         if tables := tuple(path for path in entries if named.fullmatch(path.name) and path.is_file()):
+            _refuse_parts(tables)
             places[split].append(Place(tables[0].name if len(tables) == 1 else f"{word}*{TABLE}", tables))
         for path in entries:
             if path.name.lower() == word and path.is_dir():
                 held = tuple(one for one in inside(path) if one.suffix.lower() == TABLE and one.is_file())
+                _refuse_parts(held)
                 places[split].append(Place(f"{path.name}/", held, None if held else path))
     for split, found in places.items():
         if len(found) > 1:
             words = " and ".join(shown(Path(one.word)) for one in found)
             raise DataError(f"{shown(folder)} has two {split} splits, {words}: remove one of them or merge them")
     return {split: found[0] for split, found in places.items() if found}
+
+
+def _refuse_parts(tables: Sequence[Path]) -> None:
+    """DataError unless files that count themselves, `train-00000-of-00002.parquet`, are all there, and once."""
+    counted = defaultdict[tuple[str, int], list[int]](list)
+    for path in tables:
+        if said := re.match(r"(.*?)(\d+)-of-(\d+)(?!\d)", path.name):
+            counted[said[1], int(said[3])].append(int(said[2]))
+    for (name, count), parts in counted.items():
+        where = f"{shown(tables[0].parent / name)}*{TABLE}"
+        if sorted(parts) != list(range(count)):
+            have = _some(map(str, sorted(parts)), 8)
+            raise DataError(
+                f"{where}: of {count} parts there are {have}: each must be there once; fetch what is missing, or rename"
+                " what is meant to be less"
+            )
+        if sum(one == name for one, _ in counted) > 1:
+            raise DataError(f"{where} is there in two numbers of parts: remove the one that is old")
 
 
 def class_folders(folder: Path) -> tuple[list[Path], Labels, list[str]]:

@@ -3,6 +3,7 @@
 Knows nothing about files or pictures.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ Order = Literal["given", "sorted", "numbers"]
 class Labels:
     """Classes of a part of a data set. index: int64 [N], into `names`; UNKNOWN where a picture has no label.
 
-    order: whether the names came in an order (`given`), are to be sorted, or are `numbers` without names: "0", "1" ...
+    order: whether the names came in an order (`given`), are to be sorted, or are `numbers` without names: those that
+    occur, "1", "2", "7" say.
     """
 
     where: str
@@ -67,18 +69,18 @@ def class_names(names: Iterable[str], where: str) -> tuple[str, ...]:
 def in_one_order(parts: Sequence[Labels]) -> tuple[str, ...]:
     """The classes of several parts together: a given order, then all other names sorted; numbers by their size."""
     numbers = [one for one in parts if one.order == "numbers"]
-    others = [one for one in parts if one.order != "numbers"]
+    others = [one for one in parts if one.order != "numbers" and one.names]
     given = dict.fromkeys(name for one in others if one.order == "given" for name in one.names)
     rest = sorted({name for one in others for name in one.names} - set(given))
     named = (*given, *rest)
-    counted = max(numbers, key=lambda one: len(one.names), default=None)
-    if counted is None or not others:
-        return counted.names if counted else named
-    if strange := [name for name in counted.names if name not in named]:
-        raise DataError(
-            f"{counted.where} has numbers as labels ({strange[0]}), {others[0].where} has names ({named[0]}): "
-            "they cannot be matched; write the names into both"
-        )
+    if not others:
+        return tuple(sorted({name for one in numbers for name in one.names}, key=int))
+    for one in numbers:
+        if strange := [name for name in one.names if name not in named]:
+            raise DataError(
+                f"{one.where} has numbers as labels ({strange[0]}), {others[0].where} has names ({named[0]}): "
+                "they cannot be matched; write the names into both"
+            )
     return named
 
 
@@ -102,10 +104,14 @@ class Match:
 
 
 def match(classes: Sequence[str], names: Sequence[str]) -> Match:
-    """By name; classes that have no names, only numbers in order, by position where they all fit in."""
+    """By name; numbers from 0 on, where no name is one of them and they all fit in, by position.
+
+    Numbers without a 0 may count from 1: there is no guess.
+    """
     places_of = {composed(name): place for place, name in enumerate(names)}
     places = tuple(places_of.get(one) for one in classes)
-    numbers = list(classes) == [str(k) for k in range(len(classes))]
-    if numbers and len(classes) <= len(names) and None in places:
-        return Match(tuple(range(len(classes))), True)
+    numbers = [int(one) for one in classes if re.fullmatch(r"0|[1-9]\d{0,8}", one, re.ASCII)]
+    counted = len(numbers) == len(classes) and 0 in numbers and max(numbers) < len(names)
+    if counted and set(places) == {None}:
+        return Match(tuple(numbers), True)
     return Match(places, False)

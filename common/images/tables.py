@@ -4,7 +4,8 @@ Knows nothing about splits, models or how a picture is coded. Rows are read in s
 that a file never takes much more memory than its largest row. A path in a row is never opened.
 
     pictures   bytes, or a struct with `bytes` as `datasets` writes it; column `image` or `img`, or the only such one
-    labels     numbers with names in the schema, strings, or numbers alone; the column `label`, or the only ClassLabel
+    labels     numbers with names in the schema, strings, or numbers alone; the column `label`, or the only ClassLabel,
+               or the only one of LABELS
 """
 
 import json
@@ -23,6 +24,8 @@ from common.images.photo import one_line, shown
 
 PICTURES = ("image", "img")
 LABEL = "label"
+LABELS = (LABEL, "labels", "class", "cls", "category", "target")
+"""What the column is called where nobody declares it, in small or capital letters."""
 BATCH_BYTES, BATCH_ROWS = 64 << 20, 256
 UNPACKED_BYTES, UNPACKED_TIMES = 1 << 30, 100
 """A group of rows that is larger than this and so many times as large as its file is no table of pictures."""
@@ -57,6 +60,13 @@ class Table:
         if self.count not in (None, len(labels.index)):
             raise DataError(f"{where} has {len(labels.index)} rows of the {self.count} that there should be")
         return labels
+
+    def label_note(self) -> list[str]:
+        """One line where the labels are in a column of another name than `label`, or there is none."""
+        column = self._label_column()
+        if column is None:
+            return [f"{self.where} has no column `{LABEL}`; it has {', '.join(self._columns())}"]
+        return [] if column == LABEL else [f"{self.where}: column `{column}` is taken as the label"]
 
     def picture_column(self) -> str:
         """The column that holds the pictures; DataError where none does, or several do and none has the usual name."""
@@ -105,9 +115,10 @@ class Table:
         if LABEL in columns:
             return LABEL
         classes = [name for name in columns if _features(self.schema).get(name, {}).get("_type") == "ClassLabel"]
-        if len(classes) > 1:
-            raise DataError(f"{self.where} has several columns of labels ({', '.join(classes)}): rename one to `label`")
-        return classes[0] if classes else None
+        found = classes or [one for one in columns if one.lower() in LABELS and _may_be_label(self._type(one))]
+        if len(found) > 1:
+            raise DataError(f"{self.where} has several columns of labels ({', '.join(found)}): rename one to `label`")
+        return found[0] if found else None
 
     def _columns(self) -> list[str]:
         """DataError where a name is there twice."""
@@ -148,7 +159,9 @@ class _Reader:
         if order == "given":
             return Labels(where, names, index, "given")
         if order == "numbers":
-            return Labels(where, tuple(str(k) for k in range(index.max(initial=UNKNOWN) + 1)), index, "numbers")
+            values = np.unique(index[index != UNKNOWN])
+            index[index != UNKNOWN] = np.searchsorted(values, index[index != UNKNOWN])
+            return Labels(where, tuple(map(str, values.tolist())), index, "numbers")
         return Labels(where, tuple(self.known), index, "sorted")
 
     def _numbers(self, array: Any, count: int, named: bool) -> NDArray[np.int64]:
@@ -243,6 +256,13 @@ def _is_bytes(kind: Any) -> bool:
     kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
     tests = ("is_binary", "is_large_binary", "is_fixed_size_binary", "is_binary_view")
     return any(getattr(pyarrow.types, test)(kind) for test in tests)
+
+
+def _may_be_label(kind: Any) -> bool:
+    import pyarrow
+
+    kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+    return _is_text(kind) or pyarrow.types.is_integer(kind) or pyarrow.types.is_boolean(kind)
 
 
 def _is_text(kind: Any) -> bool:

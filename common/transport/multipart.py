@@ -58,7 +58,7 @@ def is_readable(socket: "zmq.Socket[bytes]") -> bool:
     return bool(int(socket.getsockopt(_EVENTS)) & _READABLE)
 
 
-def put(socket: "zmq.Socket[bytes]", parts: Sequence[bytes]) -> None:
+def put(socket: "zmq.Socket[bytes]", parts: Sequence[bytes | memoryview]) -> None:
     """Send a message, or nothing of it: raises `zmq.ZMQError`, such as `zmq.Again`, where it cannot leave at once."""
     for part in parts[:-1]:
         Base.send(socket, part, _MORE)

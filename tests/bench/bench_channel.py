@@ -74,6 +74,7 @@ def test_models_as_functions(tell: Tell, tmp_path: Path) -> None:
         pytest.skip("GNU Radio is not installed: no ratios")
     for name in radio[0]:
         tell(f"GNU Radio {name:<24}{best(lambda run, n=name: run[n], radio):16.2f}")
+    missed = []
     for ident, mine, size, theirs, target in (
         ("C1", "awgn", "4096", "awgn", 3),
         ("C2", "rayleigh 1e-3", "4096", "rayleigh", 15),
@@ -83,7 +84,9 @@ def test_models_as_functions(tell: Tell, tmp_path: Path) -> None:
     ):
         ratio = best(lambda run, m=mine, s=size: run["ours"][m][s], runs) / best(lambda run, t=theirs: run[t], radio)
         tell(f"{ident} {mine} at {size} over GNU Radio's {theirs}: {ratio:.1f}x (target {target}x)")
-        assert ratio >= target
+        if ratio < target:
+            missed.append(f"{ident} {mine} at {size}: {ratio:.1f}x instead of {target}x")
+    assert not missed
 
 
 FEEDER = """

@@ -1,4 +1,4 @@
-"""Prints what one frame costs in Python, by stage, without sockets: `python tests/bench/frame_cost.py [REPEATS]`.
+"""Prints what one frame costs in Python, by stage, without sockets: `python -m tests.bench.frame_cost [REPEATS]`.
 
 Microseconds, the least of many repetitions: what other work does to the machine adds time and takes none away. The
 frame is that of `bench_link.py`: 1,024 symbols (8 KB), AWGN, an instant decoder. Knows nothing about sockets.

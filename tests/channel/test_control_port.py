@@ -106,6 +106,25 @@ def test_the_socket_of_an_emulator_that_was_killed_is_taken_over(
     ControlPort(context, address, Channel(ChannelSpec()), Counter(), True).close()
 
 
+def test_what_killed_emulators_left_is_swept_and_what_runs_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = Path(control_to_bind("1", insecure=False).removeprefix("ipc://")).parent
+    for name in ("control-7", "control-7.lock", "control-9", "control-9.lock", "control-8", "control-8.lock"):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+    os.utime(folder / "control-8.lock")  # a minute has not passed
+    for number in (7, 9):
+        (folder / f"control-{number}").unlink()
+    running = Claim(f"ipc://{folder}/control-9", "--control")
+    os.utime(folder / "control-9.lock", (0, 0))
+    control_to_bind("0", insecure=False)
+    assert sorted(path.name for path in folder.iterdir()) == ["control-8", "control-8.lock", "control-9.lock"]
+    running.release()
+
+
 def test_no_file_is_put_aside_for_a_socket(tmp_path: Path) -> None:
     (tmp_path / "thesis").write_text("years")
     with pytest.raises(ConfigError, match="is there and is no socket"):

@@ -165,6 +165,26 @@ def test_a_transmitter_is_told_of_bad_symbols_but_not_flooded(make_bench) -> Non
     assert bench.proxy.counts["nak"] == 1
 
 
+def test_each_bad_frame_is_told_of_and_one_that_comes_again_is_logged(
+    make_bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [100.0]
+    bench = make_bench(ChannelSpec(), clock=lambda: now[0])
+    loud = np.full(8, 9.0, np.complex64).tobytes()
+    for seq in (7, 8, 7):
+        bench.quiet(data(seq, loud), "power")
+    now[0] += 1.1
+    for seq in (7, 8):
+        bench.quiet(data(seq, loud), "power")
+    told = [decode(bench.until(bench.tx)).seq for _ in range(4)]
+    assert (told, bench.proxy.counts["nak"]) == ([7, 8, 7, 8], 4)
+    again = [record for record in caplog.records if record.message == "refused_again"]
+    assert [(record.seq, record.reason, record.session) for record in again] == [(7, "power", SESSION.hex())]
+    for seq in range(100, 140):
+        bench.quiet(data(seq, loud), "power")
+    assert bench.proxy.counts["nak"] == 4 + 14  # two of the sixteen a second are younger than a second
+
+
 def test_lost_frames_are_counted_and_the_rest_goes_on(make_bench) -> None:
     bench = make_bench(ChannelSpec(), transit=TransitSpec(drop=1.0))
     bench.quiet(data(0, symbols()), "lost")

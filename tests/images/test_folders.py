@@ -67,9 +67,14 @@ def test_other_words_for_train_and_test_are_understood(tmp_path: Path) -> None:
     assert "eval/ is taken as the test split" in load_images(str(tmp_path), "test", SMALL).notes
 
 
-def test_splits_further_down_are_pointed_at(tmp_path: Path) -> None:
+def test_splits_in_the_only_folder_that_has_some_are_taken_and_those_in_several_pointed_at(tmp_path: Path) -> None:
     class_tree(tmp_path / "data", CLASSES)
-    with pytest.raises(DataError, match=r"has no train split: .*data has some"):
+    class_tree(tmp_path / "docs", {"figures/a.png": 1})
+    found = load_images(str(tmp_path), "train", SMALL)
+    assert found.classes == ("cat", "dog")
+    assert found.notes[0] == f"the splits are those in {tmp_path / 'data'}"
+    class_tree(tmp_path / "more", CLASSES)
+    with pytest.raises(DataError, match=r"has no train split: .*data, .*more have some: give one of them"):
         load_images(str(tmp_path), "train", SMALL)
 
 

@@ -1,5 +1,6 @@
 """Whatever is wrong with a picture's metadata, the picture is taken, and turned as far as they say so."""
 
+import contextlib
 import io
 import os
 import random
@@ -107,6 +108,9 @@ def test_orientation_in_xmp_counts_where_exif_says_nothing() -> None:
     assert near(decode_image(with_exif(jpeg[:2] + segment(0xE1, xmp) + jpeg[2:], "JPEG", sound(turn=3))), TURNED[2])
     text = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<tiff:Orientation>6</tiff:Orientation>")
     assert near(decode_image(blank[:33] + text + blank[33:]), TURNED[5])
+    first = jpeg[:2] + segment(0xE1, xmp) + with_exif(jpeg, "JPEG", sound(turn=3))[2:]
+    assert near(decode_image(first), TURNED[2])
+    assert near(decode_image(blank[:33] + text + with_exif(blank, "PNG", sound(turn=3))[33:]), TURNED[2])
 
 
 def test_other_metadata_may_be_anything() -> None:
@@ -205,9 +209,20 @@ def test_of_an_animation_the_first_picture_is_read(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WebP"])
 def test_a_picture_that_is_cut_short_is_refused(kind: str) -> None:
     raw = encoded(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), kind)
-    for share in (0.05, 0.3, 0.6, 0.9):
+    for keep in (*(int(share * len(raw)) for share in (0.05, 0.3, 0.6, 0.9)), len(raw) - 21):
         with pytest.raises(DataError, match="cannot read image"):
-            decode_image(raw[: int(share * len(raw))])
+            decode_image(raw[:keep])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WebP"])
+def test_a_picture_that_lacks_its_last_bytes_is_refused_or_whole(kind: str) -> None:
+    for size in ((31, 17), (32, 16), (5, 5)):
+        pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        raw = encoded(pixels, kind, **({"lossless": True} if kind == "WebP" else {}))
+        whole = decode_image(raw)
+        for lacking in range(1, 20):
+            with contextlib.suppress(DataError):
+                assert np.array_equal(decode_image(raw[:-lacking]), whole), lacking
 
 
 def test_a_picture_of_very_many_scans_is_refused() -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from common.errors import ConfigError, DataError
 from common.images import tables
-from common.images.datasets import load_for, load_images, open_split, open_table
+from common.images.datasets import load_for, load_images, load_splits, open_split, open_table
 from common.manifest import find_pair
 from sctx.source import Source
 from tests.images.makers import cells, class_label, class_tree, flat, write_table
@@ -108,6 +109,77 @@ def test_numbers_without_names_are_taken_by_position_only_where_they_fit_and_it_
     assert "6 of the 6" in source.notes[0]
     with pytest.raises(DataError, match="does not know: 0, 1, 2"):
         load_for(PAIR, str(tmp_path), "test")
+
+
+@pytest.mark.parametrize("numbers", [(1, 2, 3, 4, 5, 6), (3, 7, 20, 100, 101, 4000), (0, 1, 2, 3, 4, 5)])
+def test_numbers_without_names_are_the_classes_that_occur_wherever_they_begin(
+    numbers: tuple[int, ...], tmp_path: Path
+) -> None:
+    write_table(tmp_path / "train.parquet", {"img": cells(SHADES), "label": numbers})
+    write_table(tmp_path / "validation.parquet", {"img": cells(SHADES[:2]), "label": [numbers[1], numbers[4]]})
+    write_table(tmp_path / "test.parquet", {"img": cells(SHADES[:2])})
+    train, validation = load_splits(str(tmp_path), ("train", "validation"), None)
+    assert train.classes == validation.classes == tuple(map(str, numbers))
+    assert train.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert validation.labels.tolist() == [1, 4]
+    pair = replace(PAIR, labels=train.classes)
+    file = write_table(tmp_path / "some.parquet", {"img": cells(SHADES[:2]), "label": [numbers[1], numbers[4]]})
+    assert [c.label for c in Source(str(file), pair).captures()] == [1, 4]  # by name: 1 is not the second class
+    labels = [c.label for c in Source(str(file), PAIR).captures()]
+    assert labels == [None, None]  # they may count from 1: no guess
+
+
+COLUMNS = {"labels": "text", "Label": 0, "class": 0, "cls": "text", "category": True, "target": 0}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_column_of_labels_of_another_usual_name_is_taken_and_said(column: str, tmp_path: Path) -> None:
+    kind = type(COLUMNS[column])
+    rows = {"img": cells(SHADES), "split": ["x"] * 6, column: [kind(k % 2) for k in range(6)]}
+    file = write_table(tmp_path / "train.parquet", rows)
+    found = load_images(str(tmp_path), "train")
+    assert [found.classes[k].lower() for k in found.labels] == [str(kind(SHADES.index(v) % 2)).lower()
+                                                        for v in found.images[:, 0, 0, 0]]  # fmt: skip
+    assert f"{file}: column `{column}` is taken as the label" in found.notes
+    write_table(file, {**rows, "fine_label": [0] * 6, "category" if column != "category" else "class": ["a"] * 6})
+    with pytest.raises(DataError, match="several columns of labels"):
+        load_images(str(tmp_path), "train")
+
+
+def test_a_table_without_labels_is_one_line_for_training(tmp_path: Path) -> None:
+    rows = {"img": cells(SHADES), "fine_label": [0] * 6, "coarse_label": [0] * 6, "category": [[1, 2]] * 6}
+    file = write_table(tmp_path / "train.parquet", rows)
+    with pytest.raises(DataError, match=r"none of the 5 images .* has no column `label`; it has img, fine_label, coar"):
+        load_images(str(tmp_path), "train")
+    source = Source(str(file), PAIR)
+    assert [c.label for c in source.captures()] == [None] * 6
+    assert "has no column `label`" in source.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        (("train-00000-of-00002",), "of 2 parts there are 0:"),
+        (("train-00001-of-00003", "train-00002-of-00003"), "of 3 parts there are 1, 2:"),
+        (("train-00000-of-00001-3f2a", "train-00000-of-00001-b7c1"), "of 1 parts there are 0, 0:"),
+        (("train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"), "in two numbers of parts"),
+        (("train-00000-of-00002", "train-00001-of-00002"), ""),
+        (("train-00000-of-00002-3f2a", "train-00001-of-00002-b7c1"), ""),
+        (("train-clean-0-of-1", "train-other-0-of-2", "train-other-1-of-2"), ""),
+        (("train-0", "train-1"), ""),
+    ],
+)
+@pytest.mark.parametrize("folder", ["", "data", "train"])
+def test_a_split_in_parts_is_read_when_all_of_them_are_there(
+    folder: str, parts: tuple[str, ...], reason: str, tmp_path: Path
+) -> None:
+    for part in parts:
+        write_table(tmp_path / folder / f"{part}.parquet", {"img": cells(SHADES), "label": list(range(6))})
+    if reason:
+        with pytest.raises(DataError, match=reason):
+            open_split(str(tmp_path), "train")
+    else:
+        assert len(open_split(str(tmp_path), "train")) + len(open_split(str(tmp_path), "validation")) == 6 * len(parts)
 
 
 def test_numbers_beside_names_that_they_are_not_are_refused(tmp_path: Path) -> None:

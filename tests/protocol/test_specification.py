@@ -2,16 +2,19 @@
 
 import ast
 import json
+import random
 import re
 from dataclasses import fields
 from enum import IntEnum
 from importlib.resources import files
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
 from common.errors import ProtocolError
 from common.protocol import frames
+from common.protocol.fields import Header
 from common.protocol.messages import VERSION, ByeCode, Kind, Message, NakCode, RejectCode, Status
 
 ROOM = files("common.protocol")
@@ -71,6 +74,29 @@ def test_each_field_takes_the_range_of_its_type_and_nothing_else(cls: type[Any])
         for value in bad:
             with pytest.raises(ProtocolError, match="bad_field"):
                 check(value)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_a_header_checked_in_one_call_is_what_its_fields_are_one_by_one(cls: type[Any]) -> None:
+    header, kinds, choose = Header(cls.CHECKS), list(described(cls.KIND.name).values()), random.Random(5)
+    odd = [None, True, -1, 2**64, 2**70, -(2**70), 1.0, float("nan"), "1", b"", (), np.uint8(1)]
+    codes = list(ENUMS.get(cls.KIND.name, ()))
+    for at in (None, *range(len(kinds))):  # all sound, or one that is not
+        for _ in range(20):
+            values = [choose.choice(GOOD_AND_BAD[kind][0] if kind in GOOD_AND_BAD else codes) for kind in kinds]
+            if at is not None:
+                values[at] = choose.choice([*odd, *(GOOD_AND_BAD.get(kinds[at]) or ((), ()))[1]])
+            try:
+                expected: Any = [check(value) for check, value in zip(cls.CHECKS, values, strict=True)]
+            except ProtocolError as error:
+                expected = str(error)
+            try:
+                found: Any = header.read((*values, "of a later version"))
+            except ProtocolError as error:
+                found = str(error)
+            assert repr(found) == repr(expected)
+    with pytest.raises(ProtocolError, match="arity"):
+        header.read(())
 
 
 @pytest.mark.parametrize(("kind", "codes"), ENUMS.items(), ids=list(ENUMS))

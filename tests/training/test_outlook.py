@@ -58,6 +58,18 @@ def test_an_epoch_is_as_many_steps_as_it_has(
     assert pace(task, run) == pytest.approx(11 * 0.7)
 
 
+@pytest.mark.parametrize(("seconds", "fixed", "chosen"), [((3.0, 1.0), 0, 1), ((1.0, 3.0), 0, 2), ((3.0, 1.0), 2, 2)])
+def test_as_many_threads_are_taken_as_are_faster_now(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    seconds: tuple[float, float], fixed: int, chosen: int,
+) -> None:  # fmt: skip
+    torch.set_num_threads(2)
+    monkeypatch.setattr(outlook, "pace", lambda *_: seconds[0] if torch.get_num_threads() == 2 else seconds[1])
+    _, task, run = begun(recipe, tmp_path)
+    assert outlook._pace_on_threads(task, run, fixed) == (seconds[0] if chosen == 2 else seconds[1])
+    assert torch.get_num_threads() == chosen
+
+
 def test_every_stage_is_told_with_its_passes(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

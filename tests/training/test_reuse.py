@@ -5,6 +5,7 @@ import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -202,3 +203,13 @@ def test_a_pair_has_learnt_when_its_interval_lies_above_the_largest_class(
     right: int, count: int, largest: float, learnt: bool
 ) -> None:
     assert Verdict(right, count, largest, "cat").learnt is learnt
+
+
+def test_a_store_that_its_disk_cannot_hold_is_told_before_the_teacher_is_trained(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "tiny.toml").write_text(TINY.replace("views = 2", "views = 900"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=40 << 20))
+    with pytest.raises(ConfigError, match="40 MiB left"):  # 900 views of 1,137 answers of 12 bytes, and the pair
+        call(distill, "--recipe", "tiny.toml")
+    assert not (here / "build" / "teachers").exists()

@@ -66,9 +66,19 @@ def test_what_is_read_is_what_the_teacher_said(store: Store, images: ImageSet) -
         assert store.logits(view, images).shape == (200, 10)
     loss, same = agreement(store, images, FixedTeacher(), 64, view=2)
     assert loss < 1e-4
-    assert same > 0.98
+    assert same == 1.0
     assert agreement(store, images, FixedTeacher(seed=1), 64)[1] < 0.5
     assert store.payload_bytes() == 12
+
+
+def test_an_own_answer_agrees_where_two_classes_are_nearer_than_a_level(
+    tmp_path: Path, plan: Plan, images: ImageSet
+) -> None:
+    teacher = FixedTeacher()
+    teacher._weights[:, 9] = teacher._weights[:, 0] + 1e-3 * torch.randn(64, generator=torch.Generator().manual_seed(2))
+    made = generate(tmp_path / "near", plan, range(1), images, teacher, QUIET)
+    assert made is not None
+    assert agreement(made, images, teacher, 200)[1] == 1.0
 
 
 def test_opening_gives_what_sealing_returned(store: Store) -> None:

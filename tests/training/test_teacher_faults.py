@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -82,6 +83,14 @@ def shard_elsewhere(folder: Path) -> None:
     index.write_text(json.dumps(document))
 
 
+def in_8_bits(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.weight"] = (30 * weights["classifier.weight"]).to(torch.int8)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
 def saved(model: str, config: str, **own: Any) -> Callable[[Path], None]:
     """Another network of `transformers` in the folder."""
     tiny = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -121,6 +130,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "processor with two means": (processed(image_mean=[0.5, 0.5]), "cannot answer"),
     "an adapter": (holds("adapter_config.json", b"{}"), "adapter.*merge"),
     "timm": (holds("config.json", b'{"architecture": "resnet18", "num_classes": 3, "pretrained_cfg": {}}'), "of timm"),
+    "timm in the wrapper of transformers": (configured(model_type="timm_wrapper", architecture="resnet18",
+                                            architectures=["TimmWrapperForImageClassification"]), "of timm"),
+    "quantised by a known method": (configured(quantization_config={"quant_method": "bitsandbytes"}), "quantised"),
+    "quantised by an unknown method": (configured(quantization_config={"quant_method": "mine"}), "quantised"),
+    "weights in 8 bits": (in_8_bits, r"classifier\.weight is of type I8.*quantised"),
     "an unknown type": (configured(model_type="vit-next"), "cannot use.*another version"),
     "code of its own": (configured(model_type="mine", auto_map={"AutoConfig": "mine.Config"}), "code of its own"),
     "no architecture": (configured(architectures=None), "names no architecture"),
@@ -190,18 +204,34 @@ def test_a_broken_teacher_is_one_line(fault: str, copy: Path, capfd: pytest.Capt
      configured(torch_dtype="float32"), configured(auto_map={"AutoModelForImageClassification": "mine.Net"})],
 )  # fmt: skip
 def test_what_only_looks_broken_answers_as_before(change: Callable[[Path], None], sound: Path, copy: Path) -> None:
-    import numpy as np
-
     images = np.random.default_rng(0).integers(0, 256, (3, 20, 30, 3), np.uint8)
     want = find_teacher(str(sound), NAMES).load(torch.device("cpu")).logits(images)
     change(copy)
     assert torch.equal(find_teacher(str(copy), NAMES).load(torch.device("cpu")).logits(images), want)
 
 
+def test_counters_of_batches_may_be_lacking_and_statistics_may_not(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = make("ResNet", tmp_path / "resnet", NAMES)
+    images = np.random.default_rng(0).integers(0, 256, (3, 20, 30, 3), np.uint8)
+    want = find_teacher(str(folder), NAMES).load(torch.device("cpu")).logits(images)
+    for name in ("num_batches_tracked", "running_var"):
+        weights = load_file(folder / "model.safetensors")
+        kept = {key: value for key, value in weights.items() if not key.endswith(name)}
+        assert len(kept) < len(weights)
+        save_file(kept, folder / "model.safetensors", {"format": "pt"})
+        if name == "num_batches_tracked":
+            assert torch.equal(find_teacher(str(folder), NAMES).load(torch.device("cpu")).logits(images), want)
+    assert "would be random" in refused(str(folder))
+
+
 def test_places_that_hold_no_teacher_are_one_line(copy: Path, tmp_path: Path) -> None:
     assert "is a file: give the folder" in refused(str(copy / "config.json"))
     (tmp_path / "empty").mkdir()
     assert "no config.json" in refused(str(tmp_path / "empty"))
+    assert "no config.json" in refused(str(tmp_path))
+    assert "copy in it have one: give one of them" in refused(str(tmp_path))
     assert "no teacher" in refused(str(tmp_path / "nowhere"))
     assert "no teacher" in refused("./nowhere")
     assert "between two commas" in refused("")

@@ -17,7 +17,7 @@ from training.answers import Classifier, ask
 from training.generate import generate, plan_for
 from training.knowledge import TeacherId
 from training.objective import Distillation, Objective
-from training.oracle import find_teacher, load_oracle, weights_sha256
+from training.oracle import Committee, Teacher, find_teacher, load_oracle, weights_sha256
 from training.pixels import load_pixels
 from training.pretrain import _Inputs, train_teacher
 from training.recipe import Recipe
@@ -75,6 +75,14 @@ def test_an_ensemble_is_the_mean_of_log_probabilities(classifier: Path, clip: Pa
     assert torch.allclose(both.logits(PHOTOS), (parts[0] + parts[1]) / 2, atol=1e-5)
     assert both.id == find_teacher(f"{classifier},{clip}", CLASSES).id
     assert both.id != find_teacher(f"{clip},{classifier}", CLASSES).id
+
+
+def test_a_folder_with_a_comma_in_its_name_is_one_teacher(classifier: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "vit,best"
+    folder.symlink_to(classifier, target_is_directory=True)
+    found = find_teacher(str(folder), CLASSES)
+    assert isinstance(found, Teacher)
+    assert isinstance(find_teacher(f"{classifier}, {classifier}", CLASSES), Committee)
 
 
 def test_a_batch_too_large_for_memory_is_halved(classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
