@@ -27,6 +27,7 @@ class Batcher:
         """Frames that wait."""
         self._closed = False
         self._known: set[bytes] = set()
+        """Sessions of which a frame was in a batch: only for them anything is kept elsewhere."""
         self._dropped: list[bytes] = []
         self.ended: list[bytes] = []
         """Sessions that ended before the newest batch was taken: what is kept for them can go before it is decoded."""
@@ -34,7 +35,6 @@ class Batcher:
     def put(self, work: Work) -> None:
         """Queue a frame."""
         with self._lock:
-            self._known.add(work.data.session)
             self._queues.setdefault(work.data.session, deque()).append(work)
             self.depth += 1
             if self._busy_since_ns is None:
@@ -44,7 +44,7 @@ class Batcher:
         """A session ended: nobody waits for what it has queued."""
         with self._lock:
             self.depth -= len(self._queues.pop(session, ()))
-            if session in self._known:  # of the others nothing is kept, and a flood of them must leave nothing
+            if session in self._known:  # of the others nothing was decoded, and a flood of them must leave nothing
                 self._known.remove(session)
                 self._dropped.append(session)
             if not self._queues and not self._in_hand:
@@ -74,6 +74,7 @@ class Batcher:
         while self._queues and len(batch) < most:
             session, queue = self._queues.popitem(last=False)
             batch.append(queue.popleft())
+            self._known.add(session)
             if queue:
                 self._queues[session] = queue  # to the back: each session gives one frame a turn
         self._in_hand += 1

@@ -239,7 +239,12 @@ class Pool:
     def _start(self, worker: Worker, now: float) -> None:
         worker.name, worker.since_s = f"{self._workers.index(worker)}.{next(self._numbers)}", now
         words = [*worker.command[:3], self._address, worker.name, *worker.command[3:]]
-        worker.process = subprocess.Popen(words, stdin=subprocess.PIPE, process_group=0)  # Ctrl-C is for the receiver
+        try:  # Ctrl-C is for the receiver
+            worker.process = subprocess.Popen(words, stdin=subprocess.PIPE, process_group=0)
+        except OSError as error:  # no descriptor, process or memory is left just now: strangers can take them all
+            logger.error("worker_not_started", extra={"worker": worker.name, "why": error.strerror})
+            worker.ends += 1
+            self.restarts += 1
 
     def _hand_out(self, now: float) -> None:
         for worker in self._workers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,10 +125,9 @@ def set_(**given: Any) -> None:
         request = {"op": "set", "parameters": parameters}
         answer = ask(control_to_ask(given["control"]), request, _READING_S if long else _ASKING_S)
     say(answer["channel"])
-    sessions = answer.get("sessions", [])
-    several = {stream for stream, _ in answer["applied"] if [at for at, _ in answer["applied"]].count(stream) > 1}
+    sessions, talkers = answer.get("sessions") or [], Counter(stream for stream, _ in answer["applied"])
     for number, (stream, sample) in enumerate(answer["applied"]):
-        whose = f" (session {sessions[number]})" if stream in several and number < len(sessions) else ""
+        whose = f" (session {sessions[number]})" if talkers[stream] > 1 and number < len(sessions) else ""
         say(f"stream {stream}{whose}: from air sample {sample}")
 
 
@@ -139,7 +139,8 @@ def status(control: str) -> None:
     from common.channel.private import control_to_ask
 
     answer = ask(control_to_ask(control), {"op": "status"})
-    print(json.dumps({name: value for name, value in answer.items() if name != "ok"}, indent=2), flush=True)
+    shown = {name: answer[name] for name in ("channel", "streams", "sessions", "counts", "uptime_s") if name in answer}
+    print(json.dumps(shown, indent=2), flush=True)
 
 
 def _run(given: dict[str, Any]) -> None:

@@ -206,7 +206,7 @@ class ControlClient:
         """Send one request and return the answer.
 
         Raises LinkDown where nothing answers in time (then close the client: the answer may still come), and
-        ConfigError where the emulator refuses.
+        ConfigError where the emulator refuses, or where it is none.
         """
         self._socket.sndtimeo = int(timeout_s * 1e3)
         try:
@@ -219,6 +219,9 @@ class ControlClient:
         answer = _unpack(self._socket.recv(), MAX_FRAME_BYTES)
         if not answer.get("ok"):
             raise ConfigError(str(answer.get("error")))
+        for name, fits in _ANSWERS.get(request["op"], {}).items():
+            if not fits(answer.get(name)):
+                raise ConfigError(f"{self._flag}: what answers at {self._address} is no emulator: its {name} is none")
         return answer
 
     def close(self) -> None:
@@ -234,6 +237,39 @@ def ask(address: str, request: dict[str, Any], timeout_s: float = 3.0) -> dict[s
         return client.ask(request, timeout_s)
     finally:
         client.close()
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and not math.isnan(value)
+
+
+def _are_places(value: Any) -> bool:
+    return type(value) is list and all(
+        type(place) is list and len(place) == 2 and set(map(type, place)) == {int} for place in value
+    )
+
+
+def _are_names(value: Any) -> bool:  # an emulator of before has none
+    return value is None or (type(value) is list and all(map(_is_text, value)))
+
+
+def _are_counts(value: Any) -> bool:
+    return type(value) is dict and all(map(_is_text, value)) and set(map(type, value.values())) <= {int}
+
+
+_ANSWERS: dict[str, dict[str, Callable[[Any], bool]]] = {
+    "set": {"channel": _is_text, "applied": _are_places, "sessions": _are_names},
+    "status": {
+        "channel": _is_text, "streams": _are_places, "sessions": _are_names, "counts": _are_counts,
+        "uptime_s": lambda value: _is_number(value) and math.isfinite(value),
+    },
+    "truth": {"snr_inst_db": lambda value: value is None or _is_number(value)},
+}  # fmt: skip
+"""What an answer holds. Whoever is asked may be somebody else than an emulator."""
 
 
 def _places(found: list[tuple[Who, int]]) -> list[tuple[int, int]]:

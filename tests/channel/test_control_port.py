@@ -7,9 +7,11 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import pytest
 import zmq
 
 from common.channel.channel import Channel
-from common.channel.control import ControlPort
+from common.channel.control import ControlClient, ControlPort
 from common.channel.private import Claim, control_to_ask, control_to_bind
 from common.channel.spec import ChannelSpec
 from common.errors import ConfigError
@@ -352,3 +354,43 @@ def test_while_a_file_is_read_the_channel_and_the_port_go_on(
     while not desk.client.poll(5):
         desk.port.serve()
     assert msgpack.unpackb(desk.client.recv())["ok"]
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "set": {"channel": "c", "applied": [[0, 2**53 + 9]], "sessions": ["ab"]},
+    "status": {"channel": "c", "streams": [[0, 1]], "sessions": ["ab"], "counts": {"data": 1}, "uptime_s": 1.0},
+    "truth": {"snr_inst_db": -math.inf},
+}
+ODD = [5, True, math.nan, b"x", "x", [], [1], [[1]], [[0, 1.0]], [["a", 1]], {}, {"a": "b"}, {"a": [[0, 1]]}, None]
+RIGHT = {"channel": ["x"], "applied": [[]], "streams": [[]], "sessions": [[], None], "counts": [{}], "uptime_s": [5],
+         "snr_inst_db": [5, None]}  # fmt: skip
+
+
+@pytest.mark.parametrize("op", GOOD)
+def test_an_answer_of_somebody_who_is_no_emulator_is_told_in_one_line(context: zmq.Context, op: str) -> None:
+    """They were tracebacks of `channel-emu set`, `channel-emu status` and of `sctx --genie-from`."""
+    with context.socket(zmq.ROUTER) as stranger, closing(ControlClient(_bound(stranger))) as client:
+        stranger.linger = 0
+
+        def say(answer: dict[str, Any]) -> dict[str, Any]:
+            lines = threading.Thread(target=lambda: stranger.send_multipart([*stranger.recv_multipart()[:1], packed]))
+            packed = msgpack.packb({"ok": True, **answer})
+            lines.start()
+            try:
+                return client.ask({"op": op})
+            finally:
+                lines.join()
+
+        assert say({**GOOD[op], "later": b"field"})
+        for name in GOOD[op]:
+            for odd in ODD:
+                if any(type(odd) is type(right) and odd == right for right in RIGHT[name]):
+                    assert say({**GOOD[op], name: odd})
+                else:
+                    with pytest.raises(ConfigError, match=f"is no emulator: its {name} is none"):
+                        say({**GOOD[op], name: odd})
+
+
+def _bound(socket: zmq.Socket) -> str:
+    socket.bind("tcp://127.0.0.1:0")
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT)

@@ -89,6 +89,8 @@ def test_progress_age_grows_only_while_work_waits() -> None:
 
 def test_a_session_that_ended_loses_its_queue_and_is_named_before_the_next_batch() -> None:
     batcher = Batcher()
+    batcher.put(work(1, 0))
+    batcher.take(1, time.sleep)  # from here on something may be kept for it
     for session in (1, 2, 1):
         batcher.put(work(session, 0))
     batcher.drop(bytes([1]) * 16)

@@ -1,5 +1,6 @@
 """Worker processes: fed, watched, replaced. The workers here are small programs without a decoder."""
 
+import errno
 import math
 import os
 import queue
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +126,31 @@ def test_an_idle_worker_that_dies_is_replaced(open_pool: Open) -> None:
     pool.submit(batch(1), math.inf, got.put)
     assert got.get(timeout=60) == expected(batch(1))
     assert first not in pool.processes
+
+
+def test_a_worker_that_cannot_be_started_for_a_while_is_started_later(
+    open_pool: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ended the receiver: strangers who hold all its descriptors need no more than a worker that ends."""
+    pool, got = open_pool(FINE), Got()
+    begin, refusals = subprocess.Popen, [errno.EMFILE, errno.EAGAIN, errno.ENOMEM]
+
+    def limited(*words: Any, **more: Any) -> "subprocess.Popen[bytes]":
+        if refusals:
+            raise OSError(refusals[0], os.strerror(refusals.pop(0)))
+        return begin(*words, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", limited)
+    monkeypatch.setattr("scrx.pool.pause_s", lambda ends: 0.01)
+    os.kill(pool.processes[0], signal.SIGKILL)
+    pool.submit(batch(1), math.inf, got.put)
+    assert got.get(timeout=60) == expected(batch(1))
+    assert (caplog.messages.count("worker_not_started"), pool.restarts) == (3, 4)
+
+
+def test_that_no_worker_can_be_started_is_told_when_opening() -> None:
+    with pytest.raises(SemlinkError, match="before it was ready"):
+        Pool([["/nowhere/python"]], 1.0, lambda error: None)
 
 
 @pytest.mark.parametrize(("code", "error"), [(1, SemlinkError), (2, ConfigError)])

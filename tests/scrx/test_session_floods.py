@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Data, Hello, Ping, Reject, RejectCode
 from scrx.batcher import Batcher
-from scrx.session import KEPT_ROUTES, Closed, Reply, Route, SessionTable, Terms
+from scrx.session import KEPT_ROUTES, Closed, Reply, Route, SessionTable, Terms, Work
 
 MODEL = b"m" * 32
 TERMS = Terms(MODEL, 128, {(0, 0): 10}, 128, ("classify",), max_sessions=4)
@@ -91,6 +91,19 @@ def test_sessions_that_come_and_go_without_a_frame_leave_nothing() -> None:
             assert isinstance(action, Closed)
             batcher.drop(action.session)
     assert (len(table.peers), batcher._dropped, batcher._known) == (0, [], set())
+
+
+def test_sessions_that_take_their_frames_back_before_they_are_decoded_leave_nothing() -> None:
+    """HELLO, a frame and BYE in one burst: no batch is ever taken, and 16 bytes of each stayed."""
+    table, batcher = SessionTable(TERMS), Batcher()
+    for session in range(1000):
+        route = (name(session),)
+        greet(table, session, route)
+        frame = Data(name(session), 0, 0, 0, 0, 0, 0, 0, 10, 0, 60_000, 0, bytes(80))
+        for message in (frame, Bye(name(session), ByeCode.DONE)):
+            for action in table.on_message(message, route, session * TENTH_NS):
+                batcher.put(action) if isinstance(action, Work) else batcher.drop(name(session))
+    assert (len(table.peers), batcher.depth, batcher._dropped, batcher._known) == (0, 0, [], set())
 
 
 def test_frames_and_pings_of_sessions_that_nobody_opened_are_remembered_in_bounded_memory() -> None:
