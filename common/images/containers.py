@@ -36,6 +36,9 @@ WEBP_METADATA = 0x20 | 0x08 | 0x04
 ORIENTATION, MP_ENTRIES = 0x0112, 0xB002
 INTEGERS = {1: 1, 3: 2, 4: 4}
 """Bytes of the TIFF types BYTE, SHORT and LONG."""
+BOXES = frozenset({b"ftyp", b"styp", b"moov", b"moof", b"mfra", b"mdat", b"meta", b"free", b"skip", b"wide", b"uuid",
+                   b"udta", b"sidx", b"mpvd", b"sefd"})  # fmt: skip
+"""What lies in an ISO base media file, at its top."""
 XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])[\"'<]")
 
 
@@ -84,9 +87,10 @@ def further_pictures(jpeg: bytes) -> dict[int, int]:
 
     That is what the file says; a program that took them away may have left it there.
     """
-    at = jpeg.find(b"MPF\0", 0, jpeg.find(b"\xff\xda")) + 4
-    listed = (one for one in _entries(jpeg[at : at + (1 << 16)]) if one[0] == MP_ENTRIES) if at > 4 else iter(())
-    if (entry := next(listed, None)) is None:
+    second = (start + 4 for marker, start, _ in _segments(jpeg) if marker == 0xE2)
+    at = next((4 + start for start in second if jpeg.startswith(b"MPF\0", start)), len(jpeg))
+    entry = next((one for one in _entries(jpeg[at : at + (1 << 16)]) if one[0] == MP_ENTRIES), None)
+    if entry is None:
         return {}
     _, _, size, offset, order = entry
     found: dict[int, int] = {}
@@ -94,6 +98,26 @@ def further_pictures(jpeg: bytes) -> dict[int, int]:
         length, place = (int.from_bytes(jpeg[k : k + 4], order) for k in (start + 4, start + 8))
         found |= {at + place: length} if place else {}
     return found
+
+
+def says_video(jpeg: bytes) -> bool:
+    """Whether it has a short video behind it, as phones write motion photos (XMP GCamera:MicroVideo, MotionPhoto)."""
+    bodies = (jpeg[start + 4 : end] for marker, start, end in _segments(jpeg) if marker == 0xE1)
+    return any(b"MotionPhoto" in body or b"MicroVideo" in body for body in bodies if b"adobe.com/xap" in body[:32])
+
+
+def boxes_end(raw: bytes | bytearray, at: int) -> tuple[int | None, int]:
+    """From the box at `at` of an ISO base media file (HEIC, AVIF, MP4; ISO/IEC 14496-12, clause 4.2) to the end of the
+    boxes: the end (exclusive), or None while it is not known; and where to go on then."""
+    while at + 16 <= len(raw):
+        size, name = int.from_bytes(raw[at : at + 4], "big"), bytes(raw[at + 4 : at + 8])
+        if name not in BOXES or (name == b"ftyp" and at):  # which begins another file
+            return at, at
+        size = int.from_bytes(raw[at + 8 : at + 16], "big") if size == 1 else size
+        if size < 8:
+            return at + 8, at  # damaged, or to the end of the file, which a stream of files does not show
+        at += size
+    return None, at
 
 
 def _entries(raw: bytes) -> Iterator[tuple[int, int, int, int, Order]]:
@@ -133,26 +157,34 @@ class Said:
 def _jpeg(raw: bytes) -> tuple[bytes, Said]:
     """Tables, frame and scans; of the application segments only those that say which colours these are."""
     kept, said, at = [raw[:2]], Said(), 2
-    while at + 4 <= len(raw) and raw[at] == 0xFF:
-        marker, size = raw[at + 1], int.from_bytes(raw[at + 2 : at + 4], "big")
-        if marker == 0xFF:
-            at += 1  # a fill byte
-            continue
-        if marker in (SCAN, END) or marker in BARE or size < 2:
-            break
-        body = raw[at + 4 : at + 2 + size]
+    for marker, start, at in _segments(raw):
+        body = raw[start + 4 : at]
         if marker == 0xE1:
             if body.startswith(b"Exif\0"):
                 said.exif.append(exif_orientation(body))
             else:
                 said.xmp.append(xmp_orientation(body))
         elif not (0xE0 <= marker <= 0xEF or marker == 0xFE) or _says_colours(marker, body):
-            kept.append(raw[at : at + 2 + size])
-        at += 2 + size
+            kept.append(raw[start:at])
     end = jpeg_end(raw, at)[0]
     if raw.count(b"\xff\xda", at, end or len(raw)) > MAX_SCANS:
         raise DataError(f"it has more than {MAX_SCANS} scans")
     return b"".join([*kept, raw[at:end]]), said
+
+
+def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of each segment before the first scan. What lies inside one is not looked at: a thumbnail
+    has scans of its own."""
+    at = 2
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF:
+        marker, size = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if marker == 0xFF:
+            at += 1  # a fill byte
+            continue
+        if marker in (SCAN, END) or marker in BARE or size < 2:
+            return
+        yield marker, at, at + 2 + size
+        at += 2 + size
 
 
 def _says_colours(marker: int, body: bytes) -> bool:

@@ -8,6 +8,7 @@ Knows nothing about models, views or training.
 """
 
 import importlib.util
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -83,10 +84,12 @@ def open_split(spec: str, split: str) -> Split:
     if spec == "digits":
         return _digits(split)
     folder = user_path(spec)
-    if folder.is_dir():
+    if spec and folder.is_dir():
         found, notes = places_in(folder)
         places = {name: (place.word, partial(_part, place)) for name, place in found.items()}
         return _assembled(spec, folder.resolve().name, split, places, notes)
+    if os.path.isfile(folder):
+        raise ConfigError(f"data set {shown(folder)} is a file: give the folder that it lies in, with its splits")
     if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
         tables = {name: (word, partial(_rows, [table])) for name, (word, table) in open_hub(spec, SPLIT_WORDS).items()}
         return _assembled(spec, spec, split, tables)

@@ -179,6 +179,8 @@ def test_parquet_folder(tmp_path: Path) -> None:
         ("no-such-set", "test", "unknown data set"),
         ("digits", "dev", "unknown split"),
         ("./nowhere", "test", "unknown data"),
+        ("", "test", "unknown data set ''"),
+        (__file__, "test", r"test_images\.py is a file: give the folder"),
     ],
 )
 def test_unknown_names_are_wrong_use(spec: str, split: str, reason: str) -> None:

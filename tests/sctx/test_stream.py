@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import random
+import struct
 import subprocess
 import sys
 import threading
@@ -64,18 +65,70 @@ def test_what_is_no_picture_is_counted_once_where_it_lies(junk: bytes) -> None:
     assert pictures.lost in (2, 3)  # what is cut short at the very end comes out as a picture that cannot be read
 
 
-def test_the_further_pictures_of_a_photograph_are_none_of_their_own() -> None:
+@pytest.mark.parametrize("thumbnail", [False, True])
+def test_the_further_pictures_of_a_photograph_are_none_of_their_own(thumbnail: bool) -> None:
     """As phones write them: a gain map, a depth map, the other eye."""
     out = io.BytesIO()
     frames = [Image.new("RGB", (40 + 8 * k, 40), (9 * k, 0, 0)) for k in range(3)]
-    frames[0].save(out, "MPO", save_all=True, append_images=frames[1:])
+    directory = b"Exif\0\0II*\0\x08\0\0\0" + bytes(6) + (MANY[3] if thumbnail else b"")
+    frames[0].save(out, "MPO", save_all=True, append_images=frames[1:], exif=directory)
     photograph = out.getvalue()
     shapes = [c.image.shape for c in Source("-", MANIFEST, io.BytesIO((photograph + MANY[0]) * 2).read).captures()]
     assert shapes == [(40, 40, 3), (10, 20, 3)] * 2
     assert decode_image(photograph).shape == (40, 40, 3)
-    alone = photograph[: photograph.index(b"\xff\xd9") + 2]  # what an editor leaves: it still speaks of the others
+    second = photograph.index(b"\xff\xd8\xff", 4 if not thumbnail else photograph.index(MANY[3]) + 4)
+    alone = photograph[:second]  # what an editor leaves: it still speaks of the others
     source = Source("-", MANIFEST, io.BytesIO(alone + b"".join(MANY)).read)
     assert len(list(source.captures())) == 1 + len(MANY)
+
+
+def box(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(body)) + name + body
+
+
+def behind(jpeg: bytes, *, xmp: bytes = b"", more: bytes = b"") -> bytes:
+    body = b"http://ns.adobe.com/xap/1.0/\0" + xmp
+    return jpeg[:2] + (b"\xff\xe1" + struct.pack(">H", 2 + len(body)) + body if xmp else b"") + jpeg[2:] + more
+
+
+INNER = bytes(5000) + MANY[3] + bytes(range(256)) * 20
+"""With a JPEG in it."""
+VIDEO = box(b"ftyp", b"mp42\0\0\0\0mp42isom") + box(b"moov", bytes(90)) + box(b"mdat", INNER)
+HEIC = box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(b"meta", bytes(90)) + box(b"mdat", INNER)
+NOTES = b"\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data1600000000000" + b"SEFH" + bytes(24) + b"SEFT"
+MOVING = b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data" + VIDEO + b"SEFH" + bytes(24) + b"SEFT"
+PIXEL = b'<rdf:Description GCamera:MicroVideo="1" GCamera:MicroVideoOffset="5"/>'
+
+
+@pytest.mark.parametrize(
+    ("photograph", "lost"),
+    [
+        (behind(MANY[0], xmp=PIXEL, more=VIDEO), 0),
+        (behind(MANY[0], xmp=PIXEL.replace(b"MicroVideo", b"MotionPhoto"), more=VIDEO), 0),
+        (behind(MANY[0], xmp=PIXEL), 0),  # an editor took the video away
+        (behind(MANY[0], more=NOTES), 0),
+        (behind(MANY[0], more=MOVING), 0),
+        (behind(MANY[0], more=VIDEO), 1),  # a file of its own
+        (behind(MANY[0], more=HEIC), 1),
+        (behind(MANY[0], xmp=PIXEL, more=VIDEO + HEIC), 1),
+    ],
+)  # fmt: skip
+def test_what_phones_append_is_no_picture_and_other_files_are_passed_over_whole(photograph: bytes, lost: int) -> None:
+    for largest in (7, 70_000):
+        raw = (photograph + MANY[1]) * 2 + photograph
+        source = Source("-", MANIFEST, in_pieces(raw, repeat(largest)))
+        assert len(list(source.captures())) == 5
+        assert source.unreadable == 3 * lost
+
+
+def test_of_pictures_that_are_cut_short_none_takes_the_next_with_it() -> None:
+    for kind, most in (("JPEG", 30), ("PNG", 40)):  # bytes of the scan; of the last chunks
+        first, second = picture(30, kind), picture(90, kind)
+        for lacking in range(1, most):
+            source = Source("-", MANIFEST, io.BytesIO(first[:-lacking] + second + MANY[2]).read)
+            found = [capture.image for capture in source.captures()]
+            assert np.array_equal(found[-2], decode_image(second)), (kind, lacking)
+            assert source.unreadable + len(found) == 3
 
 
 def test_a_finite_stream_is_no_live_source_and_loses_nothing() -> None:
@@ -114,9 +167,10 @@ FLOODS = {
     "FF 00": b"\xff\x00", "FF D8": b"\xff\xd8", "FF": b"\xff", "FF D8 FF": b"\xff\xd8\xff",
     "FF D8 FF E0": b"\xff\xd8\xff\xe0", "starts in segments": b"\xff\xe0\0\x08\xff\xd8\xff\xe0\0\2",
     "scans": b"\xff\xd8\xff\xda\0\2", "starts": b"\xff\xd8\xff\xe0\0\2", "zeros": bytes(1), "text": b"text ",
+    "boxes": b"\0\0\0\x08ftyp", "more boxes": b"\0\0\0\x08free", "notes": NOTES[:24],
     "PNG signatures": b"\x89PNG\r\n\x1a\n", "PNG chunks": b"\0\0\0\0tEXt\0\0\0\0", "RIFF": b"RIFF\4\0\0\0WEBP",
 }  # fmt: skip
-HEADS = {"FF 00": MANY[0][:-2], "PNG chunks": MANY[1][:33]}
+HEADS = {"FF 00": MANY[0][:-2], "more boxes": VIDEO[:24], "notes": MANY[0], "PNG chunks": MANY[1][:33]}
 
 
 def flood(kind: str, blocks: int) -> float:
