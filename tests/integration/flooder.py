@@ -48,6 +48,19 @@ def parts() -> Iterator[list[bytes]]:
         yield [b"SC\x01\x04"] * 20_000
 
 
+def empties() -> Iterator[list[bytes]]:
+    """Messages of a hundred thousand empty parts, which take thirty times as much memory as on the wire."""
+    while True:
+        yield [b""] * 100_000
+
+
+def envelopes() -> Iterator[list[bytes]]:
+    """A new route with every message, of three parts of almost a mebibyte."""
+    rest = [bytes(1_000_000)] * 2
+    while True:
+        yield [RNG.randbytes(16) + rest[0], *rest, b"XX", b"", b""]
+
+
 def frames() -> Iterator[list[bytes]]:
     """Frames of a mebibyte, three to a message."""
     while True:
@@ -98,8 +111,8 @@ def connections(port: int) -> None:
             held.pop(0).close()
 
 
-SENDERS = {"hellos": hellos, "sessions": sessions, "parts": parts, "frames": frames, "strangers": strangers,
-           "garbage": garbage}  # fmt: skip
+SENDERS = {"hellos": hellos, "sessions": sessions, "parts": parts, "empties": empties, "envelopes": envelopes,
+           "frames": frames, "strangers": strangers, "garbage": garbage}  # fmt: skip
 BY_HAND: dict[str, Callable[[int], None]] = {"endless": endless, "connections": connections}
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ while True:
     threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
 """
 """Whoever is connected to answers with messages that never end."""
-KINDS = ("hellos", "sessions", "strangers", "garbage", "parts", "frames", "endless", "connections")
+KINDS = (
+    "hellos", "sessions", "strangers", "garbage", "parts", "empties", "envelopes", "frames", "endless", "connections",
+)  # fmt: skip
 IMAGES, FPS = 30, 20.0
 LIMIT = MEMORY_STEP + (192 << 20)
 """What memory may grow by: the step at which a port is opened anew, and what arrives until that is seen and done."""
@@ -68,6 +70,8 @@ class Scales:
 @pytest.mark.parametrize("behind_an_emulator", [False, True], ids=["direct", "emulator"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_well_behaved_transmitters_finish_during_a_flood(kind: str, behind_an_emulator: bool, start: Start) -> None:
+    if kind == "empties" and behind_an_emulator:
+        pytest.skip("not promised: messages of so many parts hold up those of others for too long (SECURITY.md, Time)")
     receiver = start("python", BARE, "0")
     port = receiver.port()
     if behind_an_emulator:
