@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import zmq
 
+from common.channel.aliases import Aliases
 from common.channel.channel import Channel
 from common.channel.feedback import Feedback, FeedbackSpec
 from common.channel.hops import hop_seed
@@ -103,6 +104,7 @@ class Proxy:
         self._feedback = None if feedback.clean else Feedback(feedback, channel.spec.seed)
         self._fateful = self._transit != _AT_ONCE
         self._feedback_or_fate = self._feedback is not None or self._back_spec != _AT_ONCE
+        self._aliases = Aliases()
         self._streams: dict[bytes, int] = {}
         self._fates: OrderedDict[tuple[Use, int, int], Fate] = OrderedDict()
         self._refused: OrderedDict[tuple[bytes, int, int], int] = OrderedDict()
@@ -176,6 +178,7 @@ class Proxy:
 
     def _return(self, parts: Parts) -> None:
         delay_s = self._back_spec.delay_ms / 1e3
+        parts[0] = self._aliases.inward(parts[0])
         if len(parts) >= 3 and parts[-3] == _RESULT and self._feedback_or_fate:
             try:
                 head = peek_result(parts[-2])
@@ -198,6 +201,8 @@ class Proxy:
     def _forward(self, parts: Parts) -> None:
         try:
             envelope, body = split(parts)
+            if not envelope:
+                raise ProtocolError("part_count", f"{len(parts) - 1} parts after the identity")
             if len(body[0]) != 4 or body[0][:2] != MAGIC:
                 raise ProtocolError("bad_prefix", "not a message of this protocol")
         except ProtocolError as error:
@@ -217,7 +222,7 @@ class Proxy:
                         self.counts["lost"] += 1
                         return
                     delay_s += fate.jitter_s()
-                parts = [*envelope, body[0], body[1], self._impair(head, hop, body[1], body[2])]
+                body = [body[0], body[1], self._impair(head, hop, body[1], body[2])]
             except ProtocolError as error:
                 self._refuse(error)
                 self._tell(envelope, body[1], error)
@@ -225,6 +230,7 @@ class Proxy:
             self.counts["data"] += 1
         elif self._recorder and body[0][3] == Kind.HELLO:
             self._recorder.hello(body)
+        parts = [self._aliases.outward(envelope[0]), *envelope[1:], *body]
         if delay_s:
             self._hold(self._on_the_way, parts, delay_s)
         else:

@@ -9,7 +9,9 @@ from itertools import pairwise
 import pytest
 import zmq
 
-from common.transport.sockets import bind, make_socket
+from common.protocol.frames import encode
+from common.protocol.messages import Bye, ByeCode
+from common.transport.sockets import bind, connect, make_socket
 
 FIRST = """
 import zmq
@@ -85,6 +87,34 @@ def test_who_claims_the_identities_that_would_come_next_ends_nothing(command: st
         assert process.stdout.readline() == b"alive\n"
         process.stdin.close()
         assert process.wait(20) == 0
+
+
+def test_what_a_receiver_sees_of_an_emulator_does_not_tell_who_comes_next(
+    context: "zmq.Context[zmq.Socket[bytes]]",
+) -> None:
+    """A receiver may be a trusted peer of the emulator, too, and claim the numbers that follow those it has seen."""
+    with make_socket(context, zmq.ROUTER, "rx") as receiver, make_socket(context, zmq.DEALER, "tx") as transmitter:
+        program = HOSTS["channel-emu"].replace("tcp://127.0.0.1:9", bind(receiver, "tcp://127.0.0.1:0"))
+        with (
+            subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+            ExitStack() as closing,
+        ):
+            assert process.stdin is not None
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            connect(transmitter, f"tcp://127.0.0.1:{port}")
+            transmitter.send_multipart(encode(Bye(bytes(16), ByeCode.DONE)))
+            assert receiver.poll(20_000)
+            seen = int.from_bytes(receiver.recv_multipart()[1], "big")
+            following = [((seen + k) % 2**32).to_bytes(5, "big") for k in range(1, 9)]
+            assert all(map(is_in, [closing.enter_context(claim(port, identity)) for identity in following]))
+            honest = [closing.enter_context(claim(port, b"")) for _ in range(10)]
+            assert all(map(is_in, honest))
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == b"alive\n"
+            process.stdin.close()
+            assert process.wait(20) == 0
 
 
 _LOOP = """
