@@ -51,8 +51,17 @@ def directly(
     ]
 
 
-@pytest.mark.parametrize("fading", ["none", "rayleigh"])
-@pytest.mark.parametrize(("policy", "arq"), [("adaptive", "none"), ("fixed:8", "none"), ("fixed:2", "incremental")])
+@pytest.mark.parametrize(
+    ("fading", "policy", "arq"),
+    [
+        ("rayleigh", "adaptive", "none"),
+        ("rayleigh", "fixed:8", "none"),
+        ("rayleigh", "fixed:2", "incremental"),
+        ("none", "fixed:2", "incremental"),
+        pytest.param("none", "adaptive", "none", marks=pytest.mark.full),
+        pytest.param("none", "fixed:8", "none", marks=pytest.mark.full),
+    ],
+)
 def test_decisions_over_the_link_are_those_of_the_direct_evaluation(fading: str, policy: str, arq: str) -> None:
     direct = directly(fading, policy, 0.9 if arq == "incremental" else 0.0)
     assert (max(round_ for _, _, round_, _, _ in direct) > 0) == (arq == "incremental")
@@ -66,7 +75,7 @@ def test_the_genie_knows_the_same_over_the_link_and_without_it() -> None:
     assert over_the_link(("--fading", "rayleigh"), "--rate-policy", "genie") == direct
 
 
-@pytest.mark.parametrize("arq", ["none", "incremental"])
+@pytest.mark.parametrize("arq", [pytest.param("none", marks=pytest.mark.full), "incremental"])
 def test_an_impaired_way_back_is_the_same_over_the_link_and_without_it(arq: str) -> None:
     """Loss, delay and quantisation are functions of frame addresses; half of them would give other rates."""
     flags = ("--fading", "rayleigh", "--feedback-loss", "0.2", "--feedback-delay", "256", "--feedback-bits", "4")

@@ -76,6 +76,7 @@ def test_a_dedicated_model_shares_the_store_and_knows_one_rate(
     assert dedicated(recipe, 3.0, 6).view == recipe.view
 
 
+@pytest.mark.full
 def test_a_finished_training_is_not_done_again_and_another_one_is(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,6 +195,7 @@ def test_a_run_that_answers_too_few_frames_is_no_point(tmp_path: Path, monkeypat
     assert not list(tmp_path.glob("*.json"))
 
 
+@pytest.mark.full  # `test_link_equals_direct` holds the two together frame by frame
 @pytest.mark.usefixtures("warm")
 def test_the_command_over_real_processes_finds_what_it_finds_without(tmp_path: Path) -> None:
     """No feedback, redundancy and the genie; 48 frames, so no result, but every part of the program."""

@@ -92,6 +92,7 @@ def test_makes_what_is_missing_and_reuses_what_is_there() -> None:
     assert find_pair("build/pairs/tiny").id != manifest.id
 
 
+@pytest.mark.full  # `test_loop` kills each stage's loop
 def test_killed_between_the_stages_or_in_the_second_it_makes_the_same_pair(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
