@@ -19,6 +19,8 @@ GREY = 2.0
 SMALLEST, LARGEST = 8, 64
 """Sides that a transmitter is fed; the stem's stride brings them to at most 32, where ResNet-20 takes 41 MMAC."""
 INNER = 32
+MOST = 400
+"""Passes, however few the images are."""
 REFERENCE = 1200
 """Images for which `passes` counts; other numbers take passes in inverse proportion to the root."""
 
@@ -80,7 +82,7 @@ def fitted(base: "Recipe", seen: Seen) -> "Recipe":
         encoding="int8" if seen.classes <= 200 else "top10",
         teacher=replace(base.teacher, size=teacher_side, config={**base.teacher.config, "widths": [64, 128, 256]},
                         schedule=_fitted(base.teacher.schedule, seen.images, passes=40, lr=4e-3)),
-        schedule=_fitted(base.schedule, seen.images, passes=60, lr=4e-3),
+        schedule=_fitted(base.schedule, seen.images, passes=120, lr=4e-3),
         decisions=base.decisions and replace(
             base.decisions, schedule=_fitted(base.decisions.schedule, seen.images, passes=10, lr=2e-3)),
     )  # fmt: skip
@@ -107,7 +109,7 @@ def stages(recipe: "Recipe") -> str:
 
 def _fitted(schedule: "Schedule", images: int, passes: int, lr: float) -> "Schedule":
     """passes: for REFERENCE images; lr: at a batch of 64, as its root for others."""
-    epochs = round(min(max(passes * math.sqrt(REFERENCE / images), passes / 8), 5 * passes))
+    epochs = round(min(max(passes * math.sqrt(REFERENCE / images), passes / 8), 5 * passes, MOST))
     batch = min(max(2 ** round(math.log2(max(images / 16, 1))), 16), 256)
     steps = epochs * max(images // batch, 1)
     ema = min(max(1 - 50 / steps, 0.9), 0.998)

@@ -57,7 +57,7 @@ def test_more_pictures_take_fewer_passes_but_more_steps() -> None:
     assert np.all(np.diff([one.epochs for one in schedules]) < 0)
     looks = [one.epochs * count for one, count in zip(schedules, COUNTS[2:7], strict=True)]
     assert np.all(np.diff(looks) > 0)
-    assert fitted(BASE, seen(images=REFERENCE)).schedule.epochs == 60
+    assert fitted(BASE, seen(images=REFERENCE)).schedule.epochs == 120
 
 
 @pytest.mark.parametrize("classes", [2, 10, 100, 300, 1000])
@@ -96,10 +96,10 @@ def test_without_a_recipe_it_fits_itself_and_says_so(tmp_path: Path) -> None:
 def test_epochs_mean_all_of_it() -> None:
     recipe = adjusted(fitted(BASE, seen()), epochs=3, views=2)
     assert recipe.decisions is not None
-    assert (recipe.schedule.epochs, recipe.teacher.schedule.epochs, recipe.decisions.schedule.epochs) == (3, 2, 1)
+    assert (recipe.schedule.epochs, recipe.teacher.schedule.epochs, recipe.decisions.schedule.epochs) == (3, 1, 1)
     assert stages(recipe) == (
-        "passes over the images: teacher 2 (if it is made here), student 3, decisions 1; 2 views"
+        "passes over the images: teacher 1 (if it is made here), student 3, decisions 1; 2 views"
     )
     assert "teacher" not in stages(adjusted(recipe, hard=1.0))
     longer = adjusted(replace(recipe, decisions=None), epochs=6)
-    assert (longer.teacher.schedule.epochs, longer.decisions) == (4, None)
+    assert (longer.teacher.schedule.epochs, longer.decisions) == (2, None)
