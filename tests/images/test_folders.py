@@ -10,13 +10,14 @@ import pytest
 
 from common.errors import DataError
 from common.images.datasets import load_for, load_images, load_splits, open_split
-from common.manifest import Preprocess, find_pair
-from sctx.source import Source
+from common.pair.manifest import find_pair
+from common.pair.shapes import Preprocess
+from sctx.capture.source import Source
 from tests.images.makers import class_label, class_tree, encoded, flat, write_table
 from tests.images.test_tables import memory
 from training import distill, evaluate, teacher
-from training.data import load_told
-from training.recipe import load_recipe
+from training.data.images import load_told
+from training.recipes.recipe import load_recipe
 
 PAIR = find_pair("cifar10")
 SMALL = Preprocess(8, 8, 3, (0.5,) * 3, (0.5,) * 3)

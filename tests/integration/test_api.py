@@ -15,8 +15,8 @@ import scrx
 import sctx
 from common.errors import ConfigError, DataError, LinkDown, ModelError, PeerRejected, SemlinkError
 from sctx.actions import Failed, Terms
+from sctx.capture.source import Capture
 from sctx.link import Link
-from sctx.source import Capture
 
 
 @pytest.fixture
@@ -130,14 +130,12 @@ WRONG_TX: dict[str, tuple[object, ...]] = {
     "stream": tuple(value for value in INTEGERS if value is not None),
     "window": (0, 256, *(value for value in INTEGERS if value is not None)),
     "deadline_ms": (0, 65536, *(value for value in INTEGERS if value is not None)),
-    "policy": ("robus", "fixed", "fixed:", "fixed:x", "fixed:5", "robust:", 5, True, sctx.RatePolicy),
+    "policy": ("robus", "fixed", "fixed:", "fixed:x", "fixed:5", "robust:", "genie", 5, True, sctx.RatePolicy),
     "give_up_s": (0.0, None, *NUMBERS),
     "ask_below": (1.1, None, *NUMBERS),
-    "content": (None, 1, "yes"),
     "live": (None, 0, "no"),
     "tasks": ("classify", ("translate",), (1,), 5, True),
     "device": (None, 0, "abacus"),
-    "genie_from": ("127.0.0.1:1", 5557, "nowhere"),
     "keys": (5, True, b"x", "/no/such/folder"),
     "insecure": (None, 1, "yes"),
 }

@@ -6,11 +6,11 @@ The session under a fake clock; the documented time-out: 5 s, or 256 frames on t
 import re
 from pathlib import Path
 
-from common.manifest import Accuracy
+from common.pair.shapes import Accuracy
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Result, Status
 from sctx.actions import Frame, Terms
-from sctx.belief import STALE_NS, STALE_SLOTS, is_stale
-from sctx.rate import RatePolicy, decide
+from sctx.rate.belief import STALE_NS, STALE_SLOTS, is_stale
+from sctx.rate.policy import RatePolicy, decide
 from sctx.session import MS, Session
 
 SESSION, MODEL, SLOT, RATES = b"s" * 16, b"m" * 32, 128, (4, 8, 16)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError
-from common.manifest import find_pair
+from common.pair.manifest import find_pair
 from training import ablate, distill
-from training.ablate import FULL, NAMES, OPTIONAL, Row, Variant, compared, dedicated, draw_compute, grid, run, variant
-from training.recipe import Recipe, load_recipe
+from training.ablate import draw_compute
+from training.experiments.variants import FULL, NAMES, OPTIONAL, Row, Variant, compared, dedicated, grid, run, variant
+from training.recipes.recipe import Recipe, load_recipe
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "split": "test", "teacher": None, "device": "cpu", "seeds": 1}
 

@@ -10,10 +10,11 @@ from click.testing import CliRunner
 
 from common.errors import ConfigError
 from training import ablate, fractions
-from training.distill import load_data
-from training.evaluate import Setting
+from training.data.images import load_data
 from training.fractions import ROWS, shares, stretched, variants
-from training.recipe import Recipe, Schedule, adjusted
+from training.lab.evaluation import Setting
+from training.recipes.recipe import Recipe, adjusted
+from training.recipes.specs import Schedule
 
 
 @pytest.mark.parametrize("text", ["0", "-0.5", "nan", "1.5", "a", "", "0.5,,1"])
