@@ -15,15 +15,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import zmq
 
-from common.channel.fading.noise import Use
 from common.channel.files.recording import Recorder
 from common.channel.files.truth import TruthLog
-from common.channel.model.channel import Channel
-from common.channel.model.stream import Symbols
-from common.channel.spec.hops import hop_seed
+from common.channel.models.noise import Use, hop_seed
+from common.channel.spec.ways import FeedbackSpec, TransitSpec
+from common.channel.streams.channel import Channel
+from common.channel.streams.stream import Symbols
 from common.channel.wire.aliases import Aliases
-from common.channel.wire.impaired_reports import Feedback, FeedbackSpec
-from common.channel.wire.transit import Fate, OnTheWay, TransitSpec
+from common.channel.wire.impaired_reports import Feedback
+from common.channel.wire.transit import Fate, OnTheWay
 from common.errors import PeerRejected, ProtocolError
 from common.protocol.frames import (
     BODY_FRAMES,
