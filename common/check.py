@@ -5,7 +5,7 @@ The command line checks its flags by itself and speaks of flags; here parameters
 
 import math
 from numbers import Integral, Real
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from common.errors import ConfigError
 from common.text import safe
@@ -48,3 +48,11 @@ def text(name: str, value: object) -> str:
 
 def _refuse(name: str, value: object, wanted: str) -> NoReturn:
     raise ConfigError(f"{name} is {safe(repr(value))} and must be {wanted}")
+
+
+def numbers(option: str, text: str, kind: type) -> list[Any]:
+    """The values of an option, with commas between them. Raises ConfigError."""
+    try:
+        return [kind(one) for one in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--{option} '{text}': give numbers with commas between them") from None

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from common import __version__, log, streams
+from common import PROTOCOL, __version__, console, log
 from common.errors import ConfigError, SemlinkError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -23,7 +23,7 @@ MOST_CONFIG_BYTES = 16 << 10
 
 EXTRA_OF = {
     "torch": "model", "PIL": "model", "pyarrow": "parquet", "transformers": "train", "datasets": "train",
-    "sklearn": "train", "matplotlib": "train", "accelerate": "train", "tensorboard": "train", "sigmf": "record",
+    "sklearn": "train", "matplotlib": "train",
 }  # fmt: skip
 """Libraries that the base install leaves out -> the extra that brings them."""
 
@@ -60,7 +60,7 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
     else the prefix in small letters).
     """
     name, noted = name or _typed(prefix), dict[str, Any]()
-    streams.make_sound()
+    console.make_sound()
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             parameter.envvar = f"{prefix}_{_flag(parameter).upper().replace('-', '_')}"
@@ -83,7 +83,7 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
         code = _tell_system(error)
     except SystemExit as end:  # click's own way out where the reader of standard output has left
         code = end.code
-    if (problem := streams.finish()) is not None and not code:
+    if (problem := console.finish()) is not None and not code:
         code = _tell_system(problem)
     gc.freeze()  # the last collection of all would visit everything that torch has made
     sys.exit(code if isinstance(code, int) else 0)
@@ -104,7 +104,7 @@ def begin(context: click.Context, log_level: str) -> None:
             source = context.get_parameter_source(name)
             where = source.name.lower().replace("default_map", "config file") if source else "default"
             value = context.params[name] if parameter.expose_value else context.obj[name]
-            streams.say(f"{_flag(parameter)} = {value!r}  # {where}")
+            console.say(f"{_flag(parameter)} = {value!r}  # {where}")
         context.exit(0)
     log.set_up(log_level, context.obj["log_format"])
 
@@ -140,7 +140,7 @@ def _missing(error: ModuleNotFoundError) -> SemlinkError:
 
 
 def _tell(text: str) -> None:
-    streams.tell(f"error: {' '.join(text.split())}", "error")
+    console.tell(f"error: {' '.join(text.split())}", "error")
 
 
 def _tell_system(error: OSError) -> int:
@@ -156,10 +156,8 @@ def _print_version(context: click.Context, _: click.Parameter, on: bool) -> None
         return
     import zmq
 
-    from common.protocol.messages import VERSION
-
     libraries = f"pyzmq {zmq.pyzmq_version()}, libzmq {zmq.zmq_version()}, curve {'yes' if zmq.has('curve') else 'no'}"
-    streams.say(f"semlink {__version__}, protocol {VERSION}, {libraries}")
+    console.say(f"semlink {__version__}, protocol {PROTOCOL}, {libraries}")
     context.exit(0)
 
 

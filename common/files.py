@@ -73,3 +73,21 @@ class OutFolder(_Out):
     """A folder to write files to; it may be there already."""
 
     folder = True
+
+
+def write_atomic(path: Path, raw: bytes) -> None:
+    """Write a file whole or not at all: temporary file beside it, fsync, rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def user_path(text: str) -> Path:
+    """A path as it was typed, `~` and `~USER` put in full. ConfigError where there is no such user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{text}: there is no such user here") from None

@@ -1,7 +1,7 @@
 """Log lines and the lines beside them: text, or all of them JSON. Knows nothing about what is logged.
 
 Code logs an event name and fields: `logger.info("session_up", extra={"session": "1a2b3c4d"})`. Never per frame at INFO.
-What is for people goes through `tell` (`common/streams.py`); both have the same form, `--log-format`. Every line is
+What is for people goes through `tell` (`common/console.py`); both have the same form, `--log-format`. Every line is
 printable whatever was logged (`common/text.py`).
 """
 

@@ -1,7 +1,7 @@
 """Text from outside -> text that may be shown. Knows nothing about who sends it or who reads it.
 
 Everything that a peer, a file name, a picture, a pair or a data set brings goes through `safe` before a terminal or a
-log. What commands print goes through `common/streams.py`, and log lines through `common/log.py`, which do it for all of
+log. What commands print goes through `common/console.py`, and log lines through `common/log.py`, which do it for all of
 a line; call it where a part must be kept short, or where rich would read markup.
 """
 

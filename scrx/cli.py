@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.cli import begin, in_flags, invoke, keys_option, shared_options
-from common.streams import say_json, tell
+from common.console import say_json, tell
 
 if TYPE_CHECKING:
     from scrx.receiver import ReceivedAnswer, Receiver

@@ -1,14 +1,9 @@
 """A frame's outcome -> the RESULT that goes back: answer, channel report, confidence, credit. Pure."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from common.protocol.messages import Result, Status
-from scrx.session import Work
-from scrx.tracker import ChannelEstimate
-
-Outputs = dict[str, Mapping[str, Any]]
-"""One frame's answers: task name -> answer."""
+from scrx.decoding.tasks import Outputs
+from scrx.demodulation.tracker import ChannelEstimate
+from scrx.sessions.table import Work
 
 
 def answer(

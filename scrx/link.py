@@ -22,9 +22,9 @@ from common.transport.multipart import arrivals, is_readable, put
 from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
 from common.transport.watch import Watch
-from scrx.batcher import Batcher
-from scrx.owner import Route
-from scrx.session import INBOUND, Action, Closed, Opened, Reply, SessionTable, Work
+from scrx.decoding.batcher import Batcher
+from scrx.sessions.owner import Route
+from scrx.sessions.table import INBOUND, Action, Closed, Opened, Reply, SessionTable, Work
 
 logger = logging.getLogger(__name__)
 BURST_NS = 5_000_000

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import torch
 
-from common.manifest import Manifest
-from scrx.decoder import Answerer
-from scrx.demodulate import Demodulator, Received
-from scrx.feedback import Outputs
-from scrx.tracker import ChannelEstimate
+from common.pair.manifest import Manifest
+from scrx.decoding.decoder import Answerer
+from scrx.decoding.tasks import Outputs
+from scrx.demodulation.demodulate import Demodulator, Received
+from scrx.demodulation.tracker import ChannelEstimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,19 +24,20 @@ from typing import Any
 from common import log
 from common.check import real, text, whole
 from common.errors import ConfigError, SemlinkError
-from common.manifest import Manifest, find_pair, read_half
+from common.pair.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Result, Status
 from common.text import safe
 from common.transport.keystore import find_keys
 from common.transport.sockets import check_free, parse_listen
-from scrx.batcher import Batcher
-from scrx.demodulate import Demodulator, Received
-from scrx.feedback import Outputs, answer, no_answer
+from scrx.decoding.batcher import Batcher
+from scrx.decoding.pool import Pool
+from scrx.decoding.tasks import Outputs
+from scrx.decoding.worker import Answer
+from scrx.demodulation.demodulate import Demodulator, Received
+from scrx.demodulation.tracker import ChannelEstimate
+from scrx.feedback import answer, no_answer
 from scrx.link import Link
-from scrx.pool import Pool
-from scrx.session import SessionTable, Terms, Work
-from scrx.tracker import ChannelEstimate
-from scrx.worker import Answer
+from scrx.sessions.table import SessionTable, Terms, Work
 
 logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
@@ -293,13 +294,13 @@ def _received(work: Work) -> Received:
 def _command(manifest: Manifest, device: str) -> list[str]:
     """How a worker is started."""
     form = "json" if log.is_json() else "text"
-    return [sys.executable, "-m", "scrx.worker", str(manifest.path.resolve()), manifest.id, device, form]
+    return [sys.executable, "-m", "scrx.decoding.worker", str(manifest.path.resolve()), manifest.id, device, form]
 
 
 def _decoder_here(manifest: Manifest, device: str) -> Answer:
     """A decoder in this process, which pays for torch only here."""
     read_half(manifest, "decoder")
-    from common.nn.device import pick_device
-    from scrx.decoder import Answerer
+    from common.pair.device import pick_device
+    from scrx.decoding.decoder import Answerer
 
     return Answerer(manifest, pick_device(device)).answer

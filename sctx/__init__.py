@@ -13,7 +13,7 @@ __all__ = ["Answer", "Capture", "Goal", "Missed", "RatePolicy", "Transmitter"]
 def __getattr__(name: str) -> object:
     """`sctx.Transmitter` and its company, loaded when first asked for: they import torch, the command line need not."""
     if name in ("RatePolicy", "Goal"):
-        from sctx import rate
+        from sctx.rate import policy as rate
 
         return getattr(rate, name)
     if name in ("Answer", "Missed"):
@@ -21,7 +21,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(answers, name)
     if name == "Capture":
-        from sctx.source import Capture
+        from sctx.capture.source import Capture
 
         return Capture
     if name in __all__:

@@ -6,7 +6,7 @@ Knows nothing about rates, constellations or how old the report is.
 import torch
 from torch import Tensor, nn
 
-from common.nn.blocks import snr_features
+from common.pair.blocks import snr_features
 
 
 class ChannelAdaptive(nn.Module):

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.cli import begin, in_flags, invoke, keys_option, shared_options
-from common.errors import ConfigError
-from common.streams import say, say_json, tell
+from common.console import say, say_json, tell
 
 if TYPE_CHECKING:
-    from common.manifest import Manifest
+    from common.pair.manifest import Manifest
     from sctx.answers import Answer, Missed
-    from sctx.rate import Goal
-    from sctx.source import Capture, Source
+    from sctx.capture.source import Capture, Source
+    from sctx.rate.policy import Goal
     from sctx.summary import Summary
     from sctx.transmitter import Transmitter
 
@@ -52,14 +51,8 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
     "--rate-policy",
     default="adaptive",
     metavar="POLICY",
-    help="adaptive, average (ignores the instantaneous SNR), robust, fixed:SYMBOLS, or genie (with --genie-from). "
+    help="adaptive, average (ignores the instantaneous SNR), robust or fixed:SYMBOLS. "
     "A report that is older than 5 s or 256 frames on the air counts as none, and then the most robust rate is sent.",
-)
-@click.option(
-    "--genie-from",
-    metavar="HOST:PORT",
-    help="For experiments: the emulator's control port, which --rate-policy genie asks for the true SNR of each frame. "
-    "A restart of the emulator can end the run (exit code 4): an answer is waited for 5 s, whatever --give-up says.",
 )
 @click.option(
     "--within",
@@ -79,11 +72,6 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
     "--price",
     type=click.FloatRange(0, 1),
     help="Goal: best accuracy (0 to 1) less this for each payload symbol, 0.001 say.",
-)
-@click.option(
-    "--content",
-    is_flag=True,
-    help="The image has its say in the rate: easy ones cost less. For a pair with a content head (training.content).",
 )
 @click.option(
     "--arq",
@@ -163,13 +151,12 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
 
 def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
     """Source and transmitter; what can be wrong without a model is found before one is loaded."""
-    from common.manifest import find_pair
+    from common.pair.manifest import find_pair
     from common.transport.curve import reach
-    from sctx.rate import RatePolicy
+    from sctx.rate.policy import RatePolicy
 
     policy = RatePolicy.parse(options["rate_policy"], _goal(options))
-    if (policy.kind == "genie") != (options["genie_from"] is not None):
-        raise ConfigError("--rate-policy genie and --genie-from go together: one was given without the other")
+    policy.require_reports()
     manifest = find_pair(options["model"])
     policy.check(manifest.layout.rates)
     reach(options["peer"], options["keys"], options["insecure"])
@@ -187,7 +174,6 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
         manifest,
         stream=options["stream"],
         policy=policy,
-        content=options["content"],
         live=options["live"],
         deadline_ms=options["deadline_ms"],
         window=options["window"],
@@ -196,7 +182,6 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
         device=options["device"],
         keys=options["keys"],
         insecure=options["insecure"],
-        genie_from=options["genie_from"],
     )
     return source, tx
 
@@ -204,8 +189,8 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
 def _source(given: str | None, manifest: "Manifest") -> "Source":
     """What --source names; without it the held-out images of the pair's data set, where this user has it."""
     from common.images.datasets import held_out
-    from common.origin import dataset_of
-    from sctx.source import Source
+    from common.pair.origin import dataset_of
+    from sctx.capture.source import Source
 
     if given is None:
         dataset = dataset_of(manifest, "--source")
@@ -214,7 +199,7 @@ def _source(given: str | None, manifest: "Manifest") -> "Source":
 
 
 def _goal(options: dict[str, Any]) -> "Goal":
-    from sctx.rate import Goal
+    from sctx.rate.policy import Goal
 
     flags = {kind: kind for kind in ("within", "budget", "outage", "price")} | {"target": "target_accuracy"}
     given = {kind: options[name] for kind, name in flags.items() if options[name] is not None}

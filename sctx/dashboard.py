@@ -20,8 +20,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from common.console import say
 from common.log import terminal
-from common.streams import say
 from sctx.summary import Summary
 
 WIDE = 110

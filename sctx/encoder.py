@@ -5,8 +5,8 @@ Knows nothing about SNR, constellations or rates.
 
 from torch import Tensor, nn
 
-from common.manifest import EncoderShape
-from common.nn.blocks import ConvBlock
+from common.pair.blocks import ConvBlock
+from common.pair.shapes import EncoderShape
 
 
 class Encoder(nn.Module):

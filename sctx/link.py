@@ -22,7 +22,7 @@ from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
 from common.transport.watch import Watch
 from sctx.actions import Action, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
-from sctx.session import INBOUND, Session
+from sctx.session import INBOUND, Hear, Session, unheard
 
 logger = logging.getLogger(__name__)
 BURST = 64
@@ -31,12 +31,12 @@ BURST = 64
 class Link:
     """One session over one DEALER socket. Methods are for the application thread.
 
-    Connects at once, so that an impossible address is a ConfigError here.
+    Connects at once, so that an impossible address is a ConfigError here. hear: see `sctx.session.Session`.
     """
 
-    def __init__(self, peer: str, terms: Terms, keys: Keys | None = None) -> None:
+    def __init__(self, peer: str, terms: Terms, keys: Keys | None = None, hear: Hear = unheard) -> None:
         self.peer = peer
-        self.session = Session(terms, time.monotonic_ns())
+        self.session = Session(terms, time.monotonic_ns(), hear)
         self.protocol_errors: dict[str, int] = {}
         self._events: deque[Action] = deque()
         self._woken = self._closed = False

@@ -1,19 +1,19 @@
 """The transmitter's chain, image to frame; this diagram is the whole system, in order, one file per noun.
 
-    TRANSMITTER                                                     RECEIVER
-    sctx/source.py    image + capture time                          scrx/link.py      ROUTER I/O, the only socket
-         | uint8 [B, H, W, C]                                            | complex64 [P + n]
-    sctx/encoder.py   X0 = R_alpha(image)                           scrx/session.py   which transmitter, which frame
-         | float [B, 2 S]                                                |
-    sctx/adapt.py     X = Phi_theta(X0, snr) * X0  <-- snr_db --+   scrx/estimate.py  pilots -> h^, N0, SNR
-         | float [B, 2 S]                                       |        |
-    sctx/modulate.py  QAM, unit power per increment             |   scrx/equalise.py  MMSE -> x^, gamma per symbol
-         | complex64 [B, S]                                     |        | complex64 [B, S], float32 [B, S]
-    frame()           pilots + increments start..rate           |   scrx/decoder.py   embedding and heads
-         | complex64 [P + n]                                    |        |
-    sctx/session.py   sequence, credit, deadline                +-- scrx/feedback.py  answer, SNR, confidence, credit
+    TRANSMITTER                                                       RECEIVER
+    capture/source.py   image + capture time                          link.py              ROUTER, the only socket
+         | uint8 [B, H, W, C]                                              | complex64 [P + n]
+    encoder.py          X0 = R_alpha(image)                           sessions/table.py    whose frame it is
+         | float [B, 2 S]                                                  |
+    adapt.py            X = Phi_theta(X0, snr) * X0  <-- snr_db --+   demodulation/        pilots -> h^, N0, SNR
+         | float [B, 2 S]                                         |        |
+    modulate.py         QAM, unit power per increment             |        |               MMSE -> x^, gamma per symbol
+         | complex64 [B, S]                                       |        | complex64 [B, S], float32 [B, S]
+    frame()             pilots + increments start..rate           |   decoding/decoder.py  embedding and heads
+         | complex64 [P + n]                                      |        |
+    session.py          sequence, credit, deadline                +-- feedback.py          answer, SNR, credit
          |
-    sctx/link.py      DEALER ----> common/channel (noise, fading) ----> scrx/link.py
+    link.py             DEALER --> common/channel (noise, fading) --> link.py
 
 Knows nothing about sockets, sessions or which rate to choose.
 """
@@ -23,13 +23,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.errors import ConfigError, DataError, ModelError
-from common.manifest import Accuracy, Manifest, built, load_half
-from common.nn.device import one_thread
+from common.errors import DataError, ModelError
+from common.pair.device import one_thread
+from common.pair.manifest import Manifest, built, load_half
 from common.phy.layout import pilot_sequence
 from common.text import safe
 from sctx.adapt import ChannelAdaptive
-from sctx.content import ContentHead
 from sctx.encoder import Encoder
 from sctx.modulate import modulate
 
@@ -39,13 +38,9 @@ POWER_ERROR = 0.01
 
 
 class TransmitChain:
-    """Encoder, channel-adaptive module and modulator of one pair, in evaluation mode.
+    """Encoder, channel-adaptive module and modulator of one pair, in evaluation mode."""
 
-    content: what an image's rate is decided on is the accuracy table of images as easy, not the pair's (ConfigError
-    where the pair has no head for that).
-    """
-
-    def __init__(self, manifest: Manifest, device: torch.device | str = "cpu", content: bool = False) -> None:
+    def __init__(self, manifest: Manifest, device: torch.device | str = "cpu") -> None:
         layout, image = manifest.layout, manifest.preprocess
         width = 2 * layout.max_symbols
         weights = load_half(manifest, "encoder")
@@ -54,11 +49,9 @@ class TransmitChain:
         shape, symbols, where = manifest.encoder, layout.max_symbols, str(manifest.path / "encoder.safetensors")
         parts, least = _parts(manifest, weights), shape.weights(symbols)
         encoder = built(lambda: Encoder(shape, image.channels, symbols), least, parts["encoder"], where)
-        self.encoder, self.adapt, self.content = encoder.to(self.device), None, None
+        self.encoder, self.adapt = encoder.to(self.device), None
         if shape.adaptive:
             self.adapt = built(lambda: ChannelAdaptive(width), 2 * width, parts["adapt"], where).to(self.device)
-        if content:
-            self.content = _content_head(manifest, parts["content"]).to(self.device)
         self._pilots = pilot_sequence(layout.pilots)
 
     @torch.inference_mode()
@@ -74,16 +67,6 @@ class TransmitChain:
         with one_thread(self.device, len(images)):
             features: Tensor = self.encoder(normalise(torch.from_numpy(images).to(self.device), image.mean, image.std))
         return features
-
-    @torch.inference_mode()
-    def accuracy(self, features: Tensor) -> Accuracy:
-        """What the rate of one image is decided on. features: float [1, 2 S]."""
-        table = self.manifest.accuracy
-        if self.content is None:
-            return table
-        with one_thread(self.device):
-            rows = self.content.accuracies(features, table.snr_db)[0].tolist()
-        return Accuracy(table.snr_db, tuple(map(tuple, rows)), table.clean)
 
     @torch.inference_mode()
     def modulate(self, features: Tensor, snr_db: Snr) -> NDArray[np.complex64]:
@@ -117,20 +100,10 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     return ((scaled - scaled.new_tensor(mean)) / scaled.new_tensor(std)).permute(0, 3, 1, 2)
 
 
-def _content_head(manifest: Manifest, weights: dict[str, Tensor]) -> ContentHead:
-    if manifest.content is None:
-        raise ConfigError(
-            f"content: pair {manifest.name} has no content head; `python -m training.content --write FOLDER` adds one"
-        )
-    shape, width, rates = manifest.content, 2 * manifest.layout.max_symbols, len(manifest.layout.increments)
-    where = f"{manifest.path / 'encoder.safetensors'}, content head"
-    return built(lambda: ContentHead(shape, width, rates), shape.hidden * width, weights, where)
-
-
 def _parts(manifest: Manifest, weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """The encoder's file by networks: those that the manifest says it has, and nothing beside them."""
-    parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "adapt": {}, "content": {}}
-    has = {"encoder": True, "adapt": manifest.encoder.adaptive, "content": manifest.content is not None}
+    parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "adapt": {}}
+    has = {"encoder": True, "adapt": manifest.encoder.adaptive}
     for name, tensor in weights.items():
         part, _, rest = name.partition(".")
         if not has.get(part):

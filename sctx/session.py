@@ -10,6 +10,7 @@ are answered. A live source skips images when there is no credit; a frame past i
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from common.errors import LinkDown, PeerRejected, SemlinkError
@@ -34,7 +35,6 @@ from common.protocol.messages import (
 from common.text import safe
 from common.transport.clock import ClockOffset
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
-from sctx.belief import Report, newer
 from sctx.patience import Patience
 from sctx.pending import MAX_REFUSED, MAX_REFUSED_FRAMES, REFUSED, Counters, Pending
 
@@ -44,16 +44,23 @@ RESEND_FIRST_NS, RESEND_LAST_NS = 1000 * MS, 4000 * MS
 MAX_EXPIRED, MAX_SENDS = 8, 30
 LONGEST_SILENCE_MS, KEPT_HELLOS = 60_000, 64
 STALLED_MS = 5000
+Hear = Callable[[Result, int], None]
+"""What listens to channel reports: a RESULT, and when it came in ns."""
 INBOUND = Kind.RESULT, Kind.PONG, Kind.PING, Kind.ACCEPT, Kind.REJECT, Kind.NAK, Kind.BYE
+
+
+def unheard(result: Result, now: int) -> None:
+    """For sessions whose reports nobody wants."""
 
 
 class Session:
     """See the module. Not thread safe: the owner holds a lock around each call."""
 
-    def __init__(self, terms: Terms, now: int) -> None:
+    def __init__(self, terms: Terms, now: int, hear: Hear = unheard) -> None:
+        """hear: told each RESULT whose report can be true."""
         self.terms = terms
+        self._hear = hear
         self.accept: Accept | None = None
-        self.report: Report | None = None
         self.counters = Counters()
         self.clock = ClockOffset()
         self._up = False
@@ -318,7 +325,7 @@ class Session:
                 self.counters.late += 1
             return []
         if result.air_start <= self._sent_air:  # of what was never sent nothing can be known
-            self.report = newer(self.report, result, now)
+            self._hear(result, now)
         else:
             self.counters.untrue += 1
         if result.status is Status.EXPIRED:

@@ -19,22 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import __version__
-from common.channel.private import control_to_ask
 from common.check import real, switch, text, whole
 from common.errors import ConfigError, SemlinkError
 from common.images.photo import fit_image
-from common.manifest import Manifest, find_pair, read_half
+from common.pair.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Accept, Status
 from common.text import safe
 from common.transport.curve import reach
 from sctx.actions import Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.answers import Answer, Missed
-from sctx.belief import Report, is_stale
-from sctx.feed import Feed
-from sctx.genie import Genie
+from sctx.capture.feed import Feed
+from sctx.capture.source import Capture
 from sctx.link import Link
-from sctx.rate import RatePolicy, decide
-from sctx.source import Capture
+from sctx.rate.controller import Controller
+from sctx.rate.policy import RatePolicy
 
 if TYPE_CHECKING:
     from sctx.pipeline import TransmitChain
@@ -63,15 +61,13 @@ class Transmitter:
 
     peer: "HOST:PORT". model: a shipped pair's name or a directory. stream: number of the channel's random stream
     (default: random). policy: how the rate is chosen, a RatePolicy or what RatePolicy.parse takes, such as "robust".
-    content: by the image as well, with a pair that has a head for it. live: skip images when there is no credit and
+    live: skip images when there is no credit and
     give up on old ones, instead of waiting. deadline_ms: age at which an answer is worth nothing (500 live, 10,000
     otherwise). window: so many frames in flight at most (the receiver may allow fewer). give_up_s: how long to go on
     without getting anywhere. ask_below: confidence (0 to 1) below which the receiver asks for an image's next
     increments; 0: never. tasks: what to ask for, such as ("classify", "embedding"), () for everything; answers carry no
-    more than that (default: the class). device: "auto", "cpu" or "cuda". genie_from: "HOST:PORT" of the emulator's
-    control port, for the policy `genie`; an emulator that does not answer there within 5 s, as when it is restarted, is
-    LinkDown, however long give_up_s is. keys: folder of the keys that encrypt the link (default: the user's own, if
-    there is one); insecure: no encryption, keys or not.
+    more than that (default: the class). device: "auto", "cpu" or "cuda". keys: folder of the keys that encrypt the link
+    (default: the user's own, if there is one); insecure: no encryption, keys or not.
 
     Raises ConfigError, ModelError on opening; PeerRejected, LinkDown while sending. Not for several threads at once.
     """
@@ -83,7 +79,6 @@ class Transmitter:
         *,
         stream: int | None = None,
         policy: RatePolicy | str | None = None,
-        content: bool = False,
         live: bool = False,
         deadline_ms: int | None = None,
         window: int | None = None,
@@ -91,24 +86,18 @@ class Transmitter:
         ask_below: float = 0.0,
         tasks: Sequence[str] | None = None,
         device: str = "auto",
-        genie_from: str | None = None,
         keys: str | Path | None = None,
         insecure: bool = False,
     ) -> None:
         self.manifest = model if isinstance(model, Manifest) else find_pair(model)
         self.policy = _policy(policy)
-        self.policy.check(self.manifest.layout.rates)
-        if (self.policy.kind == "genie") != (genie_from is not None):
-            raise ConfigError("policy genie and genie_from HOST:PORT go together: one was given without the other")
+        self._controller = Controller(self.policy, self.manifest.layout, self.manifest.accuracy)
         address, found = reach(peer, keys, insecure, "peer")
-        if genie_from is not None and control_to_ask(genie_from, "genie_from") == address:
-            raise ConfigError("genie_from is peer: write the emulator's control port there, not its link's")
         self.stream = secrets.randbits(32) if stream is None else whole("stream", stream, 0, 2**32 - 1)
         self.live = switch("live", live)
         self._ask_below = round(100 * real("ask_below", ask_below, 0.0, 1.0))
         self.accept: Accept | None = None
         self._seq = 0
-        self._rate: int | None = None
         self._flying: dict[int, _InFlight] = {}
         default = LIVE_DEADLINE_MS if live else FINITE_DEADLINE_MS
         terms = Terms(
@@ -122,14 +111,8 @@ class Transmitter:
             window=255 if window is None else whole("window", window, 1, 255),
             tasks=_tasks(tasks, self.manifest),
         )
-        self.chain = _load_chain(self.manifest, text("device", device), switch("content", content))
-        self._genie = None if genie_from is None else Genie(genie_from)
-        try:
-            self.link = Link(address, terms, found)
-        except BaseException:
-            if self._genie is not None:
-                self._genie.close()
-            raise
+        self.chain = _load_chain(self.manifest, text("device", device))
+        self.link = Link(address, terms, found, self._controller.hear)
 
     def __enter__(self) -> "Transmitter":
         return self
@@ -140,8 +123,6 @@ class Transmitter:
     def close(self) -> None:
         """Say goodbye to the receiver and free the socket."""
         self.link.close()
-        if self._genie is not None:
-            self._genie.close()
 
     def connect(self, timeout_s: float | None = None) -> Accept | None:
         """Wait until the receiver accepts; its terms, or None after `timeout_s`. Raises PeerRejected, LinkDown."""
@@ -208,9 +189,7 @@ class Transmitter:
         features = self.chain.encode(fit_image(capture.image, self.manifest.preprocess)[None])
         encoded = time.perf_counter_ns()
         air_start = layout.air_start(seq, 0)
-        report, table = self._known(air_start), self.chain.accuracy(features)
-        decision = decide(self.policy, report, air_start, layout.rates, table, self._rate)
-        self._rate = decision.rate if self.chain.content is None else None  # another image's is no reason to stay at it
+        decision = self._controller.decide(air_start, time.monotonic_ns())
         symbols = self.chain.modulate(features, decision.told_snr_db)[0]
         modulated = time.perf_counter_ns()
         self._seq += 1
@@ -222,15 +201,6 @@ class Transmitter:
         except BaseException:  # not sent, so nothing will come of it that `send` could wait for
             del self._flying[seq]
             raise
-
-    def _known(self, air_start: int) -> Report | None:
-        """What is known of the channel for a frame at `air_start`; None where there is no report or an old one."""
-        layout, now = self.manifest.layout, time.monotonic_ns()
-        if self._genie is not None:
-            session = self.link.session.terms.session
-            return self._genie.report(self.stream, air_start, layout.pilots + layout.max_symbols, now, session)
-        report = self.link.session.report
-        return None if report is None or is_stale(report, air_start, now, layout.slot) else report
 
     def _send_round(self, seq: int, start: int) -> None:
         """Send increments start..rate of an image that is on its way."""
@@ -304,9 +274,11 @@ class Transmitter:
 
 
 def _policy(given: object) -> RatePolicy:
-    if given is None or isinstance(given, RatePolicy):
-        return given or RatePolicy()
-    return RatePolicy.parse(text("policy", given))
+    policy = RatePolicy() if given is None else given
+    if not isinstance(policy, RatePolicy):
+        policy = RatePolicy.parse(text("policy", policy))
+    policy.require_reports()
+    return policy
 
 
 def _tasks(given: Sequence[str] | None, manifest: Manifest) -> tuple[str, ...]:
@@ -319,13 +291,13 @@ def _tasks(given: Sequence[str] | None, manifest: Manifest) -> tuple[str, ...]:
     return tuple(given) or manifest.tasks
 
 
-def _load_chain(manifest: Manifest, device: str, content: bool) -> "TransmitChain":
+def _load_chain(manifest: Manifest, device: str) -> "TransmitChain":
     """Torch, which takes its time, is loaded only when all else is right."""
     read_half(manifest, "encoder")
-    from common.nn.device import pick_device
+    from common.pair.device import pick_device
     from sctx.pipeline import TransmitChain
 
-    return TransmitChain(manifest, pick_device(device), content)
+    return TransmitChain(manifest, pick_device(device))
 
 
 def _class_of(output: Any) -> int:

@@ -11,7 +11,7 @@ import zmq
 from hypothesis import settings
 
 from tests.warm import Stem
-from training.processes import Command
+from training.lab.processes import Command
 
 # The same examples in every run, and no clock: a busy machine fails nothing.
 settings.register_profile("semlink", derandomize=True, deadline=None, database=None)

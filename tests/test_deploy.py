@@ -13,7 +13,7 @@ import yaml
 
 from common.transport.keystore import Keys
 from common.transport.keystore import make_keys as new_keys
-from training.processes import Command
+from training.lab.processes import Command
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())

@@ -1,8 +1,9 @@
-"""Who may import whom, what never imports torch, and what is never used at all."""
+"""Who may import whom, how big a room may be, what never imports torch, and what is never used at all."""
 
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ MAY_IMPORT = {
     "training": {"training", "sctx", "scrx", "common"},
 }
 LIGHT = ("common.channel", "common.phy", "common.protocol", "common.transport", "common.cli", "common.log")
+FACES = {"__init__", "__main__"}
+MOST_FILES = 14
+OF_BOTH_HALVES = {"cli", "link", "pipeline"}
+"""Names that two rooms share, since they mean the same in each."""
 NEVER_IMPORTED = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "torchvision"}
 NEVER_CALLED = {"eval", "exec", "torch.load", "recv_pyobj", "send_pyobj"}
 
@@ -23,6 +28,10 @@ NEVER_CALLED = {"eval", "exec", "torch.load", "recv_pyobj", "send_pyobj"}
 def trees(room: str) -> Iterator[tuple[str, ast.AST]]:
     for path in sorted((ROOT / room).rglob("*.py")):
         yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def module_of(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
 def imported(tree: ast.AST) -> set[str]:
@@ -50,6 +59,43 @@ def test_imports_go_one_way(room: str) -> None:
         assert ours <= MAY_IMPORT[room], f"{path} imports {ours - MAY_IMPORT[room]}"
 
 
+@pytest.fixture(scope="module")
+def arrows() -> dict[str, set[str]]:
+    """Each of our modules -> those that it imports, also inside functions and for types alone."""
+    found = {module_of(path): tree for room in MAY_IMPORT for path, tree in trees(room)}
+    return {
+        name: {one if one in found else one.rpartition(".")[0] for one in imported(tree)} & found.keys() - {name}
+        for name, tree in found.items()
+    }
+
+
+def test_no_module_imports_itself_by_way_of_others(arrows: dict[str, set[str]]) -> None:
+    left = dict(arrows)
+    while free := {name for name, others in left.items() if not others & left.keys()}:
+        left = {name: others for name, others in left.items() if name not in free}
+    assert not left, f"these import each other in a circle, or what does: {sorted(left)}"
+
+
+def test_no_two_rooms_import_each_other(arrows: dict[str, set[str]]) -> None:
+    """A room is a folder. A package that only says what it is (`__init__.py`) is of no room."""
+    room = {module_of(path): str(Path(path).parent) for name in MAY_IMPORT for path, _ in trees(name)}
+    pairs = {(room[a], room[b]) for a, others in arrows.items() for b in others if room[a] != room[b]}
+    assert not {(a, b) for a, b in pairs if (b, a) in pairs}
+
+
+def test_nobody_imports_what_people_type(arrows: dict[str, set[str]]) -> None:
+    commands = {module_of(path) for path, _ in trees("training") if path.count("/") == 1} - {"training"}
+    assert not {name: others & commands for name, others in arrows.items() if others & commands}
+
+
+def test_no_room_is_crowded_and_no_name_means_two_things() -> None:
+    paths = [Path(path) for room in MAY_IMPORT for path, _ in trees(room) if Path(path).stem not in FACES]
+    rooms = Counter(path.parent for path in paths)
+    assert {room: count for room, count in rooms.items() if count > MOST_FILES} == {}
+    names = Counter(path.stem for path in paths)
+    assert {name for name, count in names.items() if count > 1} <= OF_BOTH_HALVES
+
+
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_nothing_that_runs_what_it_reads_is_used(room: str) -> None:
     for path, tree in trees(room):
@@ -72,7 +118,7 @@ def run_without_torch(program: str) -> None:
 
 
 def test_light_rooms_do_not_load_torch_through_others() -> None:
-    modules = [path.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for path, _ in trees("common")]
+    modules = [module_of(path) for path, _ in trees("common")]
     run_without_torch("\n".join(f"import {module}" for module in modules if module.startswith(LIGHT)))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import common
 
 ROOT = Path(common.__file__).parents[1]
-SINKS = {"common/streams.py", "common/log.py"}
+SINKS = {"common/console.py", "common/log.py"}
 FORBIDDEN = {"print", "click.echo", "echo", "click.secho", "Console", "sys.stdout.write", "sys.stderr.write"}
 KEPT = {("common/channel/cli.py", "print")}
 """`status` prints a document of several lines, which json makes ASCII."""

@@ -52,7 +52,7 @@ class Stem:
 
 
 class Forked:
-    """A command that was forked. Has of `subprocess.Popen` what `training.processes.Command` and the tests use."""
+    """A command that was forked. Has of `subprocess.Popen` what `training.lab.processes.Command` and the tests use."""
 
     def __init__(self, stem: socket.socket, words: Sequence[str]) -> None:
         self.args = list(words)

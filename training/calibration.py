@@ -1,6 +1,6 @@
 """How far a pair's confidence can be believed: `python -m training.calibration` fits temperatures, shows reliability.
 
-Knows nothing about training. Temperatures are fitted on validation images (`training.measure.calibrate`); reliability
+Knows nothing about training. Temperatures are fitted on validation images (`distillation/measure.py`); reliability
 is measured on another split, through the emulator's channel and the receiver's own estimates, before and after.
 
 Expected calibration error (Naeini et al. 2015): sum over 15 equal bins of confidence of (share of answers in the bin)
@@ -10,25 +10,22 @@ times |accuracy - mean confidence| there.
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from common.cli import begin, invoke, shared_options
-from common.errors import ConfigError, ModelError
-from common.files import FIGURES, OutFile, OutFolder
+from common.console import say
+from common.files import FIGURES, OutFile, OutFolder, write_atomic
 from common.images.datasets import held_out
-from common.manifest import MANIFEST, Calibration, Manifest, find_pair, write_atomic, write_pair
-from common.origin import dataset_of, recall, remember
-from common.streams import say
-from training.evaluate import answer, encode_all, plan
-from training.progress import print_table
-
-if TYPE_CHECKING:
-    from training.channel import Conditions
-    from training.student import Student
+from common.pair.manifest import Manifest, find_pair
+from common.pair.origin import dataset_of
+from common.pair.shapes import Calibration
+from training.distillation.pairs import load_student, trained_under, write_changed
+from training.lab.evaluation import answer, encode_all, plan
+from training.report.progress import print_table
 
 BINS = 15
 
@@ -71,9 +68,9 @@ class Row:
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from common.nn.device import pick_device
-    from training.data import load_told
-    from training.measure import calibrate
+    from common.pair.device import pick_device
+    from training.data.images import load_told
+    from training.distillation.measure import calibrate
 
     manifest = find_pair(options["pair"])
     dataset = options["dataset"] or dataset_of(manifest)
@@ -93,34 +90,11 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
         say(f"pair: {written.path}, id {written.id[:16]}")
 
 
-def load_student(manifest: Manifest) -> "Student":
-    """Both halves of a pair as the one model that training sees."""
-    from scrx.decoder import load_decoder
-    from sctx.pipeline import TransmitChain
-    from training.student import Shapes, Student
-
-    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
-    student = Student(Shapes(manifest.layout, manifest.order, manifest.preprocess.channels, len(manifest.labels),
-                             manifest.encoder, manifest.decoder))  # fmt: skip
-    student.encoder, student.adapt, student.decoder = chain.encoder, chain.adapt, decoder
-    return student.eval()
-
-
-def trained_under(manifest: Manifest) -> "Conditions":
-    """The channels that a pair was trained under, of its provenance; the usual ones where that does not say."""
-    from training.channel import Conditions
-
-    try:
-        return Conditions(**json.loads(manifest.provenance.get("channel", "{}")))
-    except (ValueError, TypeError) as error:
-        raise ModelError(f"{manifest.path / MANIFEST}: provenance.channel is damaged: {error}") from None
-
-
 def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict[str, Any]) -> list[Row]:
     """Reliability of every rate on a split, estimated CSI, the transmitter told the average SNR."""
-    from scrx.decoder import load_decoder, snr_bins
+    from scrx.decoding.decoder import load_decoder, snr_bins
     from sctx.pipeline import TransmitChain
-    from training.data import load_told
+    from training.data.images import load_told
 
     images = load_told(manifest, dataset, options["split"])
     chain, decoder = TransmitChain(manifest), load_decoder(manifest)
@@ -156,20 +130,6 @@ def reliability(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) ->
     ]
     ece = sum(share * abs(accuracy - mean) for share, mean, accuracy in bins)
     return Reliability(ece, float(-log_p[np.arange(len(labels)), labels].mean()), len(labels), tuple(bins))
-
-
-def write_changed(manifest: Manifest, folder: Path, encoder: bytes | None = None, **fields: Any) -> Manifest:
-    """The same weights under a manifest with other `fields`, and so another model id; encoder: that half instead."""
-    if folder.resolve() == manifest.path.resolve():
-        raise ConfigError(f"{folder} is the pair's own folder; give another, for others may hold the pair by its id")
-    document = json.loads((manifest.path / MANIFEST).read_bytes())
-    for name in ("schema", "sha256"):
-        del document[name]
-    halves = [(manifest.path / f"{half}.safetensors").read_bytes() for half in ("encoder", "decoder")]
-    written = write_pair(folder, {**document, **fields}, encoder or halves[0], halves[1])
-    if known := recall(manifest.id):
-        remember(written.id, known)
-    return written
 
 
 def _show(rows: list[Row]) -> None:

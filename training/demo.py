@@ -16,11 +16,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from common.console import say, tell
 from common.errors import SemlinkError
 from common.files import OutFolder
-from common.streams import say, tell
-from training.processes import Command, start_emulator, start_receiver
-from training.progress import print_table
+from training.lab.processes import Command, start_emulator, start_receiver
+from training.report.progress import print_table
 
 STREAM, SEED = 1, 0
 EXIT_LOST = 1

@@ -15,16 +15,16 @@ import click
 from rich.console import Console
 
 from common.cli import begin, invoke, shared_options
+from common.console import tell
 from common.errors import ConfigError
-from common.files import OutFile
-from common.manifest import write_atomic
-from common.streams import tell
-from training.ablate import Row, Variant, compared, grid, run
-from training.evaluate import Setting
-from training.progress import print_table
+from common.files import OutFile, write_atomic
+from training.experiments.variants import Row, Variant, compared, grid, run
+from training.lab.evaluation import Setting
+from training.report.progress import print_table
 
 if TYPE_CHECKING:
-    from training.recipe import Recipe, Schedule
+    from training.recipes.recipe import Recipe
+    from training.recipes.specs import Schedule
 
 ROWS = TRUE, ALL, SAME = "true labels", "teacher of all", "teacher of the same"
 
@@ -47,8 +47,8 @@ ROWS = TRUE, ALL, SAME = "true labels", "teacher of all", "teacher of the same"
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from training.fit import recipe_for
-    from training.recipe import adjusted
+    from training.recipes.fitted import recipe_for
+    from training.recipes.recipe import adjusted
 
     fractions = shares(options["fractions"])
     recipe, told = recipe_for(options["dataset"], options["recipe"])
@@ -79,7 +79,7 @@ def shares(text: str) -> list[float]:
 
 def variants(recipe: "Recipe", share: float, options: dict[str, Any]) -> list[Variant]:
     """The rows of one share, true labels always; where the share is everything, both teachers are the same one."""
-    from training.recipe import adjusted
+    from training.recipes.recipe import adjusted
 
     if unknown := set(options["rows"].split(",")) - set(ROWS):
         raise ConfigError(f"--rows {min(unknown)}: choose of {', '.join(ROWS)}")
@@ -104,9 +104,9 @@ def stretched(schedule: "Schedule", share: float) -> "Schedule":
 
 def teacher_of(part: "Recipe", options: dict[str, Any]) -> str:
     """Folder of the recipe's teacher trained on this share alone; made if missing."""
-    from common.nn.device import pick_device
-    from training.distill import load_data
-    from training.reuse import own_teacher
+    from common.pair.device import pick_device
+    from training.data.images import load_data
+    from training.distillation.reuse import own_teacher
 
     train, _, _ = load_data(part, options["dataset"])
     longer = replace(part.teacher, schedule=stretched(part.teacher.schedule, part.fraction))

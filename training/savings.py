@@ -19,18 +19,17 @@ import numpy as np
 from rich.console import Console
 
 from common.cli import begin, invoke, shared_options
-from common.files import OutFile
-from common.manifest import write_atomic
-from training.progress import print_table
+from common.files import OutFile, write_atomic
+from training.report.progress import print_table
 
 if TYPE_CHECKING:
     import torch
 
     from common.images.datasets import ImageSet
-    from common.manifest import Preprocess
-    from training.answers import Oracle
-    from training.knowledge import Store
-    from training.recipe import Recipe
+    from common.pair.shapes import Preprocess
+    from training.knowledge.shards import Store
+    from training.recipes.recipe import Recipe
+    from training.teachers.oracles import Oracle
 
 ENCODINGS = ("int8", "fp16", "top5", "top10")
 
@@ -67,10 +66,11 @@ class Savings:
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from common.nn.device import pick_device
-    from training.distill import BUILD, load_data
-    from training.oracle import load_oracle
-    from training.recipe import load_recipe
+    from common.pair.device import pick_device
+    from training.data.images import load_data
+    from training.distillation.reuse import BUILD
+    from training.recipes.recipe import load_recipe
+    from training.teachers.find import load_oracle
 
     recipe = load_recipe(options["recipe"])
     device = pick_device(options["device"], recipe.threads)
@@ -95,9 +95,9 @@ def untrained_vit(classes: tuple[str, ...], dtype: str, device: "torch.device") 
     import torch
     from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
-    from training.answers import Classifier
-    from training.knowledge import TeacherId
-    from training.pixels import Pixels
+    from training.teachers.identity import TeacherId
+    from training.teachers.oracles import Classifier
+    from training.teachers.pixels import Pixels
 
     kind = torch.bfloat16 if dtype == "bf16" else torch.float32
     model = ViTForImageClassification(ViTConfig(num_labels=len(classes))).to(kind)
@@ -109,7 +109,7 @@ def measure(
     recipe: "Recipe", images: "ImageSet", preprocess: "Preprocess", oracle: "Oracle", few: int, device: "torch.device"
 ) -> Savings:
     """Generation, a stored epoch and an online epoch, in that order, on the same machine in the same minutes."""
-    from training.generate import generate, plan_for
+    from training.knowledge.generate import generate, plan_for
 
     small = images.take(np.arange(min(few, len(images))))
     oracle.logits(small.images[:8])  # the first call allocates
@@ -134,8 +134,8 @@ def _any_store(folder: Path, recipe: "Recipe", images: "ImageSet") -> "Store":
     """A store of random answers: reading it takes as long as reading a teacher's."""
     import torch
 
-    from training.generate import generate, plan_for
-    from training.knowledge import TeacherId
+    from training.knowledge.generate import generate, plan_for
+    from training.teachers.identity import TeacherId
 
     class Dice:
         id = TeacherId("dice", "0" * 64, "", "fp32")
@@ -155,9 +155,9 @@ def _epoch(
     folder: Path, epochs: int,
 ) -> float:  # fmt: skip
     """Fastest of `epochs` epochs, in seconds per image that was trained on."""
-    from training.loop import Run, fit
-    from training.objective import Distillation, Objective
-    from training.student import Shapes, Student
+    from training.loop.fit import Run, fit
+    from training.student.objective import Distillation, Objective
+    from training.student.student import Shapes, Student
 
     shapes = Shapes(
         recipe.layout, recipe.order, recipe.image.channels, len(images.classes), recipe.encoder, recipe.decoder
@@ -174,8 +174,8 @@ def _epoch(
 
 def encodings(recipe: "Recipe", images: "ImageSet", oracle: "Oracle") -> list[dict[str, Any]]:
     """Bytes per image and view, and KL to the full logits at the recipe's tau, for each encoding."""
-    from training import encoding as codec
-    from training.views import augment, words
+    from training.data.views import augment, words
+    from training.knowledge import encoding as codec
 
     logits = oracle.logits(augment(images.images, words(recipe.view, 0, 0, len(images)), recipe.view))
     rows = []

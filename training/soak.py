@@ -23,10 +23,10 @@ from typing import Any
 import click
 import numpy as np
 
-from common.channel.control import ask
+from common.channel.wire.control import ask
 from common.errors import SemlinkError
-from training.processes import START_S, Command, start_emulator, start_receiver
-from training.relay import Relay
+from training.lab.processes import START_S, Command, start_emulator, start_receiver
+from training.lab.relay import Relay
 
 DEADLINE_MS = 500
 SAMPLE_S = 0.5

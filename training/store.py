@@ -11,14 +11,14 @@ import click
 from rich.console import Console
 
 from common.cli import invoke
+from common.console import say, tell
 from common.errors import ConfigError, StoreError
 from common.files import OutFolder
-from common.streams import say, tell
 from common.text import safe
-from training.progress import print_table
+from training.report.progress import print_table
 
 if TYPE_CHECKING:
-    from training.knowledge import Store
+    from training.knowledge.shards import Store
 
 FOLDER = click.Path(path_type=Path)
 
@@ -41,12 +41,12 @@ def main(debug: bool) -> None:
 @click.option("--device", default="auto", show_default=True)
 @click.option("--by-position", is_flag=True, help="Take the teacher's classes in their order, whatever their names.")
 def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, device: str, **options: Any) -> None:
-    from common.nn.device import pick_device
-    from training.distill import load_data
-    from training.fit import recipe_for
-    from training.generate import generate, plan_for
-    from training.oracle import find_teacher
-    from training.recipe import adjusted
+    from common.pair.device import pick_device
+    from training.data.images import load_data
+    from training.knowledge.generate import generate, plan_for
+    from training.recipes.fitted import recipe_for
+    from training.recipes.recipe import adjusted
+    from training.teachers.find import find_teacher
 
     recipe = adjusted(recipe_for(dataset, options["recipe"])[0], views=options["views"], encoding=options["encoding"])
     if not 0 <= first < recipe.views:
@@ -66,7 +66,7 @@ def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, devic
 @main.command(help="What a store holds.")
 @click.argument("store", type=FOLDER)
 def info(store: Path) -> None:
-    from training.knowledge import open_store
+    from training.knowledge.shards import open_store
 
     _show(open_store(store))
 
@@ -82,13 +82,13 @@ def info(store: Path) -> None:
 def verify(
     store: Path, dataset: str | None, recipe: str | None, teacher: str | None, rows: int, device: str, by_position: bool
 ) -> None:
-    from common.nn.device import pick_device
-    from training.distill import load_data
-    from training.fit import recipe_for
-    from training.generate import agreement
-    from training.knowledge import open_store
-    from training.oracle import load_oracle
-    from training.progress import bar
+    from common.pair.device import pick_device
+    from training.data.images import load_data
+    from training.knowledge.generate import agreement
+    from training.knowledge.shards import open_store
+    from training.recipes.fitted import recipe_for
+    from training.report.progress import bar
+    from training.teachers.find import load_oracle
 
     opened = open_store(store)
     images = None if dataset is None else load_data(recipe_for(dataset, recipe)[0], dataset)[0]
@@ -115,7 +115,7 @@ def verify(
 @click.argument("store", type=OutFolder())
 @click.argument("parts", type=FOLDER, nargs=-1, required=True)
 def merge(store: Path, parts: tuple[Path, ...]) -> None:
-    from training import knowledge
+    from training.knowledge import shards as knowledge
 
     opened = [knowledge.open_store(part) for part in parts]
     if (store / knowledge.MANIFEST).is_file():
@@ -124,7 +124,7 @@ def merge(store: Path, parts: tuple[Path, ...]) -> None:
 
 
 def _show(store: "Store") -> None:
-    from training.columns import shown
+    from training.teachers.columns import shown
 
     plan = store.plan
     rows = {

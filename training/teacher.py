@@ -9,9 +9,9 @@ import click
 from rich.console import Console
 
 from common.cli import begin, invoke, shared_options
+from common.console import say, tell
 from common.files import OutFolder, writable
-from common.streams import say, tell
-from training.data import skip_bad_option
+from training.data.images import skip_bad_option
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -22,19 +22,18 @@ from training.data import skip_bad_option
 @click.option("--out", type=OutFolder(), help="Folder to save to. [default: build/teachers/NAME]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("--seed", default=0, show_default=True, help="Seed of weights and batches.")
-@click.option("--tensorboard", is_flag=True, help="Write TensorBoard events beside metrics.jsonl.")
 @skip_bad_option
 @shared_options
 @click.pass_context
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from common.nn.device import pick_device
-    from training.distill import load_data
-    from training.fit import recipe_for
-    from training.loop import process
-    from training.pretrain import accuracy
-    from training.recipe import adjusted_teacher
-    from training.reuse import BUILD, own_teacher
+    from common.pair.device import pick_device
+    from training.data.images import load_data
+    from training.distillation.reuse import BUILD, own_teacher
+    from training.loop.fit import process
+    from training.recipes.fitted import recipe_for
+    from training.recipes.recipe import adjusted_teacher
+    from training.teachers.pretrain import accuracy
 
     writable(BUILD, folder=True)
     recipe, told = recipe_for(options["dataset"], options["recipe"])
@@ -43,7 +42,7 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     recipe = adjusted_teacher(recipe, options["epochs"], options["fraction"])
     device = pick_device(options["device"], recipe.threads)
     train, validation, _ = load_data(recipe, options["dataset"], options["skip_bad"])
-    out = own_teacher(recipe, train, options["seed"], device, Console(stderr=True), options["tensorboard"],
+    out = own_teacher(recipe, train, options["seed"], device, Console(stderr=True),
                       out=options["out"], this_seed=True)  # fmt: skip
     if process()[0] == 0:
         say(f"teacher: {out}, validation accuracy {100 * accuracy(str(out), validation, device):.2f} %")

@@ -28,12 +28,12 @@ from common.channel.options import (
     transit_parameters,
 )
 from common.cli import begin, invoke, keys_option, shared_options
+from common.console import say, say_json, tell
 from common.errors import ConfigError
-from common.streams import say, say_json, tell
 
 if TYPE_CHECKING:
-    from common.channel.addresses import Place
-    from common.channel.channel import Channel
+    from common.channel.model.channel import Channel
+    from common.channel.wire.addresses import Place
     from common.transport.keystore import Keys
 
 _EPILOG = """\b
@@ -113,9 +113,9 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
 @_CONTROL
 def set_(**given: Any) -> None:
     """Change a running channel; prints the first air sample of each stream that sees the change."""
-    from common.channel.control import ask
-    from common.channel.named import FILES, is_file
-    from common.channel.private import control_to_ask
+    from common.channel.wire.control import ask
+    from common.channel.wire.named import FILES, is_file
+    from common.channel.wire.private import control_to_ask
 
     parameters = channel_parameters(given)
     if not parameters:
@@ -135,8 +135,8 @@ def set_(**given: Any) -> None:
 @_CONTROL
 def status(control: str) -> None:
     """Show the channel, its streams and its counters as JSON."""
-    from common.channel.control import ask
-    from common.channel.private import control_to_ask
+    from common.channel.wire.control import ask
+    from common.channel.wire.private import control_to_ask
 
     answer = ask(control_to_ask(control), {"op": "status"})
     shown = {name: answer[name] for name in ("channel", "streams", "sessions", "counts", "uptime_s") if name in answer}
@@ -146,14 +146,14 @@ def status(control: str) -> None:
 def _run(given: dict[str, Any]) -> None:
     import zmq
 
-    from common.channel.addresses import check_places
-    from common.channel.control import ControlPort
-    from common.channel.feedback import FeedbackSpec
-    from common.channel.proxy import Proxy
-    from common.channel.raw import RawWire
-    from common.channel.record import Recorder
-    from common.channel.transit import TransitSpec
-    from common.channel.truth import TruthLog
+    from common.channel.files.recording import Recorder
+    from common.channel.files.truth import TruthLog
+    from common.channel.wire.addresses import check_places
+    from common.channel.wire.control import ControlPort
+    from common.channel.wire.impaired_reports import FeedbackSpec
+    from common.channel.wire.proxy import Proxy
+    from common.channel.wire.raw import RawWire
+    from common.channel.wire.transit import TransitSpec
     from common.transport.keystore import tell_access
     from common.transport.signals import StopFlag
 
@@ -200,10 +200,10 @@ def _run(given: dict[str, Any]) -> None:
 
 def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
     """The channel that the flags describe, and whether the wire is framed; what such a wire cannot use is refused."""
-    from common.channel.channel import Channel
-    from common.channel.plan import Plan
-    from common.channel.schedule import load_schedule
-    from common.channel.spec import ChannelSpec
+    from common.channel.files.schedule import load_schedule
+    from common.channel.model.channel import Channel
+    from common.channel.model.timeline import Plan
+    from common.channel.spec.spec import ChannelSpec
 
     framed = given["wire"] == "framed"
     if not framed and (flags := about_messages(given)):
@@ -238,7 +238,7 @@ def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[st
 
 def _places(listen: str, upstream: str, control: str, framed: bool) -> list[Place]:
     """All addresses, and which of them this process listens at."""
-    from common.channel.addresses import Place
+    from common.channel.wire.addresses import Place
 
     both = {"--listen": f"@{listen}", "--upstream": f">{upstream}"}
     both = both if framed else {"--listen": listen, "--upstream": upstream}
@@ -247,7 +247,7 @@ def _places(listen: str, upstream: str, control: str, framed: bool) -> list[Plac
 
 def _control_address(given: dict[str, Any]) -> str:
     """A socket of this user's, unless an address in full says otherwise and --insecure that it is meant."""
-    from common.channel.private import control_to_bind
+    from common.channel.wire.private import control_to_bind
 
     return control_to_bind(given["control"], given["insecure"])
 
@@ -255,7 +255,7 @@ def _control_address(given: dict[str, Any]) -> str:
 def _replay(given: dict[str, Any]) -> None:
     import zmq
 
-    from common.channel.replay import Player, Recording, play_raw
+    from common.channel.files.replay import Player, Recording, play_raw
     from common.transport.sockets import parse_peer
 
     upstream = parse_peer(given["upstream"], "--upstream")

@@ -18,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataError
+from common.files import user_path
 from common.images.folders import SPLIT_WORDS, SPLITS, Place, class_folders, places_in
 from common.images.hub import open_hub
 from common.images.names import UNKNOWN, Labels, differ_in_case, in_one_order, match
 from common.images.photo import decode_image, fit_image, shown
 from common.images.split import Arrays, Files, Rows, Shelf, Split, match_notes
 from common.images.tables import Table, open_parquet
-from common.manifest import Manifest, Preprocess, user_path
+from common.pair.manifest import Manifest
+from common.pair.shapes import Preprocess
 
 HELD_OUT = 0.1
 """Fraction of train that becomes the validation split where a data set brings none."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from common.errors import DataError
 from common.images.containers import Kind, canvas, kind_of, without_metadata
-from common.manifest import Preprocess
+from common.pair.shapes import Preprocess
 from common.text import safe
 
 if TYPE_CHECKING:

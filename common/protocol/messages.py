@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from common import PROTOCOL
 from common.protocol.fields import Check, number, octets, one_of, sequence, text, u8, u16, u32, u64
 from common.record import record
 
-VERSION = 1
+VERSION = PROTOCOL
 MAX_TASKS = 16
 
 session_id = octets(16)

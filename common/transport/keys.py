@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from common.cli import invoke
+from common.console import say, tell
 from common.errors import ConfigError
-from common.streams import say, tell
 from common.transport.keystore import TOOL, Keys, default_folder, make_keys, parse_line
 
 _HELP = """\b

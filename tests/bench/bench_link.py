@@ -25,7 +25,7 @@ from sctx.actions import Answered, Frame, Terms, Up
 from sctx.link import Link
 from tests.bench.link_parts import SYMBOLS, manifest_8kb
 from tests.integration.fleet import Fleet
-from training.processes import Command, start_emulator
+from training.lab.processes import Command, start_emulator
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import zmq
 
-from common.channel import proxy
-from common.channel.channel import Channel
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire import proxy
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode, split
 from common.protocol.messages import Accept, Hello
-from scrx import session as rx_session
-from scrx.batcher import Batcher
-from scrx.demodulate import Demodulator
+from scrx.decoding.batcher import Batcher
+from scrx.demodulation.demodulate import Demodulator
 from scrx.feedback import answer
 from scrx.receiver import _received
+from scrx.sessions import table as rx_session
 from sctx import session as tx_session
 from sctx.actions import Frame, Terms
 from tests.bench.link_parts import ANSWER, SYMBOLS, manifest_8kb

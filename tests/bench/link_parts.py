@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 import zmq
 
-from common.channel.channel import Channel
-from common.channel.spec import ChannelSpec
-from common.manifest import Manifest, find_pair
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
+from common.pair.manifest import Manifest, find_pair
 from common.phy.layout import Layout
 from common.protocol.frames import decode, encode, peek_data, split
 from common.protocol.messages import Message, Result, Status
 from common.transport.signals import StopFlag
 from scrx import receiver
-from scrx.demodulate import Demodulator, Received
+from scrx.demodulation.demodulate import Demodulator, Received
 from scrx.link import Link
-from scrx.session import Route, Work
+from scrx.sessions.table import Route, Work
 
 SYMBOLS = 1024
 ANSWER = {"classify": {"index": 0, "name": "0", "confidence": 1.0}}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.channel.aliases import Aliases
+from common.channel.wire.aliases import Aliases
 
 
 def named(number: int) -> bytes:

@@ -7,17 +7,17 @@ import pytest
 import zmq
 from scipy import integrate
 
-from common.channel.channel import Channel
-from common.channel.hops import hop_seed
-from common.channel.noise import Use
-from common.channel.proxy import Proxy, check_power
-from common.channel.spec import ChannelSpec
-from common.channel.transit import Fate, TransitSpec
+from common.channel.fading.noise import Use
+from common.channel.model.channel import Channel
+from common.channel.spec.hops import hop_seed
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.proxy import Proxy, check_power
+from common.channel.wire.transit import Fate, TransitSpec
 from common.errors import ProtocolError
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Nak, NakCode
-from scrx.tracker import ChannelTracker
+from scrx.demodulation.tracker import ChannelTracker
 
 BLOCKS, LENGTH = 80_000, 2
 E1 = 0.596347362323194

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from common.channel.channel import Channel
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
 
 MODELS = [
     ChannelSpec(snr_db=5.0),

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from common.channel.spec import ChannelSpec
+from common.channel.spec.spec import ChannelSpec
 from common.errors import ConfigError
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel.channel import Channel
-from common.channel.control import ControlPort, ask
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.control import ControlPort, ask
 from common.errors import ConfigError, LinkDown
 
 
@@ -71,16 +71,6 @@ def test_status_tells_streams_and_counts(serving: Serving) -> None:
     assert answer["channel"] == "SNR 20 dB, fading none"
 
 
-def test_truth_is_what_the_next_frame_will_meet_and_changes_nothing(serving: Serving) -> None:
-    place = {"stream": 3, "air_start": 1280, "symbols": 40, "round": 0}
-    ask(serving.port.address, {"op": "set", "parameters": {"fading": "rayleigh", "snr_db": 8.0}})
-    told = ask(serving.port.address, {"op": "truth", **place})["snr_inst_db"]
-    fresh = Channel(ChannelSpec(snr_db=8.0, fading="rayleigh"))
-    assert told == fresh.apply(3, 1280, np.ones(40, np.complex64))[1].snr_inst_db
-    assert told != pytest.approx(8.0, abs=0.01)
-    assert serving.channel.streams == {}
-
-
 def test_asking_about_any_number_of_streams_costs_none_that_was_sent_its_place() -> None:
     channel, x = Channel(ChannelSpec(snr_db=8.0)), np.ones(10, np.complex64)
     channel.apply(7, 0, x)
@@ -113,12 +103,6 @@ def test_a_flood_of_requests_is_answered_in_bursts(context: zmq.Context) -> None
     assert max(bursts) <= 8
 
 
-def test_truth_without_noise_is_nil(serving: Serving) -> None:
-    ask(serving.port.address, {"op": "set", "parameters": {"snr_db": float("inf")}})
-    place = {"stream": 3, "air_start": 0, "symbols": 1, "round": 0}
-    assert ask(serving.port.address, {"op": "truth", **place}) == {"ok": True, "snr_inst_db": None}
-
-
 @pytest.mark.parametrize(
     ("request_", "says"),
     [
@@ -130,9 +114,6 @@ def test_truth_without_noise_is_nil(serving: Serving) -> None:
         ({"op": "set", "parameters": {"cfo": 0.1}}, "raw wire only"),
         ({"op": "set", "parameters": {"fading": "tdl-a", "rate": 1e6}}, "raw wire only"),
         ({"op": "dance"}, "neither set nor status"),
-        ({"op": "truth", "stream": 1, "air_start": 0, "round": 0}, "truth needs symbols"),
-        ({"op": "truth", "stream": -1, "air_start": 0, "symbols": 1, "round": 0}, "truth needs stream"),
-        ({"op": "truth", "stream": 1, "air_start": 0, "symbols": 10**9, "round": 0}, "from 1 to 65536"),
     ],
 )
 def test_wrong_requests_are_refused_and_change_nothing(serving: Serving, request_: dict, says: str) -> None:

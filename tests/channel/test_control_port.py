@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel.channel import Channel
-from common.channel.control import ControlClient, ControlPort
-from common.channel.private import Claim, control_to_ask, control_to_bind
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.control import ControlClient, ControlPort
+from common.channel.wire.private import Claim, control_to_ask, control_to_bind
 from common.errors import ConfigError
 
 EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
@@ -100,7 +100,8 @@ def test_the_socket_of_an_emulator_that_was_killed_is_taken_over(
     context: zmq.Context, tmp_path: Path
 ) -> None:
     address = f"ipc://{tmp_path}/control"
-    script = f"from common.channel.private import Claim; import os; Claim({address!r}, ''); os.kill(os.getpid(), 9)"
+    script = "import os; from common.channel.wire.private import Claim; "
+    script += f"Claim({address!r}, ''); os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == -signal.SIGKILL
     assert (tmp_path / "control.lock").exists()
     ControlPort(context, address, Channel(ChannelSpec()), Counter(), True).close()
@@ -191,10 +192,8 @@ def requests(count: int, seed: int) -> Iterator[bytes]:
 
     for number in range(count):
         parameters = {one_of(FIELDS): one_of(EXTREMES) for _ in range(int(random.integers(1, 4)))}
-        place = {name: one_of([0, 1, 7, *EXTREMES]) for name in ("stream", "air_start", "symbols", "round")}
         body: bytes = msgpack.packb(one_of([
             {"op": "set", "parameters": parameters}, {"op": "set", "parameters": one_of(EXTREMES)},
-            {"op": "truth", **place}, {"op": "truth", **place, "session": one_of(EXTREMES), "hop": one_of(EXTREMES)},
             {"op": one_of(EXTREMES)}, one_of(EXTREMES), {"op": "status", "more": one_of(EXTREMES)},
             {"op": "set", "parameters": {str(one_of(EXTREMES))[:99]: one_of(EXTREMES)}},
             {"op": "set", "parameters": {one_of([1, None, b"x", 1.5]): 1.0}},
@@ -344,7 +343,7 @@ def test_while_a_file_is_read_the_channel_and_the_port_go_on(
 ) -> None:
     write_traces(tmp_path)
     desk = make_desk(traces=tmp_path)
-    monkeypatch.setattr("common.channel.tables.SnrTrace", lambda path: time.sleep(0.3))
+    monkeypatch.setattr("common.channel.fading.materials.SnrTrace", lambda path: time.sleep(0.3))
     desk.client.send(msgpack.packb({"op": "set", "parameters": {"snr_trace": "snr.csv"}}))
     while not desk.port._reading:
         desk.port.serve()
@@ -359,16 +358,15 @@ def test_while_a_file_is_read_the_channel_and_the_port_go_on(
 GOOD: dict[str, dict[str, Any]] = {
     "set": {"channel": "c", "applied": [[0, 2**53 + 9]], "sessions": ["ab"]},
     "status": {"channel": "c", "streams": [[0, 1]], "sessions": ["ab"], "counts": {"data": 1}, "uptime_s": 1.0},
-    "truth": {"snr_inst_db": -math.inf},
 }
 ODD = [5, True, math.nan, b"x", "x", [], [1], [[1]], [[0, 1.0]], [["a", 1]], {}, {"a": "b"}, {"a": [[0, 1]]}, None]
-RIGHT = {"channel": ["x"], "applied": [[]], "streams": [[]], "sessions": [[], None], "counts": [{}], "uptime_s": [5],
-         "snr_inst_db": [5, None]}  # fmt: skip
+RIGHT = {"channel": ["x"], "applied": [[]], "streams": [[]], "sessions": [[], None], "counts": [{}],
+         "uptime_s": [5]}  # fmt: skip
 
 
 @pytest.mark.parametrize("op", GOOD)
 def test_an_answer_of_somebody_who_is_no_emulator_is_told_in_one_line(context: zmq.Context, op: str) -> None:
-    """They were tracebacks of `channel-emu set`, `channel-emu status` and of `sctx --genie-from`."""
+    """They were tracebacks of `channel-emu set` and `channel-emu status`."""
     with context.socket(zmq.ROUTER) as stranger, closing(ControlClient(_bound(stranger))) as client:
         stranger.linger = 0
 

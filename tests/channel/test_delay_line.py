@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.channel.channel import Channel
-from common.channel.clocks import Clocks, Rates
-from common.channel.delayline import DelayLine
-from common.channel.doppler import bin_powers
-from common.channel.fader import PER_CYCLE, POINTS, Fader
-from common.channel.profiles import FIXED, SCALED, Profile, load_profile
-from common.channel.spec import ChannelSpec
+from common.channel.fading.clocks import Clocks, Rates
+from common.channel.fading.delayline import DelayLine
+from common.channel.fading.doppler import bin_powers
+from common.channel.fading.fader import PER_CYCLE, POINTS, Fader
+from common.channel.model.channel import Channel
+from common.channel.spec.profiles import FIXED, SCALED, Profile, load_profile
+from common.channel.spec.spec import ChannelSpec
 from common.errors import ConfigError
 
 JAKES = bin_powers("jakes", POINTS, PER_CYCLE)

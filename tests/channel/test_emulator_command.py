@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from common.channel.feedback import FeedbackSpec
 from common.channel.options import (
     CHANNEL,
     FEEDBACK,
@@ -20,8 +19,9 @@ from common.channel.options import (
     feedback_parameters,
     transit_parameters,
 )
-from common.channel.spec import ChannelSpec
-from common.channel.transit import TransitSpec
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.impaired_reports import FeedbackSpec
+from common.channel.wire.transit import TransitSpec
 
 EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
 
@@ -121,7 +121,7 @@ def test_settings_come_from_flags_then_environment_then_file(tmp_path: Path) -> 
 
 def test_starting_does_not_import_torch_or_scipy() -> None:
     probe = (
-        "import sys; import common.channel.proxy, common.channel.cli; "
+        "import sys; import common.channel.wire.proxy, common.channel.cli; "
         "print(sorted(m for m in ('torch', 'scipy', 'sigmf') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=30)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common.channel.feedback import Feedback, FeedbackSpec
+from common.channel.wire.impaired_reports import Feedback, FeedbackSpec
 from common.errors import ConfigError
 from common.protocol.frames import ResultHead
 
@@ -136,7 +136,7 @@ def test_wrong_parameters_are_named(wrong: dict[str, float]) -> None:
 
 
 def test_reports_that_wait_are_bounded_over_all_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.channel.feedback._WAITING_IN_ALL", 1000)
+    monkeypatch.setattr("common.channel.wire.impaired_reports._WAITING_IN_ALL", 1000)
     waiting = Feedback(FeedbackSpec(delay=2**32), 0)
     for number in range(40):
         for seq in range(60):

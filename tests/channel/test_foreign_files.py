@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.channel.channel import Channel, Truth
-from common.channel.profiles import load_profile
-from common.channel.record import Recorder
-from common.channel.replay import Recording
-from common.channel.schedule import load_schedule
-from common.channel.spec import ChannelSpec
-from common.channel.trace import CirTrace, SnrTrace
+from common.channel.files.recording import Recorder
+from common.channel.files.replay import Recording
+from common.channel.files.schedule import load_schedule
+from common.channel.model.channel import Channel, Truth
+from common.channel.spec.profiles import load_profile
+from common.channel.spec.spec import ChannelSpec
+from common.channel.spec.trace import CirTrace, SnrTrace
 from common.errors import ConfigError
 
 

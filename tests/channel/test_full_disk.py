@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel.control import ask
-from common.channel.output import Output
-from common.channel.replay import Recording
+from common.channel.files.output import Output
+from common.channel.files.replay import Recording
+from common.channel.wire.control import ask
 from common.errors import SemlinkError
 from common.protocol.frames import encode
 from common.protocol.messages import Data

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from common.channel.channel import Channel
-from common.channel.gains import Walk
-from common.channel.impairments import amplify, unbalance
-from common.channel.spec import ChannelSpec
-from common.channel.trace import CirTrace, SnrTrace
+from common.channel.fading.gains import Walk
+from common.channel.model.channel import Channel
+from common.channel.model.impairments import amplify, unbalance
+from common.channel.spec.spec import ChannelSpec
+from common.channel.spec.trace import CirTrace, SnrTrace
 from common.errors import ConfigError
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.channel.channel import Channel
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "gnuradio"
 

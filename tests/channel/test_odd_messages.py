@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel.channel import Channel
-from common.channel.raw import RawWire
-from common.channel.spec import ChannelSpec
-from common.channel.tags import header_bytes
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.raw import RawWire
+from common.channel.wire.tags import header_bytes
 from common.errors import ProtocolError
 
 SPEC = ChannelSpec(snr_db=10.0, fading="rayleigh", doppler=1e-3)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.channel.addresses import Place, check_places
+from common.channel.wire.addresses import Place, check_places
 from common.errors import ConfigError
 from common.transport.sockets import parse_listen, parse_peer
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel import proxy
-from common.channel.channel import Channel
-from common.channel.feedback import FeedbackSpec
-from common.channel.proxy import AWAY_AGAIN_S, AWAY_S, Proxy
-from common.channel.record import Recorder
-from common.channel.spec import ChannelSpec
-from common.channel.transit import OnTheWay, TransitSpec
-from common.channel.truth import TruthLog
+from common.channel.files.recording import Recorder
+from common.channel.files.truth import TruthLog
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire import proxy
+from common.channel.wire.impaired_reports import FeedbackSpec
+from common.channel.wire.proxy import AWAY_AGAIN_S, AWAY_S, Proxy
+from common.channel.wire.transit import OnTheWay, TransitSpec
 from common.protocol.frames import decode
 from common.protocol.messages import Kind, Nak, NakCode
 from common.transport.multipart import put

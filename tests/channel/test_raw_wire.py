@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel.channel import Channel
-from common.channel.control import ask
-from common.channel.raw import RawWire
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.control import ask
+from common.channel.wire.raw import RawWire
 
 EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy import special
 
-from common.channel.channel import Channel
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
 from common.phy.layout import pilot_sequence
-from scrx.equalise import equalise
-from scrx.estimate import estimate_gain, residual_energy, unbiased_snr
+from scrx.demodulation.equalise import equalise
+from scrx.demodulation.estimate import estimate_gain, residual_energy, unbiased_snr
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
 

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel import record as record_module
-from common.channel.channel import Channel, Truth
-from common.channel.proxy import Proxy
-from common.channel.raw import RawWire
-from common.channel.record import Recorder, recording_paths
-from common.channel.replay import Player, Recording, play_raw
-from common.channel.spec import ChannelSpec
-from common.channel.truth import TruthLog
+from common.channel.files import recording as record_module
+from common.channel.files.recording import Recorder, recording_paths
+from common.channel.files.replay import Player, Recording, play_raw
+from common.channel.files.truth import TruthLog
+from common.channel.model.channel import Channel, Truth
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.proxy import Proxy
+from common.channel.wire.raw import RawWire
 from common.errors import ConfigError, LinkDown, PeerRejected
 from common.protocol.frames import DataHead, decode, encode
 from common.protocol.messages import Accept, Bye, Data, Hello, Reject, RejectCode, Result, Status
 
-sigmf = pytest.importorskip("sigmf", reason="the sigmf library is not installed: pip install 'semlink[record]'")
+sigmf = pytest.importorskip("sigmf", reason="the sigmf library is not installed: pip install sigmf")
 
 SESSIONS = (bytes(16), bytes(range(16)))
 MODEL = bytes(32)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.channel.channel import Channel
-from common.channel.plan import Plan
-from common.channel.schedule import load_schedule
-from common.channel.spec import ChannelSpec
+from common.channel.files.schedule import load_schedule
+from common.channel.model.channel import Channel
+from common.channel.model.timeline import Plan
+from common.channel.spec.spec import ChannelSpec
 from common.errors import ConfigError
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from common.channel.channel import Channel
-from common.channel.control import ask
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.control import ask
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common.channel.transit import Fate, OnTheWay, TransitSpec
+from common.channel.wire.transit import Fate, OnTheWay, TransitSpec
 from common.errors import ConfigError
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from common.errors import ConfigError, DataError
 from common.images.datasets import load_images
-from common.manifest import find_pair
-from sctx.source import Source
+from common.pair.manifest import find_pair
+from sctx.capture.source import Source
 from tests.images.makers import cells, class_label, write_table
 
 datasets = pytest.importorskip("datasets", reason="the `datasets` library is not installed")

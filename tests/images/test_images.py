@@ -16,7 +16,8 @@ from sklearn.datasets import load_digits
 from common.errors import ConfigError, DataError
 from common.images.datasets import ImageSet, load_for, load_images, permutation
 from common.images.photo import decode_image, fit_image
-from common.manifest import Preprocess, find_pair
+from common.pair.manifest import find_pair
+from common.pair.shapes import Preprocess
 
 COLOUR = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)
 PINNED = [261, 835, 85, 1215, 321]

@@ -16,8 +16,8 @@ import pytest
 from common.errors import ConfigError, DataError
 from common.images import tables
 from common.images.datasets import load_for, load_images, load_splits, open_split, open_table
-from common.manifest import find_pair
-from sctx.source import Source
+from common.pair.manifest import find_pair
+from sctx.capture.source import Source
 from tests.images.makers import cells, class_label, class_tree, flat, write_table
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -367,11 +367,11 @@ def fuzz_tables(folder: Path, seed: int, count: int) -> None:
 
 
 def test_mutated_tables_are_rows_or_one_line(tmp_path: Path) -> None:
-    logging.getLogger("sctx.source").disabled = True
+    logging.getLogger("sctx.capture.source").disabled = True
     try:
         fuzz_tables(tmp_path, seed=0, count=60)
     finally:
-        logging.getLogger("sctx.source").disabled = False
+        logging.getLogger("sctx.capture.source").disabled = False
 
 
 @pytest.mark.full

@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from common.manifest import Accuracy, DecoderShape, EncoderShape, Preprocess, write_pair
+from common.pair.manifest import write_pair
+from common.pair.shapes import Accuracy, DecoderShape, EncoderShape, Preprocess
 from common.phy.layout import Layout
-from scrx.decoder import Decoder
+from scrx.decoding.decoder import Decoder
 from sctx.adapt import ChannelAdaptive
 from sctx.encoder import Encoder
-from training.processes import Command, start_emulator, start_receiver
+from training.lab.processes import Command, start_emulator, start_receiver
 
 GRID = tuple(float(snr) for snr in range(-10, 31, 2))
 

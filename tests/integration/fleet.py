@@ -18,7 +18,7 @@ import numpy as np
 import zmq
 
 from common.errors import SemlinkError
-from common.manifest import Manifest, find_pair
+from common.pair.manifest import Manifest, find_pair
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Message

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import zmq
 
-from common.manifest import find_pair
+from common.pair.manifest import find_pair
 from common.protocol.frames import encode
 from common.protocol.messages import VERSION, Bye, ByeCode, Data, Hello, Ping
 

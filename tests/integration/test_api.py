@@ -15,8 +15,8 @@ import scrx
 import sctx
 from common.errors import ConfigError, DataError, LinkDown, ModelError, PeerRejected, SemlinkError
 from sctx.actions import Failed, Terms
+from sctx.capture.source import Capture
 from sctx.link import Link
-from sctx.source import Capture
 
 
 @pytest.fixture
@@ -130,14 +130,12 @@ WRONG_TX: dict[str, tuple[object, ...]] = {
     "stream": tuple(value for value in INTEGERS if value is not None),
     "window": (0, 256, *(value for value in INTEGERS if value is not None)),
     "deadline_ms": (0, 65536, *(value for value in INTEGERS if value is not None)),
-    "policy": ("robus", "fixed", "fixed:", "fixed:x", "fixed:5", "robust:", 5, True, sctx.RatePolicy),
+    "policy": ("robus", "fixed", "fixed:", "fixed:x", "fixed:5", "robust:", "genie", 5, True, sctx.RatePolicy),
     "give_up_s": (0.0, None, *NUMBERS),
     "ask_below": (1.1, None, *NUMBERS),
-    "content": (None, 1, "yes"),
     "live": (None, 0, "no"),
     "tasks": ("classify", ("translate",), (1,), 5, True),
     "device": (None, 0, "abacus"),
-    "genie_from": ("127.0.0.1:1", 5557, "nowhere"),
     "keys": (5, True, b"x", "/no/such/folder"),
     "insecure": (None, 1, "yes"),
 }
@@ -323,7 +321,7 @@ def test_without_pilots_nothing_is_reported_and_the_most_robust_rate_is_sent(bli
         answers = [tx.send(np.full((8, 8), 40 * k, np.uint8)) for k in range(5)]
         assert all(answer.snr_est_db is None for answer in answers)
         assert [(answer.symbols, answer.uses) for answer in answers] == [(32, 32)] * 5
-        assert tx.link.session.report is None
+        assert tx._controller.report is None
 
 
 def test_many_sessions_open_and_close_without_leaving_anything(receiver: scrx.Receiver, tiny_pair: Path) -> None:

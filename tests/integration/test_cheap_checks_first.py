@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from training.processes import Command
+from training.lab.processes import Command
 
 PROGRAM = """
 import json, sys

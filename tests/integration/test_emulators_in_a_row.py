@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.processes import Command
+from training.lab.processes import Command
 
 pytestmark = pytest.mark.full
 Start = Callable[..., Command]

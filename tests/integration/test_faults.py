@@ -19,8 +19,8 @@ import pytest
 import common
 import scrx
 from tests.integration.fleet import Fleet
-from training.processes import Command, start_emulator
-from training.relay import Relay
+from training.lab.processes import Command, start_emulator
+from training.lab.relay import Relay
 
 BARE = str(Path(__file__).with_name("bare_receiver.py"))
 ROOT = Path(common.__file__).parents[1]

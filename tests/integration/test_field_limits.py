@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common.channel.channel import Channel
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
 from common.errors import ProtocolError
-from common.manifest import find_pair
+from common.pair.manifest import find_pair
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode
 from common.protocol.messages import (
@@ -35,10 +35,10 @@ from common.protocol.messages import (
     Result,
     Status,
 )
-from scrx.demodulate import Demodulator
+from scrx.demodulation.demodulate import Demodulator
 from scrx.receiver import _received
-from scrx.session import SessionTable, Work
-from scrx.session import Terms as RxTerms
+from scrx.sessions.table import SessionTable, Work
+from scrx.sessions.table import Terms as RxTerms
 from sctx.actions import Frame, Terms
 from sctx.session import MS, Session
 

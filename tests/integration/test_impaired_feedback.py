@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.processes import Command, start_receiver
+from training.lab.processes import Command, start_receiver
 
 Start = Callable[..., Command]
 ROBUST = 32

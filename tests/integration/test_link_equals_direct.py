@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from common.channel.feedback import FeedbackSpec
-from common.channel.spec import ChannelSpec
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.impaired_reports import FeedbackSpec
 from common.images.datasets import load_images
-from common.manifest import find_pair
-from sctx.rate import RatePolicy
-from tests.model.pairs import with_content
-from training.direct import run_direct
-from training.processes import Command, start_emulator, start_receiver
+from common.pair.manifest import find_pair
+from sctx.rate.policy import RatePolicy
+from training.lab.direct import run_direct
+from training.lab.processes import Command, start_emulator, start_receiver
 
 COUNT = 120
 SNR_DB, SEED, STREAM = 4.0, 11, 6
@@ -29,8 +28,6 @@ def over_the_link(
         running.enter_context(receiver)
         emulator, port = start_emulator(upstream, "--snr", str(SNR_DB), "--seed", str(SEED), *emulator_flags)
         running.enter_context(emulator)
-        if "genie" in flags:
-            flags += ("--genie-from", emulator.wait_for(r"control on (\S+)").group(1))
         same = ("--window", "1", "--stream", str(STREAM), "--count", str(COUNT), "--json", "--model", str(model))
         transmitter = running.enter_context(Command("sctx", "--peer", f"127.0.0.1:{port}", *same, *flags))
         items = [json.loads(line) for line in transmitter.lines()]
@@ -68,13 +65,6 @@ def test_decisions_over_the_link_are_those_of_the_direct_evaluation(fading: str,
     assert over_the_link(("--fading", fading), "--rate-policy", policy, "--arq", arq) == direct
 
 
-def test_the_genie_knows_the_same_over_the_link_and_without_it() -> None:
-    direct = directly("rayleigh", "genie")
-    assert len({symbols for _, symbols, _, _, _ in direct}) > 1
-    assert direct != directly("rayleigh", "adaptive")
-    assert over_the_link(("--fading", "rayleigh"), "--rate-policy", "genie") == direct
-
-
 @pytest.mark.parametrize("arq", [pytest.param("none", marks=pytest.mark.full), "incremental"])
 def test_an_impaired_way_back_is_the_same_over_the_link_and_without_it(arq: str) -> None:
     """Loss, delay and quantisation are functions of frame addresses; half of them would give other rates."""
@@ -87,9 +77,3 @@ def test_an_impaired_way_back_is_the_same_over_the_link_and_without_it(arq: str)
     assert over_the_link(flags, "--arq", arq) == impaired
 
 
-def test_a_rate_chosen_by_the_image_is_the_same_over_the_link_and_without_it(tmp_path: Path) -> None:
-    folder = with_content(find_pair("digits"), tmp_path / "pair").path
-    direct = directly("rayleigh", "adaptive", model=folder, content=True)
-    plain = directly("rayleigh", "adaptive", model=folder)
-    assert [symbols for _, symbols, _, _, _ in direct] != [symbols for _, symbols, _, _, _ in plain]
-    assert over_the_link(("--fading", "rayleigh"), "--content", model=folder) == direct

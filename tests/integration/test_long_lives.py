@@ -11,10 +11,10 @@ import pytest
 import zmq
 
 import scrx
-from common.channel.channel import Channel
-from common.channel.proxy import Proxy
-from common.channel.spec import ChannelSpec
-from common.manifest import find_pair
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.proxy import Proxy
+from common.pair.manifest import find_pair
 from common.protocol.frames import decode, encode
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Data, Hello, Message, Result
 from common.transport.scales import own_bytes

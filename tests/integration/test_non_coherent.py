@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from common.phy.layout import Layout
-from training.channel import Conditions, draw, receive
+from training.recipes.specs import Conditions
+from training.student.air import draw, receive
 
 
 def test_a_layout_without_pilots_is_allowed_and_one_pilot_is_not() -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from common.errors import PeerRejected
-from common.manifest import find_pair
+from common.pair.manifest import find_pair
 from tests.integration.fleet import Fleet
-from training.processes import Command
+from training.lab.processes import Command
 
 BARE = str(Path(__file__).with_name("bare_receiver.py"))
 BATCH_MS = 50.0

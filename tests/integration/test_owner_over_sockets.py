@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from common.manifest import find_pair
+from common.pair.manifest import find_pair
 from common.protocol.frames import decode, encode
 from common.protocol.messages import (
     VERSION,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.manifest import find_pair
-from training.processes import Command, start_emulator, start_receiver
+from common.pair.manifest import find_pair
+from training.lab.processes import Command, start_emulator, start_receiver
 
 MODES = {"colour.jpg": "RGB", "grey.png": "L", "palette.png": "P", "alpha.png": "RGBA", "print.jpg": "CMYK"}
 

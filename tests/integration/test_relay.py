@@ -3,7 +3,7 @@
 import contextlib
 import socket
 
-from training.relay import Relay
+from training.lab.relay import Relay
 
 
 def test_a_target_that_was_down_is_found_when_it_is_up() -> None:

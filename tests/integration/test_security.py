@@ -14,7 +14,7 @@ import scrx
 import sctx
 from common.errors import PeerRejected
 from common.transport.keystore import Keys, make_keys
-from training.processes import Command
+from training.lab.processes import Command
 
 Start = Callable[..., Command]
 IMAGE = np.zeros((8, 8), np.uint8)

@@ -10,7 +10,7 @@ import pytest
 
 from common.transport.scales import MEMORY_STEP
 from tests.integration.fleet import Fleet
-from training.processes import Command
+from training.lab.processes import Command
 
 BARE, FLOODER = (str(Path(__file__).with_name(name)) for name in ("bare_receiver.py", "flooder.py"))
 ENDLESS = r"""

@@ -10,13 +10,13 @@ import zmq
 import scrx
 import sctx
 from common.errors import ModelError
-from common.manifest import find_pair
+from common.pair.manifest import find_pair
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode
 from common.protocol.messages import VERSION, Data, Hello, Kind, Message, Nak, NakCode
 from common.transport.sockets import connect, make_socket
 from sctx.pipeline import TransmitChain
-from training.processes import Command
+from training.lab.processes import Command
 
 BARE = str(Path(__file__).with_name("bare_receiver.py"))
 SESSION = b"symbols and more"

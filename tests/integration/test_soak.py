@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from training.processes import Command
+from training.lab.processes import Command
 from training.soak import DEADLINE_MS, Memory, Run, command, resident, verdict
 
 FINE: dict[str, Any] = {"answered": 3, "lost": 0, "expired": 0, "skipped": 0}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.processes import Command
+from training.lab.processes import Command
 
 Start = Callable[..., Command]
 

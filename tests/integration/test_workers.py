@@ -11,8 +11,8 @@ import pytest
 
 import scrx
 import sctx
-from sctx.source import Capture
-from training.processes import Command
+from sctx.capture.source import Capture
+from training.lab.processes import Command
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (12, 8, 8), dtype=np.uint8)
 

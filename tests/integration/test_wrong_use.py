@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.processes import Command
+from training.lab.processes import Command
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from common.manifest import Accuracy, ContentShape, DecoderShape, EncoderShape, Manifest, Preprocess, write_pair
+from common.pair.manifest import Manifest, write_pair
+from common.pair.shapes import Accuracy, DecoderShape, EncoderShape, Preprocess
 from common.phy.layout import Layout
-from sctx.content import ContentHead
-from training.content import write_with
-from training.student import Shapes, Student
+from training.student.student import Shapes, Student
 
 LAYOUT = Layout((2, 4), pilots=4, slot=16)
 PREPROCESS = Preprocess(8, 8, 1, (0.3,), (0.4,))
@@ -45,14 +44,3 @@ def tiny_pair(folder: Path, seed: int = 0, adaptive: bool = True) -> Manifest:
         "provenance": {"command": "test"},
     }
     return write_pair(folder, document, save(weights), save(decoder))
-
-
-def with_content(manifest: Manifest, folder: Path) -> Manifest:
-    """The pair with a content head of random weights and three groups, the second of which the pair's table fits."""
-    torch.manual_seed(0)
-    snrs, rates = manifest.accuracy.snr_db, len(manifest.layout.increments)
-    head = ContentHead(ContentShape(8, 3, snrs), 2 * manifest.layout.max_symbols, rates)
-    head.edges.copy_(torch.tensor([-1.0, 1.0]))
-    torch.nn.init.normal_(head.outer.weight, std=2.0)
-    head.table.copy_(torch.tensor(manifest.accuracy.acc) ** torch.tensor([3.0, 1.0, 0.3])[:, None, None])
-    return write_with(head, manifest, folder)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from common.errors import ConfigError, DataError
 from common.phy.constellation import qam
 from common.phy.layout import Layout, pilot_sequence
-from scrx.decoder import decode, load_decoder
+from scrx.decoding.decoder import decode, load_decoder
 from sctx.modulate import modulate
 from sctx.pipeline import TransmitChain
 from tests.model.pairs import LAYOUT, tiny_pair

@@ -16,10 +16,11 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from common import manifest as pairs
 from common.errors import ConfigError, ModelError
-from common.manifest import MANIFEST, DecoderShape, EncoderShape, find_pair, read_half, read_manifest
-from scrx.decoder import Decoder, load_decoder
+from common.pair import manifest as pairs
+from common.pair.manifest import MANIFEST, find_pair, read_half, read_manifest
+from common.pair.shapes import DecoderShape, EncoderShape
+from scrx.decoding.decoder import Decoder, load_decoder
 from sctx.encoder import Encoder
 from sctx.pipeline import TransmitChain
 from tests.model.pairs import tiny_pair
@@ -42,7 +43,7 @@ def refused(folder: Path) -> str:
     said = ""
     try:
         manifest = read_manifest(folder)
-        TransmitChain(manifest, content=manifest.content is not None)
+        TransmitChain(manifest)
         load_decoder(manifest)
     except ModelError as error:
         said = str(error)
@@ -115,8 +116,7 @@ WRONG: dict[str, Change] = {
     "an unknown field": put("encoder", "depth", value=1),
     "no encoder": lambda d: d.pop("encoder"),
     "an encoder that is a list": put("encoder", value=[4, 1, 1, True]),
-    "a content head that is not there": put("content", value={"hidden": 8, "groups": 2, "snr_db": [0.0, 1.0]}),
-    "a content head without end": put("content", value={"hidden": 10**9, "groups": 2, "snr_db": [0.0, 1.0]}),
+    "a head that is no more": put("content", value={"hidden": 8, "groups": 2, "snr_db": [0.0, 1.0]}),
 }  # fmt: skip
 
 

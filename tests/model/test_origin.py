@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from common.errors import ConfigError
-from common.manifest import find_pair
-from common.origin import dataset_of, recall, remember
+from common.pair.manifest import find_pair
+from common.pair.origin import dataset_of, recall, remember
 from sctx.cli import _source
 
 ID = "ab" * 32

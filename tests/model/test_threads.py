@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from common.manifest import find_pair
-from common.nn.device import FEW, one_thread
-from scrx.decoder import Answerer, Decoder
+from common.pair.device import FEW, one_thread
+from common.pair.manifest import find_pair
+from scrx.decoding.decoder import Answerer, Decoder
 from sctx.encoder import Encoder
 from sctx.pipeline import TransmitChain
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ProtocolError
-from common.manifest import find_pair
+from common.pair.manifest import find_pair
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode, peek_data, read_kind
 from common.protocol.messages import Data, Hello, Kind
 from common.transport.sockets import connect, make_socket
-from training.processes import start_emulator, start_receiver
+from training.lab.processes import start_emulator, start_receiver
 
 Context = zmq.Context[zmq.Socket[bytes]]
 

@@ -3,8 +3,8 @@
 import time
 
 from common.protocol.messages import Data
-from scrx.batcher import TURN_S, Batcher
-from scrx.session import Work
+from scrx.decoding.batcher import TURN_S, Batcher
+from scrx.sessions.table import Work
 
 
 def work(session: int, seq: int) -> Work:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.special import exp1
 
 from common.phy.layout import pilot_sequence
-from scrx.equalise import effective_snr, equalise
-from scrx.estimate import estimate_gain, residual_energy
+from scrx.demodulation.equalise import effective_snr, equalise
+from scrx.demodulation.estimate import estimate_gain, residual_energy
 
 FRAMES, SYMBOLS = 60_000, 8
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from common.phy.layout import pilot_sequence
-from scrx.estimate import estimate_gain, fit_pilots, residual_energy, snr_error_db, unbiased_snr
+from scrx.demodulation.estimate import estimate_gain, fit_pilots, residual_energy, snr_error_db, unbiased_snr
 
 TRIALS = 40_000
 

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError, SemlinkError
-from scrx.demodulate import SoftBatch
-from scrx.feedback import Outputs
-from scrx.pool import Pool, pause_s
+from scrx.decoding.pool import Pool, pause_s
+from scrx.decoding.tasks import Outputs
+from scrx.demodulation.demodulate import SoftBatch
 
 # argv: ADDRESS NAME MARKER. What goes wrong does so where the marker file is not there yet, and puts it there.
 PROGRAM = """
 import os, pathlib, sys, time
-from scrx.worker import serve
+from scrx.decoding.worker import serve
 marker = pathlib.Path(sys.argv[3])
 def answer(symbols, gamma, tasks):
     {trouble}
@@ -141,7 +141,7 @@ def test_a_worker_that_cannot_be_started_for_a_while_is_started_later(
         return begin(*words, **more)
 
     monkeypatch.setattr(subprocess, "Popen", limited)
-    monkeypatch.setattr("scrx.pool.pause_s", lambda ends: 0.01)
+    monkeypatch.setattr("scrx.decoding.pool.pause_s", lambda ends: 0.01)
     os.kill(pool.processes[0], signal.SIGKILL)
     pool.submit(batch(1), math.inf, got.put)
     assert got.get(timeout=60) == expected(batch(1))
@@ -262,7 +262,7 @@ def test_workers_end_with_a_receiver_that_was_killed(tmp_path: Path) -> None:
     worker = [sys.executable, "-c", PROGRAM.format(trouble=FINE), str(tmp_path / "marker")]
     owner = f"""
 import time
-from scrx.pool import Pool
+from scrx.decoding.pool import Pool
 pool = Pool([{worker!r}] * 2, 60.0, print)
 print(*pool.processes, flush=True)
 time.sleep(1000)

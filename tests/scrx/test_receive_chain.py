@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from common.manifest import find_pair
+from common.pair.manifest import find_pair
 from common.phy.layout import pilot_sequence
-from scrx.demodulate import Received
+from scrx.demodulation.demodulate import Received
 from scrx.pipeline import ReceiveChain
 
 PAIR = find_pair("digits")

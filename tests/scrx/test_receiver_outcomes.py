@@ -10,9 +10,9 @@ import pytest
 
 import scrx
 from common.errors import ConfigError, ModelError
-from common.manifest import find_pair
+from common.pair.manifest import find_pair
 from common.protocol.messages import Data, Result, Status
-from scrx.session import Work
+from scrx.sessions.table import Work
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from common.protocol.frames import decode, encode
 from common.protocol.messages import Accept, Hello, Ping, Result, Status
 from common.transport.sockets import connect, make_socket
 from scrx import link as module
-from scrx.batcher import Batcher
+from scrx.decoding.batcher import Batcher
 from scrx.link import BURST_NS, MUTE_AFTER, Link
-from scrx.session import SessionTable, Terms
+from scrx.sessions.table import SessionTable, Terms
 
 PING = encode(Ping(bytes(16), 1, 0))
 SESSION, MODEL = bytes(range(16)), bytes(32)

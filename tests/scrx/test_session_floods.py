@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Data, Hello, Ping, Reject, RejectCode
-from scrx.batcher import Batcher
-from scrx.session import KEPT_ROUTES, Closed, Reply, Route, SessionTable, Terms, Work
+from scrx.decoding.batcher import Batcher
+from scrx.sessions.table import KEPT_ROUTES, Closed, Reply, Route, SessionTable, Terms, Work
 
 MODEL = b"m" * 32
 TERMS = Terms(MODEL, 128, {(0, 0): 10}, 128, ("classify",), max_sessions=4)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from common.protocol.messages import Accept, Bye, ByeCode, Hello, Message, Nak, NakCode, Ping, Pong, Reject, RejectCode
-from scrx.session import MS, Reply, SessionTable, Work
+from scrx.sessions.table import MS, Reply, SessionTable, Work
 from tests.scrx.test_session_table import HELLO, ROUTE, SESSION, TERMS, data, replies, result
 
 ALICE, MALLORY = b"a" * 64, b"m" * 64

@@ -21,8 +21,8 @@ from common.protocol.messages import (
     Result,
     Status,
 )
-from scrx.sequence import SequenceWindow
-from scrx.session import MS, Closed, Opened, Reply, SessionTable, Terms, Work
+from scrx.sessions.sequence import SequenceWindow
+from scrx.sessions.table import MS, Closed, Opened, Reply, SessionTable, Terms, Work
 
 SESSION, MODEL = b"s" * 16, b"m" * 32
 ROUTE = (b"emu", b"tx")

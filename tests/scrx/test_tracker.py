@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from common.channel.channel import Channel
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
 from common.phy.decibel import from_db
 from common.phy.layout import pilot_sequence
-from scrx.tracker import ChannelEstimate, ChannelTracker
+from scrx.demodulation.tracker import ChannelEstimate, ChannelTracker
 
 PILOTS, SLOT = pilot_sequence(8), 128
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError
-from common.manifest import Accuracy
-from sctx.belief import Report, _j0, believe, is_stale
-from sctx.rate import Decision, Goal, RatePolicy, decide
+from common.pair.shapes import Accuracy
+from sctx.rate.belief import Report, _j0, believe, is_stale
+from sctx.rate.policy import Decision, Goal, RatePolicy, decide
 
 RATES, SLOT = (4, 8, 16), 128
 TABLE = Accuracy(

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from common.errors import ConfigError, DataError
-from common.manifest import find_pair
-from sctx.source import Source
-from sctx.stream import Pictures
+from common.pair.manifest import find_pair
+from sctx.capture.source import Source
+from sctx.capture.stdin import Pictures
 
 MANIFEST = find_pair("digits")
 

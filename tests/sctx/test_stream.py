@@ -19,10 +19,10 @@ from PIL import Image
 
 from common.errors import ConfigError, DataError
 from common.images.photo import decode_image
-from common.manifest import find_pair
-from sctx import stream
-from sctx.source import Source
-from sctx.stream import Pictures
+from common.pair.manifest import find_pair
+from sctx.capture import stdin as stream
+from sctx.capture.source import Source
+from sctx.capture.stdin import Pictures
 
 MANIFEST = find_pair("digits")
 
@@ -275,7 +275,7 @@ def test_standard_input_that_is_slow_or_does_not_wait_is_waited_for(monkeypatch:
 
 def test_a_closed_standard_input_is_one_line() -> None:
     program = (
-        "import os; os.close(0)\nfrom common.manifest import find_pair\nfrom sctx.source import Source\n"
+        "import os; os.close(0)\nfrom common.pair.manifest import find_pair\nfrom sctx.capture.source import Source\n"
         "Source('-', find_pair('digits'))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -10,8 +10,8 @@ import zmq
 from common.errors import ConfigError, LinkDown
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Result, Status
-from scrx.session import Reply, SessionTable, Work
-from scrx.session import Terms as RxTerms
+from scrx.sessions.table import Reply, SessionTable, Work
+from scrx.sessions.table import Terms as RxTerms
 from sctx.actions import Answered, Failed, Frame, Terms, Up
 from sctx.link import Link
 

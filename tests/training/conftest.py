@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from common.manifest import DecoderShape, EncoderShape
+from common.pair.shapes import DecoderShape, EncoderShape
 from common.phy.layout import Layout
-from training.recipe import Recipe, Schedule, load_recipe
+from training.recipes.recipe import Recipe, load_recipe
+from training.recipes.specs import Schedule
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError, ModelError
-from training.columns import match, names_of
+from training.teachers.columns import match, names_of
 
 ANIMALS = ("tench", "great white shark", "hen", "Indian cobra")
 WRITTEN = [

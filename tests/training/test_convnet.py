@@ -10,10 +10,11 @@ from rich.console import Console
 from torch.nn import functional as fn
 
 from common.images.datasets import ImageSet
-from training.convnet import PATCH, ConvNetForImageClassification
-from training.oracle import load_oracle
-from training.pretrain import build_model, train_teacher
-from training.recipe import Recipe, Schedule, TeacherSpec, load_recipe
+from training.recipes.recipe import Recipe, load_recipe
+from training.recipes.specs import Schedule, TeacherSpec
+from training.teachers.convnet import PATCH, ConvNetForImageClassification
+from training.teachers.find import load_oracle
+from training.teachers.pretrain import build_model, train_teacher
 
 CLASSES = ("dark", "bright")
 CPU = torch.device("cpu")

@@ -10,15 +10,16 @@ from rich.console import Console
 
 from common.errors import ConfigError
 from common.images.datasets import ImageSet, load_images
-from common.manifest import Preprocess
+from common.pair.shapes import Preprocess
 from sctx.pipeline import normalise
-from training.channel import Conditions, draw
-from training.decisions import Decisions, without_noise
-from training.loop import Run, fit
-from training.measure import features_of
-from training.objective import Distillation, Objective
-from training.recipe import DecisionSpec, Recipe, Schedule
-from training.student import Shapes, Student
+from training.distillation.measure import features_of
+from training.loop.fit import Run, fit
+from training.recipes.recipe import Recipe
+from training.recipes.specs import Conditions, DecisionSpec, Schedule
+from training.student.air import draw
+from training.student.decisions import Decisions, without_noise
+from training.student.objective import Distillation, Objective
+from training.student.student import Shapes, Student
 
 CPU = torch.device("cpu")
 PREPROCESS = Preprocess(8, 8, 1, (0.3,), (0.4,))

@@ -14,9 +14,10 @@ from PIL import Image
 
 from common.errors import ConfigError, DataError, StoreError
 from common.images.datasets import load_images
-from common.manifest import SHIPPED, find_pair
+from common.pair.manifest import SHIPPED, find_pair
 from sctx.pipeline import TransmitChain
-from training import distill, evaluate, loop, store, teacher
+from training import distill, evaluate, store, teacher
+from training.loop import fit as loop
 
 TINY = """
 views = 2
@@ -146,7 +147,7 @@ def test_ablations_and_a_store_without_its_teacher() -> None:
     call(distill, "--recipe", "tiny.toml", "--teacher", "mine", "--store", "kept", "--no-adapt")
     manifest = find_pair("build/pairs/tiny")
     assert not manifest.encoder.adaptive
-    call(distill, "--recipe", "tiny.toml", "--teacher", "mine", "--online-teacher", "--loss", "dkd", "--beta", "0.01")
+    call(distill, "--recipe", "tiny.toml", "--teacher", "mine", "--online-teacher", "--beta", "0.01")
     assert find_pair("build/pairs/tiny").provenance["soft_labels"].startswith("teacher ")
     for path in Path("mine").iterdir():
         path.unlink()
@@ -208,7 +209,6 @@ def test_a_folder_of_photographs_is_a_data_set(here: Path) -> None:
         (("--recipe", "nothing"), "no recipe"),
         (("--dataset", "nothing"), "unknown data set"),
         (("--recipe", "tiny.toml", "--views", "0"), "--views"),
-        (("--recipe", "tiny.toml", "--loss", "mse"), "unknown loss"),
         (("--recipe", "tiny.toml", "--epochs", "0"), "epochs"),
         (("--recipe", "tiny.toml", "--encoding", "int3"), "unknown encoding"),
         (("--recipe", "tiny.toml", "--device", "abacus"), "device abacus cannot be used"),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
-from training.encoding import bytes_per_row, check, decode, divergence, encode
+from training.knowledge.encoding import bytes_per_row, check, decode, divergence, encode
 
 
 def peaked(rows: int, classes: int) -> torch.Tensor:

@@ -15,15 +15,15 @@ import pytest
 import torch
 from torch import nn
 
-from common.nn.blocks import pick_pixels
-from training.recipe import CONFIGS, load_recipe
+from common.pair.blocks import pick_pixels
+from training.recipes.recipe import CONFIGS, load_recipe
 
 HEAP_CHECK = Path("/lib/x86_64-linux-gnu/libc_malloc_debug.so.0")
 CHILD = """
 import json, os, signal, sys
 import torch
-from common.manifest import EncoderShape
-from common.nn.blocks import pick_pixels
+from common.pair.manifest import EncoderShape
+from common.pair.blocks import pick_pixels
 from sctx.encoder import Encoder
 
 def foreign(width, channels):

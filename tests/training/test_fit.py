@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from common.manifest import Preprocess
-from training.fit import REFERENCE, Seen, fitted, look, recipe_for, stages
-from training.measure import transmitter_cost
-from training.pretrain import build_model
-from training.recipe import adjusted, load_recipe
-from training.student import Shapes, Student
+from common.pair.shapes import Preprocess
+from training.distillation.measure import transmitter_cost
+from training.recipes.fitted import REFERENCE, Seen, fitted, look, recipe_for, stages
+from training.recipes.recipe import adjusted, load_recipe
+from training.student.student import Shapes, Student
+from training.teachers.pretrain import build_model
 
 BASE = load_recipe("pictures")
 SIZES = (1, 8, 9, 16, 28, 31, 32, 33, 40, 48, 63, 64, 65, 96, 100, 224, 1000, 4000)
@@ -62,7 +62,7 @@ def test_more_pictures_take_fewer_passes_but_more_steps() -> None:
 
 @pytest.mark.parametrize("classes", [2, 10, 100, 300, 1000])
 def test_any_number_of_classes_can_be_stored(classes: int) -> None:
-    from training import encoding
+    from training.knowledge import encoding
 
     encoding.check(fitted(BASE, seen(classes=classes)).encoding, classes)
 

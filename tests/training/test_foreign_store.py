@@ -24,9 +24,10 @@ from safetensors.torch import load, save
 from common.errors import StoreError
 from common.images.datasets import ImageSet
 from training import store as command
-from training.generate import generate, plan_for
-from training.knowledge import MANIFEST, Store, TeacherId, merge, open_store
-from training.views import ViewSpec
+from training.knowledge.generate import generate, plan_for
+from training.knowledge.shards import MANIFEST, Store, merge, open_store
+from training.recipes.specs import ViewSpec
+from training.teachers.identity import TeacherId
 
 NAMES = tuple("abcdefghijkl")
 PIXELS = np.random.default_rng(0).integers(0, 256, (50, 6, 6, 1), np.uint8)

@@ -22,9 +22,10 @@ RECIPE = TINY.replace("views = 2", "views = 100").replace("epochs = 1\n", "epoch
 BEGIN = """
 import sys
 from transformers import AutoModelForImageClassification, ViTConfig, ViTForImageClassification
-import training.decisions, training.generate, training.loop, training.measure, training.pretrain
+import training.student.decisions, training.knowledge.generate, training.loop.fit
+import training.distillation.measure, training.teachers.pretrain
 from training.distill import main
-training.loop.CHECKPOINT_S = 0.2  # a life is seconds long here, not hours
+training.loop.fit.CHECKPOINT_S = 0.2  # a life is seconds long here, not hours
 sys.argv[0] = "distill"
 print("begun", flush=True)
 main(obj={})

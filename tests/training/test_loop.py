@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from common.images.datasets import ImageSet, load_images
-from common.manifest import Preprocess
-from training import loop
-from training.loop import Fitted, Run, fit, one_cycle
-from training.objective import Distillation, Objective
-from training.recipe import Recipe
-from training.student import Shapes, Student
+from common.pair.shapes import Preprocess
+from training.loop import fit as loop
+from training.loop.fit import Fitted, Run, fit, one_cycle
+from training.recipes.recipe import Recipe
+from training.student.objective import Distillation, Objective
+from training.student.student import Shapes, Student
 
 CPU = torch.device("cpu")
 PREPROCESS = Preprocess(8, 8, 1, (0.3,), (0.4,))

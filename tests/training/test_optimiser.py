@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from common.errors import ConfigError
-from training.optimiser import Muon, make_optimisers, orthogonal
-from training.recipe import Schedule
+from training.loop.optimiser import Muon, make_optimisers, orthogonal
+from training.recipes.specs import Schedule
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (8, 72), (96, 10), (1, 20)])

@@ -10,12 +10,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from training import loop, outlook
-from training.distill import load_data
-from training.loop import Run, fit, pace
-from training.objective import Distillation, Objective
-from training.recipe import DecisionSpec, Recipe, Schedule
-from training.student import Shapes, Student
+from training.data.images import load_data
+from training.distillation import outlook
+from training.loop import fit as loop
+from training.loop.fit import Run, fit, pace
+from training.recipes.recipe import Recipe
+from training.recipes.specs import DecisionSpec, Schedule
+from training.student.objective import Distillation, Objective
+from training.student.student import Shapes, Student
 
 CPU = torch.device("cpu")
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from common.images.datasets import load_images
-from common.manifest import Preprocess, find_pair
-from scrx.decoder import load_decoder
+from common.pair.manifest import find_pair
+from common.pair.shapes import Preprocess
+from scrx.decoding.decoder import load_decoder
 from sctx.pipeline import TransmitChain
-from training.evaluate import Setting, decide, encode_all
-from training.measure import transmitter_cost
-from training.recipe import Recipe, adjusted, load_recipe
-from training.student import Shapes, Student
+from training.distillation.measure import transmitter_cost
+from training.lab.evaluation import Setting, decide, encode_all
+from training.recipes.recipe import Recipe, adjusted, load_recipe
+from training.student.student import Shapes, Student
 
 DATA = Path(os.environ.get("SEMLINK_DATA", Path(__file__).parents[2].parent / "shared" / "data" / "cifar10"))
 IMAGE = Preprocess(32, 32, 3, (0.5,) * 3, (0.25,) * 3)

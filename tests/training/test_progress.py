@@ -6,8 +6,8 @@ import time
 import pytest
 from rich.console import Console
 
-from training import progress
-from training.progress import bar, print_table, span
+from training.report import progress
+from training.report.progress import bar, print_table, span
 
 
 def test_without_a_terminal_there_is_a_line_a_minute(

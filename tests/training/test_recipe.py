@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigError
-from training.recipe import CONFIGS, Recipe, load_recipe
+from training.recipes.recipe import CONFIGS, Recipe, load_recipe
 
 VALUES = [
     "-1", "0", "1", "2.5", "1e400", "nan", "inf", "-inf", "9223372036854775808", "1000000000000", "true", '""', '"x"',
@@ -22,7 +22,7 @@ TABLES: dict[str, list[str]] = {
     "view": ["seed", "shift", "shear", "flip", "gain", "cutout", "reflect", "fill"],
     "teacher": ["model_type", "size", "label_smoothing", "config", "schedule"],
     "teacher.schedule": ["epochs", "batch", "lr", "weight_decay", "ema", "optimiser", "bf16"],
-    "loss": ["kind", "hard", "tau", "beta", "auxiliary", "dkd_beta"],
+    "loss": ["hard", "tau", "beta", "auxiliary"],
     "channel": ["snr_low_db", "snr_high_db", "rayleigh", "missing", "report_error_db", "report_step_db", "pool"],
     "decisions": ["tau", "schedule"],
 }

@@ -14,15 +14,16 @@ from PIL import Image
 
 from common.errors import ConfigError, SemlinkError
 from common.images.datasets import load_images
-from common.manifest import MANIFEST, SHIPPED, find_pair
-from common.origin import recall
+from common.pair.manifest import MANIFEST, SHIPPED, find_pair
+from common.pair.origin import recall
 from tests.training.test_distill import TINY, call
-from training import distill, evaluate, measure, teacher
-from training.distill import without_paths
-from training.judge import Verdict
-from training.recipe import load_recipe
-from training.reuse import teacher_made_of, teacher_place
-from training.views import ViewSpec
+from training import distill, evaluate, teacher
+from training.distillation import measure, stages
+from training.distillation.judge import Verdict
+from training.distillation.reuse import teacher_made_of, teacher_place
+from training.distillation.stages import without_paths
+from training.recipes.recipe import load_recipe
+from training.recipes.specs import ViewSpec
 
 VIEW = asdict(ViewSpec(shift=1))
 
@@ -31,7 +32,7 @@ VIEW = asdict(ViewSpec(shift=1))
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
-    monkeypatch.setattr(distill, "figure", lambda *_: None)
+    monkeypatch.setattr(stages, "figure", lambda *_: None)
     monkeypatch.setattr(measure, "trials_for", lambda _: 1)
     (tmp_path / "tiny.toml").write_text(TINY)
     return tmp_path
@@ -139,7 +140,7 @@ def test_a_folder_that_holds_something_else_is_not_written_to(here: Path, kind: 
 
 @pytest.mark.full
 def test_a_checkpoint_of_other_images_is_not_taken_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training import loop
+    from training.loop import fit as loop
 
     a, b = pictures(here / "a", ("cat", "dog")), pictures(here / "b", ("cat", "dog"), seed=1)
     monkeypatch.setattr(loop, "CHECKPOINT_S", -1.0)

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from common.errors import StoreError
 from common.images.datasets import ImageSet, load_images
-from training.generate import agreement, generate, plan_for
-from training.knowledge import MANIFEST, Plan, Store, TeacherId, finished, open_store
-from training.views import ViewSpec
+from training.knowledge.generate import agreement, generate, plan_for
+from training.knowledge.plan import Plan
+from training.knowledge.shards import MANIFEST, Store, finished, open_store
+from training.recipes.specs import ViewSpec
+from training.teachers.identity import TeacherId
 
 VIEW = ViewSpec(seed=1, shift=1)
 TEACHER = TeacherId("fixed", "0" * 64, "none", "fp32")

@@ -13,7 +13,7 @@ import torch
 
 from common.errors import ConfigError, ModelError
 from tests.training.kinds import make, tokenizer
-from training.oracle import find_teacher
+from training.teachers.find import find_teacher
 
 tf = pytest.importorskip("transformers", reason="transformers is not installed")
 NAMES = ("cat", "dog", "emu")

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from tests.training.kinds import KINDS, ZERO_SHOT, make
-from training.answers import Classifier
-from training.oracle import load_oracle
+from training.teachers.find import load_oracle
+from training.teachers.oracles import Classifier
 
 tf = pytest.importorskip("transformers", reason="transformers is not installed")
 CPU = torch.device("cpu")

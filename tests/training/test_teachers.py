@@ -11,18 +11,18 @@ from rich.console import Console
 
 from common.errors import ModelError
 from common.images.datasets import ImageSet, load_images
-from common.manifest import Preprocess
+from common.pair.shapes import Preprocess
 from tests.training.kinds import make
-from training.answers import Classifier, ask
-from training.generate import generate, plan_for
-from training.knowledge import TeacherId
-from training.objective import Distillation, Objective
-from training.oracle import Committee, Teacher, find_teacher, load_oracle, weights_sha256
-from training.pixels import load_pixels
-from training.pretrain import _Inputs, train_teacher
-from training.recipe import Recipe
-from training.student import Shapes, Student
-from training.views import ViewSpec
+from training.knowledge.generate import generate, plan_for
+from training.recipes.recipe import Recipe
+from training.recipes.specs import ViewSpec
+from training.student.objective import Distillation, Objective
+from training.student.student import Shapes, Student
+from training.teachers.find import Committee, Teacher, find_teacher, load_oracle, weights_sha256
+from training.teachers.identity import TeacherId
+from training.teachers.oracles import Classifier, ask
+from training.teachers.pixels import load_pixels
+from training.teachers.pretrain import _Inputs, train_teacher
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 CPU = torch.device("cpu")

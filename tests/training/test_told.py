@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigError
-from common.manifest import find_pair
-from training.evaluate import evaluate, plan
+from common.pair.manifest import find_pair
+from training.lab.evaluation import evaluate, plan
 
 OPTIONS: dict[str, Any] = {
     "channel": "awgn", "csi": "estimated", "snr": "0", "symbols": "4", "told": "average", "seeds": 1, "seed": 0,

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from common.channel.channel import Channel
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.spec.spec import ChannelSpec
 from common.phy.layout import Layout, pilot_sequence
-from scrx.equalise import effective_snr, equalise
-from scrx.estimate import estimate_gain
-from training.channel import FRAMES, Conditions, draw, receive, transmit
+from scrx.demodulation.equalise import effective_snr, equalise
+from scrx.demodulation.estimate import estimate_gain
+from training.recipes.specs import Conditions
+from training.student.air import FRAMES, draw, receive, transmit
 
 LAYOUT = Layout((4, 12), pilots=8, slot=64)
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
-from training.views import ViewSpec, augment, fingerprint, words
+from training.data.views import augment, fingerprint, words
+from training.recipes.specs import ViewSpec
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
 FULL = ViewSpec(seed=7, shift=2, shear=2, flip=True, gain=40, cutout=5, reflect=True)
@@ -44,7 +45,7 @@ def test_a_view_does_not_depend_on_batch_or_order(spec: ViewSpec, view: int, ord
 
 def test_another_process_makes_the_same_pixels() -> None:
     code = (
-        "import numpy as np; from training.views import *; "
+        "import numpy as np; from training.data.views import *; "
         "images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8); "
         f"print(fingerprint(images, {FULL!r}, 3, 0))"
     )
@@ -53,7 +54,7 @@ def test_another_process_makes_the_same_pixels() -> None:
 
 
 def test_the_pixels_of_a_view_are_pinned() -> None:
-    """A change here needs a new `training.views.VERSION`: stores made before would no longer fit."""
+    """A change here needs a new `training.data.views.VERSION`: stores made before would no longer fit."""
     assert fingerprint(IMAGES, FULL, 3, 0)[:16] == "c6f7932f89b4d374"
     raw = hashlib.sha256(words(FULL, 3, 5, 9).astype("<u8").tobytes()).hexdigest()
     assert raw[:16] == "7f6182652b1099a7"

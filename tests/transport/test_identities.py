@@ -128,17 +128,17 @@ sys.stdin.read()
 HOSTS = {
     "scrx": """
 import time
-from scrx.batcher import Batcher
+from scrx.decoding.batcher import Batcher
 from scrx.link import Link
-from scrx.session import SessionTable, Terms
+from scrx.sessions.table import SessionTable, Terms
 link = Link("tcp://127.0.0.1:0", SessionTable(Terms(bytes(32), 128, {}, 128, ())), Batcher(), print)
 """
     + _LOOP.replace("PLACE", "link.address").replace("STEP", "time.sleep(0.01)"),
     "channel-emu": """
 import zmq
-from common.channel.channel import Channel
-from common.channel.proxy import Proxy
-from common.channel.spec import ChannelSpec
+from common.channel.model.channel import Channel
+from common.channel.wire.proxy import Proxy
+from common.channel.spec.spec import ChannelSpec
 proxy = Proxy(zmq.Context(), Channel(ChannelSpec()), "tcp://127.0.0.1:0", "tcp://127.0.0.1:9")
 """
     + _LOOP.replace("PLACE", "proxy.address").replace("STEP", "proxy.step()"),

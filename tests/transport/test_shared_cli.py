@@ -237,7 +237,7 @@ def test_the_traceback_is_shown_where_it_is_asked_for(run: Run, toml: Callable[[
 CHATTY = """
 import logging, sys
 import click
-from common import cli, streams
+from common import cli, console
 
 @click.command()
 @click.option("--lines", type=int, default=2)
@@ -247,9 +247,9 @@ def chatty(context, lines, debug, log_level):
     "Δ"
     cli.begin(context, log_level)
     logging.getLogger("any").warning("noise", extra={"snr": "σ² \x1b[31m"})
-    streams.tell("σ is told \x1b]0;x\x07")
+    console.tell("σ is told \x1b]0;x\x07")
     for _ in range(lines):
-        streams.say("σ" * 10)
+        console.say("σ" * 10)
 
 cli.invoke(chatty, "CHATTY")
 """
@@ -298,7 +298,7 @@ def test_closed_full_and_broken_streams_are_no_traceback(
 
 
 def test_nobody_gets_the_number_of_a_closed_stream() -> None:
-    program = "from common import streams; streams.make_sound(); print(open('/dev/null').fileno() > 2, flush=True)"
+    program = "from common import console; console.make_sound(); print(open('/dev/null').fileno() > 2, flush=True)"
     words = ["bash", "-c", f"{shlex.join([sys.executable, '-c', program])} <&- 2>&-"]
     ran = subprocess.run(words, capture_output=True, check=True, cwd=Path(cli.__file__).parents[1])
     assert ran.stdout == b"True\n"

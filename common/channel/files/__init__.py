@@ -1,0 +1,1 @@
+"""What a channel writes and reads: recordings, the truth about frames, schedules."""

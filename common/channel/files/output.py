@@ -1,0 +1,106 @@
+"""A file written in whole pieces for as long as there is room. Knows nothing about what is in it.
+
+A disk that is full, or an error of any other kind, must not stop the channel: the piece that did not fit is taken back,
+one line tells it, and everything after it is only counted, so that what is in the file has no hole.
+
+The file is readable by its owner alone. What is there already is not touched unless that is asked for, and then it is
+replaced and not written over; a link is never followed.
+"""
+
+import errno
+import io
+import logging
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from common.errors import ConfigError, SemlinkError
+from common.inputs import PATH
+from common.text import safe
+
+logger = logging.getLogger(__name__)
+
+
+class Output:
+    """Opens `path` for writing; `flag` is the option that named it. Raises ConfigError.
+
+    overwrite: replace a file of this name. pieces: written; missed: not written; size: bytes written.
+    """
+
+    def __init__(self, path: Path, flag: str, overwrite: bool = False) -> None:
+        self._path, self._flag = path, flag
+        self.pieces = self.missed = self.size = 0
+        try:
+            self._file = io.FileIO(_create(path, flag, overwrite), "w")  # no buffer: an error comes where it belongs
+        except OSError as error:
+            raise ConfigError(f"{flag} {safe(path, PATH)}: {error.strerror}") from None
+        except ValueError:  # a zero byte in the name
+            raise ConfigError(f"{flag} {safe(path, PATH)}: this is no file name") from None
+
+    def write(self, piece: bytes) -> bool:
+        """Add a piece; False where it is not in the file."""
+        if self.missed or not self._fits(piece):
+            self.missed += 1
+            return False
+        self.pieces += 1
+        self.size += len(piece)
+        return True
+
+    def take_back(self, size: int) -> None:
+        """Leave out the last `size` bytes, a piece of which another file could not take its part."""
+        self.size -= size
+        self.pieces -= 1
+        self.missed += 1
+        with suppress(OSError):
+            self._file.truncate(self.size)
+            self._file.seek(self.size)
+
+    def finish(self, piece: bytes) -> None:
+        """Add a last piece and close, whatever was missed before. Raises OSError where it is not in the file."""
+        with self._file:
+            if piece and self._file.write(piece) != len(piece):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        """Close the file. Raises SemlinkError where something is missing in it."""
+        self._file.close()
+        if self.missed:
+            told = f"{self.missed} of {self.missed + self.pieces} frames are not in it (see the log)"
+            raise SemlinkError(f"{self._flag} {safe(self._path, PATH)}: {told}")
+
+    def _fits(self, piece: bytes) -> bool:
+        try:
+            written = self._file.write(piece) if piece else 0
+            if written == len(piece):
+                return True
+            why = "no room for the whole piece"
+            self._file.truncate(self.size)
+        except OSError as error:
+            why = error.strerror or repr(error)
+        logger.error("writing_stopped", extra={"option": self._flag, "path": str(self._path), "why": why})
+        return False
+
+
+def check_free(path: Path, flag: str, overwrite: bool) -> None:
+    """Raise ConfigError where a name is taken and not to be replaced, or where it is a link."""
+    try:
+        mode = os.lstat(path).st_mode
+    except (OSError, ValueError):
+        return
+    if stat.S_ISLNK(mode):
+        raise ConfigError(f"{flag} {safe(path, PATH)}: this is a link; name the file itself")
+    if stat.S_ISREG(mode) and not overwrite:
+        raise ConfigError(f"{flag} {safe(path, PATH)}: there is such a file already; name another, or add --overwrite")
+
+
+def _create(path: Path, flag: str, overwrite: bool) -> int:
+    check_free(path, flag, overwrite)
+    create = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_CREAT | os.O_EXCL
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):  # a device or a pipe; a folder says so itself
+            number = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            os.set_blocking(number, True)
+            return number
+        os.unlink(path)
+    return os.open(path, create, 0o600)

@@ -1,0 +1,146 @@
+"""Recordings in SigMF: the impaired samples, with the truth about each frame as an annotation.
+
+Knows nothing about sockets. NAME.sigmf-data holds complex64 little endian, NAME.sigmf-meta describes it; any SigMF tool
+reads both. Keys in the namespace `semlink` are what a playback needs: where each frame belongs on the air clock, its
+header, and the greeting that opened its session.
+
+The description is written as the samples are, to NAME.sigmf-meta.part, and gets its name when the recording is closed
+in order: samples that were cut short have no description, and no description is about other samples than its own.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from common.channel.files.output import Output, check_free
+from common.channel.model.channel import Truth
+from common.channel.model.stream import Symbols
+from common.channel.spec.spec import ChannelSpec
+from common.errors import ConfigError, ProtocolError, SemlinkError
+from common.inputs import PATH
+from common.protocol.frames import DataHead, decode
+from common.protocol.messages import Hello, Kind
+from common.text import safe
+
+_SUFFIXES = (".sigmf-data", ".sigmf-meta", ".sigmf")
+_FLAG = "--record"
+_SIGMF = "1.2.0"
+_HELLOS = 4096
+"""Sessions whose greeting is kept until their frames come."""
+
+
+def recording_paths(path: Path) -> tuple[Path, Path]:
+    """Data and meta file of a recording that is named with or without a SigMF ending. ConfigError: no name."""
+    base = path.with_suffix("") if path.suffix in _SUFFIXES else path
+    if not base.name:
+        raise ConfigError(f"a recording needs a name, and {path} has none: give NAME or FOLDER/NAME")
+    return base.with_name(base.name + ".sigmf-data"), base.with_name(base.name + ".sigmf-meta")
+
+
+class Recorder:
+    """Writes samples and notes as they come. overwrite: replace a recording of this name, its description first."""
+
+    def __init__(self, path: Path, spec: ChannelSpec, overwrite: bool = False) -> None:
+        data, self._meta_path = recording_paths(path)
+        self._part = self._meta_path.with_name(self._meta_path.name + ".part")
+        for taken in (self._meta_path, self._part, data):
+            check_free(taken, _FLAG, overwrite)
+        with suppress(FileNotFoundError):
+            self._meta_path.unlink()
+        self._data = Output(data, _FLAG, overwrite)
+        try:
+            self._notes = Output(self._part, _FLAG, overwrite)
+        except BaseException:
+            self._data.close()
+            raise
+        self._data_path, self._spec = data, spec
+        self._digest = hashlib.sha512()
+        self._count = 0
+        self._hellos: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def hello(self, body: Sequence[bytes]) -> None:
+        """Keep the header of a HELLO: a playback of its session says it again."""
+        try:
+            message = decode(body, (Kind.HELLO,))
+        except ProtocolError:
+            return  # the receiver will say what is wrong with it
+        if isinstance(message, Hello):
+            self._hellos.pop(message.session, None)
+            self._hellos[message.session] = body[1]
+            if len(self._hellos) > _HELLOS:
+                self._hellos.popitem(last=False)
+
+    def frame(self, head: DataHead, header: bytes, y: Symbols, truth: Truth) -> bool:
+        """Add the samples of one DATA frame; False where the disk does not take them."""
+        more = {
+            "semlink:session": head.session.hex(),
+            "semlink:seq": head.seq,
+            "semlink:round": head.round,
+            "semlink:hello": self._hellos.get(head.session, b"").hex(),
+            "semlink:header": header.hex(),
+        }
+        return self.samples(head.stream, head.air_start, y, truth, more)
+
+    def samples(
+        self, stream: int, air_start: int, y: Symbols, truth: Truth, more: dict[str, Any] | None = None
+    ) -> bool:
+        """Add y, complex64 [S], which left the channel at `air_start`; False where the disk does not take it."""
+        samples = y.tobytes()
+        if not self._data.write(samples):
+            return False
+        notes: dict[str, Any] = {
+            "core:sample_start": self._count,
+            "core:sample_count": y.size,
+            "semlink:stream": stream,
+            "semlink:air_start": air_start,
+            "semlink:h_re": truth.h.real,
+            "semlink:h_im": truth.h.imag,
+            "semlink:power": truth.power,
+            **(more or {}),
+        }
+        if math.isfinite(truth.snr_inst_db):
+            notes["semlink:snr_inst_db"] = truth.snr_inst_db
+        start = ",\n" if self._count else '{"annotations": [\n'
+        if not self._notes.write(f"{start}{json.dumps(notes)}".encode()):
+            self._data.take_back(len(samples))
+            return False
+        self._digest.update(samples)
+        self._count += y.size
+        return True
+
+    def close(self) -> None:
+        """Finish the description of what was recorded. Raises SemlinkError where that is not all."""
+        with ExitStack() as closing:
+            closing.callback(self._data.close)
+            try:
+                if self._count:
+                    self._describe()
+                else:  # nothing to describe
+                    self._notes.finish(b"")
+                    self._data_path.unlink()
+                    self._part.unlink()
+            except OSError as error:
+                told = f"cannot write {safe(self._meta_path, PATH)}: {error.strerror}; the samples lack it"
+                raise SemlinkError(f"{_FLAG}: {told}") from None
+
+    def _describe(self) -> None:
+        about: dict[str, Any] = {
+            "core:version": _SIGMF,
+            "core:datatype": "cf32_le",
+            "core:sha512": self._digest.hexdigest(),
+            "core:description": f"semlink channel: {self._spec.describe()}",
+            "core:recorder": "semlink channel-emu",
+            "core:extensions": [{"name": "semlink", "version": "1.0.0", "optional": True}],
+        }
+        if self._spec.rate:
+            about["core:sample_rate"] = self._spec.rate
+        captures = [{"core:sample_start": 0}]
+        end = f'],\n"captures": {json.dumps(captures)},\n"global": {json.dumps(about)}}}\n'.encode()
+        self._notes.finish(end)
+        os.replace(self._part, self._meta_path)

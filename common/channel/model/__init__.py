@@ -1,0 +1,1 @@
+"""The channel as a whole: what holds when, one stream, all streams."""

@@ -1,0 +1,1 @@
+"""What a channel is asked for: parameters, delay profiles, traces, tables."""

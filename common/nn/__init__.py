@@ -1,1 +1,0 @@
-"""Network blocks that both halves use (torch)."""

@@ -1,0 +1,220 @@
+"""A model pair on disk: two safetensors files and a manifest; the manifest's SHA-256 is the model id.
+
+Knows nothing about networks, sockets or data sets; imports torch only to hand out weights.
+
+    DIRECTORY/encoder.safetensors     transmitter half
+    DIRECTORY/decoder.safetensors     receiver half
+    DIRECTORY/manifest.json           written last: without it there is no pair
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
+
+from common.errors import ConfigError, ModelError
+from common.files import user_path, write_atomic
+from common.pair.shapes import Accuracy, Calibration, DecoderShape, EncoderShape, Preprocess
+from common.phy.constellation import ORDERS
+from common.phy.layout import Layout
+from common.text import safe
+from common.typed import decode, parse
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+M = TypeVar("M", bound="nn.Module")
+Half = Literal["encoder", "decoder"]
+SCHEMA = 1
+MANIFEST = "manifest.json"
+LARGEST_MANIFEST, LARGEST_HALF = 4 << 20, 256 << 20
+"""Bytes of the files of a pair that are read at all."""
+MOST_MACS = 10**11
+MOST_CLASSES, LONGEST_NAME = 65_536, 200
+OPTIONAL = {"calibration"}
+"""Fields that a pair may do without."""
+SHIPPED = Path(__file__).parent / "shipped"
+"""Folder of the pairs that come with the project, one folder per name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that both ends must know about a pair. `id` is the SHA-256 of the canonical manifest bytes."""
+
+    name: str
+    path: Path
+    id: str
+    layout: Layout
+    order: int
+    preprocess: Preprocess
+    dataset: str
+    labels: tuple[str, ...]
+    tasks: tuple[str, ...]
+    encoder: EncoderShape
+    decoder: DecoderShape
+    accuracy: Accuracy
+    provenance: Mapping[str, str]
+    sha256: Mapping[str, str]
+    calibration: Calibration | None = None
+    """None: none was fitted, confidence is the softmax of the logits as they are."""
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.labels) <= MOST_CLASSES or not all(0 < len(one) <= LONGEST_NAME for one in self.labels):
+            raise ModelError(f"a pair has 2 to {MOST_CLASSES} classes, with names of 1 to {LONGEST_NAME} characters")
+        if not 0 < len(self.name) <= LONGEST_NAME or not 0 < len(self.tasks) <= 64 or len(self.provenance) > 1000:
+            raise ModelError("it has no name of its own, or no tasks, or too many of them or of notes")
+        if self.encoder.macs(self.preprocess.height, self.preprocess.width) > MOST_MACS:
+            raise ModelError(f"its encoder takes more than {MOST_MACS:.0e} multiply-accumulates for one image")
+        if self.order not in ORDERS:
+            raise ModelError(f"QAM order {self.order} is not one of {ORDERS}")
+        if len(self.accuracy.acc) != len(self.layout.increments):
+            have, need = len(self.accuracy.acc), len(self.layout.increments)
+            raise ModelError(f"the accuracy table has {have} rates, not {need}")
+        if set(self.sha256) != {"encoder", "decoder"}:
+            raise ModelError("the manifest must hold the SHA-256 of encoder and decoder")
+        if self.calibration is not None and len(self.calibration.temperature) != len(self.layout.increments):
+            have, need = len(self.calibration.temperature), len(self.layout.increments)
+            raise ModelError(f"the calibration has {have} rates, not {need}")
+
+
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """The one byte string of a manifest document: JSON, keys sorted, no spaces, UTF-8."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def shipped_pairs() -> tuple[str, ...]:
+    """Names that `find_pair` knows without a path."""
+    return tuple(sorted(found.parent.name for found in SHIPPED.glob(f"*/{MANIFEST}")))
+
+
+def find_pair(name_or_dir: str | Path) -> Manifest:
+    """Read the manifest of a shipped pair (by name) or of a directory. ConfigError where there is none."""
+    text = str(name_or_dir)
+    for folder in (SHIPPED / text if text in shipped_pairs() else None, user_path(text)):
+        if folder is not None and (folder / MANIFEST).is_file():
+            return read_manifest(folder)
+    known = ", ".join(shipped_pairs()) or "none"
+    raise ConfigError(f"no model pair '{text}': give a directory with a {MANIFEST}, or a shipped name ({known})")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check FOLDER/manifest.json, whoever wrote it. ModelError says what is wrong with it."""
+    path = folder / MANIFEST
+    try:
+        document = parse(_read(path, LARGEST_MANIFEST))
+        if not isinstance(document, dict):
+            raise ValueError("it is no object")
+        if document.pop("schema", None) != SCHEMA:
+            raise ModelError(f"another schema than {SCHEMA}: it needs another version of semlink")
+        return _from_document(document, folder)
+    except ModelError as error:
+        raise ModelError(f"{path}: {safe(error, 300)}") from error
+    except (ValueError, OverflowError) as error:
+        raise ModelError(f"{path} is damaged ({_one_line(error)}); restore or train the pair again") from error
+
+
+def read_half(manifest: Manifest, half: Half) -> bytes:
+    """The file of one half. ModelError where it is not the one that the manifest names."""
+    path = manifest.path / f"{half}.safetensors"
+    raw = _read(path, LARGEST_HALF)
+    if hashlib.sha256(raw).hexdigest() != manifest.sha256[half]:
+        raise ModelError(f"{path} is not the file its manifest names (SHA-256 differs); restore or train it again")
+    return raw
+
+
+def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
+    """Weights of one half by name; raises as `read_half`, and where that file holds no tensors."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    raw = read_half(manifest, half)
+    try:
+        tensors: dict[str, torch.Tensor] = load(raw)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        path = manifest.path / f"{half}.safetensors"
+        raise ModelError(f"{path} holds no weights ({_one_line(error)}); restore or train the pair again") from error
+    return tensors
+
+
+def built(make: Callable[[], M], least: int, weights: Mapping[str, "torch.Tensor"], where: str) -> M:
+    """The network that `make` makes, with these weights, in evaluation mode.
+
+    ModelError where names, shapes or types of the weights are not the ones it has, or one is no number. least: weights
+    that it has at least; with fewer it is not even made, for a manifest may ask for any size. where: what to call them.
+    """
+    import torch
+
+    if (count := sum(tensor.numel() for tensor in weights.values())) < least:
+        raise ModelError(f"{where} holds {count:,} weights, and its manifest asks for {least:,} at least")
+    module = make()
+    expected = module.state_dict()
+    if odd := sorted(set(expected) ^ set(weights))[:1]:
+        what = "has no" if odd[0] in expected else "has a strange"
+        raise ModelError(f"{where} {what} tensor '{safe(odd[0])}': it does not belong to this manifest")
+    for name, tensor in weights.items():
+        wanted = expected[name]
+        if (tensor.shape, tensor.dtype) != (wanted.shape, wanted.dtype):
+            have, need = (f"{one.dtype} {list(one.shape)}".removeprefix("torch.") for one in (tensor, wanted))
+            raise ModelError(f"{where}: tensor '{name}' is {have}, and its manifest says {need}")
+        if not bool(torch.isfinite(tensor).all()):
+            raise ModelError(f"{where}: tensor '{name}' holds what is no number")
+    module.load_state_dict(dict(weights))
+    return module.eval()
+
+
+def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decoder: bytes) -> Manifest:
+    """Write a pair so that a crash leaves the old one, the new one or none, but no mixture: the manifest comes last.
+
+    document: the fields of `Manifest` but `path`, `id` and `sha256`, and those of OPTIONAL that there are; both halves:
+    safetensors bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    halves = {"encoder": encoder, "decoder": decoder}
+    full = _plain({**document, "sha256": {half: hashlib.sha256(raw).hexdigest() for half, raw in halves.items()}})
+    manifest = _from_document(json.loads(canonical(full)), folder)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for left in folder.glob(".*.tmp"):  # by a write that was killed
+        left.unlink()
+    for half, raw in halves.items():
+        write_atomic(folder / f"{half}.safetensors", raw)
+    text = json.dumps({"schema": SCHEMA, **full}, indent=1, sort_keys=True, ensure_ascii=False)
+    write_atomic(folder / MANIFEST, text.encode() + b"\n")
+    return manifest
+
+
+def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: asdict(value) if hasattr(value, "__dataclass_fields__") else value for key, value in document.items()}
+
+
+def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
+    hints = get_type_hints(Manifest)
+    known = {field.name for field in fields(Manifest)} - {"path", "id"}
+    if "content" in document:
+        raise ModelError("its head for a rate chosen by the image, which is no more: take the pair it was added to")
+    if wrong := (set(document) ^ known) - OPTIONAL:
+        raise ModelError(f"fields missing or unknown: {', '.join(sorted(safe(one, 40) for one in wrong)[:10])}")
+    values = {key: decode(hints[key], value, key) for key, value in document.items()}
+    return Manifest(path=folder, id=hashlib.sha256(canonical(document)).hexdigest(), **values)
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A regular file of at most so many bytes; ModelError for anything else. A pipe is not waited for."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise ModelError(f"{path} is no regular file")
+            if found.st_size > most:
+                raise ModelError(f"{path} has {found.st_size >> 20} MiB, and {most >> 20} are the most")
+            return file.read(found.st_size)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    return safe(" ".join(str(error).split()), 200) or type(error).__name__

@@ -1,0 +1,121 @@
+"""What a manifest says of a pair's two networks and of what was measured of them, each checked by itself.
+
+Knows nothing about files or weights.
+"""
+
+from dataclasses import dataclass
+
+from common.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """What the encoder expects: uint8 [height, width, channels], then (pixel/255 - mean)/std per channel.
+
+    A photograph of another size is cropped at its centre to the same aspect ratio and resized bicubically.
+    """
+
+    height: int
+    width: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3) or min(self.height, self.width) < 1 or max(self.height, self.width) > 2048:
+            size = f"{self.height} x {self.width} x {self.channels}"
+            raise ModelError(f"no image is {size}: sides are at most 2048, channels 1 or 3")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ModelError(f"mean and std need {self.channels} numbers each: {self.mean}, {self.std}")
+        if not all(abs(one) <= 10 for one in self.mean) or not all(1e-6 <= one <= 1e3 for one in self.std):
+            raise ModelError(f"images cannot be brought to mean {self.mean} and std {self.std}: a std is above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderShape:
+    """Transmitter: a plain 3x3 ResNet of three stages (width, 2 width, 4 width), `blocks` residual blocks each."""
+
+    width: int = 16
+    blocks: int = 1
+    stem_stride: int = 1
+    adaptive: bool = True
+
+    def __post_init__(self) -> None:
+        _within("encoder", width=(self.width, 1, 1024), blocks=(self.blocks, 1, 64),
+                stem_stride=(self.stem_stride, 1, 64))  # fmt: skip
+
+    def weights(self, symbols: int) -> int:
+        """So many it has at least: its 3x3 convolutions, the first of a stage taken for half, and the last layer."""
+        return (2 * self.blocks - 1) * 9 * 21 * self.width**2 + 4 * self.width * 2 * symbols
+
+    def macs(self, height: int, width: int) -> int:
+        """Multiply-accumulates of its 3x3 convolutions for one image, about: each stage has as many."""
+        places = -(-height // self.stem_stride) * -(-width // self.stem_stride)
+        return 3 * 2 * 9 * self.blocks * self.width**2 * places
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderShape:
+    """Receiver: a residual MLP of `blocks` blocks, `hidden` wide, ending in an embedding."""
+
+    hidden: int = 128
+    blocks: int = 2
+    embedding: int = 64
+
+    def __post_init__(self) -> None:
+        _within("decoder", hidden=(self.hidden, 1, 16_384), blocks=(self.blocks, 0, 64),
+                embedding=(self.embedding, 1, 16_384))  # fmt: skip
+
+    def weights(self, symbols: int, classes: int) -> int:
+        """So many it has at least: those of its matrices."""
+        inner = 5 * symbols * self.hidden + 4 * self.blocks * self.hidden**2
+        return inner + self.hidden * self.embedding + self.embedding * classes
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Validation accuracy of rate k at instantaneous SNR g, with pilots and estimated CSI.
+
+    snr_db: dB, ascending [G]; acc: 0..1 [K][G], made monotone in SNR (running maximum of a 3-point mean);
+    clean: 0..1, without noise, full ladder.
+    """
+
+    snr_db: tuple[float, ...]
+    acc: tuple[tuple[float, ...], ...]
+    clean: float
+
+    def __post_init__(self) -> None:
+        if not self.acc or any(len(row) != len(self.snr_db) for row in self.acc):
+            raise ModelError(f"each row of the accuracy table needs {len(self.snr_db)} entries, one per SNR")
+        if sorted(self.snr_db) != list(self.snr_db) or not 2 <= len(self.snr_db) <= 1000:
+            raise ModelError("the SNR grid of the accuracy table must ascend and have 2 to 1000 entries")
+        if not all(0 <= share <= 1 for row in (*self.acc, (self.clean,)) for share in row):
+            raise ModelError("an accuracy is a share, 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Temperatures by which logits are divided before the softmax, fitted on validation data.
+
+    temperature: [K][len(edges_db) + 1], by rate and by the mean SNR of the received symbols; edges_db: dB, ascending.
+    """
+
+    edges_db: tuple[float, ...]
+    temperature: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.edges_db) > 1000 or any(len(row) != len(self.edges_db) + 1 for row in self.temperature):
+            raise ModelError(
+                f"each row of the calibration needs {len(self.edges_db) + 1} temperatures, one per SNR bin"
+            )
+        if sorted(self.edges_db) != list(self.edges_db):
+            raise ModelError(f"the SNR bins of the calibration must ascend: {self.edges_db}")
+        if not all(0.01 <= value <= 100.0 for row in self.temperature for value in row):
+            raise ModelError("a temperature of the calibration is outside 0.01 to 100")
+
+
+def _within(what: str, **ranges: tuple[int, int, int]) -> None:
+    """name=(value, least, most)."""
+    for name, (value, least, most) in ranges.items():
+        if not least <= value <= most:
+            raise ModelError(f"{what}: {name} is {value}, not {least} to {most}")

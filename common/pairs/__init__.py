@@ -1,1 +1,0 @@
-"""Model pairs that come with the project, one folder per name. Read through `common.manifest.find_pair`."""

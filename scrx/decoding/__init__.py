@@ -1,0 +1,1 @@
+"""Soft symbols -> answers: the queue, the decoder, worker processes."""

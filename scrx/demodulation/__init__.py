@@ -1,0 +1,1 @@
+"""Samples -> soft symbols: pilots, channel estimate, equaliser. numpy only."""

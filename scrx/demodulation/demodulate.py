@@ -1,0 +1,113 @@
+"""Received frames -> soft symbols for a decoder, and what their channels looked like. numpy only.
+
+Knows nothing about sockets, sessions, deadlines or networks.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.phy.layout import Layout, pilot_sequence
+from common.record import record
+from scrx.demodulation.equalise import non_coherent, one_tap
+from scrx.demodulation.tracker import ChannelEstimate, ChannelTracker
+
+KEPT_IMAGES = 512
+"""Images per sender whose symbols wait for a further round: more than the session table keeps open."""
+
+Soft = tuple[NDArray[np.complex64], NDArray[np.float32]]
+"""Equalised symbols, complex64 [S], and their linear SNR, float32 [S]; both 0 where nothing was received."""
+
+
+@record
+class Received:
+    """A frame off the air. symbols: complex64 [P + n]; it carries increments start..rate; `sender` keys its channel.
+
+    start > 0: a later round of image `seq`, whose earlier rounds were received before. more: a further one may follow.
+    """
+
+    sender: Hashable
+    seq: int
+    symbols: NDArray[np.complex64]
+    air_start: int
+    start: int
+    rate: int
+    tasks: tuple[str, ...]
+    more: bool = True
+
+
+@record
+class SoftBatch:
+    """What a decoder is given: equalised symbols, complex64 [B, S], their linear SNR, float32 [B, S], tasks per row."""
+
+    symbols: NDArray[np.complex64]
+    gamma: NDArray[np.float32]
+    tasks: tuple[tuple[str, ...], ...]
+
+
+class Demodulator:
+    """Estimator and equaliser, with one channel tracker per sender. For one thread."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._pilots = pilot_sequence(layout.pilots)
+        rates = range(len(layout.increments))
+        self._spans = {(start, rate): layout.span(start, rate) for rate in rates for start in range(rate + 1)}
+        self._trackers: dict[Hashable, ChannelTracker] = {}
+        self._earlier: dict[Hashable, OrderedDict[int, Soft]] = {}
+
+    def forget(self, sender: Hashable) -> None:
+        """Drop what is known about a sender's channel."""
+        self._trackers.pop(sender, None)
+        self._earlier.pop(sender, None)
+
+    def demodulate(self, frames: Sequence[Received]) -> tuple[SoftBatch, list[ChannelEstimate | None]]:
+        """Estimate and equalise each frame, in order."""
+        shape = len(frames), self._layout.max_symbols
+        symbols, gamma = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
+        estimates = []
+        for row, frame in enumerate(frames):
+            estimate = self._estimate(frame)
+            estimates.append(estimate)
+            self._combine(frame, estimate, symbols[row], gamma[row])
+        return SoftBatch(symbols, gamma, tuple(frame.tasks for frame in frames)), estimates
+
+    def _estimate(self, frame: Received) -> ChannelEstimate | None:
+        if not len(self._pilots):
+            return None
+        return self._tracker(frame.sender).observe(frame.symbols[: len(self._pilots)], frame.air_start)
+
+    def _tracker(self, sender: Hashable) -> ChannelTracker:
+        if sender not in self._trackers:
+            self._trackers[sender] = ChannelTracker(self._pilots, self._layout.slot)
+        return self._trackers[sender]
+
+    def _combine(
+        self,
+        frame: Received,
+        estimate: ChannelEstimate | None,
+        symbols: NDArray[np.complex64],
+        gamma: NDArray[np.float32],
+    ) -> None:
+        """Put this round's equalised symbols beside those of the rounds before, each with the SNR it came with.
+
+        symbols: complex64 [S], gamma: float32 [S]; all 0 before.
+        """
+        pilots, kept = self._layout.pilots, self._earlier.get(frame.sender)
+        if kept is None:
+            kept = self._earlier[frame.sender] = OrderedDict()
+        earlier = kept.pop(frame.seq, None)
+        if earlier is not None and frame.start:  # rounds that were forgotten count as not received
+            symbols[:], gamma[:] = earlier
+        span = self._spans[frame.start, frame.rate]
+        if estimate is None:
+            symbols[span], gamma[span] = non_coherent(frame.symbols)
+        else:
+            tap, gamma[span] = one_tap(estimate.gain, estimate.noise, pilots)
+            np.multiply(frame.symbols[pilots:], np.complex64(tap), out=symbols[span])
+        if frame.more or frame.start:  # a last round may be sent again
+            kept[frame.seq] = symbols.copy(), gamma.copy()
+            while len(kept) > KEPT_IMAGES:
+                kept.popitem(last=False)

@@ -1,0 +1,1 @@
+"""Who is served: the table of transmitters, whose a session is, which frames came. Pure."""

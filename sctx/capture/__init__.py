@@ -1,0 +1,1 @@
+"""Images in: data sets, folders, standard input, read ahead."""

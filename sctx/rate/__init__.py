@@ -1,0 +1,1 @@
+"""How much to send: belief about the channel, policy, controller. Pure."""

@@ -1,0 +1,36 @@
+"""The transmitter's end of the closed loop: channel reports in, decisions out. One place for the link and without it.
+
+Pure: every call carries its times. Knows nothing about sockets, sessions, images or torch.
+"""
+
+from common.pair.shapes import Accuracy
+from common.phy.layout import Layout
+from common.protocol.frames import ResultHead
+from common.protocol.messages import Result
+from sctx.rate.belief import Report, is_stale, newer
+from sctx.rate.policy import Decision, RatePolicy, decide
+
+
+class Controller:
+    """What was reported last, the rate of the image before, and the policy that makes a decision of them."""
+
+    def __init__(self, policy: RatePolicy, layout: Layout, table: Accuracy) -> None:
+        policy.check(layout.rates)
+        self.policy = policy
+        self.report: Report | None = None
+        self._layout, self._table = layout, table
+        self._last: int | None = None
+
+    def hear(self, result: Result | ResultHead, now_ns: int) -> None:
+        """Take what a RESULT says of the channel; an older report, or none, changes nothing."""
+        self.report = newer(self.report, result, now_ns)
+
+    def decide(self, air_start: int, now_ns: int, truth: Report | None = None) -> Decision:
+        """For a new image whose frame begins at `air_start`. truth: what to know in the place of the report, for
+        experiments."""
+        known = truth or self.report
+        if known is not None and is_stale(known, air_start, now_ns, self._layout.slot):
+            known = None
+        decision = decide(self.policy, known, air_start, self._layout.rates, self._table, self._last)
+        self._last = decision.rate
+        return decision

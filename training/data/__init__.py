@@ -1,0 +1,1 @@
+"""Images as training sees them: data sets, augmented views, files that somebody else made."""

@@ -1,0 +1,65 @@
+"""Data sets as the commands of training read them: the option --skip-bad, and what was found told on standard error.
+
+Knows nothing about what is trained.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+
+from common.console import tell
+from common.errors import DataError
+from common.images.datasets import ImageSet, load_for, load_splits
+from common.pair.manifest import Manifest
+from common.pair.shapes import Preprocess
+from training.recipes.recipe import Recipe
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def skip_bad_option(command: F) -> F:
+    """Add --skip-bad to a click command that reads a data set."""
+    text = "Leave out images that cannot be read or have no label, and say how many, instead of refusing the data set."
+    return click.option("--skip-bad", is_flag=True, help=text)(command)
+
+
+def tell_notes(notes: Iterable[str]) -> None:
+    """What was left out of a data set or taken for something, a line each, no line twice."""
+    for note in dict.fromkeys(notes):
+        tell(f"note: {note}")
+
+
+def load_told(manifest: Manifest, spec: str, split: str, skip_bad: bool = False) -> ImageSet:
+    """As `load_for`, and its notes are told."""
+    images = load_for(manifest, spec, split, skip_bad=skip_bad)
+    tell_notes(images.notes)
+    return images
+
+
+def fingerprint(images: ImageSet) -> str:
+    """SHA-256 of a data set's pixels, labels and class names."""
+    digest = hashlib.sha256(np.ascontiguousarray(images.images))
+    digest.update(images.labels.astype("<i8").tobytes())
+    digest.update(json.dumps([list(images.images.shape), images.classes]).encode())
+    return digest.hexdigest()
+
+
+def load_data(recipe: "Recipe", dataset: str, skip_bad: bool = False) -> tuple[ImageSet, ImageSet, Preprocess]:
+    """Train and validation images at the recipe's size, and the preprocessing that train asks for.
+
+    skip_bad: leave out pictures that cannot be read, and say so, instead of refusing the data set.
+    """
+    image = recipe.image
+    blank = Preprocess(image.height, image.width, image.channels, (0.0,) * image.channels, (1.0,) * image.channels)
+    splits = ("train", "validation")
+    train, validation = load_splits(dataset, splits, blank, skip_bad=skip_bad, fraction=recipe.fraction)
+    tell_notes((*train.notes, *validation.notes))
+    if len(train) < 2 * len(train.classes):
+        raise DataError(f"'{dataset}' has {len(train)} images to train on; {2 * len(train.classes)} are the least")
+    measured, spread = train.mean_std()
+    mean, std = (tuple(round(value, 4) for value in one) for one in (measured, [max(one, 0.01) for one in spread]))
+    return train, validation, Preprocess(image.height, image.width, image.channels, mean, std)

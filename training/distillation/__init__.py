@@ -1,0 +1,1 @@
+"""A distillation, stage by stage, up to the pair on disk."""

@@ -1,0 +1,79 @@
+"""The soft labels that a student learns from: a store that is there and fits, or one made by its teacher, or a teacher.
+
+Knows nothing about students. The order in which things are looked for is that of `soft_labels`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.console import tell
+from common.errors import ConfigError
+from common.files import ROOM, writable
+from common.images.datasets import ImageSet
+from training.distillation.reuse import BUILD, own_teacher
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
+
+    from training.distillation.request import Request
+    from training.knowledge.shards import Store
+    from training.recipes.recipe import Recipe
+    from training.teachers.oracles import Oracle
+
+
+def soft_labels(
+    recipe: "Recipe", request: "Request", train: ImageSet, device: "torch.device", console: "Console"
+) -> "Store | Oracle | None":
+    """The knowledge store, made where it is missing; the teacher itself with --online-teacher; None without either."""
+    from training.knowledge import encoding as codec
+    from training.knowledge.generate import generate, plan_for
+    from training.knowledge.shards import MANIFEST, open_store
+    from training.loop.fit import autocasts
+    from training.teachers.find import find_teacher
+
+    if recipe.loss.hard == 1:
+        return None
+    codec.check(recipe.encoding, len(train.classes))
+    if request.store and (request.store / MANIFEST).is_file() and not request.teacher and not request.online:
+        return _ready_store(recipe, request.store, train, request.by_position)
+    if not request.online:
+        answers = codec.payload(recipe.encoding, len(train), len(train.classes)) * recipe.views
+        writable(request.store or BUILD / "stores", folder=True, room=ROOM + answers)
+    teacher = request.teacher or str(own_teacher(recipe, train, request.seed, device, console))
+    dtype = "bf16" if autocasts(recipe.teacher.schedule, device) else "fp32"
+    found = find_teacher(teacher, train.classes, dtype, request.by_position)
+    for line in found.told:
+        tell(line)
+    if request.online:
+        return found.load(device)
+    plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding)
+    where = request.store or BUILD / "stores" / f"{recipe.name}-{plan.id[:8]}"
+    if (where / MANIFEST).is_file():
+        store = open_store(where)
+        plan.refuse(store.plan, where)
+        if store.views >= recipe.views:
+            tell(f"store: re-using {where} ({store.views} views)")
+            return store
+    return generate(where, plan, range(recipe.views), train, found.load(device), console)
+
+
+def soft_name(soft: "Store | Oracle | None") -> str:
+    """Where the soft labels came from, for manifest and checkpoint."""
+    from training.knowledge.shards import Store
+
+    if soft is None:
+        return "true labels"
+    return f"store {soft.plan.id}" if isinstance(soft, Store) else f"teacher {soft.id.sha256}"
+
+
+def _ready_store(recipe: "Recipe", folder: Path, train: ImageSet, by_position: bool) -> "Store":
+    """A finished store is all that training needs: its teacher may be gone."""
+    from training.knowledge.shards import open_store
+
+    store = open_store(folder)
+    store.check_data(train, recipe.view, by_position)
+    if store.views < recipe.views:
+        raise ConfigError(f"{folder} holds {store.views} views, not {recipe.views}; say --views {store.views}")
+    tell(f"store: re-using {folder} (teacher {store.plan.teacher.name}), no teacher is loaded")
+    return store

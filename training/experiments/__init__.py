@@ -1,0 +1,1 @@
+"""Experiments: what each part is worth, what feedback is worth."""

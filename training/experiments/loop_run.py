@@ -1,0 +1,155 @@
+"""Points of the closed loop -> outcomes: over the real processes, or directly; what was run before is kept.
+
+Knows nothing about statistics. A genie's points are run directly in either case: no link tells what it knows.
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from common.errors import ConfigError, SemlinkError
+from common.files import write_atomic
+from common.images.datasets import ImageSet
+from common.pair.manifest import MANIFEST, Manifest, find_pair
+from sctx.rate.policy import RatePolicy
+from training.experiments.loop_plan import Point
+from training.lab.processes import Command, start_emulator, start_receiver
+
+if TYPE_CHECKING:
+    from training.lab.direct import Encodings
+
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of each frame, in order: right 0 or 1; payload symbols; rounds after the first.
+
+    header_bytes: mean per image on the wire, None without one.
+    """
+
+    right: tuple[int, ...]
+    symbols: tuple[int, ...]
+    rounds: tuple[int, ...]
+    header_bytes: float | None
+
+
+def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
+    """The same networks with `pilots` pilots per frame; accuracy table and temperatures measured for them."""
+    from training.data.images import load_told
+    from training.distillation.measure import calibrate, measure
+    from training.distillation.pairs import load_student, trained_under, write_changed
+
+    if pilots == base.layout.pilots and base.calibration:
+        return base
+    folder = out / "pairs" / f"{base.id[:12]}-{pilots}-pilots"
+    if (folder / MANIFEST).is_file():
+        return find_pair(folder)
+    try:
+        student = load_student(replace(base, layout=replace(base.layout, pilots=pilots)))
+    except ValueError as error:
+        raise ConfigError(f"--pilots {pilots}: {error}") from None
+    validation = load_told(base, dataset, "validation")
+    accuracy = measure(student, validation, base.preprocess, 0)
+    fitted = calibrate(student, validation, base.preprocess, trained_under(base), 0)
+    layout = asdict(replace(base.layout, pilots=pilots))
+    return write_changed(base, folder, layout=layout, accuracy=accuracy, calibration=fitted)
+
+
+def run(
+    points: set[Point], pairs: dict[int, Manifest], images: "ImageSet", source: str, folder: Path, direct: bool
+) -> dict[str, Outcome]:
+    """Point id -> outcome, from what is kept and from runs of what is missing."""
+    from training.lab.direct import Encodings
+    from training.report.progress import bar
+
+    encodings = Encodings()
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {point.id: kept(folder, point) for point in points}
+    missing = sorted((p for p in points if found[p.id] is None), key=lambda p: (p.pilots, p.snr_db, p.policy, p.id))
+    with bar(Console(stderr=True), "closed loop", sum(p.frames for p in missing)) as advance, ExitStack() as receivers:
+        ports: dict[int, int] = {}
+        for point in missing:
+            manifest = pairs[point.pilots]
+            directly_too = direct or point.policy == "genie"
+            if not directly_too and point.pilots not in ports:
+                receiver, ports[point.pilots] = start_receiver("--model", str(manifest.path))
+                receivers.enter_context(receiver)
+            outcome = (
+                directly(point, manifest, images, advance, encodings)
+                if directly_too
+                else over_the_link(point, manifest, source, ports[point.pilots], advance)
+            )
+            if len(outcome.right) != point.frames:
+                raise SemlinkError(f"{len(outcome.right)} of {point.frames} frames were answered at {point}")
+            found[point.id] = outcome
+            document = {"point": asdict(point), "outcome": asdict(outcome)}
+            write_atomic(folder / f"{point.id}.json", json.dumps(document).encode() + b"\n")
+    return {name: outcome for name, outcome in found.items() if outcome is not None}
+
+
+def kept(folder: Path, point: Point) -> Outcome | None:
+    """The outcome of an earlier run; None where there is none, or one that cannot be read."""
+    try:
+        document = json.loads((folder / f"{point.id}.json").read_bytes())["outcome"]
+        lists = (tuple(document[name]) for name in ("right", "symbols", "rounds"))
+        return Outcome(*lists, document["header_bytes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def over_the_link(
+    point: Point, manifest: Manifest, source: str, receiver: int, advance: Callable[[], None]
+) -> Outcome:  # fmt: skip
+    """Emulator and transmitter as processes, one frame in flight, before a receiver that runs."""
+    feedback, doppler = point.feedback, point.frame_doppler / manifest.layout.slot
+    emulator, port = start_emulator(
+        receiver, "--snr", repr(point.snr_db), "--fading", "rayleigh", "--doppler", repr(doppler),
+        "--seed", str(point.seed), "--feedback-loss", repr(feedback.loss), "--feedback-delay", str(feedback.delay),
+        "--feedback-bits", str(feedback.bits), "--feedback-bias", repr(feedback.bias_db),
+    )  # fmt: skip
+    flags = ["--peer", f"127.0.0.1:{port}", "--model", str(manifest.path), "--source", source,
+             "--count", str(point.frames), "--stream", str(point.stream), "--window", "1", "--json",
+             "--rate-policy", point.policy, f"--{point.goal.kind}", repr(point.goal.value)]  # fmt: skip
+    if point.ask_below:
+        flags += ["--arq", "incremental", "--confidence", repr(point.ask_below)]
+    items = []
+    with emulator, Command("sctx", *flags) as transmitter:
+        for line in transmitter.lines():
+            items.append(json.loads(line))
+            advance()
+        if transmitter.wait(60) or not items:
+            raise SemlinkError(f"sctx failed: {transmitter.said or 'no summary'}")
+    summary = items.pop()["summary"]
+    right = tuple(int(item["answer"] == item["label"]) for item in items)
+    symbols, rounds = (tuple(item[name] for item in items) for name in ("symbols", "round"))
+    return Outcome(right, symbols, rounds, summary["mean_header_bytes"])
+
+
+def directly(
+    point: Point, manifest: Manifest, images: "ImageSet", advance: Callable[[], None], encodings: "Encodings"
+) -> Outcome:
+    """The same chains and channel in this process."""
+    import torch
+
+    from common.channel.spec.spec import ChannelSpec
+    from training.lab.direct import run_direct
+
+    torch.set_num_threads(1)  # as the commands do; one small image at a time gains nothing from a second
+    spec = ChannelSpec(
+        snr_db=point.snr_db, fading="rayleigh", doppler=point.frame_doppler / manifest.layout.slot, seed=point.seed
+    )
+    policy = RatePolicy.parse(point.policy, point.goal)
+    around = islice(cycle(images.images), point.frames)
+    answers = []
+    how = policy, point.ask_below, point.feedback
+    for one in run_direct(manifest, around, spec, point.stream, *how, encodings=encodings):
+        answers.append(one)
+        advance()
+    right = tuple(int(one.answer == label) for one, label in zip(answers, cycle(images.labels.tolist())))
+    return Outcome(right, tuple(one.symbols for one in answers), tuple(one.round for one in answers), None)

@@ -1,0 +1,1 @@
+"""The knowledge store: a teacher's answers in few bytes."""

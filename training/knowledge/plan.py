@@ -1,0 +1,157 @@
+"""What a knowledge store is for, and what its manifest says: every field checked before anything is read or allocated.
+
+Knows nothing about shards' contents, networks or training. A manifest may come from anybody: types and ranges are
+checked first, and a shard has the name that the store itself would have given it.
+"""
+
+import hashlib
+import json
+import re
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from common.errors import StoreError
+from common.pair.manifest import canonical
+from common.text import safe
+from common.typed import decode
+from training.data.foreign import one_line, read_json
+from training.knowledge import encoding as codec
+from training.recipes.specs import VIEWS, ViewSpec
+from training.teachers.identity import TeacherId
+
+SCHEMA = 2
+"""1, still read, had no class names."""
+SHARD = 50_000
+"""Samples per shard."""
+MOST = {"samples": 10**9, "classes": 10**6, "shard": 10**6, "view_version": 10**6}
+"""Largest numbers that a plan may hold."""
+HEADER = 1 << 16
+"""Most bytes of a shard beside its payload."""
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a store is for. Two stores with the same plan hold shards of the same whole."""
+
+    dataset: str
+    split: str
+    data_sha256: str
+    samples: int
+    classes: int
+    teacher: TeacherId
+    view: ViewSpec
+    view_version: int
+    encoding: str
+    shard: int = SHARD
+    names: tuple[str, ...] = ()
+    """Of the classes, in the order of the columns; none in a store of schema 1, whose id does without them."""
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(canonical(self.document())).hexdigest()
+
+    def document(self) -> dict[str, Any]:
+        """As a manifest holds it."""
+        plain = asdict(self)
+        return plain if self.names else {key: value for key, value in plain.items() if key != "names"}
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Sample ranges of one view's shards."""
+        return [(start, min(start + self.shard, self.samples)) for start in range(0, self.samples, self.shard)]
+
+    def refuse(self, other: "Plan", where: Path) -> None:
+        """StoreError that names the first field in which `other`, found at `where`, is not this plan."""
+        if self != other:
+            key, mine, theirs = _differing("", asdict(self), asdict(other))
+            raise StoreError(
+                f"{where} was made for {key} = {safe(theirs, 200)}, not {safe(mine, 200)}; use another --store or "
+                "remove it"
+            )
+
+
+def _differing(key: str, mine: Any, theirs: Any) -> tuple[str, Any, Any]:
+    """The innermost first difference, also inside of what is JSON as text: (its key, here, there)."""
+    if isinstance(mine, str) and isinstance(theirs, str) and mine[:1] == theirs[:1] == "{":
+        with suppress(ValueError, RecursionError):
+            mine, theirs = json.loads(mine), json.loads(theirs)
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        keys = dict.fromkeys((*mine, *theirs))
+        inner = next((one for one in keys if mine.get(one) != theirs.get(one)), None)
+        if inner is not None:
+            return _differing(f"{key}.{inner}".lstrip("."), mine.get(inner), theirs.get(inner))
+    return key, mine, theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One line of the manifest."""
+
+    file: str
+    view: int
+    start: int
+    stop: int
+    bytes: int
+    sha256: str
+    view_sha256: str
+    """Of the augmented uint8 pixels that the teacher saw."""
+
+
+def shard_path(view: int, start: int, stop: int) -> str:
+    """Path of a shard inside its store."""
+    return f"v{view:04d}/s{start:08d}-{stop:08d}.safetensors"
+
+
+def read_document(path: Path) -> tuple[Plan, tuple[Shard, ...]]:
+    """A store's manifest. StoreError, in one line, where it is damaged or says what cannot be."""
+    remedy = "make the store again"
+    document = read_json(path, StoreError, remedy)
+    if document.get("schema") not in (1, SCHEMA):
+        raise StoreError(f"{path} has another schema than {SCHEMA}; {remedy}")
+    with one_line(f"{path} is damaged", StoreError, remedy):
+        if set(document) != {"schema", "plan", "shards"} or not isinstance(document["shards"], list):
+            raise ValueError(f"it holds {safe(sorted(document))}, not schema, plan and a list of shards")
+        plan = decode(Plan, document["plan"], "plan")
+        if bool(plan.names) != (document["schema"] == SCHEMA):
+            raise ValueError(f"schema {document['schema']} and {len(plan.names)} class names do not go together")
+        _check_plan(plan)
+        shards = tuple(decode(Shard, one, f"shards[{k}]") for k, one in enumerate(document["shards"]))
+        _check_shards(plan, shards)
+        return plan, shards
+
+
+def _check_plan(plan: Plan) -> None:
+    for key, most in MOST.items():
+        if not 0 < getattr(plan, key) <= most:
+            raise ValueError(f"plan.{key} = {getattr(plan, key)} is not 1 to {most}")
+    for key, digest in (("plan.data_sha256", plan.data_sha256), ("plan.teacher.sha256", plan.teacher.sha256)):
+        if not SHA256.fullmatch(digest):
+            raise ValueError(f"{key} = '{safe(digest, 70)}' is no SHA-256")
+    if plan.names and (len(plan.names) != plan.classes or "" in plan.names):
+        raise ValueError(f"plan.names are {len(plan.names)}, not one for each of {plan.classes} classes")
+    codec.check(plan.encoding, plan.classes)
+
+
+def _check_shards(plan: Plan, shards: tuple[Shard, ...]) -> None:
+    """Each of a range that the plan makes, under the name that the store gives it, once; each view whole."""
+    seen: dict[int, set[int]] = {}
+    for k, one in enumerate(shards):
+        where = f"shards[{k}]"
+        stop = min(one.start + plan.shard, plan.samples)
+        if not 0 <= one.view < VIEWS or one.start % plan.shard or not 0 <= one.start < one.stop == stop:
+            raise ValueError(f"{where}: view {one.view}, samples {one.start} to {one.stop} are no range of the plan")
+        if one.file != shard_path(one.view, one.start, one.stop):
+            raise ValueError(f"{where}.file = '{safe(one.file)}' is not the name that a store gives it")
+        if not SHA256.fullmatch(one.sha256) or not SHA256.fullmatch(one.view_sha256):
+            raise ValueError(f"{where} has no SHA-256 of its file and of its view")
+        most = codec.payload(plan.encoding, one.stop - one.start, plan.classes) + HEADER
+        if not 0 < one.bytes <= most:
+            raise ValueError(f"{where}.bytes = {one.bytes}, and no such shard has more than {most}")
+        if one.start in seen.setdefault(one.view, set()):
+            raise ValueError(f"{where} holds view {one.view} from sample {one.start} on, as another one does")
+        seen[one.view].add(one.start)
+    whole = -(-plan.samples // plan.shard)
+    if not seen or (short := [view for view, starts in seen.items() if len(starts) != whole]):
+        raise ValueError(f"view {short[0]} is not whole" if seen else "it names no shards")

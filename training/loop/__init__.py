@@ -1,0 +1,1 @@
+"""The training loop, for teacher and student alike."""

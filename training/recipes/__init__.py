@@ -1,0 +1,1 @@
+"""Recipes: what a training is asked for. Imports nothing else of training."""

@@ -1,0 +1,117 @@
+"""Fit the recipe for people's own pictures to their number and size: a look at the data -> a recipe, and what it is.
+
+Knows nothing about networks, formats of files or time. Every rule is a line below; `LOG.md` has where they come from.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from training.recipes.recipe import Recipe
+    from training.recipes.specs import Schedule
+
+LOOKED_AT = 100
+"""Pictures that are looked at, spread over the split."""
+GREY = 2.0
+"""Steps of 255 between the channels, on average over a picture: what JPEG leaves of a grey one stored in colour."""
+SMALLEST, LARGEST = 8, 64
+"""Sides that a transmitter is fed; the stem's stride brings them to at most 32, where ResNet-20 takes 41 MMAC."""
+INNER = 32
+MOST = 400
+"""Passes, however few the images are."""
+REFERENCE = 1200
+"""Images for which `passes` counts; other numbers take passes in inverse proportion to the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at a data set found: name, images to train on, classes, median of the shorter sides in pixels, 1 or 3
+    channels (1: every picture that was looked at is grey)."""
+
+    name: str
+    images: int
+    classes: int
+    side: int
+    channels: int
+
+
+def recipe_for(dataset: str, name: str | None) -> "tuple[Recipe, tuple[str, ...]]":
+    """The recipe of that name or file; without one, that of the digits, or `pictures` fitted to the data; and what to
+    tell. Raises ConfigError, DataError."""
+    from training.recipes.recipe import load_recipe
+
+    if name or dataset == "digits":
+        return load_recipe(name or "digits"), ()
+    seen = look(dataset)
+    recipe = replace(fitted(load_recipe("pictures"), seen), name=seen.name)
+    return recipe, told(recipe, seen)
+
+
+def look(dataset: str) -> Seen:
+    """Count the images to train on, and read the size of some of them, spread over the split."""
+    from common.errors import DataError
+    from common.images.datasets import open_split
+    from common.images.photo import decode_image
+
+    split = open_split(dataset, "train")
+    some = split.take(np.unique(np.linspace(0, len(split) - 1, LOOKED_AT).astype(np.int64)))
+    sizes, colour = [], 0.0
+    for _, picture in some.pictures():
+        try:
+            image = picture if isinstance(picture, np.ndarray) else decode_image(picture)
+        except DataError:
+            continue  # told where all of them are decoded
+        sizes.append(min(image.shape[:2]))
+        colour = max(colour, float(np.ptp(image, -1).mean()))
+    name, side = split.name.rpartition("/")[2] or "pictures", int(np.median(sizes or [INNER]))
+    return Seen(name, len(split), len(split.classes), side, 3 if colour > GREY else 1)
+
+
+def fitted(base: "Recipe", seen: Seen) -> "Recipe":
+    """`base` with everything that depends on the number and size of the images."""
+    side = min(max(seen.side, SMALLEST), LARGEST)
+    teacher_side = min(max(side, 16), INNER)
+    return replace(
+        base,
+        image=replace(base.image, height=side, width=side, channels=seen.channels),
+        encoder=replace(base.encoder, stem_stride=math.ceil(side / INNER)),
+        view=replace(base.view, shift=max(1, side // 8), cutout=side // 4),
+        views=20 if seen.images <= 5000 else 10,
+        encoding="int8" if seen.classes <= 200 else "top10",
+        teacher=replace(base.teacher, size=teacher_side, config={**base.teacher.config, "widths": [64, 128, 256]},
+                        schedule=_fitted(base.teacher.schedule, seen.images, passes=40, lr=4e-3)),
+        schedule=_fitted(base.schedule, seen.images, passes=120, lr=4e-3),
+        decisions=base.decisions and replace(
+            base.decisions, schedule=_fitted(base.decisions.schedule, seen.images, passes=10, lr=2e-3)),
+    )  # fmt: skip
+
+
+def told(recipe: "Recipe", seen: Seen) -> tuple[str, ...]:
+    """What was found and chosen, for people."""
+    what = f"{seen.images} {'grey ' if seen.channels == 1 else ''}pictures to train on, {seen.classes} classes"
+    return (
+        f"recipe: fitted to {what}, {seen.side} pixels on their shorter side",
+        f"recipe: images of {recipe.image.height} x {recipe.image.width}, stem stride {recipe.encoder.stem_stride}, "
+        f"batches of {recipe.schedule.batch}",
+    )
+
+
+def stages(recipe: "Recipe") -> str:
+    """Passes of each stage, for people."""
+    passes = [f"student {recipe.schedule.epochs}"]
+    if recipe.loss.hard < 1:
+        passes.insert(0, f"teacher {recipe.teacher.schedule.epochs} (if it is made here)")
+    passes += [f"decisions {recipe.decisions.schedule.epochs}"] if recipe.decisions else []
+    return f"passes over the images: {', '.join(passes)}; {recipe.views} views"
+
+
+def _fitted(schedule: "Schedule", images: int, passes: int, lr: float) -> "Schedule":
+    """passes: for REFERENCE images; lr: at a batch of 64, as its root for others."""
+    epochs = round(min(max(passes * math.sqrt(REFERENCE / images), passes / 8), 5 * passes, MOST))
+    batch = min(max(2 ** round(math.log2(max(images / 16, 1))), 16), 256)
+    steps = epochs * max(images // batch, 1)
+    ema = min(max(1 - 50 / steps, 0.9), 0.998)
+    return replace(schedule, epochs=max(epochs, 1), batch=batch, lr=lr * math.sqrt(batch / 64), ema=round(ema, 4))

@@ -1,0 +1,1 @@
+"""Teachers: found, judged, asked, trained."""
