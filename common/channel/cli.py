@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.channel.options import about_messages, change_options, channel_options, transit_options
-from common.channel.spec.parameters import from_flags, in_flags
+from common.channel.spec.parameters import as_typed, from_flags
 from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters
 from common.channel.spec.ways import FEEDBACK, RETURN, TRANSIT, FeedbackSpec, TransitSpec
 from common.cli import begin, invoke, keys_option, shared_options
@@ -109,7 +109,7 @@ def set_(**given: Any) -> None:
     parameters = channel_parameters(given)
     if not parameters:
         raise ConfigError("set needs at least one parameter, such as --snr 12")
-    with in_flags(CHANNEL.values()):
+    with as_typed(CHANNEL.values()):
         request = {"op": "set", "parameters": parameters}
         answer = ask(control_to_ask(given["control"]), request, _READING_S if files_in(parameters) else _ASKING_S)
     say(answer["channel"])
@@ -144,11 +144,11 @@ def _run(given: dict[str, Any]) -> None:
     from common.transport.signals import StopFlag
 
     channel, framed = _make_channel(given)
-    with in_flags(TRANSIT):
+    with as_typed(TRANSIT):
         transit = TransitSpec(**from_flags(given, TRANSIT))
-    with in_flags(RETURN):
+    with as_typed(RETURN):
         back = TransitSpec(**from_flags(given, RETURN))
-    with in_flags(FEEDBACK):
+    with as_typed(FEEDBACK):
         feedback = FeedbackSpec(**from_flags(given, FEEDBACK))
     keys = _find_keys(given, framed)
     (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
@@ -195,7 +195,7 @@ def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
         raise ConfigError(f"{', '.join(flags)}: about frames, and a raw wire (--wire cf32) has none")
     if framed and given["hop"]:
         raise ConfigError("--hop: for a raw wire (--wire cf32); a frame says itself how many emulators it has passed")
-    with in_flags(CHANNEL.values()):
+    with as_typed(CHANNEL.values()):
         spec = ChannelSpec(**channel_parameters(given))
         plan = Plan(spec, framed=framed)
     return Channel(load_schedule(given["schedule"], spec, framed) if given["schedule"] else plan), framed

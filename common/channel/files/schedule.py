@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common.channel.spec.csvfile import as_number, read_rows
-from common.channel.spec.parameters import in_flags
+from common.channel.spec.parameters import as_typed
 from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters
 from common.channel.streams.timeline import Change, Plan
 from common.errors import ConfigError
@@ -23,7 +23,7 @@ _LAST = 2**53
 def load_schedule(path: Path, spec: ChannelSpec, framed: bool = False) -> Plan:
     """`spec` at air sample 0 and what the file changes. framed: refuse what frames cannot use. Raises ConfigError."""
     try:
-        with in_flags(CHANNEL.values()):
+        with as_typed(CHANNEL.values()):
             return Plan(spec, _changes(path), framed=framed)
     except ConfigError as error:
         raise ConfigError(f"schedule {error}" if str(error).startswith(safe(path, PATH)) else

@@ -140,7 +140,7 @@ def from_flags(given: Mapping[str, Any], parameters: Iterable[Parameter]) -> dic
 
 
 @contextmanager
-def in_flags(parameters: Iterable[Parameter]) -> Iterator[None]:
+def as_typed(parameters: Iterable[Parameter]) -> Iterator[None]:
     """A ConfigError that begins with the name of a parameter begins with its flag instead."""
     try:
         yield
