@@ -44,16 +44,17 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, key: Hashable, make: Callable[[], Made], nbytes: Callable[[Made], int]) -> Made:
-        """What stands under `key`, made where it is not there; nbytes: what it will take once it is in use."""
-        if (entry := self._kept.get(key)) is not None:
-            self._kept.move_to_end(key)
-            found: Made = entry[1]
-            return found
-        made = make()
-        size = nbytes(made)
-        self._kept[key] = size, made
-        self._room -= size
+    def find(self, key: Hashable) -> Any:
+        """What stands under `key`; None where nothing does."""
+        if (entry := self._kept.get(key)) is None:
+            return None
+        self._kept.move_to_end(key)
+        return entry[1]
+
+    def put(self, key: Hashable, made: Made, nbytes: int) -> Made:
+        """Keep what was not found. nbytes: what it will take once it is in use."""
+        self._kept[key] = nbytes, made
+        self._room -= nbytes
         while self._room < 0 and len(self._kept) > 1:
             _, (freed, _) = self._kept.popitem(last=False)
             self._room += freed
@@ -93,7 +94,8 @@ class Tables:
 
     def computed(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """A table that is a function of its key, some 64 kB large."""
-        return self._computed.get(key, make, lambda _: _TABLE_BYTES)
+        found: Made | None = self._computed.find(key)
+        return self._computed.put(key, make(), _TABLE_BYTES) if found is None else found
 
     def take(self, other: "Tables") -> None:
         """Have what another one has read, in the place of what was read from these files before."""

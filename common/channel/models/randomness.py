@@ -13,6 +13,8 @@ from common.channel.models.noise import BLOCK, Use, Walk, WhiteNoise
 
 _SAMPLE = 8
 _OBJECT = 2048
+_WHITE_BYTES = _OBJECT + BLOCK * _SAMPLE
+_WALK_BYTES = _OBJECT + (Walk.LEVELS + 1) * BLOCK * _SAMPLE
 
 
 class Randomness:
@@ -24,26 +26,21 @@ class Randomness:
     def white(self, use: Use, round_: int) -> WhiteNoise:
         """White noise of one round."""
         key = use, self.seed, self.stream, round_
-        return self.shelf.get(key, lambda: WhiteNoise(self.seed, use, self.stream, round_), _white_bytes)
+        found: WhiteNoise | None = self.shelf.find(key)
+        return found or self.shelf.put(key, WhiteNoise(self.seed, use, self.stream, round_), _WHITE_BYTES)
 
     def fader(self, use: Use, name: str, spectrum: NDArray[np.float64], paths: int = 1) -> Fader:
         """Correlated processes, one per path; name: of the spectrum."""
-        key, size = (self.seed, use, self.stream), _OBJECT + 4 * POINTS * _SAMPLE * paths
-        return self.shelf.get((*key, name, paths), lambda: Fader(key, spectrum, paths), lambda _: size)
+        key = self.seed, use, self.stream
+        found: Fader | None = self.shelf.find((*key, name, paths))
+        size = _OBJECT + 4 * POINTS * _SAMPLE * paths
+        return found or self.shelf.put((*key, name, paths), Fader(key, spectrum, paths), size)
 
     def walk(self) -> tuple[Walk, Wandering]:
         """The random walk of the phase noise."""
         key = Use.PHASE_NOISE, self.seed, self.stream
-        return self.shelf.get(key, self._make_walk, _walk_bytes)
-
-    def _make_walk(self) -> tuple[Walk, Wandering]:
-        walk = Walk(self.seed, Use.PHASE_NOISE, self.stream)
-        return walk, Wandering(walk)
-
-
-def _white_bytes(_: WhiteNoise) -> int:
-    return _OBJECT + BLOCK * _SAMPLE
-
-
-def _walk_bytes(_: tuple[Walk, Wandering]) -> int:
-    return _OBJECT + (Walk.LEVELS + 1) * BLOCK * _SAMPLE
+        found: tuple[Walk, Wandering] | None = self.shelf.find(key)
+        if found is None:
+            walk = Walk(self.seed, Use.PHASE_NOISE, self.stream)
+            found = self.shelf.put(key, (walk, Wandering(walk)), _WALK_BYTES)
+        return found

@@ -145,7 +145,7 @@ class Channel:
             if len(self._tracks) > MOST_TRACKS:
                 self._tracks.popitem(last=False)
         self._tracks.move_to_end(who)
-        return self._caught_up(track)
+        return track if track.changes == self._changes else self._caught_up(track)
 
     def _new_track(self, stream: int, hop: int) -> Track:
         return Track(self._plan, Randomness(hop_seed(self.spec.seed, hop), stream, self._shelf), self._changes)
@@ -158,4 +158,5 @@ class Channel:
         return track
 
     def _model(self, spec: ChannelSpec) -> Model:
-        return self._shelf.get(spec, lambda: Model(spec, self._plan.tables), lambda _: _MODEL_BYTES)
+        found: Model | None = self._shelf.find(spec)
+        return found or self._shelf.put(spec, Model(spec, self._plan.tables), _MODEL_BYTES)

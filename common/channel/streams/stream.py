@@ -158,8 +158,13 @@ class Track:
         return np.concatenate([self._send(part, at, x[at - start :][:n], round_) for part, at, n in pieces])
 
     def _segment(self, mark: Mark) -> Segment:
-        source = self._randomness
-        return source.shelf.get((mark, source.seed, source.stream), lambda: Segment(mark, source), _segment_bytes)
+        randomness = self._randomness
+        key = mark, randomness.seed, randomness.stream
+        segment: Segment | None = randomness.shelf.find(key)
+        if segment is None:
+            segment = Segment(mark, randomness)
+            randomness.shelf.put(key, segment, segment.nbytes)
+        return segment
 
     def _find(self, sample: int) -> tuple[int, float, Mark]:
         """The mark that holds at an air sample, and the first and last air sample that it holds for."""
@@ -191,20 +196,10 @@ class Track:
             y = y * gain
         amplitude = segment.noise_amplitude(start, x.size)
         if isinstance(amplitude, np.ndarray) or amplitude > 0.0:
-            y = _add_noise(y, self.noise(start, x.size, round_), amplitude)
+            noise = self.noise(start, x.size, round_) * amplitude
+            y = np.add(noise, y, out=noise)
         return unbalance(y, spec.iq_gain_db, spec.iq_phase) if segment.model.unbalanced else y
-
-
-def _add_noise(y: Symbols, w: Symbols, amplitude: np.float32 | NDArray[np.float32]) -> Symbols:
-    if isinstance(amplitude, np.ndarray):
-        return y + w * amplitude
-    scaled = (w.view(np.float32) * amplitude).view(np.complex64)
-    return np.add(y, scaled, out=scaled)
 
 
 def _rates(spec: ChannelSpec) -> Rates:
     return Rates(spec.doppler, spec.los_doppler, spec.cfo, spec.shadowing_length, spec.phase_noise)
-
-
-def _segment_bytes(segment: Segment) -> int:
-    return segment.nbytes
