@@ -4,7 +4,6 @@ Knows nothing about what the gains are, nor about noise or messages. Knots stand
 knots per Doppler cycle and D <= 256 allow, so the lines err by less than -52 dB.
 """
 
-
 import numpy as np
 from numpy.typing import NDArray
 

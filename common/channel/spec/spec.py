@@ -1,5 +1,6 @@
-"""Every parameter of a channel: what it is, its flag, its range, and what goes together. Knows nothing about how a
-channel is computed.
+"""Every parameter of a channel, once: field, default, flag, range and text, and what goes together.
+
+Knows nothing about how a channel is computed.
 
 SNR is the average Es/N0 in dB per complex symbol, averaged over fading: N0 = 10^(-snr_db/10) is constant in time, N0/2
 per real dimension, added after fading, with E|h|^2 = 1 and the transmitter's contract E|x|^2 = 1.
@@ -53,9 +54,7 @@ def check_together(fading: str, rate: float, doppler: float, cir_trace: str) -> 
                 "delay profiles: raise the rate or lower the speed"
             )
     elif fading not in FADING:
-        raise ConfigError(
-            f"fading {fading!r} is none of {', '.join((*FADING, *SCALED, *FIXED))}, and no .csv profile"
-        )
+        raise ConfigError(f"fading {fading!r} is none of {', '.join((*FADING, *SCALED, *FIXED))}, and no .csv profile")
     if (fading == "trace") != bool(cir_trace):
         raise ConfigError("fading trace and a cir_trace file go together: one was given without the other")
 
