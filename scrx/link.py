@@ -20,8 +20,7 @@ from common.transport.front import Front
 from common.transport.keystore import Keys
 from common.transport.multipart import arrivals, is_readable, put
 from common.transport.turns import TICK_MS, Turns
-from common.transport.waker import Waker
-from common.transport.watch import Watch
+from common.transport.watch import Waker, Watch
 from scrx.decoding.batcher import Batcher
 from scrx.sessions.owner import Route
 from scrx.sessions.table import INBOUND, Action, Closed, Opened, Reply, SessionTable, Work

@@ -19,8 +19,7 @@ from common.transport.caller import Caller
 from common.transport.keystore import Keys
 from common.transport.multipart import arrivals, put
 from common.transport.turns import TICK_MS, Turns
-from common.transport.waker import Waker
-from common.transport.watch import Watch
+from common.transport.watch import Waker, Watch
 from sctx.actions import Action, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.session import INBOUND, Hear, Session, unheard
 

@@ -33,8 +33,9 @@ from common.channel.wire.named import FILES, Reading, in_folder, is_file
 from common.channel.wire.private import Claim
 from common.errors import ConfigError, LinkDown, ProtocolError
 from common.text import safe
+from common.transport.endpoints import reachable
 from common.transport.multipart import arrivals
-from common.transport.sockets import MAX_FRAME_BYTES, bind, connect, make_socket, reachable
+from common.transport.sockets import MAX_FRAME_BYTES, bind, connect, make_socket
 
 logger = logging.getLogger(__name__)
 _MAX_REQUEST = 16 * 1024
