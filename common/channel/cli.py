@@ -186,8 +186,7 @@ def _run(given: dict[str, Any]) -> None:
             _tell(tell_access(keys, given["insecure"]))
         begun = time.monotonic()
         while not stop:
-            wire.step()
-            control.serve()
+            control.serve(control.socket in wire.step())
         counts = ", ".join(f"{name} {count}" for name, count in sorted(wire.counts.items())) or "no messages"
         _tell(f"stopped after {time.monotonic() - begun:.1f} s: {counts}")
     finally:

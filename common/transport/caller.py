@@ -22,6 +22,7 @@ from common.transport.endpoints import is_numeric, parts_of, resolve
 from common.transport.keystore import Keys
 from common.transport.memory import MemoryGuard
 from common.transport.monitor import Monitor
+from common.transport.multipart import Inbox
 from common.transport.sockets import Role, connect, make_socket
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ ASK_EVERY_S = 1.0
 
 
 class Caller:
-    """`socket` is the DEALER (another one after it was cut). For one thread; call `serve` every few milliseconds.
+    """`socket` is the DEALER, `inbox` what comes in there (both are others after it was cut). For one thread; call
+    `serve` every few milliseconds.
 
     keys: encrypted, and only the key that is trusted for the peer's host is accepted; None: in the clear. Raises
     ConfigError where there is no such key, or no address of this form can ever be reached.
@@ -148,6 +150,7 @@ class Caller:
 
     def _make(self) -> None:
         self.socket = make_socket(self._context, zmq.DEALER, self._role)
+        self.inbox = Inbox(self.socket)
         self._monitor = Monitor(self.socket, self._clock)
         try:
             if self._keys is not None:

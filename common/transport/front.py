@@ -19,6 +19,7 @@ from common.transport.endpoints import host_of, is_loopback
 from common.transport.keystore import Keys
 from common.transport.memory import MemoryGuard
 from common.transport.monitor import Monitor
+from common.transport.multipart import Inbox
 from common.transport.sockets import MAX_FRAME_BYTES, Role, bind, make_socket
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
 
 class Front:
-    """`socket` is the ROUTER (another one after it was opened anew), bound to `address`. For one thread.
+    """`socket` is the ROUTER, bound to `address`, and `inbox` what comes in there. For one thread.
+
+    After it was opened anew both are others.
 
     keys: only trusted keys come in, encrypted; None: anybody, in the clear. max_frame: bytes; a peer that sends a
     longer frame loses its connection.
@@ -55,6 +58,7 @@ class Front:
         self._doorman = Doorman(context, keys, clock) if keys else None
         try:
             self.socket, self._monitor = self._make()
+            self.inbox = Inbox(self.socket)
         except BaseException:
             if self._doorman:
                 self._doorman.close()
@@ -136,7 +140,7 @@ class Front:
                 if self._poller:
                     self._poller.unregister(self.socket)
                 self._close_socket(0)
-                self.socket, self._monitor = socket, monitor
+                self.socket, self.inbox, self._monitor = socket, Inbox(socket), monitor
                 self._register()
                 self._uncut, self._unbound = False, True
             self._bind(self.address)

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 import zmq
 
-from common.transport.multipart import arrivals
+from common.transport.multipart import Inbox
 
 AWAKE_S = 0.0005
 LATE_S, NAP_S, REST_S = 0.001, 0.1, 10.0
@@ -72,7 +72,7 @@ class Waker:
         self.reader, self._writer = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
         self.reader.bind(f"inproc://waker-{id(self)}")
         self._writer.connect(f"inproc://waker-{id(self)}")
-        self._lock = threading.Lock()
+        self._inbox, self._lock = Inbox(self.reader), threading.Lock()
 
     def wake(self) -> None:
         """Make `reader` readable."""
@@ -81,7 +81,7 @@ class Waker:
 
     def drain(self) -> None:
         """Called by the woken thread before it looks at what there is to do."""
-        for _ in arrivals(self.reader, MOST_WAKES):
+        for _ in self._inbox.take(MOST_WAKES):
             pass
 
     def close(self) -> None:
