@@ -140,8 +140,8 @@ def _run(given: dict[str, Any]) -> None:
     from common.channel.wire.control import ControlPort
     from common.channel.wire.proxy import Proxy
     from common.channel.wire.raw import RawWire
+    from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
-    from common.transport.signals import StopFlag
 
     channel, framed = _make_channel(given)
     with as_typed(TRANSIT):
@@ -172,8 +172,7 @@ def _run(given: dict[str, Any]) -> None:
             _tell(tell_access(keys, given["insecure"]))
         begun = time.monotonic()
         while not stop:
-            wire.step()
-            control.serve()
+            control.serve(control.socket in wire.step())
         counts = ", ".join(f"{name} {count}" for name, count in sorted(wire.counts.items())) or "no messages"
         _tell(f"stopped after {time.monotonic() - begun:.1f} s: {counts}")
     finally:
@@ -212,7 +211,7 @@ def _find_keys(given: dict[str, Any], framed: bool) -> Keys | None:
 
 def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[str, str]:
     """What to listen on and where to forward to."""
-    from common.transport.sockets import parse_listen, parse_peer
+    from common.transport.endpoints import parse_listen, parse_peer
 
     if framed:
         listen = parse_listen(given["listen"], given["insecure"] or encrypted)
@@ -241,7 +240,7 @@ def _replay(given: dict[str, Any]) -> None:
     import zmq
 
     from common.channel.files.replay import Player, Recording, play_raw
-    from common.transport.sockets import parse_peer
+    from common.transport.endpoints import parse_peer
 
     upstream = parse_peer(given["upstream"], "--upstream")
     context = zmq.Context[zmq.Socket[bytes]]()
@@ -262,7 +261,7 @@ def _replay(given: dict[str, Any]) -> None:
 
 def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:
     """`@address` to bind or `>address` to connect; `usual` where the text says neither."""
-    from common.transport.sockets import parse_listen, parse_peer
+    from common.transport.endpoints import parse_listen, parse_peer
 
     side, address = (text[0], text[1:]) if text[:1] in ("@", ">") else (usual, text)
     return side + (parse_listen(address, insecure, flag) if side == "@" else parse_peer(address, flag))
