@@ -8,8 +8,8 @@ import os
 import sys
 import tomllib
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -107,23 +107,6 @@ def begin(context: click.Context, log_level: str) -> None:
             console.say(f"{_flag(parameter)} = {value!r}  # {where}")
         context.exit(0)
     log.set_up(log_level, context.obj["log_format"])
-
-
-@contextmanager
-def in_flags(context: click.Context, **others: str) -> Iterator[None]:
-    """A ConfigError that begins with a parameter of the Python API begins with the flag that sets it instead.
-
-    others: parameter="--flag" where a flag has another name than the parameter.
-    """
-    flags = {str(one.name): f"--{_flag(one)}" for one in context.command.params} | others
-    try:
-        yield
-    except ConfigError as error:
-        word, space, rest = str(error).partition(" ")
-        name = word.rstrip(":")
-        if name not in flags:
-            raise
-        raise ConfigError(f"{flags[name]}{word[len(name) :]}{space}{rest}") from error
 
 
 def _is_somewhere() -> bool:

@@ -29,6 +29,7 @@ from common.channel.options import (
 from common.cli import begin, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
+from common.flags import in_flags
 
 if TYPE_CHECKING:
     from common.channel.model.channel import Channel
@@ -101,10 +102,11 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
     begin(context, log_level)
     if context.invoked_subcommand is not None:
         return
-    if given["replay"]:
-        _replay(given)
-    else:
-        _run(given)
+    with in_flags(context):
+        if given["replay"]:
+            _replay(given)
+        else:
+            _run(given)
 
 
 @command.command("set")

@@ -57,7 +57,7 @@ def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, role: Role
     return socket
 
 
-def parse_peer(text: str, flag: str = "--peer") -> str:
+def parse_peer(text: str, flag: str = "peer") -> str:
     """`HOST:PORT` -> `tcp://HOST:PORT`; `tcp://` and `ipc://` addresses pass. Raises ConfigError."""
     if ipc := _ipc(text, flag):
         return ipc
@@ -71,10 +71,10 @@ def parse_peer(text: str, flag: str = "--peer") -> str:
     return f"tcp://{host}:{port}"
 
 
-def parse_listen(text: str, reachable: bool, flag: str = "--listen") -> str:
+def parse_listen(text: str, reachable: bool, flag: str = "listen") -> str:
     """`PORT` or `ADDRESS:PORT` -> an address to bind. Raises ConfigError.
 
-    reachable: other hosts may reach it, because there are keys or because `--insecure` says that it is meant. Then a
+    reachable: other hosts may reach it, because there are keys or because `insecure` says that it is meant. Then a
     bare port is every interface; otherwise it is loopback only, and an address that other hosts can reach is refused.
     """
     if ipc := _ipc(text, flag):
@@ -84,7 +84,7 @@ def parse_listen(text: str, reachable: bool, flag: str = "--listen") -> str:
     if not reachable and not is_loopback(host):
         raise ConfigError(
             f"{flag} {text}: other hosts could reach it without encryption; "
-            "make keys with `python -m common.transport.keys`, or add --insecure to allow that"
+            "make keys with `python -m common.transport.keys`, or say insecure=True to allow that"
         )
     return f"tcp://{_numeric(host)}:{port}"
 
@@ -137,7 +137,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "--listen") -> str:
+def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "listen") -> str:
     """Bind and return the address in full (port 0 takes a free one). Raises ConfigError where that is not possible."""
     try:
         socket.bind(address)
@@ -147,7 +147,7 @@ def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "--listen") -> s
     return re.sub(r"\[::ffff:([\d.]+)\]", r"\1", socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
-def check_free(address: str, flag: str = "--listen") -> None:
+def check_free(address: str, flag: str = "listen") -> None:
     """Raise ConfigError as `bind` would, before what takes long."""
     if address.startswith("ipc://") or not parts_of(address)[1]:
         return
@@ -164,7 +164,7 @@ def host_of(address: str) -> str:
     return "" if address.startswith("ipc://") else parts_of(address)[0].strip("[]")
 
 
-def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "--peer") -> None:
+def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "peer") -> None:
     """Connect to one address of the peer, which need not be there yet; `Caller` tries all that a name has.
 
     Raises ConfigError where no address of this form can ever be reached.

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from common import log
 from sctx.dashboard import Dashboard
-from sctx.summary import Summary
+from sctx.outcomes import Summary
 from sctx.transmitter import Answer, Missed
 
 

@@ -10,7 +10,8 @@ from common.pair.shapes import Accuracy
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Result, Status
 from sctx.actions import Frame, Terms
 from sctx.rate.belief import STALE_NS, STALE_SLOTS, is_stale
-from sctx.rate.policy import RatePolicy, decide
+from sctx.rate.decision import decide
+from sctx.rate.policy import RatePolicy
 from sctx.session import MS, Session
 
 SESSION, MODEL, SLOT, RATES = b"s" * 16, b"m" * 32, 128, (4, 8, 16)

@@ -3,7 +3,7 @@
 import pytest
 
 from common.phy.decibel import from_db
-from sctx.summary import Summary
+from sctx.outcomes import Summary
 from sctx.transmitter import Answer, Missed
 
 
