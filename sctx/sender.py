@@ -79,7 +79,7 @@ class Sender:
         self.accept: Accept | None = None
         self._seq, self._clock = 0, clock
         self._ask_below = round(100 * settings.ask_below)
-        self._controller = Controller(settings.rate_policy, manifest)
+        self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy)
         self._terms = Terms(
             session=session,
             model_id=bytes.fromhex(manifest.id),
