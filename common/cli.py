@@ -61,9 +61,7 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
     """
     name, noted = name or _typed(prefix), dict[str, Any]()
     console.make_sound()
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            parameter.envvar = f"{prefix}_{_flag(parameter).upper().replace('-', '_')}"
+    name_environment(command, prefix)
     try:
         code = command.main(arguments, name, standalone_mode=False, auto_envvar_prefix=prefix, obj=noted)
     except click.exceptions.Abort:
@@ -87,6 +85,13 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
         code = _tell_system(problem)
     gc.freeze()  # the last collection of all would visit everything that torch has made
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def name_environment(command: click.Command, prefix: str) -> None:
+    """Let PREFIX_FLAG set each flag, whatever its parameter is called."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            parameter.envvar = f"{prefix}_{_flag(parameter).upper().replace('-', '_')}"
 
 
 def _typed(prefix: str) -> str:
@@ -183,7 +188,7 @@ def _load_config(context: click.Context, _: click.Parameter, path: Path | None) 
             )
         if not _fits(parameter, value) or "\0" in str(value):
             raise ConfigError(f"--config {path}: {key} = {value!r}: write the value as the flag --{key} takes it")
-        defaults[str(parameter.name)] = value
+        defaults[str(parameter.name)] = _as_typed(value)
     context.default_map = defaults
 
 
@@ -196,8 +201,21 @@ def _flag(parameter: click.Parameter) -> str:
     return max(parameter.opts, key=len).lstrip("-")
 
 
+def _as_typed(value: Any) -> Any:
+    """A TOML value as the flag would be given it: click takes 1.5 for a whole number, and "1.5" not."""
+    if isinstance(value, list):
+        return [_as_typed(one) for one in value]
+    return value if isinstance(value, bool) else str(value)
+
+
 def _fits(parameter: click.Parameter, value: object) -> bool:
     """Whether a TOML value has the form of the flag: an array for a repeated one, true or false for a switch."""
-    if isinstance(parameter, click.Option) and (parameter.is_flag or parameter.multiple):
-        return isinstance(value, bool if parameter.is_flag else list)
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        return isinstance(value, bool)
+    if isinstance(parameter, click.Option) and parameter.multiple:
+        return isinstance(value, list) and all(map(_is_plain, value))
+    return _is_plain(value)
+
+
+def _is_plain(value: object) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from common.check import Number, Setting
+from common.check import Number, Setting, Whole
 from common.cli import begin, invoke, shared_options
 from common.console import say, say_json, tell
 from common.flags import given, in_flags, option, setting_options
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from sctx.outcomes import Answer, Missed, Summary
     from sctx.transmitter import Transmitter
 
+COUNT = Setting(
+    Whole(1, 2**32), "How many images; past the end it goes round again.", "--count", unset="each once"
+)
+FPS = Setting(
+    Number(0.0, above=True), "Pace of the source, images per second.", "--fps", unset="as fast as the link takes them"
+)
 CONFIDENCE = Setting(
     Number(0.0, 1.0), "With --arq incremental: confidence below which the receiver asks for more.", "--confidence"
 )
@@ -45,16 +51,8 @@ def goal_options(command: F) -> F:
     help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG, PNG or WebP pictures on "
     "standard input (a camera: with --live).  [default: the test images of the model's own data set]",
 )
-@click.option(
-    "--count",
-    type=click.IntRange(min=1),
-    help="How many images; past the end it goes round again.  [default: each once]",
-)
-@click.option(
-    "--fps",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Pace of the source.  [default: as fast as the link takes them]",
-)
+@option("count", COUNT)
+@option("fps", FPS)
 @setting_options(Settings)
 @goal_options
 @click.option(
