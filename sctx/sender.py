@@ -131,9 +131,7 @@ class Sender:
         self._clear()
         while not self._may_send:
             self._next_outcome(0.1)
-        self._submit(Capture(self._seq, image, None, self._clock()))
-        while (outcome := self._next_outcome(0.1)) is None:
-            pass
+        outcome = self._outcome_of(Capture(self._seq, image, None, self._clock()))
         if isinstance(outcome, Missed):
             raise SemlinkError(f"no answer: the image {outcome.why} (see the receiver's log)")
         return outcome
@@ -161,6 +159,13 @@ class Sender:
     @property
     def _may_send(self) -> bool:
         return self.in_flight < self.link.window
+
+    def _outcome_of(self, capture: Capture) -> Answer | Missed:
+        """Send the only one that is on its way."""
+        self._submit(capture)
+        while (outcome := self._next_outcome(0.1)) is None:
+            pass
+        return outcome
 
     def _submit(self, capture: Capture) -> None:
         layout, seq = self.manifest.layout, self._seq
