@@ -73,6 +73,40 @@ def test_an_image_that_could_not_be_sent_is_not_waited_for(
         assert tx.send(np.zeros((8, 8), np.uint8)).confidence > 0.0
 
 
+def test_a_further_round_that_could_not_be_sent_is_not_waited_for(
+    receiver: scrx.Receiver, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = sctx.Settings(policy="fixed:2", ask_below=1.0)
+    with sctx.Transmitter(peer(receiver), tiny_pair, settings) as tx:
+        sound, sent = tx.chain.frame, []
+
+        def once(*frame: Any) -> Any:
+            sent.append(frame)
+            if len(sent) == 2:
+                raise ModelError("no usable features")
+            return sound(*frame)
+
+        monkeypatch.setattr(tx.chain, "frame", once)
+        with pytest.raises(ModelError):
+            tx.send(np.zeros((8, 8), np.uint8))
+        assert tx.in_flight == 0
+        assert tx.send(np.zeros((8, 8), np.uint8)).round == 4
+
+
+@pytest.mark.parametrize("settings", [{}, {"policy": "fixed:2", "ask_below": 0.9}, {"live": True}, {"window": 1}])
+def test_what_is_in_flight_is_what_the_session_waits_for_and_what_was_not_taken_yet(
+    receiver: scrx.Receiver, tiny_pair: Path, settings: dict[str, Any]
+) -> None:
+    captures = (Capture(k, np.full((8, 8), k, np.uint8), None, time.monotonic_ns()) for k in range(60))
+    with sctx.Transmitter(peer(receiver), tiny_pair, sctx.Settings(**settings)) as tx:
+        seen = []
+        for outcome in tx.run(captures):
+            seen.append(outcome.index)
+            assert tx.link.session.outstanding <= tx.in_flight <= 2
+        assert (tx.in_flight, tx.link.session.outstanding) == (0, 0)
+    assert sorted(seen) == list(range(60))
+
+
 def test_the_receiver_sees_each_answer_where_it_is_used(receiver: scrx.Receiver, tiny_pair: Path) -> None:
     images = [np.full((8, 8), value, np.uint8) for value in (0, 100, 200)]
     with sctx.Transmitter(peer(receiver), tiny_pair) as tx:

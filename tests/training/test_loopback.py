@@ -15,7 +15,7 @@ from common.pair.manifest import find_pair
 from training.lab.direct import run_direct
 from training.lab.loopback import Loopback
 
-COUNT = 24
+COUNT = 32
 IMAGES = load_images("digits", "test").images[:COUNT]
 Decided = list[tuple[object, ...]]
 
@@ -36,7 +36,7 @@ def decided(answers: list[sctx.Answer]) -> Decided:
 def test_it_decides_what_the_direct_evaluation_and_so_the_link_decides(
     fading: str, policy: str, ask_below: float, feedback: FeedbackSpec
 ) -> None:
-    spec = ChannelSpec(snr_db=4.0, seed=11, fading=fading)
+    spec = ChannelSpec(snr_db=8.0, seed=11, fading=fading)
     settings = sctx.Settings(stream=6, policy=policy, ask_below=ask_below)
     with Loopback("digits", spec, settings, feedback) as link:
         found = decided([link.send(image) for image in IMAGES])
