@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from common.check import whole
 from common.errors import ConfigError, DataError
 from common.files import user_path
 from common.images.datasets import open_split, open_table
@@ -46,6 +47,11 @@ class Capture:
     label: int | None
     captured_ns: int
     file: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("index", "label", "captured_ns"):
+            if not (name == "label" and self.label is None):
+                whole(f"{name} of a capture", getattr(self, name), -(2**63), 2**63 - 1)
 
 
 class Source:
