@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from common.channel.spec.ways import FEEDBACK, RETURN, TRANSIT, FeedbackSpec, Tr
 from common.cli import begin, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
+from common.flags import in_flags
 
 if TYPE_CHECKING:
     from common.channel.streams.channel import Channel
@@ -91,10 +91,11 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
     begin(context, log_level)
     if context.invoked_subcommand is not None:
         return
-    if given["replay"]:
-        _replay(given)
-    else:
-        _run(given)
+    with in_flags(context):
+        if given["replay"]:
+            _replay(given)
+        else:
+            _run(given)
 
 
 @command.command("set")
@@ -128,7 +129,7 @@ def status(control: str) -> None:
 
     answer = ask(control_to_ask(control), {"op": "status"})
     shown = {name: answer[name] for name in ("channel", "streams", "sessions", "counts", "uptime_s") if name in answer}
-    print(json.dumps(shown, indent=2), flush=True)
+    say_json(shown, indent=2)
 
 
 def _run(given: dict[str, Any]) -> None:
