@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from common.channel.spec.ways import FEEDBACK, RETURN, TRANSIT, FeedbackSpec, Tr
 from common.cli import begin, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
+from common.flags import in_flags
 
 if TYPE_CHECKING:
     from common.channel.streams.channel import Channel
@@ -100,10 +100,11 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
     begin(context, log_level)
     if context.invoked_subcommand is not None:
         return
-    if given["replay"]:
-        _replay(given)
-    else:
-        _run(given)
+    with in_flags(context):
+        if given["replay"]:
+            _replay(given)
+        else:
+            _run(given)
 
 
 @command.command("set")
@@ -137,7 +138,7 @@ def status(control: str) -> None:
 
     answer = ask(control_to_ask(control), {"op": "status"})
     shown = {name: answer[name] for name in ("channel", "streams", "sessions", "counts", "uptime_s") if name in answer}
-    print(json.dumps(shown, indent=2), flush=True)
+    say_json(shown, indent=2)
 
 
 def _run(given: dict[str, Any]) -> None:
@@ -149,8 +150,8 @@ def _run(given: dict[str, Any]) -> None:
     from common.channel.wire.control import ControlPort
     from common.channel.wire.proxy import Proxy
     from common.channel.wire.raw import RawWire
+    from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
-    from common.transport.signals import StopFlag
 
     channel, framed = _make_channel(given)
     with as_typed(TRANSIT):
@@ -181,8 +182,7 @@ def _run(given: dict[str, Any]) -> None:
             _tell(tell_access(keys, given["insecure"]))
         begun = time.monotonic()
         while not stop:
-            wire.step()
-            control.serve()
+            control.serve(control.socket in wire.step())
         counts = ", ".join(f"{name} {count}" for name, count in sorted(wire.counts.items())) or "no messages"
         _tell(f"stopped after {time.monotonic() - begun:.1f} s: {counts}")
     finally:
@@ -221,7 +221,7 @@ def _find_keys(given: dict[str, Any], framed: bool) -> Keys | None:
 
 def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[str, str]:
     """What to listen on and where to forward to."""
-    from common.transport.sockets import parse_listen, parse_peer
+    from common.transport.endpoints import parse_listen, parse_peer
 
     if framed:
         listen = parse_listen(given["listen"], given["insecure"] or encrypted)
@@ -250,7 +250,7 @@ def _replay(given: dict[str, Any]) -> None:
     import zmq
 
     from common.channel.files.replay import Player, Recording, play_raw
-    from common.transport.sockets import parse_peer
+    from common.transport.endpoints import parse_peer
 
     upstream = parse_peer(given["upstream"], "--upstream")
     context = zmq.Context[zmq.Socket[bytes]]()
@@ -271,7 +271,7 @@ def _replay(given: dict[str, Any]) -> None:
 
 def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:
     """`@address` to bind or `>address` to connect; `usual` where the text says neither."""
-    from common.transport.sockets import parse_listen, parse_peer
+    from common.transport.endpoints import parse_listen, parse_peer
 
     side, address = (text[0], text[1:]) if text[:1] in ("@", ">") else (usual, text)
     return side + (parse_listen(address, insecure, flag) if side == "@" else parse_peer(address, flag))

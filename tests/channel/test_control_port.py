@@ -133,7 +133,7 @@ def test_no_file_is_put_aside_for_a_socket(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("typed", ["tcp://127.0.0.1:5557", "tcp://[::1]:0", "0.0.0.0:5557", "*:5557", "192.0.2.1:5557"])
 def test_a_port_on_the_network_must_be_meant(typed: str) -> None:
-    with pytest.raises(ConfigError, match=r"--control .*--insecure"):
+    with pytest.raises(ConfigError, match=r"--control .*insecure=True"):
         control_to_bind(typed, insecure=False)
     assert control_to_bind(typed, insecure=True).startswith("tcp://")
 

@@ -13,7 +13,7 @@ from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import MOST_TRACKS, Channel
 from common.channel.streams.timeline import STRIDE, Plan
 from common.errors import ProtocolError
-from common.transport.scales import own_bytes
+from common.transport.memory import own_bytes
 
 ROTATING: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "cfo": ({"cfo": 0.01}, [{"cfo": -0.013}, {"cfo": 0.0}, {"cfo": 0.004}, {"snr_db": 70.0}]),

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from common.check import numbers
 from common.errors import ConfigError
+from common.flags import numbers
 from common.pair.manifest import Manifest
 from training.data.images import load_told
 from training.report.points import Point

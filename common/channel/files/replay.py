@@ -24,8 +24,9 @@ from common.protocol.frames import MAGIC, decode, encode
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Kind, Message, Nak, Reject, Result
 from common.text import safe
 from common.transport.curve import secure_client
+from common.transport.endpoints import reachable
 from common.transport.keystore import Keys
-from common.transport.sockets import connect, make_socket, reachable
+from common.transport.sockets import connect, make_socket
 
 MOST_META_BYTES, MOST_DATA_BYTES = 1 << 30, 1 << 40
 _Note = tuple[int, int, bytes, bytes, bytes]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from common.errors import ConfigError
 from common.text import safe
-from common.transport.sockets import MAX_IPC_PATH, is_loopback, is_own, parse_listen, parse_peer, parts_of
+from common.transport.endpoints import MAX_IPC_PATH, is_loopback, is_own, parse_listen, parse_peer, parts_of
 
 _IPC = "ipc://"
 _STALE_S = 60.0
@@ -57,7 +57,7 @@ def control_to_bind(text: str, insecure: bool, flag: str = "--control") -> str:
     if not (insecure or address.startswith(_IPC)):
         raise ConfigError(
             f"{flag} {safe(text)}: every user of this host could change the channel there; write a number for a socket "
-            "of your own, or add --insecure to allow that"
+            "of your own, or add insecure=True to allow that"
         )
     return address
 

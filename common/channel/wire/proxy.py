@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -42,7 +42,7 @@ from common.protocol.messages import VERSION, Kind
 from common.transport.caller import Caller
 from common.transport.front import Front
 from common.transport.keystore import Keys
-from common.transport.multipart import arrivals, put
+from common.transport.multipart import Inbox, put
 from common.transport.turns import TICK_MS
 from common.transport.watch import Watch
 
@@ -123,8 +123,11 @@ class Proxy:
         self._front.watch(self.poller)
         self._caller.watch(self.poller)
 
-    def step(self, timeout_ms: int = TICK_MS) -> None:
-        """Wait for something to do, at most `timeout_ms`, and do it. Raises PeerRejected if the receiver refuses us."""
+    def step(self, timeout_ms: int = TICK_MS) -> Collection[object]:
+        """Wait for something to do, at most `timeout_ms`, and do it. Returns the sockets that were ready.
+
+        Raises PeerRejected if the receiver refuses us.
+        """
         for way in (self._on_the_way, self._on_the_way_back):
             wait_s = way.wait_s(self._clock()) if way else None
             if wait_s is not None:
@@ -137,9 +140,9 @@ class Proxy:
             self._pass(parts)
         heard, answered = self._front.socket in ready, self._caller.socket in ready
         if heard and self._waiting is None:
-            self._drain(self._front.socket, self._forward)
+            self._drain(self._front.inbox, self._forward)
         if answered:
-            self._drain(self._caller.socket, self._return)
+            self._drain(self._caller.inbox, self._return)
         for parts in self._on_the_way.due(self._clock()) if self._on_the_way else ():
             self._send(self._caller.socket, parts, "passed", "upstream_away")
         for parts in self._on_the_way_back.due(self._clock()) if self._on_the_way_back else ():
@@ -148,6 +151,7 @@ class Proxy:
             self._served_s = self._clock()
             self._front.serve(ready)
             self._watch_connection()
+        return ready
 
     def close(self) -> None:
         """Close both sockets."""
@@ -165,9 +169,9 @@ class Proxy:
             away = {"upstream": self._upstream} | ({"why": self._caller.tried} if self._caller.tried else {})
             logger.warning("upstream_away", extra=away)
 
-    def _drain(self, socket: "zmq.Socket[bytes]", handle: Callable[[Parts], None]) -> None:
+    def _drain(self, inbox: Inbox, handle: Callable[[Parts], None]) -> None:
         until_s = self._clock() + _BURST_S
-        for parts in arrivals(socket, _BURST):  # bounded, so that one direction cannot starve the other
+        for parts in inbox.take(_BURST):  # bounded, so that one direction cannot starve the other
             handle(parts)
             if self._waiting is not None or self._clock() > until_s:  # messages of many parts take long to read
                 return
