@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def load_student(manifest: Manifest) -> "Student":
     """Both halves of a pair as the one model that training sees."""
     from scrx.decoding.decoder import load_decoder
-    from sctx.pipeline import TransmitChain
+    from sctx.encoder import load_encoder
     from training.student.student import Shapes, Student
 
-    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
     student = Student(Shapes(manifest.layout, manifest.order, manifest.preprocess.channels, len(manifest.labels),
                              manifest.encoder, manifest.decoder))  # fmt: skip
-    student.encoder, student.adapt, student.decoder = chain.encoder, chain.adapt, decoder
+    student.encoder, student.adapt = load_encoder(manifest)
+    student.decoder = load_decoder(manifest)
     return student.eval()
 
 
