@@ -17,7 +17,7 @@ from common.check import numbers
 from common.errors import ConfigError
 from common.pair.manifest import Manifest
 from common.phy.decibel import from_db
-from scrx.demodulation.demodulate import Demodulator, Known, Received
+from scrx.demodulation.demodulate import Demodulator, Known, Received, SoftBatch
 from training.data.images import load_told
 from training.report.points import Point
 from training.report.stats import bootstrap
@@ -96,8 +96,12 @@ class Lab:
 
     def answer(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits, float32 [N, C], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
-        soft, _ = Demodulator(self.layout).demodulate(self._received(setting, stream))
+        soft = self.hear(setting, stream)
         return self._answerer.logits(soft.symbols, soft.gamma), soft.gamma
+
+    def hear(self, setting: Setting, stream: int) -> SoftBatch:
+        """What the decoder is given of the images sent as frames 0..N-1 of a stream."""
+        return Demodulator(self.layout).demodulate(self._received(setting, stream))[0]
 
     def _received(self, setting: Setting, stream: int) -> list[Received]:
         """Each image's frame as it comes off the air: with pilots, or with a channel that is known."""
