@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
@@ -140,7 +139,7 @@ def status(control: str) -> None:
 
     answer = ask(control_to_ask(control), {"op": "status"})
     shown = {name: answer[name] for name in ("channel", "streams", "sessions", "counts", "uptime_s") if name in answer}
-    print(json.dumps(shown, indent=2), flush=True)
+    say_json(shown, indent=2)
 
 
 def _run(given: dict[str, Any]) -> None:
