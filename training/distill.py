@@ -18,9 +18,7 @@ from common.images.datasets import load_for
 from common.pair.manifest import Manifest
 from common.pair.origin import remember
 from training.data.images import skip_bad_option
-from training.distillation.request import Request
-from training.distillation.reuse import BUILD
-from training.distillation.stages import distill
+from training.distillation.request import BUILD, Request
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -52,6 +50,7 @@ from training.distillation.stages import distill
 def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
     """NAME is the recipe's, or the data set's where the recipe fits itself; what would not fit there is NAME-ID."""
     begin(context, log_level)
+    from training.distillation.stages import distill
     from training.recipes.fitted import recipe_for, stages
     from training.recipes.recipe import adjusted
 

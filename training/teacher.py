@@ -29,7 +29,8 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     begin(context, log_level)
     from common.pair.device import pick_device
     from training.data.images import load_data
-    from training.distillation.reuse import BUILD, own_teacher
+    from training.distillation.request import BUILD
+    from training.distillation.reuse import own_teacher
     from training.loop.fit import process
     from training.recipes.fitted import recipe_for
     from training.recipes.recipe import adjusted_teacher

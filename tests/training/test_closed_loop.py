@@ -19,7 +19,7 @@ from sctx.rate.policy import Goal, RatePolicy
 from tests.model.pairs import tiny_pair
 from training import closed_loop
 from training.closed_loop import main
-from training.distillation.measure import best_rung
+from training.experiments.loop_plan import best_rung
 from training.experiments.loop_plan import EXPERIMENTS, Entry, Point, plan
 from training.experiments.loop_report import compare, control_bits, interval, measures, resampled, sweep, uses
 from training.experiments.loop_run import Outcome, kept, prepared, run

@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 from common.images.datasets import ImageSet
 from common.pair.shapes import Accuracy, Calibration, Preprocess
-from common.phy.layout import Layout
 from scrx.decoding.decoder import snr_bins
 from sctx.pipeline import normalise
-from sctx.rate.belief import Report, believe
 from training.recipes.specs import Conditions
 from training.student.air import draw, receive
 from training.student.student import Student
@@ -119,17 +117,6 @@ def features_of(student: Student, images: ImageSet, preprocess: Preprocess) -> t
         student.encoder(normalise(torch.from_numpy(part).to(device), preprocess.mean, preprocess.std)) for part in parts
     ]
     return torch.cat(features), torch.from_numpy(images.labels).to(device)
-
-
-def best_rung(accuracy: Accuracy, layout: Layout, snr_db: float, price: float) -> int:
-    """Payload symbols with the most accuracy - price * uses over Rayleigh fading, by a pair's own table.
-
-    The best that a transmitter can do which knows the average SNR and hears nothing.
-    """
-    fades = 10.0 * np.log10(believe(Report.exact(snr_db, 0, 0), 0, average_only=True))
-    means = [float(np.interp(fades, accuracy.snr_db, row).mean()) for row in accuracy.acc]
-    worth = [mean - price * (symbols + layout.pilots) for mean, symbols in zip(means, layout.rates, strict=True)]
-    return layout.rates[int(np.argmax(worth))]
 
 
 def _at(

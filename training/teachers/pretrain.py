@@ -20,6 +20,7 @@ from common.errors import ConfigError
 from common.images.datasets import ImageSet
 from training.data.images import fingerprint
 from training.loop.fit import Run, fit, process
+from training.loop.journal import CURVE, draw_curve
 from training.recipes.recipe import Recipe
 from training.recipes.specs import TeacherSpec
 from training.teachers.convnet import ConvNetForImageClassification
@@ -120,6 +121,7 @@ def train_teacher(
     if process()[0] == 0:
         task.objective.load_state_dict(fitted.weights)
         _save(model, inputs, out, made_of)
+        draw_curve(run.folder / CURVE, {run.title: run.folder})
         run.forget()
 
 
