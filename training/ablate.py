@@ -18,7 +18,7 @@ from common.files import FIGURES, OutFile, write_json
 from training.experiments.variants import FULL, NAMES, SNRS_DB, variant
 from training.report.figures import Curve, Panel, draw
 from training.report.stats import written
-from training.report.tables import print_table
+from training.report.tabular import print_table
 
 if TYPE_CHECKING:
     from training.lab.evaluation import Setting
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @click.option("--figure", type=OutFile(FIGURES), help="Accuracy against the transmitter's compute, as PNG.")
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from training.experiments.trials import compared, grid, run
     from training.recipes.recipe import adjusted, load_recipe

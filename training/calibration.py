@@ -17,7 +17,7 @@ from common.images.datasets import held_out
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
 from training.report.figures import draw
-from training.report.tables import print_table
+from training.report.tabular import print_table
 
 if TYPE_CHECKING:
     from training.experiments.reliability import Row
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda ...")
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.pair.device import pick_device
     from training.data.images import load_told

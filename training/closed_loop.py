@@ -60,7 +60,7 @@ from training.report.figures import draw
 @click.option("--quick", is_flag=True, help="Few frames and abscissas, to see that it works; no result.")
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from training.data.images import load_told
     from training.experiments.loop_report import compare, panels, show, sweep

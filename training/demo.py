@@ -17,7 +17,7 @@ from common.errors import SemlinkError
 from common.files import OutFolder, write_json
 from training.lab.tour import Row, panels, run
 from training.report.figures import draw
-from training.report.tables import print_table
+from training.report.tabular import print_table
 
 
 @click.command()

@@ -47,7 +47,7 @@ from training.distillation.request import BUILD, Request
 @skip_bad_option
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     """NAME is the recipe's, or the data set's where the recipe fits itself; what would not fit there is NAME-ID."""
     begin(context, log_level)
     from training.distillation.stages import distill

@@ -25,7 +25,7 @@ from training.data.images import skip_bad_option
 from training.lab.evaluation import evaluate, plan
 from training.report.figures import draw
 from training.report.points import Point, by_curve, panel
-from training.report.tables import print_table
+from training.report.tabular import print_table
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -54,7 +54,7 @@ from training.report.tables import print_table
 @skip_bad_option
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     manifest = find_pair(options["pair"])
     settings = plan(manifest, options)

@@ -12,7 +12,7 @@ from common.console import tell
 from common.files import OutFile, write_json
 from training.experiments.variants import ALL, ROWS
 from training.report.stats import written
-from training.report.tables import print_table
+from training.report.tabular import print_table
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -31,7 +31,7 @@ from training.report.tables import print_table
 @click.option("--json", "json_file", type=OutFile(), help="Write the rows here.")
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from training.experiments.shares import shares, table, teacher_of, variants
     from training.experiments.trials import grid, run

@@ -15,7 +15,7 @@ import numpy as np
 
 from common.cli import begin, invoke, shared_options
 from common.files import OutFile, write_json
-from training.report.tables import print_table
+from training.report.tabular import print_table
 
 if TYPE_CHECKING:
     from training.experiments.costs import Savings
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--json", "json_file", type=OutFile(), help="Write the numbers here.")
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.pair.device import pick_device
     from training.data.images import load_data

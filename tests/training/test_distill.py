@@ -100,18 +100,18 @@ def test_killed_between_the_stages_or_in_the_second_it_makes_the_same_pair(
     (here / "tiny.toml").write_text(TINY + "[decisions]\n[decisions.schedule]\nepochs = 3\n")
     call(distill, "--recipe", "tiny.toml")
     whole = find_pair("build/pairs/tiny").id
-    epochs, begin = Counter[str](), loop._epoch
+    epochs, begin = Counter[str](), loop._Training.epoch
     monkeypatch.setattr(loop, "CHECKPOINT_S", -1.0)
 
-    def dying(task: Any, model: Any, optimisers: Any, average: Any, run: loop.Run, epoch: int) -> list[float]:
+    def dying(training: Any, run: loop.Run, epoch: int) -> list[float]:
         if run.title == "decisions" and epoch == deaths[0]:
             deaths.pop(0)
             raise Killed
         epochs[run.title] += 1
-        return begin(task, model, optimisers, average, run, epoch)
+        return begin(training, run, epoch)
 
     deaths = [0, 2, -1]
-    monkeypatch.setattr(loop, "_epoch", dying)
+    monkeypatch.setattr(loop._Training, "epoch", dying)
     for _ in range(2):
         with pytest.raises(Killed):
             call(distill, "--recipe", "tiny.toml", "--out", "killed")

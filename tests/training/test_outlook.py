@@ -54,7 +54,7 @@ def test_an_epoch_is_as_many_steps_as_it_has(
             now[0] += 0.7
             yield 0.0
 
-    monkeypatch.setattr(loop, "_steps", steps)
+    monkeypatch.setattr(loop._Training, "steps", steps)
     _, task, run = begun(replace(recipe, schedule=Schedule(epochs=3, batch=100)), tmp_path)
     assert len(run.images) // 100 == 11
     assert pace(task, run) == pytest.approx(11 * 0.7)

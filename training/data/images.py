@@ -42,7 +42,7 @@ def load_told(manifest: Manifest, spec: str, split: str, skip_bad: bool = False)
 
 def fingerprint(images: ImageSet) -> str:
     """SHA-256 of a data set's pixels, labels and class names."""
-    digest = hashlib.sha256(np.ascontiguousarray(images.images))
+    digest = hashlib.sha256(np.ascontiguousarray(images.images).data)
     digest.update(images.labels.astype("<i8").tobytes())
     digest.update(json.dumps([list(images.images.shape), images.classes]).encode())
     return digest.hexdigest()

@@ -7,7 +7,7 @@ from common.pair.manifest import Manifest
 from training.report.figures import Panel
 from training.report.points import Point
 from training.report.points import panel as panel_of
-from training.report.tables import print_table
+from training.report.tabular import print_table
 
 
 def show(manifest: Manifest, epoch_s: float, console: Console) -> None:

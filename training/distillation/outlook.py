@@ -14,7 +14,7 @@ from rich.console import Console
 
 from common.console import tell
 from common.images.datasets import ImageSet
-from training.loop.fit import Run, pace, process
+from training.loop.fit import Run, pace, placed, process
 from training.recipes.recipe import Recipe
 from training.report.progress import span
 from training.student.decisions import Decisions
@@ -32,7 +32,7 @@ def announce(
     if process()[1] > 1:
         return 0.0  # steps that wait for each other are not timed by one of them alone
     task = Distillation(objective, train, recipe.channel, None, run.device)
-    student_s, stages = _pace_on_threads(task, run, recipe.threads) * recipe.schedule.epochs, {}
+    student_s, stages = _pace_on_threads(task, run, recipe.threads) * recipe.schedule.epochs, dict[str, float]()
     if own_teacher:
         torch_state = torch.random.get_rng_state()
         stages |= _teacher(recipe, train, run.seed, run.device, console)
@@ -69,7 +69,7 @@ def _teacher(recipe: Recipe, train: ImageSet, seed: int, device: torch.device, c
     task, run, model, inputs = prepared(recipe, train, Path("nowhere"), seed, device, console)
     seconds = {"teacher": pace(task, run) * recipe.teacher.schedule.epochs}
     images = torch.from_numpy(train.images[:ROWS]).to(device)
-    model.to(device, memory_format=torch.channels_last).eval()
+    placed(model, device).eval()
     with torch.inference_mode():
         model(pixel_values=inputs(images))
         began = time.monotonic()

@@ -21,7 +21,7 @@ from training.experiments.loop_plan import Entry, Point
 from training.experiments.loop_run import Outcome
 from training.report.figures import Curve, Panel
 from training.report.stats import Interval, bootstrap, scaled, written
-from training.report.tables import print_table
+from training.report.tabular import print_table
 
 BLOCK_CYCLES = 2.0
 REFERENCES = ("robust", "fixed", "average", "genie")
@@ -162,7 +162,8 @@ def _saved(row: Mapping[str, Any], other: str) -> str:
 
 
 def _text(found: Interval, scale: float, digits: int) -> str:
-    return written(*scaled(found, scale), digits=digits, sign=False)
+    mean, low, high = scaled(found, scale)
+    return written(mean, low, high, digits, sign=False)
 
 
 def panels(rows: Sequence[Mapping[str, Any]]) -> list[list[Panel | None]]:

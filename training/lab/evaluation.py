@@ -88,7 +88,8 @@ def decide(
 ) -> NDArray[np.int64]:
     """Class decisions, int64 [N], of features sent as frames 0..N-1 of a stream on the air clock."""
     logits, _ = answer(chain, decoder, features, setting, stream)
-    return logits.argmax(-1)
+    decided: NDArray[np.int64] = logits.argmax(-1)
+    return decided
 
 
 def answer(

@@ -22,7 +22,7 @@ class Advance(Protocol):
 
 
 @contextmanager
-def bar(console: Console, title: str, total: int, done: float = 0) -> Iterator[Advance]:
+def bar(console: Console, title: str, total: int, done: int = 0) -> Iterator[Advance]:
     """Progress with elapsed and remaining time; yields what advances it by one, or by so many."""
     if not console.is_terminal:
         yield _Lines(title, total, done, silent=console.quiet).advance
@@ -41,8 +41,9 @@ def bar(console: Console, title: str, total: int, done: float = 0) -> Iterator[A
 class _Lines:
     """A line a minute: what is done, since when, how long it will take."""
 
-    def __init__(self, title: str, total: int, done: float, silent: bool) -> None:
-        self.title, self.total, self.first, self.done, self.silent = title, total, done, done, silent
+    def __init__(self, title: str, total: int, done: int, silent: bool) -> None:
+        self.title, self.total, self.first, self.silent = title, total, done, silent
+        self.done = float(done)
         self.began = self.told = time.monotonic()
 
     def advance(self, amount: float = 1.0, now: str = "") -> None:

@@ -101,9 +101,8 @@ def receive(symbols: Tensor, drawn: Draw, layout: Layout) -> tuple[Tensor, Tenso
     if not count:
         return non_coherent(received)
     pilots = torch.as_tensor(pilot_sequence(count), device=symbols.device)
-    heard = transmit(
-        pilots.expand(len(symbols), FRAMES, count), drawn.gain, noise[:, : FRAMES * count].unflatten(1, (FRAMES, count))
-    )
+    of_pilots = noise[:, : FRAMES * count].reshape(-1, FRAMES, count)
+    heard = transmit(pilots.expand(len(symbols), FRAMES, count), drawn.gain, of_pilots)
     gain = estimate_gain(heard, pilots)
     energy, dof = drawn.others.unbind(-1)
     pooled = (residual_energy(heard, pilots, gain)[:, 0] + energy * drawn.n0) / (dof + count - 1)
