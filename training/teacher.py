@@ -31,7 +31,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     from training.data.images import load_data
     from training.distillation.request import BUILD
     from training.distillation.reuse import own_teacher
-    from training.loop.fit import process
+    from training.loop.machine import process
     from training.recipes.fitted import recipe_for
     from training.recipes.recipe import adjusted_teacher
     from training.teachers.pretrain import accuracy

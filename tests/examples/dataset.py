@@ -1,7 +1,7 @@
 """A data set of one's own: written once as Parquet, and every command reads it by the name of its folder.
 
     python tests/examples/dataset.py stripes
-    python -m training.distill --dataset stripes
+    python -m training.distill --dataset stripes --epochs 20
     sctx --peer 127.0.0.1:5556 --source dataset:stripes:test --model build/pairs/stripes
 
 Here: stripes in three directions under noise. Pictures that lie in files need no program at all: a folder

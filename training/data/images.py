@@ -48,7 +48,7 @@ def fingerprint(images: ImageSet) -> str:
     return digest.hexdigest()
 
 
-def load_data(recipe: "Recipe", dataset: str, skip_bad: bool = False) -> tuple[ImageSet, ImageSet, Preprocess]:
+def load_data(recipe: Recipe, dataset: str, skip_bad: bool = False) -> tuple[ImageSet, ImageSet, Preprocess]:
     """Train and validation images at the recipe's size, and the preprocessing that train asks for.
 
     skip_bad: leave out pictures that cannot be read, and say so, instead of refusing the data set.

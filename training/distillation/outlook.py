@@ -14,7 +14,8 @@ from rich.console import Console
 
 from common.console import tell
 from common.images.datasets import ImageSet
-from training.loop.fit import Run, pace, placed, process
+from training.loop.fit import Run, pace
+from training.loop.machine import placed, process
 from training.recipes.recipe import Recipe
 from training.report.progress import span
 from training.student.decisions import Decisions

@@ -23,7 +23,7 @@ from common.images.datasets import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, canonical, read_manifest
 from training.data.images import fingerprint
 from training.distillation.request import BUILD, Request
-from training.loop.fit import wait
+from training.loop.machine import wait
 from training.recipes.recipe import Recipe
 from training.teachers.identity import NOTE
 from training.teachers.pretrain import train_teacher

@@ -17,7 +17,7 @@ from training.distillation.reuse import own_teacher
 from training.knowledge import encoding as codec
 from training.knowledge.generate import generate, plan_for
 from training.knowledge.shards import MANIFEST, Store, open_store
-from training.loop.fit import autocasts
+from training.loop.machine import autocasts
 from training.recipes.recipe import Recipe
 from training.teachers.find import find_teacher
 from training.teachers.oracles import Oracle

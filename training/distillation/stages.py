@@ -22,8 +22,9 @@ from training.distillation.provenance import provenance
 from training.distillation.request import BUILD, Request
 from training.distillation.reuse import needs_teacher, pair_made_of, pair_place
 from training.distillation.soft import soft_labels, soft_name
-from training.loop.fit import Run, fit, process
+from training.loop.fit import Run, fit
 from training.loop.journal import CURVE, draw_curve
+from training.loop.machine import process
 from training.recipes.recipe import Recipe
 from training.report.figures import draw
 from training.student.decisions import Decisions

@@ -16,7 +16,7 @@ from training.data.views import fingerprint as view_fingerprint
 from training.knowledge import encoding as codec
 from training.knowledge.plan import SHARD, Plan
 from training.knowledge.shards import MANIFEST, Store, finished, open_store, seal, write_shard
-from training.loop.fit import process, wait
+from training.loop.machine import process, wait
 from training.recipes.specs import ViewSpec
 from training.report.progress import bar
 from training.teachers.identity import TeacherId

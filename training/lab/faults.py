@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 
 import numpy as np
 
@@ -44,12 +45,11 @@ class Soak:
     def faults(self) -> list[tuple[str, Fault]]:
         """Everything that can happen, by name."""
         listed: list[tuple[str, Fault]] = [
-            ("network dark", lambda random: self._cut(random.uniform(0.1, 2.0))),
-            ("channel changed", lambda random: self._change(random.uniform(0.0, 20.0))),
+            ("network dark", self._cut),
+            ("channel changed", self._change),
         ]
         for name in self.commands:
-            listed.append((f"kill {name}", lambda random, name=name: self._kill(name)))  # type: ignore[misc]
-            listed.append((f"stop {name}", lambda random, name=name: self._stop(name, random.uniform(0.1, 2.0))))  # type: ignore[misc]
+            listed += [(f"kill {name}", partial(self._kill, name)), (f"stop {name}", partial(self._stop, name))]
         return listed
 
     def wait_for_answers(self, timeout_s: float) -> None:
@@ -82,7 +82,7 @@ class Soak:
     def _run_of(self, name: str) -> Run:
         return next(run for run in reversed(self.runs) if run.command is self.commands[name])
 
-    def _kill(self, name: str) -> bool:
+    def _kill(self, name: str, _: np.random.Generator) -> bool:
         command = self.commands[name]
         if command.process.poll() is not None:
             return False
@@ -94,9 +94,10 @@ class Soak:
             return True
         command.kill()
         if name == "scrx":
-            self.commands[name], _ = start_receiver(*self._flags, listen=str(self._receiver_port))
+            self.commands[name] = start_receiver(*self._flags, listen=str(self._receiver_port))[0]
         else:
-            self.commands[name], _ = start_emulator(self._receiver_port, "--snr", "10", listen=str(self._emulator_port))
+            again = str(self._emulator_port)
+            self.commands[name] = start_emulator(self._receiver_port, "--snr", "10", listen=again)[0]
         self._recover(name)
         return True
 
@@ -108,24 +109,24 @@ class Soak:
         if finite.last_s >= ready:
             self.recovery_s[name].append(finite.last_s - ready)
 
-    def _stop(self, name: str, for_s: float) -> bool:
+    def _stop(self, name: str, random: np.random.Generator) -> bool:
         process = self.commands[name].process
         if process.poll() is not None:
             return False
         process.send_signal(signal.SIGSTOP)
-        time.sleep(for_s)
+        time.sleep(random.uniform(0.1, 2.0))
         process.send_signal(signal.SIGCONT)
         return True
 
-    def _cut(self, for_s: float) -> bool:
+    def _cut(self, random: np.random.Generator) -> bool:
         self._relay.cut()
-        time.sleep(for_s)
+        time.sleep(random.uniform(0.1, 2.0))
         self._relay.mend()
         return True
 
-    def _change(self, snr_db: float) -> bool:
+    def _change(self, random: np.random.Generator) -> bool:
         control = self.commands["channel-emu"].wait_for(r"control on (\S+)").group(1)
-        ask(control, {"op": "set", "parameters": {"snr_db": snr_db}}, timeout_s=10.0)
+        ask(control, {"op": "set", "parameters": {"snr_db": random.uniform(0.0, 20.0)}}, timeout_s=10.0)
         return True
 
     def _watch(self) -> None:

@@ -9,8 +9,6 @@ that is killed and started again ends in the same weights, and `torchrun` trains
 import copy
 import hashlib
 import math
-import os
-import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -33,6 +31,7 @@ from common.pair.manifest import canonical
 from training.data.views import augment, words
 from training.loop.checkpoint import load_checkpoint, save_checkpoint
 from training.loop.journal import Journal
+from training.loop.machine import autocasts, peak_memory, placed, process
 from training.loop.optimiser import make_optimisers
 from training.recipes.specs import Schedule, ViewSpec
 from training.report.progress import bar
@@ -150,39 +149,6 @@ def pace(task: Task, run: Run) -> float:
             next(steps)
             taken += 1
         return (time.monotonic() - began) / taken * batches
-
-
-def process() -> tuple[int, int]:
-    """(rank, number of processes). Under `torchrun` the first call joins the others."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world > 1 and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return int(os.environ.get("RANK", "0")), world
-
-
-def autocasts(schedule: Schedule, device: torch.device) -> bool:
-    """Whether bfloat16 is used: on a GPU always; on a processor that multiplies it itself, where the schedule says so.
-    Emulated, it takes twice as long as float32."""
-    own = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return device.type == "cuda" or bool(schedule.bf16 and own)
-
-
-def peak_memory(device: torch.device) -> int:
-    """Most bytes held since this process began: of the GPU's memory on a GPU, of all else (Linux counts in KiB)."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def wait() -> None:
-    """Until every process is here."""
-    if process()[1] > 1:
-        torch.distributed.barrier()
-
-
-def placed(module: nn.Module, device: torch.device) -> nn.Module:
-    """The same module, on `device` and in the memory order that convolutions are fastest in."""
-    return module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 @dataclass(slots=True)

@@ -19,8 +19,9 @@ from torch.nn import functional as fn
 from common.errors import ConfigError
 from common.images.datasets import ImageSet
 from training.data.images import fingerprint
-from training.loop.fit import Run, fit, process
+from training.loop.fit import Run, fit
 from training.loop.journal import CURVE, draw_curve
+from training.loop.machine import process
 from training.recipes.recipe import Recipe
 from training.recipes.specs import TeacherSpec
 from training.teachers.convnet import ConvNetForImageClassification
