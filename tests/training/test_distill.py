@@ -85,6 +85,8 @@ def test_makes_what_is_missing_and_reuses_what_is_there() -> None:
     assert manifest.provenance["soft_labels"].startswith("store ")
     assert json.loads(manifest.provenance["channel"])["snr_high_db"] == 22.0
     assert len(manifest.accuracy.acc) == 2
+    for figure in ("runs/tiny/accuracy.png", "runs/tiny/curve.png", "teachers/tiny.run/curve.png"):
+        assert Path("build", figure).read_bytes().startswith(b"\x89PNG")
     second = call(distill, "--recipe", "tiny.toml")
     assert "teacher: re-using build/teachers/tiny" in second.stderr
     assert "store: re-using build/stores/tiny-" in second.stderr

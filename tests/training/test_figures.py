@@ -26,15 +26,20 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return saved
 
 
-def test_matplotlib_is_opened_in_one_place() -> None:
+def test_what_shows_something_is_opened_in_one_place_each() -> None:
     root = Path(training.__file__).parent
-    found = set()
+    found: dict[str, set[str]] = {"matplotlib": set(), "rich.progress": set(), "rich.table": set()}
     for path in root.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [one.name for one in node.names] if isinstance(node, ast.Import) else []
-            found |= {str(path.relative_to(root)) for name in names if name.split(".")[0] == "matplotlib"}
-    assert found == {"report/figures.py"}
+            for library, places in found.items():
+                places |= {str(path.relative_to(root)) for name in names if f"{name}.".startswith(f"{library}.")}
+    assert found == {
+        "matplotlib": {"report/figures.py"},
+        "rich.progress": {"report/progress.py"},
+        "rich.table": {"report/tabular.py"},
+    }
 
 
 @pytest.mark.parametrize("suffix", SIGNATURES)

@@ -58,7 +58,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize(
     ("classes", "seed", "why"),
-    [(("emu", "owl"), 0, "other classes"), pytest.param(("cat", "dog"), 1, "other images", marks=pytest.mark.full)]
+    [(("emu", "owl"), 0, "other classes"), pytest.param(("cat", "dog"), 1, "other images", marks=pytest.mark.full)],
 )
 def test_two_data_sets_in_one_folder_share_nothing(here: Path, classes: tuple[str, ...], seed: int, why: str) -> None:
     a, b = pictures(here / "a", ("cat", "dog")), pictures(here / "b", classes, seed)
@@ -184,9 +184,7 @@ def test_the_command_that_a_pair_remembers_has_no_paths(words: str, kept: str) -
     assert " ".join(without_paths(words.split())) == kept
 
 
-def test_a_pair_that_has_not_learnt_ends_with_1_unless_forced(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pair_that_has_not_learnt_ends_with_1_unless_forced(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = pictures(here / "zoo", ("cat", "dog"))
     monkeypatch.setattr("tests.training.test_distill.distill", None)  # which adds --force
     with pytest.raises(SemlinkError, match="is not seen to do better") as caught:

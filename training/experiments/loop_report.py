@@ -96,9 +96,7 @@ def measures(
     return {name: bootstrap(values, block) for name, values in mine.items()}
 
 
-def _series(
-    points: Sequence[Point], outcomes: Mapping[str, Outcome], price: float
-) -> dict[str, NDArray[np.float64]]:
+def _series(points: Sequence[Point], outcomes: Mapping[str, Outcome], price: float) -> dict[str, NDArray[np.float64]]:
     right = np.mean([np.array(outcomes[point.id].right, np.float64) for point in points], 0)
     spent = np.mean([uses(point, outcomes) for point in points], 0)
     return {"accuracy": right, "uses": spent, "value": right - price * spent}

@@ -123,9 +123,7 @@ def over_the_link(point: Point, manifest: Manifest, source: str, receiver: int, 
     return Outcome(right, symbols, rounds, summary["mean_header_bytes"])
 
 
-def directly(
-    point: Point, manifest: Manifest, images: ImageSet, advance: Advance, encodings: Encodings
-) -> Outcome:
+def directly(point: Point, manifest: Manifest, images: ImageSet, advance: Advance, encodings: Encodings) -> Outcome:
     """The same chains and channel in this process."""
     torch.set_num_threads(1)  # as the commands do; one small image at a time gains nothing from a second
     spec = ChannelSpec(

@@ -90,8 +90,16 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
     finished, identity = place / "run" / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
     if not finished.is_file() or finished.read_text() != identity:
         finished.unlink(missing_ok=True)
-        request = Request(options["dataset"], teacher, None, place, place / "run", options["device"], seed,
-                          variant.online)  # fmt: skip
+        request = Request(
+            dataset=options["dataset"],
+            teacher=teacher,
+            store=None,
+            out=place,
+            run=place / "run",
+            device=options["device"],
+            seed=seed,
+            online=variant.online,
+        )
         distill(recipe, request, Console(stderr=True))
         write_atomic(finished, identity.encode())
     return find_pair(place), float(np.median([one["seconds"] for one in epochs(place / "run")]))

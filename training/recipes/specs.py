@@ -110,6 +110,7 @@ class ViewSpec:
         if self.fill > 255:
             raise ConfigError(f"fill is a pixel value, 0 to 255, not {self.fill}")
 
+
 @dataclass(frozen=True, slots=True)
 class LossSpec:
     """Weights of the terms that distillation minimises, see `training.student.losses`."""

@@ -3,7 +3,6 @@
 Knows nothing about students or stores; what it writes is an ordinary `save_pretrained` folder.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from common.errors import ConfigError
+from common.files import write_json
 from common.images.datasets import ImageSet
 from training.data.images import fingerprint
 from training.loop.fit import Run, fit
@@ -154,8 +154,8 @@ def _save(model: Any, inputs: _Inputs, out: Path, made_of: Mapping[str, Any] | N
     beside = out.with_name(f".{out.name}.tmp")
     beside.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(beside)
-    (beside / "preprocessor_config.json").write_text(json.dumps(inputs.processor(), indent=1) + "\n")
-    (beside / NOTE).write_text(json.dumps(made_of or {}, indent=1) + "\n")
+    write_json(beside / "preprocessor_config.json", inputs.processor())
+    write_json(beside / NOTE, made_of or {})
     out.mkdir(exist_ok=True)
     (out / "config.json").unlink(missing_ok=True)
     for path in sorted(beside.iterdir(), key=lambda path: path.name == "config.json"):
