@@ -86,9 +86,9 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
     with in_flags(context):
         rx = Receiver(options.pop("listen"), options.pop("model"), stop=stop.__bool__, **options)
     if not options["workers"]:
-        import torch
+        from common.pair.device import limit_threads
 
-        torch.set_num_threads(1)  # small batches: more threads only take the cores from the other processes
+        limit_threads(1)  # small batches: more threads only take the cores from the other processes
     with rx:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")

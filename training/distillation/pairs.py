@@ -16,7 +16,7 @@ from common.pair.manifest import MANIFEST, Manifest, write_pair
 from common.pair.origin import recall, remember
 from common.pair.shapes import Preprocess
 from scrx.decoding.decoder import load_decoder
-from sctx.pipeline import TransmitChain
+from sctx.encoder import load_encoder
 from training.recipes.specs import Conditions
 from training.student.student import Shapes, Student
 
@@ -43,10 +43,10 @@ def write_student(
 
 def load_student(manifest: Manifest) -> Student:
     """Both halves of a pair as the one model that training sees."""
-    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
     student = Student(Shapes(manifest.layout, manifest.order, manifest.preprocess.channels, len(manifest.labels),
                              manifest.encoder, manifest.decoder))  # fmt: skip
-    student.encoder, student.adapt, student.decoder = chain.encoder, chain.adapt, decoder
+    student.encoder, student.adapt = load_encoder(manifest)
+    student.decoder = load_decoder(manifest)
     return student.eval()
 
 
@@ -58,15 +58,15 @@ def trained_under(manifest: Manifest) -> Conditions:
         raise ModelError(f"{manifest.path / MANIFEST}: provenance.channel is damaged: {error}") from None
 
 
-def write_changed(manifest: Manifest, folder: Path, **fields: Any) -> Manifest:
-    """The same weights under a manifest with other `fields`, and so another model id."""
+def write_changed(manifest: Manifest, folder: Path, decoder: bytes | None = None, **fields: Any) -> Manifest:
+    """The same weights under a manifest with other `fields`, and so another model id; decoder: that half instead."""
     if folder.resolve() == manifest.path.resolve():
         raise ConfigError(f"{folder} is the pair's own folder; give another, for others may hold the pair by its id")
     document = json.loads((manifest.path / MANIFEST).read_bytes())
     for name in ("schema", "sha256"):
         del document[name]
-    encoder, decoder = ((manifest.path / f"{half}.safetensors").read_bytes() for half in ("encoder", "decoder"))
-    written = write_pair(folder, {**document, **fields}, encoder, decoder)
+    halves = [(manifest.path / f"{half}.safetensors").read_bytes() for half in ("encoder", "decoder")]
+    written = write_pair(folder, {**document, **fields}, halves[0], decoder or halves[1])
     if known := recall(manifest.id):
         remember(written.id, known)
     return written

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from common.pair.manifest import Manifest
 from common.pair.shapes import Calibration
-from scrx.decoding.decoder import load_decoder, snr_bins
-from sctx.pipeline import TransmitChain
+from scrx.decoding.tasks import snr_bins
 from training.data.images import load_told
-from training.lab.evaluation import answer, encode_all, plan
+from training.lab.evaluation import Lab, plan
 from training.report.figures import Curve, Panel
 
 BINS = 15
@@ -49,8 +48,7 @@ class Row:
 def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict[str, Any]) -> list[Row]:
     """Reliability of every rate on a split, estimated CSI, the transmitter told the average SNR."""
     images = load_told(manifest, dataset, options["split"])
-    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
-    features = encode_all(chain, images.images)
+    lab = Lab(manifest, images.images)
     asked = {**options, "csi": "estimated" if manifest.layout.pilots else "none", "symbols": None, "told": "average",
              "stream": 0, "doppler": 3.9e-4}  # fmt: skip
     labels = np.tile(images.labels, options["seeds"])
@@ -59,7 +57,7 @@ def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict
         raw, scaled = {}, {}
         for one in plan(manifest, {**asked, "symbols": str(symbols)}):
             where = f"{one.channel} {one.snr_db:g}"
-            found = [answer(chain, decoder, features, one, stream) for stream in range(one.seeds)]
+            found = [lab.answer(one, stream) for stream in range(one.seeds)]
             raw[where], gamma = (np.concatenate(parts) for parts in zip(*found, strict=True))
             scaled[where] = raw[where] / np.array(temperatures)[snr_bins(gamma, fitted.edges_db), None]
         repeated = np.tile(labels, len(raw))

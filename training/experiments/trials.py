@@ -16,15 +16,13 @@ from rich.console import Console
 from common import __version__
 from common.files import write_atomic
 from common.pair.manifest import MANIFEST, Manifest, canonical, find_pair
-from scrx.decoding.decoder import load_decoder
-from sctx.pipeline import TransmitChain
 from training.data.images import fingerprint, load_data, load_told
 from training.distillation.measure import transmitter_cost
 from training.distillation.pairs import load_student
 from training.distillation.request import BUILD, Request
 from training.distillation.stages import distill
 from training.experiments.variants import SNRS_DB, Variant, dedicated
-from training.lab.evaluation import Setting, decide, encode_all
+from training.lab.evaluation import Lab, Setting
 from training.loop.journal import epochs
 from training.recipes.recipe import Recipe
 from training.report.stats import bootstrap, scaled
@@ -108,12 +106,8 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
 def answered(manifest: Manifest, settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
     """Share of right decisions per setting, over its channels: float64 [N] each."""
     images = load_told(manifest, options["dataset"], options["split"])
-    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
-    features = encode_all(chain, images.images)
-    return [
-        np.mean([decide(chain, decoder, features, one, stream) == images.labels for stream in range(one.seeds)], 0)
-        for one in settings
-    ]
+    lab = Lab(manifest, images.images)
+    return [np.mean([lab.decide(one, stream) == images.labels for stream in range(one.seeds)], 0) for one in settings]
 
 
 def compared(row: Row, full: Row, settings: list[Setting]) -> dict[str, Any]:
