@@ -1,6 +1,7 @@
 """What every test may use. Knows nothing about any one room of the project."""
 
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,23 @@ settings.load_profile("semlink")
 # Not the keys of whoever runs the tests, and no notes among theirs.
 _NOT_THEIRS = tempfile.TemporaryDirectory(prefix="semlink-tests-")
 os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_STATE_HOME"] = _NOT_THEIRS.name
+
+
+STARTS_A_PROCESS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="Skip each test at the moment in which it starts a process.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--quick"):
+        sys.addaudithook(_no_process)
+
+
+def _no_process(event: str, _: tuple[object, ...]) -> None:
+    if event in STARTS_A_PROCESS:
+        pytest.skip("starts a process, and `make quick` has none")
 
 
 @pytest.fixture(scope="session")
