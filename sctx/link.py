@@ -22,7 +22,7 @@ from common.transport.turns import TICK_MS, Turns
 from common.transport.waker import Waker
 from common.transport.watch import Watch
 from sctx.actions import Action, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
-from sctx.session import INBOUND, Hear, Session
+from sctx.session import INBOUND, Hear, Session, unheard
 
 logger = logging.getLogger(__name__)
 BURST = 64
@@ -34,7 +34,7 @@ class Link:
     Connects at once, so that an impossible address is a ConfigError here. hear: see `sctx.session.Session`.
     """
 
-    def __init__(self, peer: str, terms: Terms, keys: Keys | None, hear: Hear) -> None:
+    def __init__(self, peer: str, terms: Terms, keys: Keys | None = None, hear: Hear = unheard) -> None:
         self.peer = peer
         self.session = Session(terms, time.monotonic_ns(), hear)
         self.protocol_errors: dict[str, int] = {}

@@ -49,10 +49,14 @@ Hear = Callable[[Result, int], None]
 INBOUND = Kind.RESULT, Kind.PONG, Kind.PING, Kind.ACCEPT, Kind.REJECT, Kind.NAK, Kind.BYE
 
 
+def unheard(result: Result, now: int) -> None:
+    """For sessions whose reports nobody wants."""
+
+
 class Session:
     """See the module. Not thread safe: the owner holds a lock around each call."""
 
-    def __init__(self, terms: Terms, now: int, hear: Hear = lambda _, __: None) -> None:
+    def __init__(self, terms: Terms, now: int, hear: Hear = unheard) -> None:
         """hear: told each RESULT whose report can be true."""
         self.terms = terms
         self._hear = hear

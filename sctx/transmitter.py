@@ -91,7 +91,7 @@ class Transmitter:
     ) -> None:
         self.manifest = model if isinstance(model, Manifest) else find_pair(model)
         self.policy = _policy(policy)
-        self._controller = Controller(self.policy, self.manifest)
+        self._controller = Controller(self.policy, self.manifest.layout, self.manifest.accuracy)
         address, found = reach(peer, keys, insecure, "peer")
         self.stream = secrets.randbits(32) if stream is None else whole("stream", stream, 0, 2**32 - 1)
         self.live = switch("live", live)

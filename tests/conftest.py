@@ -1,6 +1,7 @@
 """What every test may use. Knows nothing about any one room of the project."""
 
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -16,6 +17,11 @@ from training.lab.processes import Command
 # The same examples in every run, and no clock: a busy machine fails nothing.
 settings.register_profile("semlink", derandomize=True, deadline=None, database=None)
 settings.load_profile("semlink")
+
+# What is ignored here, as under nohup or in the background of a script, every process that a test starts would ignore.
+for number in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 # Not the keys of whoever runs the tests, and no notes among theirs.
 _NOT_THEIRS = tempfile.TemporaryDirectory(prefix="semlink-tests-")

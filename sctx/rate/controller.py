@@ -3,7 +3,8 @@
 Pure: every call carries its times. Knows nothing about sockets, sessions, images or torch.
 """
 
-from common.pair.manifest import Manifest
+from common.pair.shapes import Accuracy
+from common.phy.layout import Layout
 from common.protocol.frames import ResultHead
 from common.protocol.messages import Result
 from sctx.rate.belief import Report, is_stale, newer
@@ -13,11 +14,11 @@ from sctx.rate.policy import Decision, RatePolicy, decide
 class Controller:
     """What was reported last, the rate of the image before, and the policy that makes a decision of them."""
 
-    def __init__(self, policy: RatePolicy, manifest: Manifest) -> None:
-        policy.check(manifest.layout.rates)
+    def __init__(self, policy: RatePolicy, layout: Layout, table: Accuracy) -> None:
+        policy.check(layout.rates)
         self.policy = policy
         self.report: Report | None = None
-        self._layout, self._table = manifest.layout, manifest.accuracy
+        self._layout, self._table = layout, table
         self._last: int | None = None
 
     def hear(self, result: Result | ResultHead, now_ns: int) -> None:

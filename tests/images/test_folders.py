@@ -16,7 +16,7 @@ from sctx.capture.source import Source
 from tests.images.makers import class_label, class_tree, encoded, flat, write_table
 from tests.images.test_tables import memory
 from training import distill, evaluate, teacher
-from training.data.images import load_told
+from training.data.images import load_data, load_told
 from training.recipes.recipe import load_recipe
 
 PAIR = find_pair("cifar10")
@@ -240,7 +240,7 @@ def test_commands_of_training_leave_bad_pictures_out_when_told(
     assert "note: left out 1 of the images" in capsys.readouterr().err
     class_tree(tmp_path, {f"train/{name}/{k}.png": k for name in ("cat", "dog") for k in range(30)})
     (tmp_path / "train" / "cat" / "0.png").write_bytes(b"words")
-    train, validation, _ = distill.load_data(load_recipe("cifar10"), str(tmp_path), skip_bad=True)
+    train, validation, _ = load_data(load_recipe("cifar10"), str(tmp_path), skip_bad=True)
     assert len(train) + len(validation) == 59
     assert "note: left out 1 of the images" in capsys.readouterr().err
 
@@ -274,10 +274,10 @@ def test_a_data_set_takes_little_more_memory_than_its_pixels(form: str, tmp_path
         del rows
     recipe = load_recipe("cifar10")
     recipe = replace(recipe, image=replace(recipe.image, height=224, width=224))
-    distill.load_data(recipe, str(tmp_path / "warm"))  # what libraries take once and for all
+    load_data(recipe, str(tmp_path / "warm"))  # what libraries take once and for all
     Path("/proc/self/clear_refs").write_text("5")
     before = memory()[0]
-    train, validation, _ = distill.load_data(recipe, str(tmp_path))
+    train, validation, _ = load_data(recipe, str(tmp_path))
     assert memory()[1] - before < 1.5 * (train.images.nbytes + validation.images.nbytes)
 
 

@@ -321,7 +321,7 @@ def test_without_pilots_nothing_is_reported_and_the_most_robust_rate_is_sent(bli
         answers = [tx.send(np.full((8, 8), 40 * k, np.uint8)) for k in range(5)]
         assert all(answer.snr_est_db is None for answer in answers)
         assert [(answer.symbols, answer.uses) for answer in answers] == [(32, 32)] * 5
-        assert tx.link.session.report is None
+        assert tx._controller.report is None
 
 
 def test_many_sessions_open_and_close_without_leaving_anything(receiver: scrx.Receiver, tiny_pair: Path) -> None:

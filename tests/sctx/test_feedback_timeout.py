@@ -7,13 +7,16 @@ import re
 from pathlib import Path
 
 from common.pair.shapes import Accuracy
+from common.phy.layout import Layout
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Result, Status
 from sctx.actions import Frame, Terms
-from sctx.rate.belief import STALE_NS, STALE_SLOTS, is_stale
-from sctx.rate.policy import RatePolicy, decide
+from sctx.rate.belief import STALE_NS, STALE_SLOTS
+from sctx.rate.controller import Controller
+from sctx.rate.policy import RatePolicy
 from sctx.session import MS, Session
 
-SESSION, MODEL, SLOT, RATES = b"s" * 16, b"m" * 32, 128, (4, 8, 16)
+SESSION, MODEL, SLOT = b"s" * 16, b"m" * 32, 128
+LAYOUT = Layout((4, 4, 8), slot=SLOT)
 TERMS = Terms(SESSION, MODEL, "test", slot=SLOT, live=False, deadline_ms=10_000, give_up_s=60.0)
 ACCEPT = Accept(SESSION, VERSION, MODEL, 2, SLOT, SLOT, 60_000, 250, 3, 1, ("classify",), 0, 0, 0)
 TABLE = Accuracy((0.0, 10.0, 20.0), ((0.2, 0.5, 0.97), (0.3, 0.9, 0.97), (0.5, 0.95, 0.97)), 0.97)
@@ -24,15 +27,12 @@ class Run:
     """Frames and answers of one session; `rate` is what `Transmitter` would decide."""
 
     def __init__(self) -> None:
-        self.session, self.last = Session(TERMS, now=0), None
+        self.controller = Controller(RatePolicy(), LAYOUT, TABLE)
+        self.session = Session(TERMS, 0, self.controller.hear)
         self.session.on_message(ACCEPT, 0)
 
     def rate(self, seq: int, now: int) -> int:
-        report = self.session.report
-        if report is not None and is_stale(report, seq * SLOT, now, SLOT):
-            report = None
-        self.last = decide(RatePolicy(), report, seq * SLOT, RATES, TABLE, self.last).rate
-        return self.last
+        return self.controller.decide(seq * SLOT, now).rate
 
     def send(self, seq: int, now: int, snr_db: float | None, about: int | None = None) -> int:
         """A frame and its answer; the report, if any, is about frame `about` (default: itself)."""

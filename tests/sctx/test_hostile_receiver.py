@@ -22,7 +22,7 @@ from common.protocol.messages import (
     Status,
 )
 from sctx.actions import Action, Answered, Failed, Frame, Lost, Send, Stalled, Terms
-from sctx.session import MAX_SENDS, MS, Session
+from sctx.session import MAX_SENDS, MS, Hear, Session, unheard
 
 SESSION, MODEL = b"s" * 16, b"m" * 32
 TERMS = Terms(SESSION, MODEL, "test", slot=128, live=False, deadline_ms=10_000, give_up_s=60.0)
@@ -41,8 +41,10 @@ def result(seq: int, status: Status = Status.OK, **changes: object) -> Result:
 class Peer:
     """A session and a hostile receiver that says `noise` every 20 ms and answers whatever it is asked as it likes."""
 
-    def __init__(self, noise: Callable[[int], list[Message]], terms: Terms = TERMS, accepts: bool = True) -> None:
-        self.session, self.noise, self.accepts = Session(terms, 0), noise, accepts
+    def __init__(
+        self, noise: Callable[[int], list[Message]], terms: Terms = TERMS, accepts: bool = True, hear: Hear = unheard
+    ) -> None:
+        self.session, self.noise, self.accepts = Session(terms, 0, hear), noise, accepts
         self.sent: list[Message] = []
         self.failed = False
         self.actions: list[Action] = []
@@ -178,13 +180,13 @@ def test_terms_that_nobody_can_mean_are_refused(terms: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("air_start", [2 * 128, 2**53, 2**64 - 1])
 def test_a_report_from_the_future_is_not_believed(air_start: int) -> None:
-    peer = Peer(lambda now: [])
+    heard: list[Result] = []
+    peer = Peer(lambda now: [], hear=lambda told, now: heard.append(told))
     (answered,) = peer.session.on_message(result(0, snr_inst_db=-90.0, air_start=air_start), 0)
     assert isinstance(answered, Answered)
-    assert peer.session.report is None
+    assert heard == []
     peer.session.on_message(result(1, snr_inst_db=12.0), 0)
-    assert peer.session.report is not None
-    assert peer.session.report.snr_inst_db == 12.0
+    assert [told.snr_inst_db for told in heard] == [12.0]
     assert peer.session.counters.untrue == 1
 
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from common.errors import LinkDown, PeerRejected
+from common.pair.shapes import Accuracy
+from common.phy.layout import Layout
 from common.protocol.messages import (
     VERSION,
     Accept,
@@ -23,7 +25,9 @@ from common.protocol.messages import (
     Status,
 )
 from sctx.actions import Answered, Down, Failed, Frame, Lost, Send, Terms, Up
-from sctx.session import MS, Session
+from sctx.rate.controller import Controller
+from sctx.rate.policy import RatePolicy
+from sctx.session import MS, Hear, Session, unheard
 
 SESSION, MODEL = b"s" * 16, b"m" * 32
 TERMS = Terms(SESSION, MODEL, "test", slot=128, live=False, deadline_ms=10_000, give_up_s=60.0)
@@ -39,8 +43,8 @@ def result(seq: int, status: Status = Status.OK, credits: int = 2, snr: float | 
     return Result(SESSION, seq, 0, status, snr, snr, 1.0, 1.0, None, seq * 128, 0.9, 100, 100, credits, {})
 
 
-def opened(terms: Terms = TERMS) -> Session:
-    session = Session(terms, now=0)
+def opened(terms: Terms = TERMS, hear: Hear = unheard) -> Session:
+    session = Session(terms, 0, hear)
     session.on_message(ACCEPT, 0)
     return session
 
@@ -254,13 +258,14 @@ def test_messages_of_another_session_change_nothing() -> None:
 
 
 def test_newest_report_is_kept_even_if_answers_come_out_of_order() -> None:
-    session = opened()
+    controller = Controller(RatePolicy(), Layout((4, 4), slot=128), Accuracy((0.0, 1.0), ((0.5, 0.6), (0.5, 0.7)), 0.7))
+    session = opened(hear=controller.hear)
     for seq in (0, 1):
         session.submit(frame(seq), 0)
     session.on_message(result(1, snr=12.0), 0)
     session.on_message(result(0, snr=3.0), 0)
-    assert session.report is not None
-    assert session.report.snr_inst_db == 12.0
+    assert controller.report is not None
+    assert controller.report.snr_inst_db == 12.0
 
 
 def test_goodbye_is_said_once_and_only_to_a_receiver_that_knows_us() -> None:

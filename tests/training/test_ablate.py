@@ -11,8 +11,9 @@ import pytest
 
 from common.errors import ConfigError
 from common.pair.manifest import find_pair
-from training import ablate, distill
 from training.ablate import draw_compute
+from training.distillation import stages
+from training.experiments import variants
 from training.experiments.variants import FULL, NAMES, OPTIONAL, Row, Variant, compared, dedicated, grid, run, variant
 from training.recipes.recipe import Recipe, load_recipe
 
@@ -37,8 +38,8 @@ def test_each_model_of_a_bank_answers_at_its_own_snr_and_rate_only(
         assert len(mine) == 2
         return [np.full(3, settings.index(one)) for one in mine]
 
-    monkeypatch.setattr(ablate, "trained", trained)
-    monkeypatch.setattr(ablate, "answered", answered)
+    monkeypatch.setattr(variants, "trained", trained)
+    monkeypatch.setattr(variants, "answered", answered)
     row = run(Variant("bank", recipe, bank=True), settings, {**OPTIONS, "seeds": 2})
     assert row.right.shape == (2, 8, 3)
     assert row.right[1, :, 0].tolist() == list(range(8))
@@ -55,8 +56,8 @@ def test_who_was_never_told_in_training_is_not_told_when_asked(
         heard.extend(one.told_db for one in mine)
         return [np.zeros(3)] * len(mine)
 
-    monkeypatch.setattr(ablate, "trained", lambda *_: (find_pair("digits"), 1.0))
-    monkeypatch.setattr(ablate, "answered", answered)
+    monkeypatch.setattr(variants, "trained", lambda *_: (find_pair("digits"), 1.0))
+    monkeypatch.setattr(variants, "answered", answered)
     run(variant(recipe, name), grid("6", 1, [3.0]), OPTIONS)
     assert [None if math.isnan(one) else one for one in heard] == [told] * 2
 
@@ -89,8 +90,8 @@ def test_a_finished_training_is_not_done_again_and_another_one_is(
         calls.append(args)
         return whole(*args)
 
-    whole = distill.distill
-    monkeypatch.setattr(distill, "distill", counted)
+    whole = stages.distill
+    monkeypatch.setattr(stages, "distill", counted)
     first = run(Variant(FULL, true), settings, OPTIONS)
     again = run(Variant(FULL, true), settings, OPTIONS)
     assert len(calls) == 1
@@ -101,10 +102,10 @@ def test_a_finished_training_is_not_done_again_and_another_one_is(
     def killed(*args: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(distill, "distill", killed)
+    monkeypatch.setattr(stages, "distill", killed)
     with pytest.raises(KeyboardInterrupt):
         run(Variant(FULL, true), settings, OPTIONS)
-    monkeypatch.setattr(distill, "distill", counted)
+    monkeypatch.setattr(stages, "distill", counted)
     run(Variant(FULL, replace(true, views=true.views + 1)), settings, OPTIONS)
     assert len(calls) == 3  # the one that was begun in its place may have left half a pair
 

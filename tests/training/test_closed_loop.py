@@ -17,9 +17,9 @@ from common.pair.shapes import Accuracy
 from sctx.pipeline import TransmitChain
 from sctx.rate.policy import Goal, RatePolicy
 from tests.model.pairs import tiny_pair
-from training import closed_loop
 from training.closed_loop import main
 from training.distillation.measure import best_rung
+from training.experiments import loop_run
 from training.experiments.loop_plan import EXPERIMENTS, Entry, Point, plan
 from training.experiments.loop_report import compare, control_bits, interval, measures, resampled, sweep, uses
 from training.experiments.loop_run import Outcome, kept, prepared, run
@@ -156,7 +156,7 @@ def test_finished_points_are_not_run_again_and_damaged_ones_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = []
-    monkeypatch.setattr(closed_loop, "directly", lambda point, *_: ran.append(point) or outcome(np.ones(point.frames)))
+    monkeypatch.setattr(loop_run, "directly", lambda point, *_: ran.append(point) or outcome(np.ones(point.frames)))
     points, pairs = {POINT, replace(POINT, policy="robust")}, {4: find_pair("digits")}
     images = load_images("digits", "test")
     first = run(points, pairs, images, "", tmp_path, direct=True)
@@ -169,7 +169,7 @@ def test_finished_points_are_not_run_again_and_damaged_ones_are(
 
 
 def test_a_run_that_answers_too_few_frames_is_no_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(closed_loop, "directly", lambda *_: outcome(np.ones(3)))
+    monkeypatch.setattr(loop_run, "directly", lambda *_: outcome(np.ones(3)))
     with pytest.raises(SemlinkError, match="3 of 400"):
         run({POINT}, {4: find_pair("digits")}, load_images("digits", "test"), "", tmp_path, direct=True)
     assert not list(tmp_path.glob("*.json"))

@@ -16,7 +16,8 @@ from common.errors import ConfigError, DataError, StoreError
 from common.images.datasets import load_images
 from common.pair.manifest import SHIPPED, find_pair
 from sctx.pipeline import TransmitChain
-from training import distill, evaluate, loop, store, teacher
+from training import distill, evaluate, store, teacher
+from training.loop import fit as loop
 
 TINY = """
 views = 2

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from common.errors import ConfigError
-from training import ablate, fractions
+from training import fractions
 from training.data.images import load_data
+from training.experiments.variants import Row, Variant
 from training.fractions import ROWS, shares, stretched, variants
 from training.lab.evaluation import Setting
 from training.recipes.recipe import Recipe, adjusted
@@ -59,11 +60,11 @@ def test_it_runs_with_its_own_defaults(
     monkeypatch.chdir(tmp_path)
     asked: list[tuple[str, str | None]] = []
 
-    def trained(one: ablate.Variant, settings: list[Setting], options: dict[str, Any]) -> ablate.Row:
+    def trained(one: Variant, settings: list[Setting], options: dict[str, Any]) -> Row:
         asked.append((one.name, one.teacher or options["teacher"]))
         assert load_data(one.recipe, options["dataset"])[0].classes == tuple("0123456789")
         assert {setting.symbols for setting in settings} <= set(one.recipe.layout.rates)
-        return ablate.Row(one.name, np.ones((3, len(settings), 5)), [1.0], [1.0], 1, 1)
+        return Row(one.name, np.ones((3, len(settings), 5)), [1.0], [1.0], 1, 1)
 
     monkeypatch.setattr(fractions, "run", trained)
     monkeypatch.setattr(fractions, "teacher_of", lambda part, _: f"teacher of {part.fraction}")

@@ -10,8 +10,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from training import loop, outlook
 from training.data.images import load_data
+from training.distillation import outlook
+from training.loop import fit as loop
 from training.loop.fit import Run, fit, pace
 from training.recipes.recipe import Recipe
 from training.recipes.specs import DecisionSpec, Schedule

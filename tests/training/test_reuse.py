@@ -17,7 +17,8 @@ from common.images.datasets import load_images
 from common.pair.manifest import MANIFEST, SHIPPED, find_pair
 from common.pair.origin import recall
 from tests.training.test_distill import TINY, call
-from training import distill, evaluate, measure, teacher
+from training import distill, evaluate, teacher
+from training.distillation import measure, stages
 from training.distillation.judge import Verdict
 from training.distillation.reuse import teacher_made_of, teacher_place
 from training.distillation.stages import without_paths
@@ -31,7 +32,7 @@ VIEW = asdict(ViewSpec(shift=1))
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
-    monkeypatch.setattr(distill, "figure", lambda *_: None)
+    monkeypatch.setattr(stages, "figure", lambda *_: None)
     monkeypatch.setattr(measure, "trials_for", lambda _: 1)
     (tmp_path / "tiny.toml").write_text(TINY)
     return tmp_path

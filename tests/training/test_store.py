@@ -15,7 +15,8 @@ from torch import Tensor
 from common.errors import StoreError
 from common.images.datasets import ImageSet, load_images
 from training.knowledge.generate import agreement, generate, plan_for
-from training.knowledge.shards import MANIFEST, Plan, Store, finished, open_store
+from training.knowledge.plan import Plan
+from training.knowledge.shards import MANIFEST, Store, finished, open_store
 from training.recipes.specs import ViewSpec
 from training.teachers.identity import TeacherId
 

@@ -298,7 +298,7 @@ def test_closed_full_and_broken_streams_are_no_traceback(
 
 
 def test_nobody_gets_the_number_of_a_closed_stream() -> None:
-    program = "from common import streams; console.make_sound(); print(open('/dev/null').fileno() > 2, flush=True)"
+    program = "from common import console; console.make_sound(); print(open('/dev/null').fileno() > 2, flush=True)"
     words = ["bash", "-c", f"{shlex.join([sys.executable, '-c', program])} <&- 2>&-"]
     ran = subprocess.run(words, capture_output=True, check=True, cwd=Path(cli.__file__).parents[1])
     assert ran.stdout == b"True\n"

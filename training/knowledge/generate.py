@@ -14,8 +14,8 @@ from training.data.images import fingerprint
 from training.data.views import VERSION, augment, words
 from training.data.views import fingerprint as view_fingerprint
 from training.knowledge import encoding as codec
-from training.knowledge.plan import SHARD
-from training.knowledge.shards import MANIFEST, Plan, Store, finished, open_store, seal, write_shard
+from training.knowledge.plan import SHARD, Plan
+from training.knowledge.shards import MANIFEST, Store, finished, open_store, seal, write_shard
 from training.loop.fit import process, wait
 from training.recipes.specs import ViewSpec
 from training.report.progress import bar

@@ -102,7 +102,7 @@ class _Loop:
         self._encodings = encodings
         self._manifest, self._channel, self._stream = manifest, channel, stream
         self._transmit, self._receive = TransmitChain(manifest, device), ReceiveChain(manifest, device)
-        self._controller = Controller(policy, manifest)
+        self._controller = Controller(policy, manifest.layout, manifest.accuracy)
         self._feedback = Feedback(feedback, channel.spec.seed)
         self.reported_db: float | None = None
 
