@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install  ## the main job: three processes, real images, one table and one figure
 	@$(PY) -m training.demo
 
-quick: install  ## the tests of a minute: all but training, each skipped at the moment in which it starts a process
+quick: install  ## the tests of a minute: those that start no process and train nothing
 	@$(PY) -m pytest -q --quick
 
 test: install  ## unit, statistical, integration, packaging and import tests

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import pytest
 import zmq
 from hypothesis import settings
 
+from tests.quick import Quick
 from tests.warm import Stem
 from training.lab.processes import Command
 
@@ -28,21 +28,15 @@ _NOT_THEIRS = tempfile.TemporaryDirectory(prefix="semlink-tests-")
 os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_STATE_HOME"] = _NOT_THEIRS.name
 
 
-STARTS_A_PROCESS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="Skip each test at the moment in which it starts a process.")
+    """`make quick`."""
+    parser.addoption("--quick", action="store_true", help="Only tests that start no process and train nothing.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """What `--quick` means is said in `tests/quick.py`."""
     if config.getoption("--quick"):
-        sys.addaudithook(_no_process)
-
-
-def _no_process(event: str, _: tuple[object, ...]) -> None:
-    if event in STARTS_A_PROCESS:
-        pytest.skip("starts a process, and `make quick` has none")
+        config.pluginmanager.register(Quick())
 
 
 @pytest.fixture(scope="session")

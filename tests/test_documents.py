@@ -13,10 +13,16 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from common.channel.cli import command as channel_emu
+from scrx import ReceivedAnswer
+from scrx.cli import _as_line as receiver_line
 from scrx.cli import command as scrx
+from sctx import Answer
+from sctx.cli import _as_line as transmitter_line
 from sctx.cli import command as sctx
+from sctx.summary import Summary
 
 ROOT = Path(__file__).parents[1]
 PAST = {"training/LOG.md", "CHANGELOG.md"}
@@ -29,6 +35,7 @@ DOCUMENTS = sorted(
 OURS = {"sctx": sctx, "scrx": scrx, "channel-emu": channel_emu}
 PLACEHOLDER = re.compile(r"^(\.\.\.|…)?$|^[A-Z][A-Z_./:0-9-]*$")
 """A word that stands for another one: HOST:PORT, DIR_OF_PHOTOS, nothing."""
+CITATION = {"cff-version", "message", "type", "title", "abstract", "authors", "license", "keywords", "references"}
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
 
 
@@ -184,6 +191,13 @@ def test_every_flag_that_is_named_is_one_of_somebody() -> None:
             assert named <= known, document
 
 
+@pytest.mark.parametrize("wrong", ["--no-such-flag", "--window 0", "--arq sometimes", "--log-level=loud"])
+def test_a_command_that_would_not_parse_is_found(wrong: str) -> None:
+    check(sctx, ["--peer", "HOST:PORT", "--window", "COUNT", "--arq", "none"], "this parses")
+    with pytest.raises(AssertionError):
+        check(sctx, wrong.split(), "this does not")
+
+
 def test_there_are_commands_to_look_at() -> None:
     found = {one: sum(words[0] in (*OURS, "make", "python") for words in commands(one)) for one in DOCUMENTS}
     assert found["README.md"] > 8
@@ -203,6 +217,40 @@ def test_every_file_that_is_named_exists(document: str) -> None:
     ours = {name for name in named if not PLACEHOLDER.match(name.partition(".")[0]) and not SOMEBODYS.match(name)}
     places = {name: (ROOT / name, (ROOT / document).parent / name) for name in ours - below}
     assert not {name for name, both in places.items() if not any(place.exists() for place in both)}
+
+
+def test_make_help_tells_every_target_and_the_documents_name_those_of_every_day() -> None:
+    makefile = text_of("Makefile")
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.M)
+    assert phony
+    told = set(re.findall(r"^([a-z-]+):[^#\n]*## .", makefile, re.M))
+    assert told == set(phony[1].split())
+    named = " ".join(re.findall(r"make ((?:[a-z]+ ?)+)", text_of("CONTRIBUTING.md"))).split()
+    assert told - {"clean", "check", "evaluate"} <= set(named)
+
+
+def fields(document: str, heading: str) -> set[str]:
+    """Names between backticks in the first column of the tables below a heading, up to the next heading."""
+    part = re.split(rf"^## {heading}$", text_of(document), flags=re.M)[1].split("\n## ")[0]
+    return {name for cell in re.findall(r"^\| (`[^|]+) \|", part, re.M) for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_the_fields_of_the_json_are_those_that_the_documents_name() -> None:
+    sent = Answer(0, 0, "", 1.0, {}, 2, 10, 3.0, 1.0, 0, {}, "", 0)
+    summary = Summary(0).as_dict().keys() - {"answered", "lost", "expired", "skipped"}  # named in the row of `sent`
+    assert fields("sctx/README.md", "Reading the JSON") == transmitter_line(sent, 0, None).keys() | summary
+    received = ReceivedAnswer("", 0, 0, 0, "", 1.0, {}, True, 3.0, 0, 0)
+    assert fields("scrx/README.md", "Reading the JSON") == receiver_line(received).keys()
+
+
+def test_the_citation_is_one() -> None:
+    """What version 1.2.0 of the format demands, and no version of ours that could go stale."""
+    cited = yaml.safe_load(text_of("CITATION.cff"))
+    assert {"cff-version", "message", "title", "authors"} <= cited.keys() <= CITATION
+    assert all(one.keys() <= {"name"} or one.keys() <= {"family-names", "given-names"} for one in cited["authors"])
+    (method,) = cited["references"]
+    assert {"type", "title", "authors"} <= method.keys()
+    assert "2506.13243" in method["url"]
 
 
 # -- what is counted

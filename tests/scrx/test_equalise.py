@@ -28,6 +28,7 @@ def theory_db(snr_db: float, pilots: int) -> float:
     return float(10 * np.log10(np.exp(1 / r) * exp1(1 / r) / r))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snr_db", [0, 5, 10, 15, 20])
 @pytest.mark.parametrize("pilots", [16, 32, 64])
 def test_error_in_rayleigh_fading_is_within_a_tenth_of_a_db_of_theory(pilots: int, snr_db: float) -> None:
