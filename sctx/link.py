@@ -17,11 +17,10 @@ from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
 from common.transport.caller import Caller
 from common.transport.keystore import Keys
-from common.transport.multipart import arrivals, put
+from common.transport.multipart import put
 from common.transport.turns import TICK_MS, Turns
-from common.transport.waker import Waker
-from common.transport.watch import Watch
-from sctx.actions import Action, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
+from common.transport.watch import Waker, Watch
+from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.session import INBOUND, Hear, Session, unheard
 
 logger = logging.getLogger(__name__)
@@ -38,6 +37,8 @@ class Link:
         self.peer = peer
         self.session = Session(terms, time.monotonic_ns(), hear)
         self.protocol_errors: dict[str, int] = {}
+        self.in_flight = 0
+        """Frames that were submitted and whose outcome was not taken yet."""
         self._events: deque[Action] = deque()
         self._woken = self._closed = False
         self._ticked_ns = 0
@@ -64,6 +65,7 @@ class Link:
         """Send a frame; its answer comes as an event."""
         with self._turns:
             if self._over is None:
+                self.in_flight += 1
                 self._take(self.session.submit(frame, time.monotonic_ns()))
 
     def wake(self) -> None:
@@ -83,7 +85,9 @@ class Link:
             if self._woken or left_s <= 0:
                 break
         self._woken = False
-        return self._events.popleft() if self._events else self._over
+        event = self._events.popleft() if self._events else self._over
+        self.in_flight -= isinstance(event, Answered | Lost)
+        return event
 
     def close(self) -> None:
         """Say goodbye and free the socket."""
@@ -105,7 +109,7 @@ class Link:
         if self._over is not None or self._closed:
             return False
         try:
-            heard = self._receive()
+            heard = self._caller.inbox.due and self._receive()
             ready = self._watch.wait(0 if heard else timeout_ms, awake)
             if self._waker.reader in ready:
                 self._waker.drain()
@@ -134,7 +138,7 @@ class Link:
     def _receive(self) -> bool:
         """Read what waits, but no further than to an event, for which its owner waits; True if there was anything."""
         heard = False
-        for parts in arrivals(self._caller.socket, BURST):  # then look at the clock again, whatever the peer sends
+        for parts in self._caller.inbox.take(BURST):  # then look at the clock again, whatever the peer sends
             heard = True
             try:
                 message = decode(parts, INBOUND)

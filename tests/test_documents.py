@@ -22,7 +22,7 @@ from scrx.cli import command as scrx
 from sctx import Answer
 from sctx.cli import _as_line as transmitter_line
 from sctx.cli import command as sctx
-from sctx.summary import Summary
+from sctx.outcomes import Summary
 
 ROOT = Path(__file__).parents[1]
 PAST = {"training/LOG.md", "CHANGELOG.md"}

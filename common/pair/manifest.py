@@ -114,7 +114,7 @@ def read_manifest(folder: Path) -> Manifest:
         return _from_document(document, folder)
     except ModelError as error:
         raise ModelError(f"{path}: {safe(error, 300)}") from error
-    except (ValueError, OverflowError) as error:
+    except (ConfigError, ValueError, OverflowError) as error:
         raise ModelError(f"{path} is damaged ({_one_line(error)}); restore or train the pair again") from error
 
 

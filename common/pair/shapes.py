@@ -6,6 +6,7 @@ Knows nothing about files or weights.
 from dataclasses import dataclass
 
 from common.errors import ModelError
+from common.typed import check_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Preprocess:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        check_types(self, ModelError)
         if self.channels not in (1, 3) or min(self.height, self.width) < 1 or max(self.height, self.width) > 2048:
             size = f"{self.height} x {self.width} x {self.channels}"
             raise ModelError(f"no image is {size}: sides are at most 2048, channels 1 or 3")
@@ -41,6 +43,7 @@ class EncoderShape:
     adaptive: bool = True
 
     def __post_init__(self) -> None:
+        check_types(self, ModelError)
         _within("encoder", width=(self.width, 1, 1024), blocks=(self.blocks, 1, 64),
                 stem_stride=(self.stem_stride, 1, 64))  # fmt: skip
 
@@ -63,6 +66,7 @@ class DecoderShape:
     embedding: int = 64
 
     def __post_init__(self) -> None:
+        check_types(self, ModelError)
         _within("decoder", hidden=(self.hidden, 1, 16_384), blocks=(self.blocks, 0, 64),
                 embedding=(self.embedding, 1, 16_384))  # fmt: skip
 
@@ -85,6 +89,7 @@ class Accuracy:
     clean: float
 
     def __post_init__(self) -> None:
+        check_types(self, ModelError)
         if not self.acc or any(len(row) != len(self.snr_db) for row in self.acc):
             raise ModelError(f"each row of the accuracy table needs {len(self.snr_db)} entries, one per SNR")
         if sorted(self.snr_db) != list(self.snr_db) or not 2 <= len(self.snr_db) <= 1000:
@@ -104,6 +109,7 @@ class Calibration:
     temperature: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
+        check_types(self, ModelError)
         if len(self.edges_db) > 1000 or any(len(row) != len(self.edges_db) + 1 for row in self.temperature):
             raise ModelError(
                 f"each row of the calibration needs {len(self.edges_db) + 1} temperatures, one per SNR bin"

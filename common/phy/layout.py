@@ -13,6 +13,9 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import ConfigError
+from common.typed import check_types
+
 MOST_INCREMENTS, LONGEST_SLOT = 64, 65_536
 
 
@@ -28,14 +31,16 @@ class Layout:
     slot: int = 128
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 1 <= len(self.increments) <= MOST_INCREMENTS or any(n < 1 for n in self.increments):
-            raise ValueError(f"1 to {MOST_INCREMENTS} increments, each positive, not {str(self.increments)[:60]}")
+            given = str(self.increments)[:60]
+            raise ConfigError(f"a layout has 1 to {MOST_INCREMENTS} increments, each positive, not {given}")
         if not 1 <= self.slot <= LONGEST_SLOT:
-            raise ValueError(f"an air slot has 1 to {LONGEST_SLOT} symbols, not {self.slot}")
+            raise ConfigError(f"an air slot has 1 to {LONGEST_SLOT} symbols, not {self.slot}")
         if self.pilots < 0 or self.pilots == 1:
-            raise ValueError(f"at least 2 pilots are needed to estimate noise (or 0: non-coherent), not {self.pilots}")
+            raise ConfigError(f"at least 2 pilots are needed to estimate noise (or 0: non-coherent), not {self.pilots}")
         if self.pilots + sum(self.increments) > self.slot:
-            raise ValueError(
+            raise ConfigError(
                 f"{self.pilots} pilots + {sum(self.increments)} symbols do not fit the air slot of {self.slot} symbols"
             )
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from common.transport.multipart import arrivals
+from common.transport.multipart import Inbox
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ QUICK_S, QUICK_CLOSES = 1.0, 5
 TELL_AGAIN_S = 1.0
 MOST_EVENTS = 1024
 
-REFUSED_KEY = "it does not trust this host's key: trust it there, or take --keys of a host that it trusts"
-REFUSED_MECHANISM = "one side encrypts and the other does not: give both sides keys, or both --insecure"
+REFUSED_KEY = "it does not trust this host's key: trust it there, or take the keys of a host that it trusts"
+REFUSED_MECHANISM = "one side encrypts and the other does not: give both sides keys, or none (insecure=True)"
 REFUSED_OTHER = "what listens there does not speak this protocol"
 CLOSES = "it ends every handshake: it has another key than the one trusted here, or a tunnel to it has no far end"
 
@@ -55,10 +55,11 @@ class Monitor:
         self._connected_s, self._closes = 0.0, 0
         self._told_s: dict[int, float] = {}
         self.socket = watched.get_monitor_socket(sum(_TELL))
+        self._inbox = Inbox(self.socket)
 
     def drain(self) -> None:
         """Take the events that are waiting. Failures are logged once a second each: strangers make them."""
-        for parts in arrivals(self.socket, MOST_EVENTS):
+        for parts in self._inbox.take(MOST_EVENTS):
             event = parse_monitor_message(parts)
             number, now = int(event["event"]), self._clock()
             level, name = _TELL.get(number, (logging.DEBUG, str(number)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from common.channel.fading.noise import BLOCK, WhiteNoise
+from common.channel.models.noise import BLOCK, WhiteNoise
 
 
 @pytest.mark.slow

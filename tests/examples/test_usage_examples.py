@@ -14,7 +14,7 @@ from common.pair.manifest import find_pair
 from scrx import Receiver
 from sctx import Capture, Transmitter
 from sctx.cli import _as_line
-from sctx.summary import Summary
+from sctx.outcomes import Summary
 from tests.examples import baseline, evaluate_pair, metric, read_json, receive, send_image
 
 pytestmark = pytest.mark.usefixtures("one_thread")

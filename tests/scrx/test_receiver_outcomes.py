@@ -65,7 +65,7 @@ def test_no_refusal_is_missed_by_the_counters_of_two_threads(
 
 
 def test_a_receiver_that_is_stopped_while_its_workers_start_does_not_wait_for_them() -> None:
-    with scrx.Receiver("0", "digits", workers=1, stop=lambda: True) as rx:
+    with scrx.Receiver("0", "digits", scrx.Settings(workers=1), stop=lambda: True) as rx:
         assert rx.pool is not None
         assert rx.pool.processes == []
     assert not rx.stuck
@@ -73,7 +73,7 @@ def test_a_receiver_that_is_stopped_while_its_workers_start_does_not_wait_for_th
 
 def test_workers_and_a_decoder_of_ones_own_exclude_each_other() -> None:
     with pytest.raises(ConfigError, match="either workers or a decoder"):
-        scrx.Receiver("0", "digits", workers=1, decoder=lambda symbols, gamma, tasks: [])
+        scrx.Receiver("0", "digits", scrx.Settings(workers=1), decoder=lambda symbols, gamma, tasks: [])
 
 
 def test_a_damaged_decoder_is_told_before_any_worker_is_started(tmp_path: Path) -> None:
@@ -82,4 +82,4 @@ def test_a_damaged_decoder_is_told_before_any_worker_is_started(tmp_path: Path) 
     weights = (pair / "decoder.safetensors").read_bytes()
     (pair / "decoder.safetensors").write_bytes(weights[:-1] + bytes((weights[-1] ^ 1,)))
     with pytest.raises(ModelError, match=r"decoder\.safetensors is not the file its manifest names"):
-        scrx.Receiver("0", pair, workers=1)
+        scrx.Receiver("0", pair, scrx.Settings(workers=1))
