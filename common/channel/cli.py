@@ -114,7 +114,7 @@ def set_(**given: Any) -> None:
     """Change a running channel; prints the first air sample of each stream that sees the change."""
     from common.channel.wire.addresses import control_to_ask
     from common.channel.wire.control import ask
-    from common.channel.wire.named import files_in
+    from common.channel.wire.trace_files import files_in
 
     parameters = channel_parameters(given)
     if not parameters:

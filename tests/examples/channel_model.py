@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from common.channel import Channel, ChannelSpec
 from common.channel.models.clocks import Clocks
 from common.channel.models.flat import MODELS
-from common.channel.models.knots import Gain
+from common.channel.models.gains import Gain
 from common.channel.models.materials import Model
 from common.channel.models.noise import Use
 from common.channel.models.randomness import Randomness

@@ -30,7 +30,7 @@ import zmq
 from common.channel.spec.spec import CHANNEL, as_field
 from common.channel.streams.channel import Channel, Who
 from common.channel.wire.addresses import Claim
-from common.channel.wire.named import Reading, files_in, in_folder
+from common.channel.wire.trace_files import Reading, files_in, in_folder
 from common.errors import ConfigError, LinkDown, ProtocolError
 from common.text import safe
 from common.transport.endpoints import reachable
