@@ -59,7 +59,7 @@ _PLAIN = frozenset({type(None), bool, int, str})
 _FLOAT, _MOST_ENERGY = np.dtype("<f4"), MAX_AMPLITUDE**2
 
 
-def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
+def split(parts: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """A received multipart message -> (ROUTER envelope, three body frames); ProtocolError on one no ROUTER makes."""
     envelope = len(parts) - BODY_FRAMES
     if not 0 <= envelope <= MAX_ENVELOPE:
@@ -67,7 +67,7 @@ def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
     for part in parts[:envelope]:
         if len(part) > MAX_IDENTITY_BYTES:  # routes are kept, and nobody's identity is longer
             raise ProtocolError("envelope", f"a part of {len(part)} bytes; at most {MAX_IDENTITY_BYTES}")
-    return list(parts[:envelope]), list(parts[envelope:])
+    return parts[:envelope], parts[envelope:]
 
 
 def encode(message: Message) -> list[bytes]:
