@@ -1,14 +1,23 @@
 """Values that a caller gives -> the same, or ConfigError in words of the Python API. Knows nothing of what they mean.
 
-The command line checks its flags by itself and speaks of flags; here parameters are named.
+Functions check one value; `setting` makes a field of a settings class, which says what it takes, in which range, what
+it is for and which flag sets it. The class checks its fields by it (`check_settings`), its documentation is written of
+it (`described`), and so are the options of a command line (`common/flags.py`): they cannot disagree.
 """
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
-from typing import Any, NoReturn
+from pathlib import Path
+from textwrap import fill
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from common.errors import ConfigError
 from common.text import safe
+
+T = TypeVar("T")
+_FIELD = "setting"
 
 
 def whole(name: str, value: object, low: int, high: int) -> int:
@@ -46,13 +55,134 @@ def text(name: str, value: object) -> str:
     return value
 
 
+def folder(name: str, value: object) -> Path:
+    """A folder, which need not be there."""
+    if not isinstance(value, str | Path):
+        _refuse(name, value, "a folder")
+    return Path(value)
+
+
+def made_by(name: str, value: T | None, kind: type[T]) -> T:
+    """An object of a class; None: one as the class makes it without arguments."""
+    value = kind() if value is None else value
+    if not isinstance(value, kind):
+        _refuse(name, value, f"made by {kind.__module__.partition('.')[0]}.{kind.__name__}")
+    return value
+
+
 def _refuse(name: str, value: object, wanted: str) -> NoReturn:
     raise ConfigError(f"{name} is {safe(repr(value))} and must be {wanted}")
 
 
-def numbers(option: str, text: str, kind: type) -> list[Any]:
-    """The values of an option, with commas between them. Raises ConfigError."""
-    try:
-        return [kind(one) for one in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"--{option} '{text}': give numbers with commas between them") from None
+class Takes(Protocol):
+    """What a setting takes: `read` gives the value in its own type, or raises ConfigError with the name before it."""
+
+    def read(self, name: str, value: object) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number from `low` to `high`."""
+
+    low: int
+    high: int
+
+    def read(self, name: str, value: object) -> int:
+        return whole(name, value, self.low, self.high)
+
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high}"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number from `low` to `high`; above: `low` itself is none of them."""
+
+    low: float
+    high: float = math.inf
+    above: bool = False
+
+    def read(self, name: str, value: object) -> float:
+        return real(name, value, self.low, self.high, self.above)
+
+    def __str__(self) -> str:
+        least = f"above {self.low:g}" if self.above else f"{self.low:g}"
+        return f"{least} to {self.high:g}" if self.high < math.inf else f"{least}{'' if self.above else ' or more'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """True or False."""
+
+    def read(self, name: str, value: object) -> bool:
+        return switch(name, value)
+
+    def __str__(self) -> str:
+        return "True or False"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Any text; what it means is found out where it is used."""
+
+    def read(self, name: str, value: object) -> str:
+        return text(name, value)
+
+    def __str__(self) -> str:
+        return "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The path of a folder."""
+
+    def read(self, name: str, value: object) -> Path:
+        return folder(name, value)
+
+    def __str__(self) -> str:
+        return "a folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What there is to know of a setting.
+
+    flag: the one that sets it on a command line, "" where none does by itself. unset: what None stands for, in words;
+    "" where None is no value of it. metavar: how its value is called in the help text, "" for the name of its type.
+    """
+
+    takes: Takes
+    text: str
+    flag: str
+    unset: str = ""
+    metavar: str = ""
+
+
+def setting(default: Any, takes: Takes, text: str, flag: str = "", unset: str = "", metavar: str = "") -> Any:
+    """A field of a settings class, which is a frozen dataclass; see `Setting`."""
+    return field(default=default, metadata={_FIELD: Setting(takes, text, flag, unset, metavar)})
+
+
+def settings_of(kind: type) -> Iterator[tuple[str, Any, Setting]]:
+    """Name, default and description of each field of a settings class."""
+    for one in fields(kind):
+        yield one.name, one.default, one.metadata[_FIELD]
+
+
+def check_settings(given: Any) -> None:
+    """Bring each field into the type that it has; ConfigError names the first that cannot. For `__post_init__`."""
+    for name, _, about in settings_of(type(given)):
+        value = getattr(given, name)
+        if not (about.unset and value is None):
+            object.__setattr__(given, name, about.takes.read(name, value))
+
+
+def described(kind: type[T]) -> type[T]:
+    """Write the fields of a settings class into its docstring: name, meaning, range and default."""
+    rows = []
+    for name, default, about in settings_of(kind):
+        value = about.unset if default is None else str(default)
+        row = f"{name:<18}{about.text}  [{about.takes}; default: {value}]"
+        rows.append(fill(row, 110, initial_indent=" " * 4, subsequent_indent=" " * 22))
+    kind.__doc__ = f"{kind.__doc__ or ''}\n\n" + "\n".join(rows) + "\n"
+    return kind

@@ -8,8 +8,8 @@ import os
 import sys
 import tomllib
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -61,9 +61,7 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
     """
     name, noted = name or _typed(prefix), dict[str, Any]()
     console.make_sound()
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            parameter.envvar = f"{prefix}_{_flag(parameter).upper().replace('-', '_')}"
+    name_environment(command, prefix)
     try:
         code = command.main(arguments, name, standalone_mode=False, auto_envvar_prefix=prefix, obj=noted)
     except click.exceptions.Abort:
@@ -89,6 +87,13 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def name_environment(command: click.Command, prefix: str) -> None:
+    """Let PREFIX_FLAG set each flag, whatever its parameter is called."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            parameter.envvar = f"{prefix}_{_flag(parameter).upper().replace('-', '_')}"
+
+
 def _typed(prefix: str) -> str:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is not None and spec.name.replace(".", "_").upper() == prefix:
@@ -107,23 +112,6 @@ def begin(context: click.Context, log_level: str) -> None:
             console.say(f"{_flag(parameter)} = {value!r}  # {where}")
         context.exit(0)
     log.set_up(log_level, context.obj["log_format"])
-
-
-@contextmanager
-def in_flags(context: click.Context, **others: str) -> Iterator[None]:
-    """A ConfigError that begins with a parameter of the Python API begins with the flag that sets it instead.
-
-    others: parameter="--flag" where a flag has another name than the parameter.
-    """
-    flags = {str(one.name): f"--{_flag(one)}" for one in context.command.params} | others
-    try:
-        yield
-    except ConfigError as error:
-        word, space, rest = str(error).partition(" ")
-        name = word.rstrip(":")
-        if name not in flags:
-            raise
-        raise ConfigError(f"{flags[name]}{word[len(name) :]}{space}{rest}") from error
 
 
 def _is_somewhere() -> bool:
@@ -200,7 +188,7 @@ def _load_config(context: click.Context, _: click.Parameter, path: Path | None) 
             )
         if not _fits(parameter, value) or "\0" in str(value):
             raise ConfigError(f"--config {path}: {key} = {value!r}: write the value as the flag --{key} takes it")
-        defaults[str(parameter.name)] = value
+        defaults[str(parameter.name)] = _as_typed(value)
     context.default_map = defaults
 
 
@@ -213,8 +201,21 @@ def _flag(parameter: click.Parameter) -> str:
     return max(parameter.opts, key=len).lstrip("-")
 
 
+def _as_typed(value: Any) -> Any:
+    """A TOML value as the flag would be given it: click takes 1.5 for a whole number, and "1.5" not."""
+    if isinstance(value, list):
+        return [_as_typed(one) for one in value]
+    return value if isinstance(value, bool) else str(value)
+
+
 def _fits(parameter: click.Parameter, value: object) -> bool:
     """Whether a TOML value has the form of the flag: an array for a repeated one, true or false for a switch."""
-    if isinstance(parameter, click.Option) and (parameter.is_flag or parameter.multiple):
-        return isinstance(value, bool if parameter.is_flag else list)
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        return isinstance(value, bool)
+    if isinstance(parameter, click.Option) and parameter.multiple:
+        return isinstance(value, list) and all(map(_is_plain, value))
+    return _is_plain(value)
+
+
+def _is_plain(value: object) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)

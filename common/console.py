@@ -63,6 +63,9 @@ def say(text: str) -> None:
     print(safe(text, None), flush=True)  # `click.echo` goes around what rich puts in the place of standard output
 
 
-def say_json(value: dict[str, Any]) -> None:
-    """One JSON object on a line of standard output, in ASCII. Raises OSError where it cannot be written."""
-    print(json.dumps(value), flush=True)
+def say_json(value: Any, indent: int | None = None) -> None:
+    """JSON on standard output, in ASCII: on one line, or with `indent` spaces per level for people to read.
+
+    Raises OSError where it cannot be written.
+    """
+    print(json.dumps(value, indent=indent), flush=True)

@@ -6,7 +6,7 @@
       ProtocolError         bytes that are not our protocol     exit 1
       ModelError            a weight file or manifest is wrong  exit 1
       PeerRejected          the receiver refused us             exit 3
-      LinkDown              no answer within `--give-up`        exit 4
+      LinkDown              no answer for too long            exit 4
       StoreError            the knowledge store cannot be used  exit 1
 
 A message says what was wrong, where, and what to do.
@@ -50,7 +50,7 @@ class PeerRejected(SemlinkError):
 
 
 class LinkDown(SemlinkError):
-    """Nothing was heard from the receiver for longer than `--give-up`."""
+    """Nothing was heard from the receiver for longer than it is waited for (`give_up_s`)."""
 
     exit_code = 4
 

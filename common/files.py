@@ -4,11 +4,13 @@ Knows nothing about what is written. `OutFile` and `OutFolder` are types of clic
 no option names.
 """
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -83,6 +85,16 @@ def write_atomic(path: Path, raw: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
+    """`value` as JSON in ASCII with a newline at its end, whole or not at all; folders above `path` are made.
+
+    indent: spaces per level; None: all on one line. TypeError where `value` has what JSON has not.
+    """
+    raw = json.dumps(value, indent=indent).encode() + b"\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, raw)
 
 
 def user_path(text: str) -> Path:

@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
+from numbers import Integral, Real
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from common.errors import ConfigError, SemlinkError
 from common.text import safe
 
 T = TypeVar("T")
@@ -40,6 +42,26 @@ def decode(kind: type[T], value: Any, name: str = "") -> T:
     """
     made: T = _decode(kind, value, name)
     return made
+
+
+def check_types(made: Any, error: type[SemlinkError] = ConfigError) -> None:
+    """For `__post_init__` of a dataclass: bring each field into the type of its annotation, as `decode` takes them.
+
+    Numbers of numpy are as good as Python's, and a list as a tuple. Raises `error`, which names class and field.
+    """
+    for name, kind in _hints(type(made)).items():
+        try:
+            object.__setattr__(made, name, _decode(kind, _plain(getattr(made, name)), name))
+        except ValueError as problem:
+            raise error(f"{type(made).__name__}: {problem}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return int(value) if isinstance(value, Integral) else float(value)
+    return value
 
 
 def _decode(kind: Any, value: Any, name: str) -> Any:

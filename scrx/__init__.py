@@ -1,5 +1,7 @@
 """RECEIVER: symbols in, answers and channel reports out."""
 
+from typing import TYPE_CHECKING
+
 import common
 
 if getattr(common, "DISTRIBUTION", None) != "semlink":
@@ -7,13 +9,27 @@ if getattr(common, "DISTRIBUTION", None) != "semlink":
         f"another package hides semlink's 'common': {common.__file__}; give semlink a virtual environment of its own"
     )
 
-__all__ = ["ReceivedAnswer", "Receiver"]
+__all__ = [
+    "ConfigError",
+    "ModelError",
+    "ReceivedAnswer",
+    "Receiver",
+    "SemlinkError",
+    "Settings",
+]
 
+if TYPE_CHECKING:
+    from common.errors import ConfigError, ModelError, SemlinkError
+    from scrx.receiver import ReceivedAnswer, Receiver
+    from scrx.settings import Settings
+else:
+    from common.exports import lazily
 
-def __getattr__(name: str) -> object:
-    """`scrx.Receiver` and its company, loaded when first asked for: they import torch, the command line need not."""
-    if name in __all__:
-        from scrx import receiver
-
-        return getattr(receiver, name)
-    raise AttributeError(f"module 'scrx' has no attribute {name!r}")
+    __getattr__, __dir__ = lazily(
+        "scrx",
+        {
+            "common.errors": ("ConfigError", "ModelError", "SemlinkError"),
+            "scrx.receiver": ("ReceivedAnswer", "Receiver"),
+            "scrx.settings": ("Settings",),
+        },
+    )

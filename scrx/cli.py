@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.cli import begin, in_flags, invoke, keys_option, shared_options
+from common.cli import begin, invoke, shared_options
 from common.console import say_json, tell
+from common.flags import given, in_flags, setting_options
+from scrx.settings import Settings
 
 if TYPE_CHECKING:
     from scrx.receiver import ReceivedAnswer, Receiver
@@ -24,38 +26,7 @@ POLL_S = 0.2
 @click.option(
     "--model", default="digits", help="Model pair: a shipped name or a directory; the transmitter must use the same."
 )
-@click.option(
-    "--insecure",
-    is_flag=True,
-    help="Let other hosts reach the port, without encryption: a bare port binds every interface.",
-)
-@keys_option
-@click.option("--device", default="auto", help="auto, cpu or cuda.")
-@click.option("--max-batch", type=click.IntRange(1, 4096), default=32, help="Frames decoded together at most.")
-@click.option(
-    "--batch-wait-ms", type=click.FloatRange(0, 1000), default=0.0, help="How long to wait for a fuller batch."
-)
-@click.option(
-    "--window", type=click.IntRange(1, 255), default=2, help="Frames that each transmitter may have in flight."
-)
-@click.option(
-    "--deadline-cap-ms", type=click.IntRange(1, 65535), default=60_000, help="Longest deadline that is honoured."
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(0, 64),
-    default=0,
-    help="Processes that decode, such as one per GPU; 0: none besides.",
-)
-@click.option(
-    "--worker-timeout",
-    "worker_timeout_s",
-    type=click.FloatRange(0.1, 3600),
-    default=5.0,
-    metavar="SECONDS",
-    help="A worker that takes longer over a batch is killed, and its frames go to another.",
-)
-@click.option("--max-sessions", type=click.IntRange(1, 65535), default=64, help="Transmitters served at once.")
+@setting_options(Settings)
 @click.option(
     "--json",
     "as_json",
@@ -84,15 +55,16 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
     from scrx.receiver import Receiver
 
     with in_flags(context):
-        rx = Receiver(options.pop("listen"), options.pop("model"), stop=stop.__bool__, **options)
-    if not options["workers"]:
-        import torch
+        settings = Settings(**given(Settings, options))
+        rx = Receiver(options["listen"], options["model"], settings, stop=stop.__bool__)
+    if not settings.workers:
+        from common.pair.device import limit_threads
 
-        torch.set_num_threads(1)  # small batches: more threads only take the cores from the other processes
+        limit_threads(1)  # small batches: more threads only take the cores from the other processes
     with rx:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")
-        tell(f"scrx: {tell_access(rx.keys, options['insecure'])}")
+        tell(f"scrx: {tell_access(rx.keys, settings.insecure)}")
         for answer in rx.answers(timeout_s=POLL_S):
             if stop:
                 rx.close()  # drains; the answers of the drain still come

@@ -1,6 +1,6 @@
 """The receiver: symbols in, answers and channel reports out. The Python API of the receiving half.
 
-    with scrx.Receiver("5555") as rx:
+    with scrx.Receiver("5555", "digits", scrx.Settings(window=4)) as rx:
         for answer in rx.answers():      # where the answer is used
             print(answer.name, answer.confidence, answer.snr_est_db)
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from common import log
-from common.check import real, text, whole
+from common.check import made_by, real
 from common.errors import ConfigError, SemlinkError
 from common.pair.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Result, Status
@@ -32,13 +32,14 @@ from common.transport.keystore import find_keys
 from common.transport.sockets import check_free
 from scrx.decoding.batcher import Batcher
 from scrx.decoding.pool import Pool
-from scrx.decoding.tasks import Outputs
+from scrx.decoding.tasks import CLASSIFY, Outputs
 from scrx.decoding.worker import Answer
 from scrx.demodulation.demodulate import Demodulator, Received
 from scrx.demodulation.tracker import ChannelEstimate
 from scrx.feedback import answer, no_answer
 from scrx.link import Link
 from scrx.sessions.table import SessionTable, Terms, Work
+from scrx.settings import Settings
 
 logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
@@ -64,17 +65,22 @@ class ReceivedAnswer:
     queue_us: int
     decode_us: int
 
+    @classmethod
+    def of(cls, result: Result) -> "ReceivedAnswer":
+        """As it went back to the transmitter."""
+        classified = result.outputs.get(CLASSIFY, {})
+        return cls(
+            result.session.hex(), result.seq, result.round, int(classified.get("index", -1)),
+            str(classified.get("name", "")), result.confidence, result.outputs, result.status is Status.OK,
+            result.snr_inst_db, result.queue_us, result.decode_us,
+        )  # fmt: skip
+
 
 class Receiver:
     """Answers any number of transmitters.
 
-    listen: "PORT" or "ADDRESS:PORT" (port 0 takes a free one; `address` says which). model: a shipped pair's name or a
-    directory. keys: folder of the keys that let other hosts in (default: the user's own folder, if it has
-    a key). insecure: let other hosts in without encryption. max_batch: frames decoded together;
-    batch_wait_ms: how long to wait for a fuller batch (0: a lone frame never waits). window: frames a transmitter may
-    have in flight. device: "auto", "cpu", "cuda".
-    workers: processes that decode; 0 decodes in this one, where a device that hangs hangs the receiver. The answers are
-    the same. A worker that takes longer than worker_timeout_s over a batch is killed; one that ends is started again.
+    listen: "PORT" or "ADDRESS:PORT" (port 0 takes a free one; `address` says which). model: a shipped pair's name, a
+    directory, or a manifest that was read. settings: see `Settings`, which says what holds without.
     stop: asked while the workers start; once it says True they are not waited for, and all that is left is to close.
     decoder: another one than the pair's, such as a model that some engine serves; called in the decode thread.
 
@@ -84,68 +90,36 @@ class Receiver:
     def __init__(
         self,
         listen: str = "5555",
-        model: str | Path = "digits",
+        model: str | Path | Manifest = "digits",
+        settings: Settings | None = None,
         *,
-        keys: str | Path | None = None,
-        insecure: bool = False,
-        device: str = "auto",
-        max_batch: int = 32,
-        batch_wait_ms: float = 0.0,
-        window: int = 2,
-        deadline_cap_ms: int = 60_000,
-        max_sessions: int = 64,
-        workers: int = 0,
-        worker_timeout_s: float = 5.0,
         stop: Callable[[], bool] = lambda: False,
         decoder: Answer | None = None,
     ) -> None:
-        max_batch, window = whole("max_batch", max_batch, 1, 4096), whole("window", window, 1, 255)
-        max_sessions = whole("max_sessions", max_sessions, 1, 65535)
-        deadline_cap_ms = whole("deadline_cap_ms", deadline_cap_ms, 1, 65535)
-        batch_wait_ms = real("batch_wait_ms", batch_wait_ms, 0.0, 1000.0)
-        workers, worker_timeout_s = (
-            whole("workers", workers, 0, 64),
-            real("worker_timeout_s", worker_timeout_s, 0.1, 3600),
-        )
+        self.settings = settings = made_by("settings", settings, Settings)
         for name, given in (("stop", stop), ("decoder", decoder)):
             if given is not None and not callable(given):
                 raise ConfigError(f"{name} is {safe(repr(given))} and must be something to call")
-        if workers and decoder is not None:
+        if settings.workers and decoder is not None:
             raise ConfigError("a receiver has either workers or a decoder of its own")
-        text("device", device)
-        self.manifest = find_pair(model)
-        self.keys = find_keys(keys, insecure)
-        address = parse_listen(listen, insecure or self.keys is not None, "listen")
-        check_free(address, "listen")
-        layout = self.manifest.layout
-        rates = range(len(layout.increments))
-        terms = Terms(
-            model_id=bytes.fromhex(self.manifest.id),
-            slot=layout.slot,
-            frame_symbols={
-                (start, rate): layout.frame_symbols(start, rate) for rate in rates for start in range(rate + 1)
-            },
-            max_symbols=layout.slot,
-            tasks=self.manifest.tasks,
-            window=window,
-            deadline_cap_ms=deadline_cap_ms,
-            max_sessions=max_sessions,
-            model_name=self.manifest.name,
-        )
-        self._max_batch, self._wait_s, self._window = max_batch, batch_wait_ms / 1000, window
+        self.manifest = model if isinstance(model, Manifest) else find_pair(model)
+        self.keys = find_keys(settings.keys, settings.insecure)
+        address = parse_listen(listen, settings.insecure or self.keys is not None)
+        check_free(address)
         self._answers: queue.SimpleQueue[ReceivedAnswer | Exception | None] = queue.SimpleQueue()
         self._batcher = Batcher()
         self.answered = self.expired = self.failed = 0
         self._counting = threading.Lock()
         self.stuck = False
-        self._demodulator = Demodulator(layout)
+        self._demodulator = Demodulator(self.manifest.layout)
         self.pool: Pool | None = None
-        if workers:
+        if settings.workers:
             read_half(self.manifest, "decoder")  # what is wrong with it is told once, and not by each worker
-            self.pool = Pool([_command(self.manifest, device)] * workers, worker_timeout_s, self._publish, stop)
+            commands = [_command(self.manifest, settings.device)] * settings.workers
+            self.pool = Pool(commands, settings.worker_timeout_s, self._publish, stop)
         else:
-            self._decode = decoder or _decoder_here(self.manifest, device)
-        self.table = SessionTable(terms)
+            self._decode = decoder or _decoder_here(self.manifest, settings.device)
+        self.table = SessionTable(offered(self.manifest, settings))
         try:
             self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
         except BaseException:
@@ -211,7 +185,11 @@ class Receiver:
     def _take(self) -> list[Work] | None:
         if self.pool is not None:
             self.pool.wait_free()  # what waits here longer leaves in a fuller batch
-        return self._batcher.take(self._max_batch, self.link.listen, self._wait_s)
+        while not self._batcher.over:
+            self.link.listen(self._batcher.pause_s)
+            if batch := self._batcher.take(self.settings.max_batch, self.settings.batch_wait_ms / 1000):
+                return batch
+        return None
 
     def _handle(self, batch: Sequence[Work]) -> None:
         for session in self._batcher.ended:
@@ -222,7 +200,7 @@ class Receiver:
         if not fresh:
             self._batcher.finished()
             return
-        soft, estimates = self._demodulator.demodulate([_received(work) for work in fresh])
+        soft, estimates = self._demodulator.demodulate([received(work) for work in fresh])
         done = partial(self._finish, fresh, estimates, started)
         if self.pool is not None:
             self.pool.submit(soft, max(work.expires_ns for work in fresh) / 1e9, done)
@@ -251,7 +229,7 @@ class Receiver:
             self.answered += len(results)
             self.link.post(results)
             for result in results:
-                self._publish(_shown(result))
+                self._publish(ReceivedAnswer.of(result))
         self._batcher.finished()
 
     def _refuse(self, works: Sequence[Work], status: Status, started: int) -> None:
@@ -266,7 +244,7 @@ class Receiver:
 
     def _credits(self) -> int:
         """Frames that a transmitter may have in flight: one while two whole batches wait, which are work enough."""
-        return self._window if self._batcher.depth < 2 * self._max_batch else 1
+        return self.settings.window if self._batcher.depth < 2 * self.settings.max_batch else 1
 
     def _publish(self, item: ReceivedAnswer | Exception | None) -> None:
         if self._answers.qsize() >= KEPT_ANSWERS:  # two threads may publish: one or two more do no harm
@@ -275,16 +253,25 @@ class Receiver:
         self._answers.put(item)
 
 
-def _shown(result: Result) -> ReceivedAnswer:
-    classified = result.outputs.get("classify", {})
-    return ReceivedAnswer(
-        result.session.hex(), result.seq, result.round, int(classified.get("index", -1)),
-        str(classified.get("name", "")), result.confidence, result.outputs, result.status is Status.OK,
-        result.snr_inst_db, result.queue_us, result.decode_us,
-    )  # fmt: skip
+def offered(manifest: Manifest, settings: Settings) -> Terms:
+    """What a receiver of this pair offers a transmitter."""
+    layout = manifest.layout
+    rates = range(len(layout.increments))
+    return Terms(
+        model_id=bytes.fromhex(manifest.id),
+        slot=layout.slot,
+        frame_symbols={(start, rate): layout.frame_symbols(start, rate) for rate in rates for start in range(rate + 1)},
+        max_symbols=layout.slot,
+        tasks=manifest.tasks,
+        window=settings.window,
+        deadline_cap_ms=settings.deadline_cap_ms,
+        max_sessions=settings.max_sessions,
+        model_name=manifest.name,
+    )
 
 
-def _received(work: Work) -> Received:
+def received(work: Work) -> Received:
+    """A frame that the session table gave out, as the demodulator takes it."""
     data = work.data
     return Received(
         data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks,
@@ -301,7 +288,6 @@ def _command(manifest: Manifest, device: str) -> list[str]:
 def _decoder_here(manifest: Manifest, device: str) -> Answer:
     """A decoder in this process, which pays for torch only here."""
     read_half(manifest, "decoder")
-    from common.pair.device import pick_device
     from scrx.decoding.decoder import Answerer
 
-    return Answerer(manifest, pick_device(device)).answer
+    return Answerer(manifest, device).answer

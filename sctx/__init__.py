@@ -1,5 +1,7 @@
 """TRANSMITTER: image in, symbols out, answers and channel reports back."""
 
+from typing import TYPE_CHECKING
+
 import common
 
 if getattr(common, "DISTRIBUTION", None) != "semlink":
@@ -7,25 +9,40 @@ if getattr(common, "DISTRIBUTION", None) != "semlink":
         f"another package hides semlink's 'common': {common.__file__}; give semlink a virtual environment of its own"
     )
 
-__all__ = ["Answer", "Capture", "Goal", "Missed", "RatePolicy", "Transmitter"]
+__all__ = [
+    "Answer",
+    "Capture",
+    "ConfigError",
+    "DataError",
+    "Goal",
+    "LinkDown",
+    "Missed",
+    "ModelError",
+    "PeerRejected",
+    "RatePolicy",
+    "SemlinkError",
+    "Settings",
+    "Transmitter",
+]
 
+if TYPE_CHECKING:
+    from common.errors import ConfigError, DataError, LinkDown, ModelError, PeerRejected, SemlinkError
+    from sctx.capture.source import Capture
+    from sctx.outcomes import Answer, Missed
+    from sctx.rate.policy import Goal, RatePolicy
+    from sctx.settings import Settings
+    from sctx.transmitter import Transmitter
+else:
+    from common.exports import lazily
 
-def __getattr__(name: str) -> object:
-    """`sctx.Transmitter` and its company, loaded when first asked for: they import torch, the command line need not."""
-    if name in ("RatePolicy", "Goal"):
-        from sctx.rate import policy as rate
-
-        return getattr(rate, name)
-    if name in ("Answer", "Missed"):
-        from sctx import answers
-
-        return getattr(answers, name)
-    if name == "Capture":
-        from sctx.capture.source import Capture
-
-        return Capture
-    if name in __all__:
-        from sctx import transmitter
-
-        return getattr(transmitter, name)
-    raise AttributeError(f"module 'sctx' has no attribute {name!r}")
+    __getattr__, __dir__ = lazily(
+        "sctx",
+        {
+            "common.errors": ("ConfigError", "DataError", "LinkDown", "ModelError", "PeerRejected", "SemlinkError"),
+            "sctx.capture.source": ("Capture",),
+            "sctx.outcomes": ("Answer", "Missed"),
+            "sctx.rate.policy": ("Goal", "RatePolicy"),
+            "sctx.settings": ("Settings",),
+            "sctx.transmitter": ("Transmitter",),
+        },
+    )

@@ -1,5 +1,8 @@
 """What a session is given and what it asks for: its terms, its frames, and one class per action. Knows no rules."""
 
+from dataclasses import field
+from typing import Any
+
 from common.errors import SemlinkError
 from common.protocol.messages import Accept, Message, Result
 from common.record import record
@@ -22,7 +25,11 @@ class Terms:
 
 @record
 class Frame:
-    """One frame to send: where it lies on the air clock, which increments it carries, and its bytes."""
+    """One frame to send: where it lies on the air clock, which increments it carries, and its bytes.
+
+    image: whatever the owner keeps of the image that it is of. It comes back with the frame's outcome, so that one
+    table, the session's, holds all that is on its way.
+    """
 
     seq: int
     round: int
@@ -33,6 +40,7 @@ class Frame:
     captured_ns: int
     payload: bytes
     ask_below: int = 0
+    image: Any = field(default=None, compare=False, repr=False)
 
 
 @record

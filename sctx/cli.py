@@ -2,31 +2,48 @@
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from common.cli import begin, in_flags, invoke, keys_option, shared_options
+from common.check import Number, Setting, Whole
+from common.cli import begin, invoke, shared_options
 from common.console import say, say_json, tell
+from common.flags import given, in_flags, option, setting_options
+from sctx.rate.policy import GOALS, Goal, RatePolicy
+from sctx.settings import Settings
 
 if TYPE_CHECKING:
     from common.pair.manifest import Manifest
-    from sctx.answers import Answer, Missed
     from sctx.capture.source import Capture, Source
-    from sctx.rate.policy import Goal
-    from sctx.summary import Summary
+    from sctx.outcomes import Answer, Missed, Summary
     from sctx.transmitter import Transmitter
 
+COUNT = Setting(
+    Whole(1, 2**32), "How many images; past the end it goes round again.", "--count", unset="each once"
+)
+FPS = Setting(
+    Number(0.0, above=True), "Pace of the source, images per second.", "--fps", unset="as fast as the link takes them"
+)
+CONFIDENCE = Setting(
+    Number(0.0, 1.0), "With --arq incremental: confidence below which the receiver asks for more.", "--confidence"
+)
 EXIT_LOST = 1
 WAIT_TOLD_S, FINISH_S = 2.0, 1.0
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def goal_options(command: F) -> F:
+    """Add a flag for each kind of goal; the goal is the one that is given."""
+    for kind, about in reversed(GOALS.items()):
+        command = option(kind, about)(command)
+    return command
 
 
 @click.command(context_settings={"show_default": True})
 @click.option("--peer", required=True, metavar="HOST:PORT", help="Channel emulator or receiver to send to.")
-@keys_option
-@click.option("--insecure", is_flag=True, help="Speak without encryption, although there are keys.")
 @click.option("--model", default="digits", help="Model pair: a shipped name or a directory.")
 @click.option(
     "--source",
@@ -34,77 +51,17 @@ WAIT_TOLD_S, FINISH_S = 2.0, 1.0
     help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG, PNG or WebP pictures on "
     "standard input (a camera: with --live).  [default: the test images of the model's own data set]",
 )
-@click.option(
-    "--count",
-    type=click.IntRange(min=1),
-    help="How many images; past the end it goes round again.  [default: each once]",
-)
-@click.option(
-    "--fps",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Pace of the source.  [default: as fast as the link takes them]",
-)
-@click.option(
-    "--live", is_flag=True, help="Skip images when the link is busy, and give up on late ones, as a camera would."
-)
-@click.option(
-    "--rate-policy",
-    default="adaptive",
-    metavar="POLICY",
-    help="adaptive, average (ignores the instantaneous SNR), robust or fixed:SYMBOLS. "
-    "A report that is older than 5 s or 256 frames on the air counts as none, and then the most robust rate is sent.",
-)
-@click.option(
-    "--within",
-    type=click.FloatRange(0, 100),
-    help="Goal: fewest symbols within so many points of the full ladder's accuracy.  [default: 1]",
-)
-@click.option("--target-accuracy", type=click.FloatRange(0, 1), help="Goal: fewest symbols that reach this accuracy.")
-@click.option(
-    "--budget", type=click.FloatRange(min=1), help="Goal: best accuracy with at most so many payload symbols."
-)
-@click.option(
-    "--outage",
-    type=click.FloatRange(0, 1),
-    help="Goal: fewest symbols whose chance of falling a point short of the full ladder is at most this.",
-)
-@click.option(
-    "--price",
-    type=click.FloatRange(0, 1),
-    help="Goal: best accuracy (0 to 1) less this for each payload symbol, 0.001 say.",
-)
+@option("count", COUNT)
+@option("fps", FPS)
+@setting_options(Settings)
+@goal_options
 @click.option(
     "--arq",
     type=click.Choice(["none", "incremental"]),
     default="none",
     help="incremental: an answer of low confidence gets the image's next symbols.",
 )
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0, 1),
-    default=0.9,
-    help="With --arq incremental: confidence below which the receiver asks for more.",
-)
-@click.option(
-    "--stream",
-    type=click.IntRange(0, 2**32 - 1),
-    help="Random stream of the channel; equal streams meet equal channels.  [default: random]",
-)
-@click.option(
-    "--window", type=click.IntRange(1, 255), help="Frames in flight at most.  [default: what the receiver allows]"
-)
-@click.option(
-    "--deadline-ms",
-    type=click.IntRange(1, 65535),
-    help="Age at which an answer is worth nothing.  [default: 500 live, else 10000]",
-)
-@click.option(
-    "--give-up",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    help="Seconds without getting anywhere before giving up (exit code 4).",
-)
-@click.option("--device", default="auto", help="auto, cpu or cuda.")
+@option("confidence", CONFIDENCE, 0.9)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per answer and a summary last.")
 @shared_options
 @click.pass_context
@@ -127,10 +84,15 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     from common.shutdown import interrupt_on_end
 
     interrupt_on_end()
-    from sctx.summary import Summary
+    with in_flags(context):
+        return _transmit(options)
 
-    with in_flags(context, policy="--rate-policy", give_up_s="--give-up"):
-        source, tx = _open(options)
+
+def _transmit(options: dict[str, Any]) -> int:
+    """All of it; the exit code."""
+    from sctx.outcomes import Summary
+
+    source, tx = _open(options)
     with tx:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         summary = Summary(tx.stream)
@@ -145,45 +107,35 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
             summary.header_bytes = tx.link.session.counters.header_bytes
             if options["as_json"] or summary.sent or summary.unreadable:
                 _tell_summary(summary, options["as_json"])
-    missing = summary.lost + (0 if tx.live else summary.expired + source.unreadable)
+    missing = summary.lost + (0 if options["live"] else summary.expired + source.unreadable)
     return EXIT_LOST if missing else 0
+
+
+def settings_of(options: dict[str, Any]) -> Settings:
+    """The settings that the values of the flags make. Raises ConfigError."""
+    asked = options["confidence"] if options["arq"] == "incremental" else 0.0
+    policy = RatePolicy.parse(options["policy"], _goal(options))
+    return Settings(**given(Settings, options) | {"policy": policy, "ask_below": asked})
 
 
 def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
     """Source and transmitter; what can be wrong without a model is found before one is loaded."""
     from common.pair.manifest import find_pair
     from common.transport.curve import reach
-    from sctx.rate.policy import RatePolicy
 
-    policy = RatePolicy.parse(options["rate_policy"], _goal(options))
-    policy.require_reports()
+    settings = settings_of(options)
     manifest = find_pair(options["model"])
-    policy.check(manifest.layout.rates)
-    reach(options["peer"], options["keys"], options["insecure"])
+    settings.check(manifest)
+    reach(options["peer"], settings.keys, settings.insecure)
     source = _source(options["source"], manifest)
     for note in source.notes:
         tell(f"sctx: {note}")
 
-    import torch
-
+    from common.pair.device import limit_threads
     from sctx.transmitter import Transmitter
 
-    torch.set_num_threads(1)  # one small image at a time: more threads only add latency
-    tx = Transmitter(
-        options["peer"],
-        manifest,
-        stream=options["stream"],
-        policy=policy,
-        live=options["live"],
-        deadline_ms=options["deadline_ms"],
-        window=options["window"],
-        give_up_s=options["give_up"],
-        ask_below=options["confidence"] if options["arq"] == "incremental" else 0.0,
-        device=options["device"],
-        keys=options["keys"],
-        insecure=options["insecure"],
-    )
-    return source, tx
+    limit_threads(1)  # one small image at a time: more threads only add latency
+    return source, Transmitter(options["peer"], manifest, settings)
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":
@@ -198,19 +150,16 @@ def _source(given: str | None, manifest: "Manifest") -> "Source":
     return Source(given, manifest)
 
 
-def _goal(options: dict[str, Any]) -> "Goal":
-    from sctx.rate.policy import Goal
-
-    flags = {kind: kind for kind in ("within", "budget", "outage", "price")} | {"target": "target_accuracy"}
-    given = {kind: options[name] for kind, name in flags.items() if options[name] is not None}
-    if len(given) > 1:
-        raise click.UsageError("choose one goal of --within, --target-accuracy, --budget, --outage and --price")
-    return Goal(*next(iter(given.items()))) if given else Goal()
+def _goal(options: dict[str, Any]) -> Goal:
+    chosen = {kind: options[kind] for kind in GOALS if options[kind] is not None}
+    if len(chosen) > 1:
+        raise click.UsageError(f"choose one goal of {', '.join(GOALS[kind].flag for kind in GOALS)}")
+    return Goal(*next(iter(chosen.items()))) if chosen else Goal()
 
 
 def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any]) -> None:
-    from sctx.answers import Answer
     from sctx.dashboard import Dashboard
+    from sctx.outcomes import Answer
 
     if tx.connect(timeout_s=WAIT_TOLD_S) is None:
         tell(f"sctx: waiting for a receiver behind {options['peer']}")

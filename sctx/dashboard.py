@@ -22,7 +22,7 @@ from rich.text import Text
 
 from common.console import say
 from common.log import terminal
-from sctx.summary import Summary
+from sctx.outcomes import Summary
 
 WIDE = 110
 """Columns from which on there is room for a bar and the time that is left."""

@@ -20,7 +20,7 @@ from common.transport.keystore import Keys
 from common.transport.multipart import put
 from common.transport.turns import TICK_MS, Turns
 from common.transport.watch import Waker, Watch
-from sctx.actions import Action, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
+from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.session import INBOUND, Hear, Session, unheard
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ class Link:
         self.peer = peer
         self.session = Session(terms, time.monotonic_ns(), hear)
         self.protocol_errors: dict[str, int] = {}
+        self.in_flight = 0
+        """Frames that were submitted and whose outcome was not taken yet."""
         self._events: deque[Action] = deque()
         self._woken = self._closed = False
         self._ticked_ns = 0
@@ -63,6 +65,7 @@ class Link:
         """Send a frame; its answer comes as an event."""
         with self._turns:
             if self._over is None:
+                self.in_flight += 1
                 self._take(self.session.submit(frame, time.monotonic_ns()))
 
     def wake(self) -> None:
@@ -82,7 +85,9 @@ class Link:
             if self._woken or left_s <= 0:
                 break
         self._woken = False
-        return self._events.popleft() if self._events else self._over
+        event = self._events.popleft() if self._events else self._over
+        self.in_flight -= isinstance(event, Answered | Lost)
+        return event
 
     def close(self) -> None:
         """Say goodbye and free the socket."""

@@ -35,8 +35,7 @@ from common.protocol.messages import (
 )
 from common.text import safe
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
-from sctx.patience import Patience
-from sctx.pending import MAX_REFUSED, MAX_REFUSED_FRAMES, REFUSED, Counters, Pending
+from sctx.pending import MAX_REFUSED, MAX_REFUSED_FRAMES, REFUSED, Counters, Patience, Pending
 
 MS = 1_000_000
 HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 200 * MS
@@ -140,7 +139,7 @@ class Session:
         """Take a decoded message. One for another session is ignored."""
         if self._over or message.session != self.terms.session:
             return []
-        if not isinstance(message, Reject):  # a busy receiver is none that we could use: `--give-up` goes on counting
+        if not isinstance(message, Reject):  # a busy receiver is none that we could use: patience runs out
             self._heard_ns, self._unanswered = now, 0
         match message:
             case Accept():
@@ -200,7 +199,7 @@ class Session:
         held = reject.model_id.hex()[:12]
         reasons = {
             RejectCode.MODEL_MISMATCH: f"it holds model {safe(reject.detail)} ({held}), this side "
-            f"{self.terms.model_id.hex()[:12]}; start both with the same --model",
+            f"{self.terms.model_id.hex()[:12]}; start both with the same pair (model=NAME)",
             RejectCode.VERSION: f"it does not speak protocol {VERSION}; run the same release on both sides",
         }
         return self._fail(PeerRejected(f"the receiver refused: {reasons.get(reject.code) or safe(reject.detail)}"))

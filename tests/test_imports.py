@@ -19,7 +19,7 @@ MAY_IMPORT = {
 LIGHT = ("common.channel", "common.phy", "common.protocol", "common.transport", "common.cli", "common.log")
 FACES = {"__init__", "__main__"}
 MOST_FILES = 14
-OF_BOTH_HALVES = {"cli", "link", "pipeline"}
+OF_BOTH_HALVES = {"cli", "link", "pipeline", "settings"}
 """Names that two rooms share, since they mean the same in each."""
 NEVER_IMPORTED = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "torchvision"}
 NEVER_CALLED = {"eval", "exec", "torch.load", "recv_pyobj", "send_pyobj"}
@@ -109,6 +109,16 @@ def test_light_rooms_never_mention_torch() -> None:
     for path, tree in trees("common"):
         if path.removesuffix(".py").replace("/", ".").startswith(LIGHT):
             assert not {name for name in imported(tree) if name.split(".")[0] == "torch"}, path
+
+
+TORCH = {"sctx": {"sctx/encoder.py"}, "scrx": {"scrx/decoding/decoder.py"}}
+
+
+@pytest.mark.parametrize("half", TORCH)
+def test_torch_is_in_one_file_of_each_half(half: str) -> None:
+    """All others pass numpy arrays: another runtime is another such file."""
+    torch = {path for path, tree in trees(half) if "torch" in {name.split(".")[0] for name in imported(tree)}}
+    assert torch == TORCH[half]
 
 
 def run_without_torch(program: str) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from configparser import ConfigParser
 from email import message_from_string
@@ -16,7 +17,7 @@ from common.cli import EXTRA_OF
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("common", "sctx", "scrx", "training")
-DATA_SUFFIXES = {".py", ".json", ".safetensors", ".csv", ".toml", ".md"}
+DATA_SUFFIXES = {".py", ".typed", ".json", ".safetensors", ".csv", ".toml", ".md"}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_every_file_that_runs_or_is_read_is_in_the_wheel(wheel: zipfile.ZipFile)
         if path.suffix in DATA_SUFFIXES
     }
     assert ours <= set(wheel.namelist())
-    assert "common/protocol/golden.json" in ours
+    assert {"common/protocol/golden.json", *(f"{package}/py.typed" for package in PACKAGES)} <= ours
 
 
 def test_the_commands_are_installed(wheel: zipfile.ZipFile) -> None:
@@ -98,3 +99,41 @@ def test_a_foreign_common_is_named_instead_of_used(package: str, tmp_path: Path)
     ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 1
     assert f"another package hides semlink's 'common': {foreign}; give semlink a virtual environment" in ran.stderr
+
+
+USER = """
+import scrx
+import sctx
+
+with scrx.Receiver("0", "digits", scrx.Settings(window=4)) as rx, sctx.Transmitter("h:1", "digits") as tx:
+    reveal_type(tx.settings)
+    reveal_type(tx.connect)
+    reveal_type(rx.answers())
+    policy = sctx.Settings(policy=sctx.RatePolicy("fixed", 2, sctx.Goal("budget", 8)), live=True)
+    answer: sctx.Answer = tx.nosuch
+    sctx.Settings(windw=2)
+sctx.Transmiter
+"""
+
+
+@pytest.mark.full
+def test_a_type_checker_sees_the_types_of_what_is_installed(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    place = tmp_path / "installed"
+    venv.create(place, with_pip=False)
+    (packages,) = place.glob("lib/python*/site-packages")
+    wheel.extractall(packages)
+    theirs = Path(pytest.__file__).parents[1]
+    (packages / "others.pth").write_text(f"{theirs}\n")
+    program = tmp_path / "user.py"
+    program.write_text(USER)
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(place / "bin/python"), str(program)]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=170)
+    told = ran.stdout
+    assert 'Revealed type is "sctx.settings.Settings"' in told, told + ran.stderr
+    assert "common.protocol.messages.Accept" in told
+    assert "Iterator[scrx.receiver.ReceivedAnswer | None]" in told
+    errors = [line.split("error: ")[1] for line in told.splitlines() if "error: " in line]
+    assert len(errors) == 3, told
+    assert any('"nosuch"' in error for error in errors)
+    assert any('"windw"' in error for error in errors)
+    assert any('"Transmiter"' in error for error in errors)

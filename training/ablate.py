@@ -14,9 +14,9 @@ from typing import Any
 
 import click
 
-from common.check import numbers
 from common.cli import begin, invoke, shared_options
 from common.files import FIGURES, OutFile, write_atomic
+from common.flags import numbers
 from training.experiments.variants import FULL, NAMES, SNRS_DB, compared, grid, run, variant
 from training.lab.evaluation import Setting
 from training.report.progress import print_table

@@ -23,8 +23,9 @@ from common.images.datasets import held_out
 from common.pair.manifest import Manifest, find_pair
 from common.pair.origin import dataset_of
 from common.pair.shapes import Calibration
+from scrx.decoding.tasks import snr_bins
 from training.distillation.pairs import load_student, trained_under, write_changed
-from training.lab.evaluation import answer, encode_all, plan
+from training.lab.evaluation import Lab, plan
 from training.report.progress import print_table
 
 BINS = 15
@@ -92,13 +93,10 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
 
 def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict[str, Any]) -> list[Row]:
     """Reliability of every rate on a split, estimated CSI, the transmitter told the average SNR."""
-    from scrx.decoding.decoder import load_decoder, snr_bins
-    from sctx.pipeline import TransmitChain
     from training.data.images import load_told
 
     images = load_told(manifest, dataset, options["split"])
-    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
-    features = encode_all(chain, images.images)
+    lab = Lab(manifest, images.images)
     asked = {**options, "csi": "estimated" if manifest.layout.pilots else "none", "symbols": None, "told": "average",
              "stream": 0, "doppler": 3.9e-4}  # fmt: skip
     labels = np.tile(images.labels, options["seeds"])
@@ -107,7 +105,7 @@ def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict
         raw, scaled = {}, {}
         for one in plan(manifest, {**asked, "symbols": str(symbols)}):
             where = f"{one.channel} {one.snr_db:g}"
-            found = [answer(chain, decoder, features, one, stream) for stream in range(one.seeds)]
+            found = [lab.answer(one, stream) for stream in range(one.seeds)]
             raw[where], gamma = (np.concatenate(parts) for parts in zip(*found, strict=True))
             scaled[where] = raw[where] / np.array(temperatures)[snr_bins(gamma, fitted.edges_db), None]
         repeated = np.tile(labels, len(raw))

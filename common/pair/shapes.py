@@ -3,9 +3,15 @@
 Knows nothing about files or weights.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from common.errors import ModelError
+from common.typed import check_types
+
+RESNET = "resnet"
+"""The kind of an encoder that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,7 @@ class Preprocess:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        check_types(self, ModelError)
         if self.channels not in (1, 3) or min(self.height, self.width) < 1 or max(self.height, self.width) > 2048:
             size = f"{self.height} x {self.width} x {self.channels}"
             raise ModelError(f"no image is {size}: sides are at most 2048, channels 1 or 3")
@@ -33,25 +40,28 @@ class Preprocess:
 
 @dataclass(frozen=True, slots=True)
 class EncoderShape:
-    """Transmitter: a plain 3x3 ResNet of three stages (width, 2 width, 4 width), `blocks` residual blocks each."""
+    """Transmitter. What `width`, `blocks` and `stem_stride` mean is the business of the `kind`, see `sctx/encoder.py`.
+
+    adaptive: it has a channel-adaptive module behind it.
+    """
 
     width: int = 16
     blocks: int = 1
     stem_stride: int = 1
     adaptive: bool = True
+    kind: str = RESNET
 
     def __post_init__(self) -> None:
+        check_types(self, ModelError)
         _within("encoder", width=(self.width, 1, 1024), blocks=(self.blocks, 1, 64),
                 stem_stride=(self.stem_stride, 1, 64))  # fmt: skip
+        if not 0 < len(self.kind) <= 64:
+            raise ModelError(f"encoder: kind has {len(self.kind)} characters, not 1 to 64")
 
-    def weights(self, symbols: int) -> int:
-        """So many it has at least: its 3x3 convolutions, the first of a stage taken for half, and the last layer."""
-        return (2 * self.blocks - 1) * 9 * 21 * self.width**2 + 4 * self.width * 2 * symbols
 
-    def macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates of its 3x3 convolutions for one image, about: each stage has as many."""
-        places = -(-height // self.stem_stride) * -(-width // self.stem_stride)
-        return 3 * 2 * 9 * self.blocks * self.width**2 * places
+def without_default_kind(encoder: Mapping[str, Any]) -> dict[str, Any]:
+    """An encoder's fields as they are written down: a pair that names no kind is a resnet, and every older one is."""
+    return {key: value for key, value in encoder.items() if (key, value) != ("kind", RESNET)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +73,9 @@ class DecoderShape:
     embedding: int = 64
 
     def __post_init__(self) -> None:
+        check_types(self, ModelError)
         _within("decoder", hidden=(self.hidden, 1, 16_384), blocks=(self.blocks, 0, 64),
                 embedding=(self.embedding, 1, 16_384))  # fmt: skip
-
-    def weights(self, symbols: int, classes: int) -> int:
-        """So many it has at least: those of its matrices."""
-        inner = 5 * symbols * self.hidden + 4 * self.blocks * self.hidden**2
-        return inner + self.hidden * self.embedding + self.embedding * classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class Accuracy:
     clean: float
 
     def __post_init__(self) -> None:
+        check_types(self, ModelError)
         if not self.acc or any(len(row) != len(self.snr_db) for row in self.acc):
             raise ModelError(f"each row of the accuracy table needs {len(self.snr_db)} entries, one per SNR")
         if sorted(self.snr_db) != list(self.snr_db) or not 2 <= len(self.snr_db) <= 1000:
@@ -104,6 +111,7 @@ class Calibration:
     temperature: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
+        check_types(self, ModelError)
         if len(self.edges_db) > 1000 or any(len(row) != len(self.edges_db) + 1 for row in self.temperature):
             raise ModelError(
                 f"each row of the calibration needs {len(self.edges_db) + 1} temperatures, one per SNR bin"

@@ -45,7 +45,7 @@ class Caller:
         role: Role,
         address: str,
         keys: Keys | None = None,
-        flag: str = "--peer",
+        flag: str = "peer",
         find: Callable[[str, int], list[str]] = resolve,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

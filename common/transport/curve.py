@@ -43,9 +43,9 @@ def _key_of(keys: Keys, address: str) -> bytes:
     return keys.of_host(host, local=not host or is_loopback(host))
 
 
-def reach(peer: str, keys: str | Path | None, insecure: bool, flag: str = "--peer") -> tuple[str, Keys | None]:
+def reach(peer: str, keys: str | Path | None, insecure: bool) -> tuple[str, Keys | None]:
     """Address and keys for `secure_client`; without a look at the network. Raises ConfigError as that would."""
-    address, found = parse_peer(peer, flag), find_keys(keys, insecure)
+    address, found = parse_peer(peer), find_keys(keys, insecure)
     if found is not None:
         _key_of(found, address)
     return address, found

@@ -16,7 +16,7 @@ _ANYWHERE = ("*", "0.0.0.0", "[::]")
 MAX_IPC_PATH = 107
 
 
-def parse_peer(text: str, flag: str = "--peer") -> str:
+def parse_peer(text: str, flag: str = "peer") -> str:
     """`HOST:PORT` -> `tcp://HOST:PORT`; `tcp://` and `ipc://` addresses pass. Raises ConfigError."""
     if ipc := _ipc(text, flag):
         return ipc
@@ -30,10 +30,10 @@ def parse_peer(text: str, flag: str = "--peer") -> str:
     return f"tcp://{host}:{port}"
 
 
-def parse_listen(text: str, reachable: bool, flag: str = "--listen") -> str:
+def parse_listen(text: str, reachable: bool, flag: str = "listen") -> str:
     """`PORT` or `ADDRESS:PORT` -> an address to bind. Raises ConfigError.
 
-    reachable: other hosts may reach it, because there are keys or because `--insecure` says that it is meant. Then a
+    reachable: other hosts may reach it, because there are keys or because `insecure` says that it is meant. Then a
     bare port is every interface; otherwise it is loopback only, and an address that other hosts can reach is refused.
     """
     if ipc := _ipc(text, flag):
@@ -43,7 +43,7 @@ def parse_listen(text: str, reachable: bool, flag: str = "--listen") -> str:
     if not reachable and not is_loopback(host):
         raise ConfigError(
             f"{flag} {text}: other hosts could reach it without encryption; "
-            "make keys with `python -m common.transport.keys`, or add --insecure to allow that"
+            "make keys with `python -m common.transport.keys`, or say insecure=True to allow that"
         )
     return f"tcp://{_numeric(host)}:{port}"
 

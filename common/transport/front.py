@@ -44,7 +44,7 @@ class Front:
         role: Role,
         address: str,
         keys: Keys | None = None,
-        flag: str = "--listen",
+        flag: str = "listen",
         max_frame: int = MAX_FRAME_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -68,7 +68,8 @@ def _is_there(folder: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise ConfigError(f"cannot look for keys in {folder}: {error.strerror}; say --keys DIR or --insecure") from None
+        why = f"cannot look for keys in {folder}: {error.strerror}"
+        raise ConfigError(f"{why}; say keys=DIR or insecure=True") from None
     return True
 
 
@@ -186,7 +187,7 @@ def make_keys(folder: Path, name: str) -> Keys:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"--keys {folder}: cannot make the folder: {error.strerror}") from None
+        raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from None
     _check_mode(folder, folder.stat(), 0o022, "changed")
     secret = z85.decode(zmq.curve_keypair()[1])
     _write_private(folder / "own.secret", f"{name} {secret.hex()}\n", replace=False)

@@ -32,8 +32,8 @@ QUICK_S, QUICK_CLOSES = 1.0, 5
 TELL_AGAIN_S = 1.0
 MOST_EVENTS = 1024
 
-REFUSED_KEY = "it does not trust this host's key: trust it there, or take --keys of a host that it trusts"
-REFUSED_MECHANISM = "one side encrypts and the other does not: give both sides keys, or both --insecure"
+REFUSED_KEY = "it does not trust this host's key: trust it there, or take the keys of a host that it trusts"
+REFUSED_MECHANISM = "one side encrypts and the other does not: give both sides keys, or none (insecure=True)"
 REFUSED_OTHER = "what listens there does not speak this protocol"
 CLOSES = "it ends every handshake: it has another key than the one trusted here, or a tunnel to it has no far end"
 

@@ -52,7 +52,7 @@ def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, role: Role
     return socket
 
 
-def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "--listen") -> str:
+def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "listen") -> str:
     """Bind and return the address in full (port 0 takes a free one). Raises ConfigError where that is not possible."""
     try:
         socket.bind(address)
@@ -62,7 +62,7 @@ def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "--listen") -> s
     return re.sub(r"\[::ffff:([\d.]+)\]", r"\1", socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
-def check_free(address: str, flag: str = "--listen") -> None:
+def check_free(address: str, flag: str = "listen") -> None:
     """Raise ConfigError as `bind` would, before what takes long."""
     if address.startswith("ipc://") or not parts_of(address)[1]:
         return
@@ -74,7 +74,7 @@ def check_free(address: str, flag: str = "--listen") -> None:
         context.term()
 
 
-def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "--peer") -> None:
+def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "peer") -> None:
     """Connect to one address of the peer, which need not be there yet; `Caller` tries all that a name has.
 
     Raises ConfigError where no address of this form can ever be reached.

@@ -93,7 +93,7 @@ class Pool:
         self._folder = tempfile.TemporaryDirectory(prefix="scrx-")
         self._context = zmq.Context()
         self._socket = pool_socket(self._context, zmq.ROUTER)
-        self._address = bind(self._socket, f"ipc://{self._folder.name}/pool", "--workers")
+        self._address = bind(self._socket, f"ipc://{self._folder.name}/pool", "workers")
         self._waker = Waker(self._context)
         self._thread = threading.Thread(target=self._run, name="scrx-pool", daemon=True)
         self._thread.start()
@@ -146,7 +146,7 @@ class Pool:
             if stop() or all(worker.ready for worker in self._workers):
                 return
         raise (ConfigError if self._exit_code == ConfigError.exit_code else SemlinkError)(
-            "--workers: a worker ended before it was ready; what it said is above"
+            "workers: a worker ended before it was ready; what it said is above"
         )
 
     # -- the pool's thread; it changes the workers only while it holds the lock

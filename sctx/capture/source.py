@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from common.check import whole
 from common.errors import ConfigError, DataError
 from common.files import user_path
 from common.images.datasets import open_split, open_table
@@ -47,6 +48,11 @@ class Capture:
     captured_ns: int
     file: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("index", "label", "captured_ns"):
+            if not (name == "label" and self.label is None):
+                whole(f"{name} of a capture", getattr(self, name), -(2**63), 2**63 - 1)
+
 
 class Source:
     """Images in order. `size`: how many (None: a stream, whose end is not known).
@@ -68,7 +74,7 @@ class Source:
         self.notes += (*self._split.notes, *told)
         self.size = len(self._split)
         if not self.size:
-            raise DataError(f"--source {spec}: no image found there{''.join(f'; {note}' for note in self.notes)}")
+            raise DataError(f"source {spec}: no image found there{''.join(f'; {note}' for note in self.notes)}")
 
     def captures(self, count: int | None = None) -> Iterator[Capture]:
         """`count` captures (default: each image once), going round again where the source is smaller."""
@@ -112,7 +118,7 @@ class Source:
         if self._stream.lost > lost:
             self._tell("what lies after the last picture is neither JPEG, PNG nor WebP", self._stream.lost - lost)
         if not index:  # what should have fed us said so where nobody looks, or nowhere
-            raise DataError("--source -: standard input ended without a readable JPEG, PNG or WebP picture")
+            raise DataError("source -: standard input ended without a readable JPEG, PNG or WebP picture")
 
 
 def _standard_input() -> Callable[[int], bytes]:
@@ -120,9 +126,9 @@ def _standard_input() -> Callable[[int], bytes]:
     try:
         os.fstat(0)
     except OSError:
-        raise ConfigError("--source -: standard input is closed") from None
+        raise ConfigError("source -: standard input is closed") from None
     if os.isatty(0):
-        raise ConfigError("--source -: standard input is a terminal; pipe pictures into it")
+        raise ConfigError("source -: standard input is a terminal; pipe pictures into it")
 
     def read(count: int) -> bytes:
         while True:
@@ -131,7 +137,7 @@ def _standard_input() -> Callable[[int], bytes]:
             except BlockingIOError:
                 select.select([0], [], [])
             except OSError as error:
-                raise DataError(f"--source -: cannot read standard input: {error.strerror}") from None
+                raise DataError(f"source -: cannot read standard input: {error.strerror}") from None
 
     return read
 
@@ -152,8 +158,8 @@ def _open(spec: str, manifest: Manifest) -> tuple[Split, tuple[str, ...]]:
     if path.is_file() and path.suffix.lower() == TABLE:
         return open_table(path), ()
     if path.exists():
-        raise ConfigError(f"--source {shown(path)}: neither a folder nor a {FORMATS} picture nor a {TABLE} file")
-    raise ConfigError(f"--source {spec}: not found; give dataset:NAME:SPLIT, a folder, a picture, a .parquet file or -")
+        raise ConfigError(f"source {shown(path)}: neither a folder nor a {FORMATS} picture nor a {TABLE} file")
+    raise ConfigError(f"source {spec}: not found; give dataset:NAME:SPLIT, a folder, a picture, a .parquet file or -")
 
 
 def _photographs(files: list[Path], top: Path, manifest: Manifest) -> Split:

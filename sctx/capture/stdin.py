@@ -69,7 +69,7 @@ class Pictures:
                 self._pass_over(len(self._buffer))
                 inside = False
             if not found and self.passed_over > MAX_BYTES:
-                raise DataError(f"--source -: no picture within {MAX_BYTES >> 20} MiB; give JPEG, PNG or WebP pictures")
+                raise DataError(f"source -: no picture within {MAX_BYTES >> 20} MiB; give JPEG, PNG or WebP pictures")
         if inside and self._buffer[0] != OTHER:
             yield self._take(len(self._buffer))
         self._pass_over(len(self._buffer), known=inside and self._is_own())

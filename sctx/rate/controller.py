@@ -8,7 +8,8 @@ from common.phy.layout import Layout
 from common.protocol.frames import ResultHead
 from common.protocol.messages import Result
 from sctx.rate.belief import Report, is_stale, newer
-from sctx.rate.policy import Decision, RatePolicy, decide
+from sctx.rate.decision import Decision, decide
+from sctx.rate.policy import RatePolicy
 
 
 class Controller:

@@ -1,29 +1,40 @@
-"""Belief about the SNR, accuracy table and goal -> how many increments to send, and which SNR to adapt to.
+"""What the rate control is to serve, and who decides: `Goal` and `RatePolicy`, which check themselves.
 
-Pure: knows nothing about sockets, images or torch. Without a report the most robust rate is sent.
+Knows nothing about how a decision is made (`decision.py`); what is wrong with either is told without numpy or torch.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from common.check import real, text, whole
+from common.check import Number, Setting, text, whole
 from common.errors import ConfigError
-from common.pair.shapes import Accuracy
-from common.phy.decibel import to_db
 from common.text import safe
-from sctx.rate.belief import Report, believe
 
-HYSTERESIS = 0.2
-"""Points of accuracy that a rate must clear its goal by before the transmitter moves down to it."""
-
-
-_RANGES = {
-    "within": (0.0, 100.0), "target": (0.0, 1.0), "outage": (0.0, 1.0), "budget": (1.0, 2.0**32), "price": (0.0, 1.0),
-}  # fmt: skip
+GOALS = {
+    "within": Setting(
+        Number(0.0, 100.0),
+        "Goal: fewest symbols within so many points of the full ladder's accuracy.",
+        "--within",
+        unset="1",
+    ),
+    "target": Setting(
+        Number(0.0, 1.0), "Goal: fewest symbols that reach this accuracy.", "--target-accuracy"
+    ),
+    "budget": Setting(
+        Number(1.0, 2.0**32), "Goal: best accuracy with at most so many payload symbols.", "--budget"
+    ),
+    "outage": Setting(
+        Number(0.0, 1.0),
+        "Goal: fewest symbols whose chance of falling a point short of the full ladder is at most this.",
+        "--outage",
+    ),
+    "price": Setting(
+        Number(0.0, 1.0),
+        "Goal: best accuracy (0 to 1) less this for each payload symbol, 0.001 say.",
+        "--price",
+    ),
+}
+"""Kinds of goals: what the value of each is, and the flag that sets it."""
 _KINDS = ("adaptive", "average", "robust", "genie", "fixed")
 _FORMS = "adaptive, average, robust, genie or fixed:SYMBOLS"
 
@@ -43,10 +54,9 @@ class Goal:
     value: float = 1.0
 
     def __post_init__(self) -> None:
-        low, high = _RANGES.get(text("the kind of a goal", self.kind), (0.0, -1.0))
-        if high < low:
-            raise ConfigError(f"goal {safe(self.kind)!r}: choose {', '.join(_RANGES)}")
-        real(f"the value of goal {self.kind}", self.value, low, high)
+        if (about := GOALS.get(text("the kind of a goal", self.kind))) is None:
+            raise ConfigError(f"goal {safe(self.kind)!r}: choose {', '.join(GOALS)}")
+        about.takes.read(f"the value of goal {self.kind}", self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,63 +105,3 @@ class RatePolicy:
             raise ConfigError(f"policy {self}: this model sends {list(rates)} symbols")
         if self.goal.kind == "budget" and self.goal.value < rates[0]:
             raise ConfigError(f"goal budget {self.goal.value:g}: this model sends at least {rates[0]} symbols")
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The last increment to send, and the SNR in dB to adapt to (None: not known)."""
-
-    rate: int
-    told_snr_db: float | None
-
-
-def decide(
-    policy: RatePolicy,
-    report: Report | None,
-    air_now: int,
-    rates: tuple[int, ...],
-    table: Accuracy,
-    last: int | None = None,
-) -> Decision:
-    """The decision for a frame at air sample `air_now`.
-
-    report: None where there is none or it is stale; rates: payload symbols of each rate; last: the rate before.
-    """
-    full = len(rates) - 1
-    belief = None if report is None else believe(report, air_now, average_only=policy.kind == "average")
-    told = None if belief is None else to_db(float(belief.mean()))
-    if policy.kind == "fixed":
-        return Decision(rates.index(policy.symbols), told)
-    if policy.kind == "robust":
-        return Decision(full, None)
-    if belief is None:
-        return Decision(_affordable(policy.goal, rates)[-1], None)
-    return Decision(_fewest(policy.goal, _accuracies(table, belief), rates, last), told)
-
-
-def _accuracies(table: Accuracy, belief: NDArray[np.float64]) -> NDArray[np.float64]:
-    """acc_k at each believed SNR: float [K, N]."""
-    snr_db = 10.0 * np.log10(np.maximum(belief, 1e-6))
-    return np.stack([np.interp(snr_db, table.snr_db, row) for row in table.acc])
-
-
-def _affordable(goal: Goal, rates: tuple[int, ...]) -> Sequence[int]:
-    return [k for k, symbols in enumerate(rates) if goal.kind != "budget" or symbols <= goal.value]
-
-
-def _fewest(goal: Goal, accuracies: NDArray[np.float64], rates: tuple[int, ...], last: int | None) -> int:
-    expected = accuracies.mean(-1)
-    if goal.kind == "budget":
-        return max(_affordable(goal, rates), key=lambda k: (expected[k], -k))
-    full = len(rates) - 1
-    if goal.kind == "price":  # which says what a symbol must be worth: nothing more to wait for
-        return max(range(full + 1), key=lambda k: (expected[k] - goal.value * rates[k], -k))
-    margins = [HYSTERESIS / 100.0 if last is not None and k < last else 0.0 for k in range(full + 1)]
-    for k, margin in enumerate(margins[:full]):
-        if goal.kind == "within" and expected[k] - margin >= expected[full] - goal.value / 100.0:
-            return k
-        if goal.kind == "target" and expected[k] - margin >= goal.value:
-            return k
-        if goal.kind == "outage" and np.mean(accuracies[k] - margin < accuracies[full] - 0.01) <= goal.value:
-            return k
-    return full

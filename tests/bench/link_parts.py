@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import zmq
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.pair.manifest import Manifest, find_pair
 from common.phy.layout import Layout
 from common.protocol.frames import decode, encode, peek_data, split

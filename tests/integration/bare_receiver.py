@@ -12,6 +12,7 @@ from typing import Any
 
 from common.shutdown import StopFlag
 from scrx.receiver import Receiver
+from scrx.settings import Settings
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
         batches.append((begun, time.monotonic()))
         return [{"classify": {"index": 0, "name": "0", "confidence": 1.0}} for _ in tasks]
 
-    with Receiver(port, "digits", insecure=":" in port, decoder=answer, max_batch=int(most)) as rx:
+    with Receiver(port, "digits", Settings(insecure=":" in port, max_batch=int(most)), decoder=answer) as rx:
         print(f"listening on {rx.address}", file=sys.stderr, flush=True)
         while not stop:
             time.sleep(0.02)

@@ -1,6 +1,7 @@
 """The Python API: two classes, real sockets, one process."""
 
 import math
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -72,6 +73,40 @@ def test_an_image_that_could_not_be_sent_is_not_waited_for(
         assert tx.send(np.zeros((8, 8), np.uint8)).confidence > 0.0
 
 
+def test_a_further_round_that_could_not_be_sent_is_not_waited_for(
+    receiver: scrx.Receiver, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = sctx.Settings(policy="fixed:2", ask_below=1.0)
+    with sctx.Transmitter(peer(receiver), tiny_pair, settings) as tx:
+        sound, sent = tx.chain.frame, []
+
+        def once(*frame: Any) -> Any:
+            sent.append(frame)
+            if len(sent) == 2:
+                raise ModelError("no usable features")
+            return sound(*frame)
+
+        monkeypatch.setattr(tx.chain, "frame", once)
+        with pytest.raises(ModelError):
+            tx.send(np.zeros((8, 8), np.uint8))
+        assert tx.in_flight == 0
+        assert tx.send(np.zeros((8, 8), np.uint8)).round == 4
+
+
+@pytest.mark.parametrize("settings", [{}, {"policy": "fixed:2", "ask_below": 0.9}, {"live": True}, {"window": 1}])
+def test_what_is_in_flight_is_what_the_session_waits_for_and_what_was_not_taken_yet(
+    receiver: scrx.Receiver, tiny_pair: Path, settings: dict[str, Any]
+) -> None:
+    captures = (Capture(k, np.full((8, 8), k, np.uint8), None, time.monotonic_ns()) for k in range(60))
+    with sctx.Transmitter(peer(receiver), tiny_pair, sctx.Settings(**settings)) as tx:
+        seen = []
+        for outcome in tx.run(captures):
+            seen.append(outcome.index)
+            assert tx.link.session.outstanding <= tx.in_flight <= 2
+        assert (tx.in_flight, tx.link.session.outstanding) == (0, 0)
+    assert sorted(seen) == list(range(60))
+
+
 def test_the_receiver_sees_each_answer_where_it_is_used(receiver: scrx.Receiver, tiny_pair: Path) -> None:
     images = [np.full((8, 8), value, np.uint8) for value in (0, 100, 200)]
     with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
@@ -88,7 +123,7 @@ def test_the_receiver_sees_each_answer_where_it_is_used(receiver: scrx.Receiver,
 def test_only_the_tasks_asked_for_come_back(
     receiver: scrx.Receiver, tiny_pair: Path, tasks: tuple[str, ...] | None
 ) -> None:
-    with sctx.Transmitter(peer(receiver), tiny_pair, tasks=tasks) as tx:
+    with sctx.Transmitter(peer(receiver), tiny_pair, sctx.Settings(tasks=tasks)) as tx:
         answer = tx.send(np.zeros((8, 8), np.uint8))
     wanted = {"classify"} if tasks is None else set(tasks or ("classify", "embedding"))
     assert set(answer.outputs) == wanted
@@ -109,7 +144,8 @@ def test_a_receiver_that_knows_no_such_task_says_so(receiver: scrx.Receiver, tin
 
 
 def test_no_receiver_is_link_down(tiny_pair: Path) -> None:
-    with sctx.Transmitter("127.0.0.1:1", tiny_pair, give_up_s=0.3) as tx, pytest.raises(LinkDown, match=r"0\.3 s"):
+    settings = sctx.Settings(give_up_s=0.3)
+    with sctx.Transmitter("127.0.0.1:1", tiny_pair, settings) as tx, pytest.raises(LinkDown, match=r"0\.3 s"):
         tx.send(np.zeros((8, 8), np.uint8))
 
 
@@ -117,7 +153,7 @@ def test_wrong_arguments_are_refused_before_anything_is_opened(tiny_pair: Path) 
     with pytest.raises(ConfigError, match="nosuch"):
         sctx.Transmitter("127.0.0.1:1", "nosuch")
     with pytest.raises(ConfigError, match="fixed:5"):
-        sctx.Transmitter("127.0.0.1:1", tiny_pair, policy=sctx.RatePolicy("fixed", 5))
+        sctx.Transmitter("127.0.0.1:1", tiny_pair, sctx.Settings(policy="fixed:5"))
     with pytest.raises(ConfigError, match="not a port"):
         scrx.Receiver("seventy", tiny_pair)
 
@@ -130,11 +166,12 @@ WRONG_TX: dict[str, tuple[object, ...]] = {
     "stream": tuple(value for value in INTEGERS if value is not None),
     "window": (0, 256, *(value for value in INTEGERS if value is not None)),
     "deadline_ms": (0, 65536, *(value for value in INTEGERS if value is not None)),
-    "policy": ("robus", "fixed", "fixed:", "fixed:x", "fixed:5", "robust:", "genie", 5, True, sctx.RatePolicy),
+    "policy": (None, "robus", "fixed", "fixed:", "fixed:x", "fixed:5", "robust:", "genie", 5, True, sctx.RatePolicy),
     "give_up_s": (0.0, None, *NUMBERS),
     "ask_below": (1.1, None, *NUMBERS),
     "live": (None, 0, "no"),
     "tasks": ("classify", ("translate",), (1,), 5, True),
+    "settings": ({"live": True}, True, "robust", scrx.Settings()),
     "device": (None, 0, "abacus"),
     "keys": (5, True, b"x", "/no/such/folder"),
     "insecure": (None, 1, "yes"),
@@ -154,28 +191,42 @@ WRONG_RX: dict[str, tuple[object, ...]] = {
     "batch_wait_ms": (1001, None, *NUMBERS),
     "stop": (True, 5),
     "decoder": (5, "digits"),
+    "settings": ({"workers": 1}, 5, sctx.Settings()),
 }
 
 
+def opened(half: type, made: type, given: dict[str, object]) -> None:
+    """Open a half with these values, those of its settings by way of them."""
+    settings = {name: value for name, value in given.items() if name in made.__dataclass_fields__}
+    rest = {name: value for name, value in given.items() if name not in settings}
+    half(**rest, **({"settings": made(**settings)} if settings else {})).close()
+
+
 @pytest.mark.parametrize(
-    ("half", "name"), [*((sctx.Transmitter, name) for name in WRONG_TX), *((scrx.Receiver, name) for name in WRONG_RX)]
+    ("half", "made", "wrong", "where"),
+    [
+        (sctx.Transmitter, sctx.Settings, WRONG_TX, {"peer": "127.0.0.1:9"}),
+        (scrx.Receiver, scrx.Settings, WRONG_RX, {"listen": "0"}),
+    ],
+    ids=["transmitter", "receiver"],
 )
-def test_every_wrong_value_is_told_at_once_by_the_name_of_the_parameter(half: type, name: str, tiny_pair: Path) -> None:
-    wrong = WRONG_TX if half is sctx.Transmitter else WRONG_RX
-    first = {"peer": "127.0.0.1:9"} if half is sctx.Transmitter else {"listen": "0"}
-    for value in wrong[name]:
-        with pytest.raises(ConfigError) as told:
-            half(**{**first, "model": tiny_pair, name: value}).close()
-        assert "\n" not in str(told.value)
-        assert "--" not in str(told.value) or name == "keys", value  # which are made by a command
-        assert name in str(told.value) or name in ("model", "keys"), value
+def test_every_wrong_value_is_told_at_once_by_the_name_of_the_parameter(
+    half: type, made: type, wrong: dict[str, tuple[object, ...]], where: dict[str, str], tiny_pair: Path
+) -> None:
+    for name, values in wrong.items():
+        for value in values:
+            with pytest.raises(ConfigError) as told:
+                opened(half, made, {**where, "model": tiny_pair, name: value})
+            assert "\n" not in str(told.value)
+            assert "--" not in re.sub("`[^`]*`", "", str(told.value)), value  # but for a command that helps
+            assert name in str(told.value) or name in ("model", "keys"), value
 
 
 def test_what_numpy_gives_is_as_good_as_what_python_gives(tiny_pair: Path) -> None:
-    sctx.Transmitter(
-        "127.0.0.1:9", tiny_pair, stream=np.uint32(7), window=np.int64(2), give_up_s=np.float32(1), ask_below=0,
-        policy="robust",
-    ).close()  # fmt: skip
+    given = sctx.Settings(stream=np.uint32(7), window=np.int64(2), give_up_s=np.float32(1), ask_below=np.float64(0.5))
+    assert given == sctx.Settings(stream=7, window=2, give_up_s=1.0, ask_below=0.5)
+    assert [type(value) for value in (given.stream, given.window, given.give_up_s)] == [int, int, float]
+    sctx.Transmitter("127.0.0.1:9", tiny_pair, given).close()
 
 
 @pytest.mark.parametrize(
@@ -203,10 +254,10 @@ def test_a_policy_that_is_none_is_refused(arguments: tuple[Any, ...]) -> None:
         sctx.RatePolicy(*arguments)
 
 
-@pytest.mark.parametrize("policy", ["robust", "adaptive", "average", "fixed:2", sctx.RatePolicy("robust"), None])
+@pytest.mark.parametrize("policy", ["robust", "adaptive", "average", "fixed:2", sctx.RatePolicy("robust")])
 def test_a_policy_may_be_said_in_a_word(tiny_pair: Path, policy: Any) -> None:
-    with sctx.Transmitter("127.0.0.1:9", tiny_pair, policy=policy) as tx:
-        assert str(tx.policy) == str(policy or "adaptive")
+    with sctx.Transmitter("127.0.0.1:9", tiny_pair, sctx.Settings(policy=policy)) as tx:
+        assert str(tx.settings.policy) == str(policy)
 
 
 def test_a_live_source_skips_what_the_link_cannot_take(receiver: scrx.Receiver, tiny_pair: Path) -> None:
@@ -214,7 +265,7 @@ def test_a_live_source_skips_what_the_link_cannot_take(receiver: scrx.Receiver, 
         for index in range(400):
             yield Capture(index, np.zeros((8, 8), np.uint8), None, time.monotonic_ns())
 
-    with sctx.Transmitter(peer(receiver), tiny_pair, live=True) as tx:
+    with sctx.Transmitter(peer(receiver), tiny_pair, sctx.Settings(live=True)) as tx:
         outcomes = list(tx.run(flood()))
     answered = [o.index for o in outcomes if isinstance(o, sctx.Answer)]
     missed = [o.index for o in outcomes if not isinstance(o, sctx.Answer)]
@@ -231,10 +282,10 @@ def test_a_finite_source_waits_instead(receiver: scrx.Receiver, tiny_pair: Path)
 
 def test_redundancy_sends_the_rest_of_the_ladder_round_by_round(receiver: scrx.Receiver, tiny_pair: Path) -> None:
     images = [np.full((8, 8), value, np.uint8) for value in (0, 60, 250)]
-    smallest, whole = sctx.RatePolicy("fixed", 2), sctx.RatePolicy("fixed", 32)
-    with sctx.Transmitter(peer(receiver), tiny_pair, policy=smallest, ask_below=1.0) as tx:
+    smallest, whole = "fixed:2", "fixed:32"
+    with sctx.Transmitter(peer(receiver), tiny_pair, sctx.Settings(policy=smallest, ask_below=1.0)) as tx:
         grown = [tx.send(image) for image in images]
-    with sctx.Transmitter(peer(receiver), tiny_pair, policy=whole) as tx:
+    with sctx.Transmitter(peer(receiver), tiny_pair, sctx.Settings(policy=whole)) as tx:
         sent_whole = [tx.send(image) for image in images]
     for a, b in zip(grown, sent_whole, strict=True):
         assert (a.round, a.symbols, a.uses) == (4, 32, 32 + 5 * 8)
@@ -244,7 +295,7 @@ def test_redundancy_sends_the_rest_of_the_ladder_round_by_round(receiver: scrx.R
 
 
 def test_a_sure_answer_needs_no_further_round(receiver: scrx.Receiver, tiny_pair: Path) -> None:
-    with sctx.Transmitter(peer(receiver), tiny_pair, policy=sctx.RatePolicy("fixed", 2), ask_below=0.01) as tx:
+    with sctx.Transmitter(peer(receiver), tiny_pair, sctx.Settings(policy="fixed:2", ask_below=0.01)) as tx:
         assert tx.send(np.zeros((8, 8), np.uint8)).round == 0
 
 
@@ -298,7 +349,7 @@ def test_a_run_after_one_that_was_broken_off_has_its_own_outcomes_only(
 
 
 def test_a_failure_is_told_again_instead_of_waiting_for_ever(tiny_pair: Path) -> None:
-    with sctx.Transmitter("127.0.0.1:1", tiny_pair, give_up_s=0.2) as tx:
+    with sctx.Transmitter("127.0.0.1:1", tiny_pair, sctx.Settings(give_up_s=0.2)) as tx:
         for _ in range(2):
             with pytest.raises(LinkDown):
                 tx.send(np.zeros((8, 8), np.uint8))
@@ -309,7 +360,7 @@ def test_a_failure_is_told_again_instead_of_waiting_for_ever(tiny_pair: Path) ->
 def test_redundancy_survives_rounds_that_expire(tiny_pair: Path) -> None:
     with (
         scrx.Receiver("0", tiny_pair) as rx,
-        sctx.Transmitter(peer(rx), tiny_pair, policy=sctx.RatePolicy("fixed", 2), ask_below=1.0, deadline_ms=1) as tx,
+        sctx.Transmitter(peer(rx), tiny_pair, sctx.Settings(policy="fixed:2", ask_below=1.0, deadline_ms=1)) as tx,
     ):
         captures = [Capture(k, np.zeros((8, 8), np.uint8), None, 0) for k in range(5)]
         outcomes = list(tx.run(captures))

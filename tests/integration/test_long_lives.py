@@ -11,8 +11,8 @@ import pytest
 import zmq
 
 import scrx
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.channel.wire.proxy import Proxy
 from common.pair.manifest import find_pair
 from common.protocol.frames import decode, encode

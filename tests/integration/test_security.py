@@ -96,8 +96,8 @@ def test_print_config_names_the_folder_and_not_what_is_in_it(name: str, hosts: H
 
 def test_an_image_is_answered_over_an_encrypted_link(hosts: Hosts, friend: Keys, tiny_pair: Path) -> None:
     with (
-        scrx.Receiver("0", tiny_pair, keys=hosts.rx.folder) as rx,
-        sctx.Transmitter(port_of(rx), tiny_pair, keys=friend.folder) as tx,
+        scrx.Receiver("0", tiny_pair, scrx.Settings(keys=hosts.rx.folder)) as rx,
+        sctx.Transmitter(port_of(rx), tiny_pair, sctx.Settings(keys=friend.folder)) as tx,
     ):
         assert tx.send(IMAGE).index >= 0
 
@@ -105,8 +105,8 @@ def test_an_image_is_answered_over_an_encrypted_link(hosts: Hosts, friend: Keys,
 def test_a_transmitter_that_is_not_trusted_is_refused(hosts: Hosts, friend: Keys, tiny_pair: Path) -> None:
     hosts.rx.forget("friend")
     with (
-        scrx.Receiver("0", tiny_pair, keys=hosts.rx.folder) as rx,
-        sctx.Transmitter(port_of(rx), tiny_pair, keys=friend.folder) as tx,
+        scrx.Receiver("0", tiny_pair, scrx.Settings(keys=hosts.rx.folder)) as rx,
+        sctx.Transmitter(port_of(rx), tiny_pair, sctx.Settings(keys=friend.folder)) as tx,
         pytest.raises(PeerRejected, match="refused the connection: it does not trust this host's key"),
     ):
         tx.connect()
@@ -116,8 +116,8 @@ def test_a_receiver_with_another_key_than_the_trusted_one_is_told_when_the_patie
     hosts: Hosts, tiny_pair: Path
 ) -> None:
     with (
-        scrx.Receiver("0", tiny_pair, keys=hosts.rx.folder) as rx,
-        sctx.Transmitter(port_of(rx), tiny_pair, keys=hosts.tx.folder, give_up_s=3.0) as tx,
+        scrx.Receiver("0", tiny_pair, scrx.Settings(keys=hosts.rx.folder)) as rx,
+        sctx.Transmitter(port_of(rx), tiny_pair, sctx.Settings(keys=hosts.tx.folder, give_up_s=3.0)) as tx,
         pytest.raises(PeerRejected, match=r"no receiver answered for 3 s.*another key than the one trusted here"),
     ):
         tx.connect()
@@ -127,8 +127,8 @@ def test_a_receiver_with_another_key_than_the_trusted_one_is_told_when_the_patie
 def test_one_side_without_keys_is_refused(hosts: Hosts, friend: Keys, tiny_pair: Path, receiver_has_keys: bool) -> None:
     mine, theirs = (hosts.rx.folder, None) if receiver_has_keys else (None, friend.folder)
     with (
-        scrx.Receiver("0", tiny_pair, keys=mine) as rx,
-        sctx.Transmitter(port_of(rx), tiny_pair, keys=theirs) as tx,
+        scrx.Receiver("0", tiny_pair, scrx.Settings(keys=mine)) as rx,
+        sctx.Transmitter(port_of(rx), tiny_pair, sctx.Settings(keys=theirs)) as tx,
         pytest.raises(PeerRejected, match="one side encrypts and the other does not"),
     ):
         tx.connect()
@@ -141,9 +141,9 @@ def test_a_key_that_is_forgotten_ends_its_transmitter_and_the_sessions_of_others
     other.trust("127.0.0.1", hosts.rx.own.public)
     hosts.rx.trust("other", other.own.public)
     with (
-        scrx.Receiver("0", tiny_pair, keys=hosts.rx.folder) as rx,
-        sctx.Transmitter(port_of(rx), tiny_pair, keys=friend.folder) as forgotten,
-        sctx.Transmitter(port_of(rx), tiny_pair, keys=other.folder) as kept,
+        scrx.Receiver("0", tiny_pair, scrx.Settings(keys=hosts.rx.folder)) as rx,
+        sctx.Transmitter(port_of(rx), tiny_pair, sctx.Settings(keys=friend.folder)) as forgotten,
+        sctx.Transmitter(port_of(rx), tiny_pair, sctx.Settings(keys=other.folder)) as kept,
     ):
         forgotten.send(IMAGE)
         kept.send(IMAGE)

@@ -18,8 +18,8 @@ IMAGES = np.random.default_rng(3).integers(0, 256, (12, 8, 8), dtype=np.uint8)
 
 
 def answers(rx: scrx.Receiver, pair: Path) -> list[tuple[object, ...]]:
-    policy = sctx.RatePolicy("fixed", 2)
-    with sctx.Transmitter(rx.address.removeprefix("tcp://"), pair, policy=policy, ask_below=0.5, window=1) as tx:
+    settings = sctx.Settings(policy="fixed:2", ask_below=0.5, window=1)
+    with sctx.Transmitter(rx.address.removeprefix("tcp://"), pair, settings) as tx:
         sent = [tx.send(image) for image in IMAGES]
     return [(a.answer, a.confidence, a.outputs, a.symbols, a.round, a.snr_est_db) for a in sent]
 
@@ -27,7 +27,7 @@ def answers(rx: scrx.Receiver, pair: Path) -> list[tuple[object, ...]]:
 def test_answers_are_bit_for_bit_those_of_a_receiver_without_workers(tiny_pair: Path) -> None:
     with scrx.Receiver("0", tiny_pair) as rx:
         alone = answers(rx, tiny_pair)
-    with scrx.Receiver("0", tiny_pair, workers=2) as rx:
+    with scrx.Receiver("0", tiny_pair, scrx.Settings(workers=2)) as rx:
         assert answers(rx, tiny_pair) == alone
     assert max(a[4] for a in alone) > 0  # rounds that are combined are among them
 
@@ -36,7 +36,7 @@ def test_frames_of_workers_that_are_killed_or_hang_are_answered_by_others(tiny_p
     captures = (Capture(k, IMAGES[k % len(IMAGES)], None, 0) for k in range(400))
     faults = {100: signal.SIGKILL, 200: signal.SIGSTOP}
     with (
-        scrx.Receiver("0", tiny_pair, workers=2, worker_timeout_s=1.0) as rx,
+        scrx.Receiver("0", tiny_pair, scrx.Settings(workers=2, worker_timeout_s=1.0)) as rx,
         sctx.Transmitter(rx.address.removeprefix("tcp://"), tiny_pair) as tx,
     ):
         assert rx.pool is not None

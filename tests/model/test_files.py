@@ -1,5 +1,6 @@
 """What is to be written is tried before the work: every way in which a place can be wrong is one line."""
 
+import json
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from common.errors import ConfigError
-from common.files import FIGURES, OutFile, OutFolder, writable
+from common.files import FIGURES, OutFile, OutFolder, writable, write_json
 from training import ablate, calibration, closed_loop, demo, distill, evaluate, fractions, savings, teacher
 
 USAGE = namedtuple("USAGE", "total used free")
@@ -22,6 +23,27 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
     return tmp_path
+
+
+@pytest.mark.parametrize("indent", [None, 1, 2])
+@pytest.mark.parametrize("name", ["new.json", "file", "a/b/new.json"])
+def test_json_is_written_whole_in_its_folder_with_a_newline_at_its_end(
+    place: Path, name: str, indent: int | None
+) -> None:
+    value = {"rows": [{"name": "σ²", "snr_db": 1.5}, None]}
+    write_json(place / name, value, indent)
+    raw = (place / name).read_bytes()
+    assert json.loads(raw) == value
+    assert raw.isascii()
+    assert raw.endswith(b"}\n")
+    assert raw.count(b"\n") == (1 if indent is None else 9)
+    assert not list(place.rglob("*.tmp"))
+
+
+def test_what_json_cannot_say_leaves_the_file_as_it_was(place: Path) -> None:
+    with pytest.raises(TypeError):
+        write_json(place / "file", {"path": place})
+    assert (place / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["new", "file", "a/b/new", "folder/new"])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.errors import ConfigError
 from common.phy.layout import Layout, pilot_sequence
 
 LADDER = Layout(increments=(4, 4, 8, 16, 32), pilots=8, slot=128)
@@ -61,7 +62,7 @@ def test_a_frame_ends_before_the_next_slot_begins(layout: Layout) -> None:
     ],
 )
 def test_layouts_that_cannot_be_are_refused(increments: tuple[int, ...], pilots: int, slot: int, why: str) -> None:
-    with pytest.raises(ValueError, match=why):
+    with pytest.raises(ConfigError, match=why):
         Layout(increments, pilots, slot)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sctx.transmitter import _class_of
+from sctx.sender import _class_of
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from rich.console import Console
 
 from common import log
 from sctx.dashboard import Dashboard
-from sctx.summary import Summary
-from sctx.transmitter import Answer, Missed
+from sctx.outcomes import Answer, Missed, Summary
 
 
 class Screen(io.StringIO):

@@ -6,7 +6,8 @@ import pytest
 from common.errors import ConfigError
 from common.pair.shapes import Accuracy
 from sctx.rate.belief import Report, _j0, believe, is_stale
-from sctx.rate.policy import Decision, Goal, RatePolicy, decide
+from sctx.rate.decision import Decision, decide
+from sctx.rate.policy import Goal, RatePolicy
 
 RATES, SLOT = (4, 8, 16), 128
 TABLE = Accuracy(

@@ -141,7 +141,7 @@ def test_a_folder_that_is_named_like_a_picture_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stream", [b"", b"no picture", jpeg(5)[:60] + jpeg(5)[-2:]])
 def test_a_camera_that_gives_no_picture_is_told(stream: bytes) -> None:
-    with pytest.raises(DataError, match="--source -: standard input ended"):
+    with pytest.raises(DataError, match="source -: standard input ended"):
         list(camera(stream).captures())
 
 

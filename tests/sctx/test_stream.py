@@ -279,7 +279,7 @@ def test_a_closed_standard_input_is_one_line() -> None:
         "Source('-', find_pair('digits'))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert ran.stderr.splitlines()[-1] == "common.errors.ConfigError: --source -: standard input is closed"
+    assert ran.stderr.splitlines()[-1] == "common.errors.ConfigError: source -: standard input is closed"
 
 
 def test_a_terminal_is_no_stream_of_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

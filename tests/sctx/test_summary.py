@@ -3,8 +3,7 @@
 import pytest
 
 from common.phy.decibel import from_db
-from sctx.summary import Summary
-from sctx.transmitter import Answer, Missed
+from sctx.outcomes import Answer, Missed, Summary
 
 
 def answer(index: int, given: int, symbols: int = 4, snr: float | None = 10.0, latency: float = 5.0) -> Answer:

@@ -41,37 +41,37 @@ BRACKETS = "an IPv6 address goes in brackets; write [ADDRESS]:PORT, such as [::1
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("5555", "--peer 5555: no host; write HOST:PORT, such as 127.0.0.1:5555"),
-        (":5555", "--peer :5555: no host; write HOST:PORT, such as 127.0.0.1:5555"),
-        ("", "--peer : '' is not a port (1 to 65535); write HOST:PORT"),
-        ("emu", "--peer emu: 'emu' is not a port (1 to 65535); write HOST:PORT"),
-        ("emu:", "--peer emu:: '' is not a port (1 to 65535); write HOST:PORT"),
-        ("emu:65536", "--peer emu:65536: '65536' is not a port (1 to 65535); write HOST:PORT"),
-        ("emu:-1", "--peer emu:-1: '-1' is not a port (1 to 65535); write HOST:PORT"),
-        ("emu:²", "--peer emu:²: '²' is not a port (1 to 65535); write HOST:PORT"),
-        ("emu:0", "--peer emu:0: nobody can be reached at port 0; write the port that the other side tells"),
-        ("::1", f"--peer ::1: {BRACKETS}"),
-        ("::1:5555", f"--peer ::1:5555: {BRACKETS}"),
-        ("fe80::1", f"--peer fe80::1: {BRACKETS}"),
-        ("tcp://::1:5555", f"--peer tcp://::1:5555: {BRACKETS}"),
-        ("emu:55:55", f"--peer emu:55:55: {BRACKETS}"),
-        ("[::1]", "--peer [::1]: '' is not a port (1 to 65535); write HOST:PORT"),
-        ("[::1", "--peer [::1: [: is no IPv6 address; write [ADDRESS]:PORT, such as [::1]:5555"),
-        ("[emu]:1", "--peer [emu]:1: [emu] is no IPv6 address; write [ADDRESS]:PORT, such as [::1]:5555"),
-        ("1.2.3:5555", "--peer 1.2.3:5555: 1.2.3 is no IPv4 address, and no host has such a name"),
-        ("127.0.0.256:1", "--peer 127.0.0.256:1: 127.0.0.256 is no IPv4 address, and no host has such a name"),
-        ("*:5555", "--peer *:5555: * is every address of a host that listens; write the host to connect to"),
-        (" emu:5555", "--peer ' emu:5555': no address has a space or a sign like that in it"),
-        ("emu:5555\n", "--peer 'emu:5555\\\\n': no address has a space or a sign like that in it"),
-        ("http://emu:5555", "--peer http://emu:5555: http:// is not spoken here; write HOST:PORT or ipc://PATH"),
-        ("udp://emu:5555", "--peer udp://emu:5555: udp:// is not spoken here; write HOST:PORT or ipc://PATH"),
-        ("tcp://http://emu:5555", f"--peer tcp://http://emu:5555: {BRACKETS}"),
-        ("emu/x:5555", "--peer emu/x:5555: emu/x is no name of a host"),
-        ("me@emu:5555", "--peer me@emu:5555: me@emu is no name of a host"),
-        ("ipc://", "--peer ipc://: the path of a local socket has 1 to 107 bytes"),
-        ("ipc:///" + "x" * 107, f"--peer ipc:///{'x' * 107}: the path of a local socket has 1 to 107 bytes"),
-        (None, "--peer: an address is text such as HOST:PORT, not None"),
-        (5555, "--peer: an address is text such as HOST:PORT, not 5555"),
+        ("5555", "peer 5555: no host; write HOST:PORT, such as 127.0.0.1:5555"),
+        (":5555", "peer :5555: no host; write HOST:PORT, such as 127.0.0.1:5555"),
+        ("", "peer : '' is not a port (1 to 65535); write HOST:PORT"),
+        ("emu", "peer emu: 'emu' is not a port (1 to 65535); write HOST:PORT"),
+        ("emu:", "peer emu:: '' is not a port (1 to 65535); write HOST:PORT"),
+        ("emu:65536", "peer emu:65536: '65536' is not a port (1 to 65535); write HOST:PORT"),
+        ("emu:-1", "peer emu:-1: '-1' is not a port (1 to 65535); write HOST:PORT"),
+        ("emu:²", "peer emu:²: '²' is not a port (1 to 65535); write HOST:PORT"),
+        ("emu:0", "peer emu:0: nobody can be reached at port 0; write the port that the other side tells"),
+        ("::1", f"peer ::1: {BRACKETS}"),
+        ("::1:5555", f"peer ::1:5555: {BRACKETS}"),
+        ("fe80::1", f"peer fe80::1: {BRACKETS}"),
+        ("tcp://::1:5555", f"peer tcp://::1:5555: {BRACKETS}"),
+        ("emu:55:55", f"peer emu:55:55: {BRACKETS}"),
+        ("[::1]", "peer [::1]: '' is not a port (1 to 65535); write HOST:PORT"),
+        ("[::1", "peer [::1: [: is no IPv6 address; write [ADDRESS]:PORT, such as [::1]:5555"),
+        ("[emu]:1", "peer [emu]:1: [emu] is no IPv6 address; write [ADDRESS]:PORT, such as [::1]:5555"),
+        ("1.2.3:5555", "peer 1.2.3:5555: 1.2.3 is no IPv4 address, and no host has such a name"),
+        ("127.0.0.256:1", "peer 127.0.0.256:1: 127.0.0.256 is no IPv4 address, and no host has such a name"),
+        ("*:5555", "peer *:5555: * is every address of a host that listens; write the host to connect to"),
+        (" emu:5555", "peer ' emu:5555': no address has a space or a sign like that in it"),
+        ("emu:5555\n", "peer 'emu:5555\\\\n': no address has a space or a sign like that in it"),
+        ("http://emu:5555", "peer http://emu:5555: http:// is not spoken here; write HOST:PORT or ipc://PATH"),
+        ("udp://emu:5555", "peer udp://emu:5555: udp:// is not spoken here; write HOST:PORT or ipc://PATH"),
+        ("tcp://http://emu:5555", f"peer tcp://http://emu:5555: {BRACKETS}"),
+        ("emu/x:5555", "peer emu/x:5555: emu/x is no name of a host"),
+        ("me@emu:5555", "peer me@emu:5555: me@emu is no name of a host"),
+        ("ipc://", "peer ipc://: the path of a local socket has 1 to 107 bytes"),
+        ("ipc:///" + "x" * 107, f"peer ipc:///{'x' * 107}: the path of a local socket has 1 to 107 bytes"),
+        (None, "peer: an address is text such as HOST:PORT, not None"),
+        (5555, "peer: an address is text such as HOST:PORT, not 5555"),
     ],
 )
 def test_a_wrong_peer_is_told_in_one_line(text: str, line: str) -> None:
@@ -143,9 +143,9 @@ def test_what_other_hosts_could_reach_needs_to_be_meant(host: str) -> None:
         parse_listen(f"{host}:5555", reachable=False)
     told = (
         "other hosts could reach it without encryption; "
-        "make keys with `python -m common.transport.keys`, or add --insecure to allow that"
+        "make keys with `python -m common.transport.keys`, or say insecure=True to allow that"
     )
-    assert str(error.value) == f"--listen {host}:5555: {told}"
+    assert str(error.value) == f"listen {host}:5555: {told}"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_taken_port_is_told_in_one_line(context: "zmq.Context[zmq.Socket[bytes
         address = bind(first, "tcp://127.0.0.1:0")
         with pytest.raises(ConfigError) as error:
             bind(second, address)
-        assert str(error.value) == f"--listen: cannot listen on {address}: Address already in use; choose another"
+        assert str(error.value) == f"listen: cannot listen on {address}: Address already in use; choose another"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_an_address_that_nobody_can_have_is_told_in_one_line(
 ) -> None:
     with make_socket(context, zmq.DEALER, "tx") as socket, pytest.raises(ConfigError) as error:
         connect(socket, address)
-    assert str(error.value) == f"--peer: cannot connect to {address}: Invalid argument; write HOST:PORT"
+    assert str(error.value) == f"peer: cannot connect to {address}: Invalid argument; write HOST:PORT"
 
 
 def test_local_files_work_as_addresses(context: "zmq.Context[zmq.Socket[bytes]]", tmp_path: Path) -> None:

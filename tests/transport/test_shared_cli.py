@@ -152,6 +152,8 @@ def test_wrong_use_in_the_environment_is_one_line_too(run: Run) -> None:
         ("name = [1]", "name = [1]: write"),
         ("name = 2020-01-01", "name = datetime.date(2020, 1, 1): write"),
         ("tag = 'a'", "tag = 'a': write"),
+        ("tag = [[1]]", "tag = [[1]]: write"),
+        ("tag = [true]", "tag = [True]: write"),
         ("fast = 1", "fast = 1: write"),
         ("[snr]\nvalue = 1", "snr = {'value': 1}: write"),
         ("snr = ", "not TOML: "),

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from common.images.datasets import ImageSet
 from common.pair.shapes import Accuracy, Calibration, Preprocess
 from common.phy.layout import Layout
-from scrx.decoding.decoder import snr_bins
-from sctx.pipeline import normalise
+from scrx.decoding.tasks import snr_bins
+from sctx.encoder import normalise
 from sctx.rate.belief import Report, believe
 from training.recipes.specs import Conditions
 from training.student.air import draw, receive

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def load_student(manifest: Manifest) -> "Student":
     """Both halves of a pair as the one model that training sees."""
     from scrx.decoding.decoder import load_decoder
-    from sctx.pipeline import TransmitChain
+    from sctx.encoder import load_encoder
     from training.student.student import Shapes, Student
 
-    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
     student = Student(Shapes(manifest.layout, manifest.order, manifest.preprocess.channels, len(manifest.labels),
                              manifest.encoder, manifest.decoder))  # fmt: skip
-    student.encoder, student.adapt, student.decoder = chain.encoder, chain.adapt, decoder
+    student.encoder, student.adapt = load_encoder(manifest)
+    student.decoder = load_decoder(manifest)
     return student.eval()
 
 
@@ -40,15 +40,15 @@ def trained_under(manifest: Manifest) -> "Conditions":
         raise ModelError(f"{manifest.path / MANIFEST}: provenance.channel is damaged: {error}") from None
 
 
-def write_changed(manifest: Manifest, folder: Path, encoder: bytes | None = None, **fields: Any) -> Manifest:
-    """The same weights under a manifest with other `fields`, and so another model id; encoder: that half instead."""
+def write_changed(manifest: Manifest, folder: Path, decoder: bytes | None = None, **fields: Any) -> Manifest:
+    """The same weights under a manifest with other `fields`, and so another model id; decoder: that half instead."""
     if folder.resolve() == manifest.path.resolve():
         raise ConfigError(f"{folder} is the pair's own folder; give another, for others may hold the pair by its id")
     document = json.loads((manifest.path / MANIFEST).read_bytes())
     for name in ("schema", "sha256"):
         del document[name]
     halves = [(manifest.path / f"{half}.safetensors").read_bytes() for half in ("encoder", "decoder")]
-    written = write_pair(folder, {**document, **fields}, encoder or halves[0], halves[1])
+    written = write_pair(folder, {**document, **fields}, halves[0], decoder or halves[1])
     if known := recall(manifest.id):
         remember(written.id, known)
     return written

@@ -17,7 +17,7 @@ from common.errors import ConfigError, SemlinkError
 from common.files import write_atomic
 from common.images.datasets import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, find_pair
-from sctx.rate.policy import RatePolicy
+from sctx.rate.policy import GOALS, RatePolicy
 from training.experiments.loop_plan import Point
 from training.lab.processes import Command, start_emulator, start_receiver
 
@@ -115,7 +115,7 @@ def over_the_link(
     )  # fmt: skip
     flags = ["--peer", f"127.0.0.1:{port}", "--model", str(manifest.path), "--source", source,
              "--count", str(point.frames), "--stream", str(point.stream), "--window", "1", "--json",
-             "--rate-policy", point.policy, f"--{point.goal.kind}", repr(point.goal.value)]  # fmt: skip
+             "--rate-policy", point.policy, GOALS[point.goal.kind].flag, repr(point.goal.value)]  # fmt: skip
     if point.ask_below:
         flags += ["--arq", "incremental", "--confidence", repr(point.ask_below)]
     items = []

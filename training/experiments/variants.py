@@ -166,17 +166,13 @@ def trained(
 
 def answered(manifest: "Manifest", settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
     """Share of right decisions per setting, over its channels: float64 [N] each."""
-    from scrx.decoding.decoder import load_decoder
-    from sctx.pipeline import TransmitChain
     from training.data.images import load_told
-    from training.lab.evaluation import decide, encode_all
+    from training.lab.evaluation import Lab
 
     images = load_told(manifest, options["dataset"], options["split"])
-    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
-    features = encode_all(chain, images.images)
+    lab = Lab(manifest, images.images)
     return [
-        np.mean([decide(chain, decoder, features, one, stream) == images.labels for stream in range(one.seeds)], 0)
-        for one in settings
+        np.mean([lab.decide(one, stream) == images.labels for stream in range(one.seeds)], 0) for one in settings
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from common.errors import ConfigError, ModelError
 from common.files import user_path
-from common.pair.shapes import DecoderShape, EncoderShape
+from common.pair.shapes import DecoderShape, EncoderShape, without_default_kind
 from common.phy.constellation import ORDERS
 from common.phy.layout import Layout
 from common.text import safe
@@ -82,7 +82,8 @@ class Recipe:
 
     def plain(self) -> dict[str, Any]:
         """As a JSON-ready dictionary: what a checkpoint and a manifest remember."""
-        return asdict(self)
+        plain = asdict(self)
+        return {**plain, "encoder": without_default_kind(plain["encoder"])}
 
 
 def load_recipe(name_or_file: str) -> Recipe:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from common.pair.shapes import Preprocess
-from sctx.pipeline import normalise
+from sctx.encoder import normalise
 from training.student.air import Draw
 from training.student.losses import divergence
 from training.student.student import Student

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from common.images.datasets import ImageSet
 from common.pair.shapes import Preprocess
-from sctx.pipeline import normalise
+from sctx.encoder import check_cost, normalise
 from training.knowledge.shards import Store
 from training.recipes.specs import Conditions, LossSpec
 from training.student.air import Draw, draw
@@ -26,6 +26,7 @@ class Objective(nn.Module):
 
     def __init__(self, student: Student, preprocess: Preprocess, spec: LossSpec) -> None:
         super().__init__()
+        check_cost(student.shapes.encoder, preprocess)  # before it is trained, and not when the pair is used
         self.student = student
         self.preprocess = preprocess
         self.spec = spec

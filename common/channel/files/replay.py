@@ -17,7 +17,7 @@ import numpy as np
 import zmq
 
 from common.channel.files.recording import recording_paths
-from common.channel.model.stream import Symbols
+from common.channel.streams.stream import Symbols
 from common.errors import ConfigError, LinkDown, PeerRejected, ProtocolError
 from common.inputs import PATH, open_regular
 from common.protocol.frames import MAGIC, decode, encode

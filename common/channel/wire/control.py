@@ -27,9 +27,9 @@ from typing import Any
 import msgpack
 import zmq
 
-from common.channel.model.channel import Channel, Who
-from common.channel.spec.spec import as_field
-from common.channel.wire.named import FILES, Reading, in_folder, is_file
+from common.channel.spec.spec import CHANNEL, as_field
+from common.channel.streams.channel import Channel, Who
+from common.channel.wire.named import Reading, files_in, in_folder
 from common.channel.wire.private import Claim
 from common.errors import ConfigError, LinkDown, ProtocolError
 from common.text import safe
@@ -131,10 +131,10 @@ class ControlPort:
     def _set(self, parameters: Any, envelope: list[bytes]) -> dict[str, Any] | None:
         if not isinstance(parameters, dict) or not parameters:
             raise ConfigError("set needs parameters: a map of names to values")
-        if "seed" in parameters:
-            raise ConfigError("the seed cannot change while the channel runs")
+        if fixed := [name for name, one in CHANNEL.items() if name in parameters and not one.live]:
+            raise ConfigError(f"the {fixed[0]} cannot change while the channel runs")
         fields = {name: as_field(name, value) for name, value in parameters.items()}
-        named = [name for name in FILES if is_file(name, fields.get(name, ""))]
+        named = files_in(fields)
         if named:
             fields |= {name: in_folder(self._traces, name, fields[name]) for name in named}
             if self._reading:

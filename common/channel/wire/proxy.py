@@ -15,15 +15,15 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 import zmq
 
-from common.channel.fading.noise import Use
 from common.channel.files.recording import Recorder
 from common.channel.files.truth import TruthLog
-from common.channel.model.channel import Channel
-from common.channel.model.stream import Symbols
-from common.channel.spec.hops import hop_seed
+from common.channel.models.noise import Use, hop_seed
+from common.channel.spec.ways import FeedbackSpec, TransitSpec
+from common.channel.streams.channel import Channel
+from common.channel.streams.stream import Symbols
 from common.channel.wire.aliases import Aliases
-from common.channel.wire.impaired_reports import Feedback, FeedbackSpec
-from common.channel.wire.transit import Fate, OnTheWay, TransitSpec
+from common.channel.wire.impaired_reports import Feedback
+from common.channel.wire.transit import Fate, OnTheWay
 from common.errors import PeerRejected, ProtocolError
 from common.protocol.frames import (
     BODY_FRAMES,
@@ -54,6 +54,7 @@ MAX_AIR_SAMPLE = 1 << 53
 """Air samples beyond cannot be counted exactly in float64; no run gets there."""
 
 _DATA = MAGIC + bytes((VERSION, Kind.DATA))
+_DATA_KIND, _HELLO_KIND = int(Kind.DATA), int(Kind.HELLO)
 _RESULT = MAGIC + bytes((VERSION, Kind.RESULT))
 _KEPT = 4096
 _OVERHEAD_BYTES = 128
@@ -215,7 +216,7 @@ class Proxy:
             self._refuse(error)
             return
         delay_s = self._transit.delay_ms / 1e3
-        if body[0][3:] == _DATA[3:]:
+        if body[0][3] == _DATA_KIND:
             try:
                 hop = max(len(envelope) - 1, 0)
                 head = self._read_head(body)
@@ -226,15 +227,15 @@ class Proxy:
                         self.counts["lost"] += 1
                         return
                     delay_s += fate.jitter_s()
-                body = [body[0], body[1], self._impair(head, hop, body[1], body[2])]
+                parts[-1] = self._impair(head, hop, body[1], body[2])
             except ProtocolError as error:
                 self._refuse(error)
                 self._tell(envelope, body[1], error)
                 return
             self.counts["data"] += 1
-        elif self._recorder and body[0][3] == Kind.HELLO:
+        elif self._recorder and body[0][3] == _HELLO_KIND:
             self._recorder.hello(body)
-        parts = [self._aliases.outward(envelope[0]), *envelope[1:], *body]
+        parts[0] = self._aliases.outward(parts[0])
         if delay_s:
             self._hold(self._on_the_way, parts, delay_s)
         else:

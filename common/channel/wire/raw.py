@@ -21,7 +21,7 @@ import zmq
 from numpy.typing import NDArray
 
 from common.channel.files.recording import Recorder
-from common.channel.model.channel import Channel
+from common.channel.streams.channel import Channel
 from common.channel.wire.tags import header_bytes
 from common.errors import ProtocolError
 from common.transport.multipart import Inbox, put

@@ -1,4 +1,4 @@
-"""Outcomes of a run -> its summary. Knows nothing about sockets or terminals."""
+"""What becomes of images: an answer, or nothing, and the summary of a run. Knows nothing about sockets or terminals."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -7,10 +7,42 @@ from typing import Any
 import numpy as np
 
 from common.phy.decibel import from_db, to_db
-from sctx.answers import Answer, Missed
 
 KEPT_LATENCIES = 100_000
 """Percentiles are over the last so many answers, so that a run of weeks stays small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for one image. SNR in dB (Es/N0 as the receiver estimated it), times in ms.
+
+    symbols: the payload symbols that the answer rests on; uses: all that was sent for it, every round's pilots included
+    (a frame that is repeated because the network lost it is not a use of the channel). answer, name: number and name of
+    the class that was answered; outputs: all that came, by task. session (32 hex digits) and seq name its frames at the
+    receiver and in the emulator's --truth.
+    """
+
+    index: int
+    answer: int
+    name: str
+    confidence: float
+    outputs: dict[str, Any]
+    symbols: int
+    uses: int
+    snr_est_db: float | None
+    latency_ms: float
+    round: int
+    stages_us: dict[str, int]
+    session: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """An image that got no answer, and why: "skipped" (no credit), "expired", "failed" or "refused"."""
+
+    index: int
+    why: str
 
 
 @dataclass(slots=True)

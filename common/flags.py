@@ -1,0 +1,98 @@
+"""Settings classes <-> click options, and errors in words of the Python API -> the same in flags.
+
+Knows nothing about what any setting means. Type, range, default and text of an option are those of the field.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from common.check import Folder, Number, Setting, Switch, Whole, settings_of
+from common.errors import ConfigError, SemlinkError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Real(click.FloatRange):
+    """A range of numbers; NaN, which no comparison finds outside, is none of them."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        number: float = super().convert(value, parameter, context)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", parameter, context)
+        return number
+
+
+def setting_options(kind: type) -> Callable[[F], F]:
+    """Add to a click command an option for each field of a settings class that a flag sets by itself."""
+
+    def add(command: F) -> F:
+        for name, default, about in reversed(list(settings_of(kind))):
+            command = option(name, about, default)(command) if about.flag else command
+        return command
+
+    return add
+
+
+def option(name: str, about: Setting, default: Any = None) -> Callable[[F], F]:
+    """The click option of one setting, whose value comes as parameter `name`."""
+    text = f"{about.text}  [default: {about.unset}]" if default is None and about.unset else about.text
+    if isinstance(about.takes, Switch):
+        return click.option(about.flag, name, is_flag=True, default=default, help=text)
+    value = None if default is None else default if isinstance(default, int | float) else str(default)
+    return click.option(
+        about.flag, name, type=_click_type(about.takes), default=value, metavar=about.metavar or None, help=text
+    )
+
+
+def given(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the values of a command's options those that are fields of a settings class."""
+    return {name: options[name] for name, _, about in settings_of(kind) if about.flag}
+
+
+@contextmanager
+def in_flags(context: click.Context) -> Iterator[None]:
+    """An error of ours that names parameters of the Python API names the flags that set them instead.
+
+    A parameter is named at its beginning, as in `window is 0: ...`, and anywhere as what is to be said, with True or a
+    word in capitals: `keys=DIR or insecure=True`.
+    """
+    flags = {str(one.name): max(one.opts, key=len) for one in context.command.params}
+    named = "|".join(map(re.escape, flags))
+    try:
+        yield
+    except SemlinkError as error:
+        told = re.sub(rf"^({named})(?=[ :])", lambda found: flags[found[1]], str(error))
+        told = re.sub(rf"\b({named})=True\b", lambda found: flags[found[1]], told)
+        error.args = (re.sub(rf"\b({named})=(?=[A-Z]+\b)", lambda found: f"{flags[found[1]]} ", told),)
+        raise
+
+
+def _click_type(takes: object) -> Any:
+    match takes:
+        case Whole(low, high):
+            return click.IntRange(low, high)
+        case Number(low, high, above):
+            return _Real(_short(low), None if high == math.inf else _short(high), min_open=above)
+        case Folder():
+            return click.Path(path_type=Path)
+        case _:
+            return str
+
+
+def _short(number: float) -> float:
+    """0 is shown as such, and not as 0.0."""
+    return number if number % 1 else int(number)
+
+
+def numbers(option: str, text: str, kind: type) -> list[Any]:
+    """The values of an option, with commas between them. Raises ConfigError."""
+    try:
+        return [kind(one) for one in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--{option} '{text}': give numbers with commas between them") from None

@@ -1,0 +1,78 @@
+"""Belief about the SNR, accuracy table and policy -> how many increments to send, and which SNR to adapt to.
+
+Pure: knows nothing about images, sockets or torch. Without a report the most robust rate is sent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.pair.shapes import Accuracy
+from common.phy.decibel import to_db
+from sctx.rate.belief import Report, believe
+from sctx.rate.policy import Goal, RatePolicy
+
+HYSTERESIS = 0.2
+"""Points of accuracy that a rate must clear its goal by before the transmitter moves down to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The last increment to send, and the SNR in dB to adapt to (None: not known)."""
+
+    rate: int
+    told_snr_db: float | None
+
+
+def decide(
+    policy: RatePolicy,
+    report: Report | None,
+    air_now: int,
+    rates: tuple[int, ...],
+    table: Accuracy,
+    last: int | None = None,
+) -> Decision:
+    """The decision for a frame at air sample `air_now`.
+
+    report: None where there is none or it is stale; rates: payload symbols of each rate; last: the rate before.
+    """
+    full = len(rates) - 1
+    belief = None if report is None else believe(report, air_now, average_only=policy.kind == "average")
+    told = None if belief is None else to_db(float(belief.mean()))
+    if policy.kind == "fixed":
+        return Decision(rates.index(policy.symbols), told)
+    if policy.kind == "robust":
+        return Decision(full, None)
+    if belief is None:
+        return Decision(_affordable(policy.goal, rates)[-1], None)
+    return Decision(_fewest(policy.goal, _accuracies(table, belief), rates, last), told)
+
+
+def _accuracies(table: Accuracy, belief: NDArray[np.float64]) -> NDArray[np.float64]:
+    """acc_k at each believed SNR: float [K, N]."""
+    snr_db = 10.0 * np.log10(np.maximum(belief, 1e-6))
+    return np.stack([np.interp(snr_db, table.snr_db, row) for row in table.acc])
+
+
+def _affordable(goal: Goal, rates: tuple[int, ...]) -> Sequence[int]:
+    return [k for k, symbols in enumerate(rates) if goal.kind != "budget" or symbols <= goal.value]
+
+
+def _fewest(goal: Goal, accuracies: NDArray[np.float64], rates: tuple[int, ...], last: int | None) -> int:
+    expected = accuracies.mean(-1)
+    if goal.kind == "budget":
+        return max(_affordable(goal, rates), key=lambda k: (expected[k], -k))
+    full = len(rates) - 1
+    if goal.kind == "price":  # which says what a symbol must be worth: nothing more to wait for
+        return max(range(full + 1), key=lambda k: (expected[k] - goal.value * rates[k], -k))
+    margins = [HYSTERESIS / 100.0 if last is not None and k < last else 0.0 for k in range(full + 1)]
+    for k, margin in enumerate(margins[:full]):
+        if goal.kind == "within" and expected[k] - margin >= expected[full] - goal.value / 100.0:
+            return k
+        if goal.kind == "target" and expected[k] - margin >= goal.value:
+            return k
+        if goal.kind == "outage" and np.mean(accuracies[k] - margin < accuracies[full] - 0.01) <= goal.value:
+            return k
+    return full

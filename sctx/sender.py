@@ -1,0 +1,262 @@
+"""Images -> frames -> outcomes, over a way to a receiver: encode, decide, send, send more. One image, one outcome.
+
+Knows nothing about sockets, about where images come from, or about how outcomes are shown.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common import __version__
+from common.check import real
+from common.errors import SemlinkError
+from common.images.photo import fit_image
+from common.pair.manifest import Manifest, read_half
+from common.protocol.messages import Accept, Status
+from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Terms, Up
+from sctx.capture.feed import Feed
+from sctx.capture.source import Capture
+from sctx.outcomes import Answer, Missed
+from sctx.rate.controller import Controller
+from sctx.session import Hear
+from sctx.settings import CLASSIFY, Settings
+
+if TYPE_CHECKING:
+    from sctx.pipeline import TransmitChain
+
+MAX_STARTS = 8
+
+
+class Way(Protocol):
+    """How frames reach a receiver and what comes back: `sctx.link.Link`, or anything that keeps its promises."""
+
+    in_flight: int
+
+    @property
+    def window(self) -> int: ...
+    def submit(self, frame: Frame) -> None: ...
+    def wait_event(self, timeout_s: float) -> Action | None: ...
+    def wake(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Image:
+    """An image on its way, which each of its frames carries: its full ladder of symbols, and what was sent of it."""
+
+    capture: Capture
+    symbols: NDArray[np.complex64]
+    rate: int
+    encode_us: int
+    modulate_us: int
+    round: int = 0
+    uses: int = 0
+    starts: int = 1
+
+
+class Sender:
+    """Sends images by a pair, as settings say. Not for several threads at once.
+
+    open_way: terms and what listens to channel reports -> the way to the receiver. clock: monotonic ns.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        settings: Settings,
+        stream: int,
+        session: bytes,
+        open_way: Callable[[Terms, Hear], Way],
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        settings.check(manifest)
+        self.manifest, self.settings, self.stream = manifest, settings, stream
+        self.accept: Accept | None = None
+        self._seq, self._clock = 0, clock
+        self._ask_below = round(100 * settings.ask_below)
+        self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy)
+        self._terms = Terms(
+            session=session,
+            model_id=bytes.fromhex(manifest.id),
+            software=f"semlink {__version__}",
+            slot=manifest.layout.slot,
+            live=settings.live,
+            deadline_ms=settings.deadline,
+            give_up_s=settings.give_up_s,
+            window=settings.window or 255,
+            tasks=settings.tasks_of(manifest),
+        )
+        self.chain = _load_chain(manifest, settings.device)
+        self.link = open_way(self._terms, self._controller.hear)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Say goodbye to the receiver and free what the link holds."""
+        self.link.close()
+
+    def connect(self, timeout_s: float | None = None) -> Accept | None:
+        """Wait until the receiver accepts; its terms, or None after `timeout_s`. Raises PeerRejected, LinkDown."""
+        until = math.inf if timeout_s is None else time.monotonic() + real("timeout_s", timeout_s, 0.0)
+        while self.accept is None and time.monotonic() < until:
+            self._next_outcome(0.1)
+        return self.accept
+
+    @property
+    def in_flight(self) -> int:
+        """Images on their way: each until its outcome was seen here, for it may turn out to need a further round."""
+        return self.link.in_flight
+
+    def finish(self, timeout_s: float) -> Iterator[Answer | Missed]:
+        """What still comes of the images on their way, for at most `timeout_s`."""
+        until = time.monotonic() + real("timeout_s", timeout_s, 0.0)
+        while self.in_flight and time.monotonic() < until:
+            if outcome := self._next_outcome(0.05):
+                yield outcome
+
+    def send(self, image: NDArray[np.uint8]) -> Answer:
+        """Send one image and wait for its answer. image: uint8 [H, W] or [H, W, 3], resized as the manifest says.
+
+        Raises DataError for anything else, PeerRejected, LinkDown, and SemlinkError if the receiver could not answer.
+        """
+        self._clear()
+        while not self._may_send:
+            self._next_outcome(0.1)
+        outcome = self._outcome_of(Capture(self._seq, image, None, self._clock()))
+        if isinstance(outcome, Missed):
+            raise SemlinkError(f"no answer: the image {outcome.why} (see the receiver's log)")
+        return outcome
+
+    def run(self, captures: Iterable[Capture]) -> Iterator[Answer | Missed]:
+        """Send captures as credit allows and yield what becomes of each, in the order in which that is known."""
+        self._clear()
+        with Feed(captures, self.settings.live, self.link.wake) as feed:
+            while not feed.done or self.in_flight:
+                capture = feed.take() if self._may_send else None
+                if capture is not None:
+                    self._submit(capture)
+                if outcome := self._next_outcome(0.1 if capture is None else 0.0):
+                    yield outcome
+                yield from (Missed(index, "skipped") for index in feed.skipped())
+            if feed.error:
+                raise feed.error
+
+    def _clear(self) -> None:
+        """Connected, and nothing on its way: what a call that was broken off left there has no taker any more."""
+        self.connect()
+        while self.in_flight:
+            self._next_outcome(0.1)
+
+    @property
+    def _may_send(self) -> bool:
+        return self.in_flight < self.link.window
+
+    def _outcome_of(self, capture: Capture) -> Answer | Missed:
+        """Send the only one that is on its way."""
+        self._submit(capture)
+        while (outcome := self._next_outcome(0.1)) is None:
+            pass
+        return outcome
+
+    def _submit(self, capture: Capture) -> None:
+        layout, seq = self.manifest.layout, self._seq
+        started = self._clock()
+        features = self.chain.encode(fit_image(capture.image, self.manifest.preprocess)[None])
+        encoded = self._clock()
+        decision = self._controller.decide(layout.air_start(seq, 0), encoded)
+        symbols = self.chain.modulate(features, decision.told_snr_db)[0]
+        took_us = (encoded - started) // 1000, (self._clock() - encoded) // 1000
+        self._seq += 1
+        self._send_round(seq, _Image(capture, symbols, decision.rate, *took_us), start=0)
+
+    def _send_round(self, seq: int, image: _Image, start: int) -> None:
+        """Send increments start..rate of an image."""
+        layout = self.manifest.layout
+        payload = self.chain.frame(image.symbols, start, image.rate).astype("<c8").tobytes()
+        image.uses += len(payload) // 8
+        ask_below = self._ask_below if image.rate + 1 < len(layout.increments) else 0
+        air_start, captured_ns = layout.air_start(seq, image.round), image.capture.captured_ns
+        self.link.submit(
+            Frame(
+                seq, image.round, self.stream, air_start, start, image.rate, captured_ns, payload, ask_below, image
+            )
+        )  # fmt: skip
+
+    def _send_more(self, answered: Answered) -> bool:
+        """Send the next increment if the receiver asks for it and the deadline allows another round like the last."""
+        image, result = answered.frame.image, answered.result
+        late = self.settings.live and answered.latency_ns + answered.round_ns > self._terms.deadline_ms * 1_000_000
+        whole = image.rate + 1 == len(self.manifest.layout.increments)
+        if result.status is not Status.LOW_CONFIDENCE or late or whole:
+            return False
+        image.round, image.rate = result.round + 1, image.rate + 1
+        self._send_round(result.seq, image, start=image.rate)
+        return True
+
+    def _start_over(self, frame: Frame) -> None:
+        """The receiver was restarted between two rounds: send all increments up to here as round 0."""
+        image = frame.image
+        image.round, image.starts = 0, image.starts + 1
+        self._send_round(frame.seq, image, start=0)
+
+    def _next_outcome(self, timeout_s: float) -> Answer | Missed | None:
+        match self.link.wait_event(timeout_s):
+            case Answered() as answered:
+                return None if self._send_more(answered) else self._answer(answered)
+            case Lost(frame, "forgotten") if frame.image.starts < MAX_STARTS:
+                self._start_over(frame)
+            case Lost(frame, why):
+                return Missed(frame.image.capture.index, "failed" if why == "forgotten" else why)
+            case Failed(error):
+                raise error
+            case Up(accept, _):
+                self.accept = accept
+            case Down() | None:
+                pass
+        return None
+
+    def _answer(self, answered: Answered) -> Answer:
+        result, image = answered.result, answered.frame.image
+        index, labels = _class_of(result.outputs.get(CLASSIFY)), self.manifest.labels
+        stages = {
+            "encode": image.encode_us, "modulate": image.modulate_us, "network": answered.network_ns // 1000,
+            "queue": result.queue_us, "decode": result.decode_us,
+        }  # fmt: skip
+        return Answer(
+            index=image.capture.index,
+            answer=index,
+            name=labels[index] if 0 <= index < len(labels) else "",
+            confidence=result.confidence,
+            outputs=result.outputs,
+            symbols=self.manifest.layout.rates[image.rate],
+            uses=image.uses,
+            snr_est_db=result.snr_inst_db,
+            latency_ms=answered.latency_ns / 1e6,
+            round=result.round,
+            stages_us=stages,
+            session=result.session.hex(),
+            seq=result.seq,
+        )
+
+
+def _load_chain(manifest: Manifest, device: str) -> "TransmitChain":
+    """Torch, which takes its time, is loaded only when all else is right."""
+    read_half(manifest, "encoder")
+    from sctx.pipeline import TransmitChain
+
+    return TransmitChain(manifest, device)
+
+
+def _class_of(output: Any) -> int:
+    """The class that `classify` answered with; -1 where the output, which comes from outside, names none."""
+    index = output.get("index") if isinstance(output, dict) else None
+    return index if type(index) is int else -1

@@ -1,0 +1,66 @@
+"""Public value objects refuse what they are not made for, by the name of the field, whatever is given to them."""
+
+import math
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError, ModelError
+from common.pair.shapes import Accuracy, Calibration, DecoderShape, EncoderShape, Preprocess
+from common.phy.layout import Layout
+from sctx import Capture, Goal, RatePolicy
+
+SOUND: dict[type, dict[str, Any]] = {
+    Layout: {"increments": (2, 4), "pilots": 4, "slot": 16},
+    Preprocess: {"height": 8, "width": 8, "channels": 1, "mean": (0.5,), "std": (0.5,)},
+    EncoderShape: {"width": 8, "blocks": 1, "stem_stride": 1, "adaptive": True},
+    DecoderShape: {"hidden": 8, "blocks": 1, "embedding": 4},
+    Accuracy: {"snr_db": (0.0, 1.0), "acc": ((0.1, 0.2),), "clean": 0.3},
+    Calibration: {"edges_db": (0.0,), "temperature": ((1.0, 1.0),)},
+    Goal: {"kind": "budget", "value": 8.0},
+    RatePolicy: {"kind": "fixed", "symbols": 16},
+    Capture: {"index": 0, "image": np.zeros((8, 8), np.uint8), "label": 3, "captured_ns": 5},
+}
+NEVER = ("two words", b"x", math.nan, {}, object())
+"""What is a value of no field that holds numbers."""
+LEFT_TO_WHO_READS_IT = {(Capture, "image"), (Capture, "file")}
+CASES = [
+    pytest.param(kind, one.name, id=f"{kind.__name__}-{one.name}")
+    for kind in SOUND
+    for one in fields(kind)
+    if (kind, one.name) not in LEFT_TO_WHO_READS_IT and one.name in SOUND[kind]
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES)
+def test_a_value_of_another_type_is_refused_by_name(kind: type, name: str) -> None:
+    sound = SOUND[kind]
+    more: dict[type, list[Any]] = {int: [1.5, "1", True], tuple: [(None,), ("x",), 1], bool: [1, "yes"]}
+    for value in [*NEVER, None, *more.get(type(sound[name]), [])]:
+        if value is None and (kind, name) == (Capture, "label"):  # not known
+            continue
+        with pytest.raises((ConfigError, ModelError)) as told:
+            kind(**{**sound, name: value})
+        message = str(told.value)
+        assert "\n" not in message
+        assert "--" not in message
+        assert name in message or "goal" in message or "policy" in message, (value, message)
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_numbers_of_numpy_and_lists_are_as_good_as_pythons(kind: type) -> None:
+    sound = SOUND[kind]
+
+    def of_numpy(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [of_numpy(one) for one in value]
+        if isinstance(value, bool | str | np.ndarray):
+            return value
+        return np.int64(value) if isinstance(value, int) else np.float64(value)
+
+    made, same = kind(**{name: of_numpy(value) for name, value in sound.items()}), kind(**sound)
+    for name in sound:
+        ours, theirs = getattr(made, name), getattr(same, name)
+        assert ours is theirs or ours == theirs, name
