@@ -49,7 +49,7 @@ def check_types(made: Any, error: type[SemlinkError] = ConfigError) -> None:
 
     Numbers of numpy are as good as Python's, and a list as a tuple. Raises `error`, which names class and field.
     """
-    for name, kind in _hints(type(made)).items():
+    for name, kind in _hints(made.__class__).items():
         try:
             object.__setattr__(made, name, _decode(kind, _plain(getattr(made, name)), name))
         except ValueError as problem:
