@@ -4,11 +4,11 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.semlink-installed
 
-.PHONY: help install demo test lint types check full statistics bench soak evaluate clean
+.PHONY: help install demo test lint types check full statistics bench bench-keep soak evaluate clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # The stamp is written last and holds the folder: an interrupted install is done again, and so is one whose Python or
 # pip does not work or that was made elsewhere and moved.
@@ -40,8 +40,11 @@ full: install  ## all tests that are too slow for `make test`: the channel's ful
 
 statistics: full
 
-bench: install  ## measured tables: channel speed, link latency
+bench: install  ## measured tables: channel speed, link latency; as JSON in build/bench
 	@$(PY) -m pytest -q -s -m bench tests/bench
+
+bench-keep: install  ## put the newest of them into tests/bench/history, to be committed
+	@$(PY) -m tests.bench.keep
 
 soak: install  ## the three commands under random faults: make soak SECONDS=600 SEED=1
 	@$(PY) -m training.soak --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)

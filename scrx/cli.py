@@ -47,8 +47,8 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
     SIGTERM, SIGHUP or Ctrl-C drains: queued frames are answered, then it exits 0. A second signal ends it at once.
     """  # fmt: skip
     begin(context, log_level)
+    from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
-    from common.transport.signals import StopFlag
 
     stop = StopFlag()
     tell(f"scrx: opening pair {options['model']}")  # the line that is there at once, whatever takes its time then

@@ -18,10 +18,9 @@ from common.protocol.messages import Message, Ping, Result
 from common.text import safe
 from common.transport.front import Front
 from common.transport.keystore import Keys
-from common.transport.multipart import arrivals, is_readable, put
+from common.transport.multipart import put
 from common.transport.turns import TICK_MS, Turns
-from common.transport.waker import Waker
-from common.transport.watch import Watch
+from common.transport.watch import Waker, Watch
 from scrx.decoding.batcher import Batcher
 from scrx.sessions.owner import Route
 from scrx.sessions.table import INBOUND, Action, Closed, Opened, Reply, SessionTable, Work
@@ -105,13 +104,13 @@ class Link:
         if self._ended:
             return False
         try:
-            heard = self._receive()
+            heard = self._front.inbox.due and self._receive()
             ready = self._watch.wait(0 if heard else timeout_ms, awake)
             woken, waits = self._waker.reader in ready, self._front.socket in ready
             if woken:
                 self._waker.drain()
             if waits and not heard:
-                self._receive(hurry=True)
+                self._receive()
             now = time.monotonic_ns()
             if len(ready) > woken + waits or now - self._served_ns >= TICK_MS * 1_000_000:
                 self._served_ns = now
@@ -125,11 +124,11 @@ class Link:
             self._on_failure(failure)
         return not self._ended
 
-    def _receive(self, hurry: bool = False) -> bool:
-        """Read what waits; True if there was anything. hurry: without the slow read that finds nothing (`arrivals`)."""
+    def _receive(self) -> bool:
+        """Read what waits; True if there was anything."""
         begun, heard = time.monotonic_ns(), False
         signed = self._signed
-        for parts in arrivals(self._front.socket, 64, signed):  # then look at the results again
+        for parts in self._front.inbox.take(64, signed):  # then look at the results again
             now, heard = time.monotonic_ns(), True
             who = parts.pop(0) if signed else b""
             route: Route = (parts[0][:MAX_IDENTITY_BYTES],)
@@ -141,8 +140,6 @@ class Link:
             except ProtocolError as error:
                 self._count_error(route, error, now)
             if now - begun > BURST_NS:  # messages are large
-                break
-            if hurry and not is_readable(self._front.socket):
                 break
         return heard
 

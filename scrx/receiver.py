@@ -27,8 +27,9 @@ from common.errors import ConfigError, SemlinkError
 from common.pair.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Result, Status
 from common.text import safe
+from common.transport.endpoints import parse_listen
 from common.transport.keystore import find_keys
-from common.transport.sockets import check_free, parse_listen
+from common.transport.sockets import check_free
 from scrx.decoding.batcher import Batcher
 from scrx.decoding.pool import Pool
 from scrx.decoding.tasks import Outputs

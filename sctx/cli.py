@@ -81,7 +81,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     """  # fmt: skip
     begin(context, log_level)
     tell(f"sctx: opening pair {options['model']}")  # the line that is there at once, whatever takes its time then
-    from common.transport.signals import interrupt_on_end
+    from common.shutdown import interrupt_on_end
 
     interrupt_on_end()
     with in_flags(context):

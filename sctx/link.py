@@ -17,10 +17,9 @@ from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
 from common.transport.caller import Caller
 from common.transport.keystore import Keys
-from common.transport.multipart import arrivals, put
+from common.transport.multipart import put
 from common.transport.turns import TICK_MS, Turns
-from common.transport.waker import Waker
-from common.transport.watch import Watch
+from common.transport.watch import Waker, Watch
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.session import INBOUND, Hear, Session, unheard
 
@@ -110,7 +109,7 @@ class Link:
         if self._over is not None or self._closed:
             return False
         try:
-            heard = self._receive()
+            heard = self._caller.inbox.due and self._receive()
             ready = self._watch.wait(0 if heard else timeout_ms, awake)
             if self._waker.reader in ready:
                 self._waker.drain()
@@ -139,7 +138,7 @@ class Link:
     def _receive(self) -> bool:
         """Read what waits, but no further than to an event, for which its owner waits; True if there was anything."""
         heard = False
-        for parts in arrivals(self._caller.socket, BURST):  # then look at the clock again, whatever the peer sends
+        for parts in self._caller.inbox.take(BURST):  # then look at the clock again, whatever the peer sends
             heard = True
             try:
                 message = decode(parts, INBOUND)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from common.errors import LinkDown, PeerRejected, SemlinkError
+from common.protocol.clock import ClockOffset
 from common.protocol.messages import (
     VERSION,
     Accept,
@@ -33,7 +34,6 @@ from common.protocol.messages import (
     Status,
 )
 from common.text import safe
-from common.transport.clock import ClockOffset
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.pending import MAX_REFUSED, MAX_REFUSED_FRAMES, REFUSED, Counters, Patience, Pending
 

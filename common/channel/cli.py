@@ -11,28 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.channel.options import (
-    CHANNEL,
-    FEEDBACK,
-    RETURN,
-    TRANSIT,
-    about_messages,
-    as_typed,
-    change_options,
-    channel_options,
-    channel_parameters,
-    feedback_parameters,
-    return_parameters,
-    transit_options,
-    transit_parameters,
-)
+from common.channel.options import about_messages, change_options, channel_options, transit_options
+from common.channel.spec.parameters import as_typed, from_flags
+from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters
+from common.channel.spec.ways import FEEDBACK, RETURN, TRANSIT, FeedbackSpec, TransitSpec
 from common.cli import begin, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
 from common.flags import in_flags
 
 if TYPE_CHECKING:
-    from common.channel.model.channel import Channel
+    from common.channel.streams.channel import Channel
     from common.channel.wire.addresses import Place
     from common.transport.keystore import Keys
 
@@ -115,16 +104,15 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
 def set_(**given: Any) -> None:
     """Change a running channel; prints the first air sample of each stream that sees the change."""
     from common.channel.wire.control import ask
-    from common.channel.wire.named import FILES, is_file
+    from common.channel.wire.named import files_in
     from common.channel.wire.private import control_to_ask
 
     parameters = channel_parameters(given)
     if not parameters:
         raise ConfigError("set needs at least one parameter, such as --snr 12")
-    long = any(is_file(name, parameters.get(name, "")) for name in FILES)
-    with as_typed(CHANNEL):
+    with as_typed(CHANNEL.values()):
         request = {"op": "set", "parameters": parameters}
-        answer = ask(control_to_ask(given["control"]), request, _READING_S if long else _ASKING_S)
+        answer = ask(control_to_ask(given["control"]), request, _READING_S if files_in(parameters) else _ASKING_S)
     say(answer["channel"])
     sessions, talkers = answer.get("sessions") or [], Counter(stream for stream, _ in answer["applied"])
     for number, (stream, sample) in enumerate(answer["applied"]):
@@ -151,20 +139,18 @@ def _run(given: dict[str, Any]) -> None:
     from common.channel.files.truth import TruthLog
     from common.channel.wire.addresses import check_places
     from common.channel.wire.control import ControlPort
-    from common.channel.wire.impaired_reports import FeedbackSpec
     from common.channel.wire.proxy import Proxy
     from common.channel.wire.raw import RawWire
-    from common.channel.wire.transit import TransitSpec
+    from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
-    from common.transport.signals import StopFlag
 
     channel, framed = _make_channel(given)
     with as_typed(TRANSIT):
-        transit = TransitSpec(**transit_parameters(given))
+        transit = TransitSpec(**from_flags(given, TRANSIT))
     with as_typed(RETURN):
-        back = TransitSpec(**return_parameters(given))
+        back = TransitSpec(**from_flags(given, RETURN))
     with as_typed(FEEDBACK):
-        feedback = FeedbackSpec(**feedback_parameters(given))
+        feedback = FeedbackSpec(**from_flags(given, FEEDBACK))
     keys = _find_keys(given, framed)
     (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
     check_places(_places(listen, upstream, control_address, framed))
@@ -187,8 +173,7 @@ def _run(given: dict[str, Any]) -> None:
             _tell(tell_access(keys, given["insecure"]))
         begun = time.monotonic()
         while not stop:
-            wire.step()
-            control.serve()
+            control.serve(control.socket in wire.step())
         counts = ", ".join(f"{name} {count}" for name, count in sorted(wire.counts.items())) or "no messages"
         _tell(f"stopped after {time.monotonic() - begun:.1f} s: {counts}")
     finally:
@@ -202,16 +187,15 @@ def _run(given: dict[str, Any]) -> None:
 def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
     """The channel that the flags describe, and whether the wire is framed; what such a wire cannot use is refused."""
     from common.channel.files.schedule import load_schedule
-    from common.channel.model.channel import Channel
-    from common.channel.model.timeline import Plan
-    from common.channel.spec.spec import ChannelSpec
+    from common.channel.streams.channel import Channel
+    from common.channel.streams.timeline import Plan
 
     framed = given["wire"] == "framed"
     if not framed and (flags := about_messages(given)):
         raise ConfigError(f"{', '.join(flags)}: about frames, and a raw wire (--wire cf32) has none")
     if framed and given["hop"]:
         raise ConfigError("--hop: for a raw wire (--wire cf32); a frame says itself how many emulators it has passed")
-    with as_typed(CHANNEL):
+    with as_typed(CHANNEL.values()):
         spec = ChannelSpec(**channel_parameters(given))
         plan = Plan(spec, framed=framed)
     return Channel(load_schedule(given["schedule"], spec, framed) if given["schedule"] else plan), framed
@@ -228,7 +212,7 @@ def _find_keys(given: dict[str, Any], framed: bool) -> Keys | None:
 
 def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[str, str]:
     """What to listen on and where to forward to."""
-    from common.transport.sockets import parse_listen, parse_peer
+    from common.transport.endpoints import parse_listen, parse_peer
 
     if framed:
         listen = parse_listen(given["listen"], given["insecure"] or encrypted)
@@ -257,7 +241,7 @@ def _replay(given: dict[str, Any]) -> None:
     import zmq
 
     from common.channel.files.replay import Player, Recording, play_raw
-    from common.transport.sockets import parse_peer
+    from common.transport.endpoints import parse_peer
 
     upstream = parse_peer(given["upstream"], "--upstream")
     context = zmq.Context[zmq.Socket[bytes]]()
@@ -278,7 +262,7 @@ def _replay(given: dict[str, Any]) -> None:
 
 def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:
     """`@address` to bind or `>address` to connect; `usual` where the text says neither."""
-    from common.transport.sockets import parse_listen, parse_peer
+    from common.transport.endpoints import parse_listen, parse_peer
 
     side, address = (text[0], text[1:]) if text[:1] in ("@", ">") else (usual, text)
     return side + (parse_listen(address, insecure, flag) if side == "@" else parse_peer(address, flag))

@@ -5,14 +5,12 @@ A check takes the unpacked value, returns it in the type that the message holds,
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from operator import countOf, itemgetter
-from struct import Struct
-from struct import error as DoesNotFit
 from typing import Any
 
 from common.errors import ProtocolError
 
 Check = Callable[[Any], Any]
+Quick = Callable[[tuple[Any, ...]], tuple[Any, ...] | None]
 
 
 def _refuse(expected: str, value: Any) -> ProtocolError:
@@ -99,38 +97,19 @@ def one_of(values: type[IntEnum]) -> Check:
     return check
 
 
-_CODES = {u8: "B", u16: "H", u32: "I", u64: "Q"}
-
-
 class Header:
-    """The fields of one kind of header, in their order, all checked in one call.
+    """The fields of one kind of header, in their order."""
 
-    Of whole numbers `struct` knows the ranges: where it takes them all, nobody need look at each. A bool, which it
-    would take as well, is no int here.
-    """
+    def __init__(self, checks: Sequence[Check], quick: Quick = lambda fields: None) -> None:
+        """quick: all fields -> the same as a message holds them, or None where `checks` have to be asked."""
+        self.checks, self.quick = tuple(checks), quick
+        self._count = len(checks)
 
-    def __init__(self, checks: Sequence[Check]) -> None:
-        self._checks = tuple(checks)
-        whole = [at for at, check in enumerate(checks) if check in _CODES]
-        if len(whole) < 2:  # nothing to gain
-            whole = []
-        self._whole: Callable[[Sequence[Any]], Sequence[Any]] = itemgetter(*whole) if whole else lambda _: ()
-        self._count = len(whole)
-        self._fit = Struct("<" + "".join(_CODES[checks[at]] for at in whole)).pack
-        self._others = [(at, check) for at, check in enumerate(checks) if at not in whole]
-
-    def read(self, fields: Sequence[Any]) -> list[Any]:
+    def read(self, fields: tuple[Any, ...]) -> Sequence[Any]:
         """The fields in the types that a message holds. Later versions may add fields, which are not looked at."""
-        if len(fields) < len(self._checks):
-            raise ProtocolError("arity", f"{len(fields)} fields, at least {len(self._checks)} expected")
-        found = list(fields[: len(self._checks)])
-        whole = self._whole(found)
-        try:
-            if countOf(map(type, whole), int) != self._count:
-                raise DoesNotFit
-            self._fit(*whole)
-        except DoesNotFit:
-            return [check(value) for check, value in zip(self._checks, found, strict=True)]  # says which, and why
-        for at, check in self._others:
-            found[at] = check(found[at])
-        return found
+        if len(fields) != self._count:
+            if len(fields) < self._count:
+                raise ProtocolError("arity", f"{len(fields)} fields, at least {self._count} expected")
+            fields = fields[: self._count]
+        # One by one they say which is wrong, and why.
+        return self.quick(fields) or [check(value) for check, value in zip(self.checks, fields, strict=True)]

@@ -5,7 +5,7 @@
 `decode` returns a message or raises `ProtocolError(reason)`, never anything else, whatever the bytes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import astuple
 from math import isfinite
 from operator import attrgetter
@@ -15,6 +15,7 @@ import msgpack
 import numpy as np
 
 from common.errors import ProtocolError
+from common.protocol import sound
 from common.protocol.fields import Header, u8, u32, u64
 from common.protocol.messages import (
     VERSION,
@@ -45,10 +46,16 @@ MAX_AMPLITUDE = 1e3
 
 _CLASSES: tuple[type[Message], ...] = (Hello, Accept, Reject, Data, Result, Ping, Pong, Nak, Bye)
 _PREFIXES = {cls: MAGIC + bytes((VERSION, cls.KIND)) for cls in _CLASSES}
-_HEADERS = {cls: Header(cls.CHECKS) for cls in _CLASSES}
+_packer = msgpack.Packer(buf_size=MAX_HEADER_BYTES)  # keeps nothing from one message to the next
+Read = Callable[[tuple[Any, ...]], Sequence[Any]]
+HEADERS = {cls: Header(cls.CHECKS) for cls in _CLASSES} | {
+    Data: Header(Data.CHECKS, sound.data),
+    Result: Header(Result.CHECKS, sound.result),
+}
 _FIELDS = {cls: attrgetter(*tuple(cls.__dataclass_fields__)[: len(cls.CHECKS)]) for cls in _CLASSES}
-_READ = {prefix: (cls.KIND, cls, _HEADERS[cls]) for cls, prefix in _PREFIXES.items()}
-_PLAIN, _TEXT = frozenset({type(None), bool, int, str}), frozenset({str})
+_READ = {prefix: (cls.KIND, cls, HEADERS[cls].read) for cls, prefix in _PREFIXES.items()}
+_WRITE = {cls: (prefix, _FIELDS[cls], HEADERS[cls].read) for cls, prefix in _PREFIXES.items()}
+_PLAIN = frozenset({type(None), bool, int, str})
 _FLOAT, _MOST_ENERGY = np.dtype("<f4"), MAX_AMPLITUDE**2
 
 
@@ -65,17 +72,17 @@ def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
 
 def encode(message: Message) -> list[bytes]:
     """Message -> [prefix, header, payload]. Raises ProtocolError for whatever the peer's `decode` would refuse."""
-    cls = type(message)
-    fields = _HEADERS[cls].read(_FIELDS[cls](message))
+    prefix, pick, read = _WRITE[type(message)]
+    header = _pack(read(pick(message)))
     payload = b""
     if isinstance(message, Data):
-        _check_symbols(message)
         payload = message.payload
+        _check_symbols(payload, message.n_symbols)
     elif isinstance(message, Result):
         payload = _pack(_check_outputs(message.outputs))
         if len(payload) > MAX_OUTPUT_BYTES:
             raise ProtocolError("payload_size", f"outputs of {len(payload)} bytes; at most {MAX_OUTPUT_BYTES}")
-    return [_PREFIXES[cls], _pack(fields), payload]
+    return [prefix, header, payload]
 
 
 def read_kind(prefix: bytes) -> Kind:
@@ -83,8 +90,8 @@ def read_kind(prefix: bytes) -> Kind:
     return _look_up(prefix)[0]
 
 
-def _look_up(prefix: bytes) -> tuple[Kind, type[Message], Header]:
-    if (known := _READ.get(bytes(prefix))) is not None:
+def _look_up(prefix: bytes) -> tuple[Kind, type[Message], Read]:
+    if (known := _READ.get(prefix)) is not None:
         return known
     if len(prefix) != 4 or prefix[:2] != MAGIC:
         raise ProtocolError("bad_prefix", repr(prefix[:8]))
@@ -98,13 +105,13 @@ def decode(body: Sequence[bytes], allowed: Collection[Kind] = tuple(Kind)) -> Me
     if len(body) != BODY_FRAMES:
         raise ProtocolError("part_count", f"{len(body)} body frames")
     prefix, header, payload = body
-    kind, cls, checks = _look_up(prefix)
+    kind, cls, read = _look_up(prefix)
     if kind not in allowed:
         raise ProtocolError("unexpected_kind", kind.name)
-    fields = checks.read(_unpack(header))
+    fields = read(_unpack(header))
     if cls is Data:
         message = Data(*fields, payload)  # type: ignore[call-arg]  # mypy sees no arity in a starred list
-        _check_symbols(message)
+        _check_symbols(payload, message.n_symbols)
         return message
     if cls is Result:
         return Result(*fields, _unpack_outputs(payload))  # type: ignore[call-arg]
@@ -124,12 +131,12 @@ class DataHead:
     round: int
 
 
-_DATA_HEAD = Header((session_id, u32, u32, u64, u8))
+DATA_HEAD = Header((session_id, u32, u32, u64, u8), sound.data_head)
 
 
 def peek_data(header: bytes) -> DataHead:
     """The first five fields of a DATA header; the rest is not looked at."""
-    return DataHead(*_DATA_HEAD.read(_unpack(header)))
+    return DataHead(*DATA_HEAD.read(_unpack(header)))
 
 
 @record
@@ -148,12 +155,12 @@ class ResultHead:
     air_start: int
 
 
-_RESULT_HEAD = Header(Result.CHECKS[:10])
+RESULT_HEAD = Header(Result.CHECKS[:10], sound.result_head)
 
 
 def peek_result(header: bytes) -> ResultHead:
     """The first ten fields of a RESULT header; the rest is not looked at."""
-    return ResultHead(*_RESULT_HEAD.read(_unpack(header)))
+    return ResultHead(*RESULT_HEAD.read(_unpack(header)))
 
 
 def put_result(head: ResultHead, header: bytes) -> bytes:
@@ -162,7 +169,7 @@ def put_result(head: ResultHead, header: bytes) -> bytes:
 
 
 def _pack(value: Any) -> bytes:
-    packed: bytes = msgpack.Packer(buf_size=MAX_HEADER_BYTES).pack(value)  # `packb` begins with a buffer of 1 MiB
+    packed: bytes = _packer.pack(value)
     return packed
 
 
@@ -178,10 +185,10 @@ def _unpack(header: bytes) -> tuple[Any, ...]:
     return fields
 
 
-def _check_symbols(data: Data) -> None:
-    if len(data.payload) != 8 * data.n_symbols:
-        raise ProtocolError("payload_size", f"{len(data.payload)} bytes for {data.n_symbols} symbols of 8 bytes")
-    parts = np.frombuffer(data.payload, _FLOAT)
+def _check_symbols(payload: bytes, n_symbols: int) -> None:
+    if len(payload) != 8 * n_symbols:
+        raise ProtocolError("payload_size", f"{len(payload)} bytes for {n_symbols} symbols of 8 bytes")
+    parts = np.frombuffer(payload, _FLOAT)
     # NaN fails every comparison, so one test finds NaN, infinity and absurd amplitudes. The energy, which is one call,
     # is below the square of the limit only where every part is below the limit; of most frames no more is asked.
     if np.vdot(parts, parts) < _MOST_ENERGY:  # `dot` would warn
@@ -213,12 +220,12 @@ def _check_plain(value: Any, depth: int) -> None:
         raise ProtocolError("bad_outputs", f"nested deeper than {MAX_OUTPUT_DEPTH}")
     if len(value) > MAX_OUTPUT_ITEMS:
         raise ProtocolError("bad_outputs", f"{len(value)} items; at most {MAX_OUTPUT_ITEMS}")
-    items = value
     if isinstance(value, dict):
-        if not _TEXT.issuperset(map(type, value)):
-            raise ProtocolError("bad_outputs", "a key is not text")
-        items = value.values()
-    for item in items:
+        for key in value:
+            if type(key) is not str:
+                raise ProtocolError("bad_outputs", "a key is not text")
+        value = value.values()
+    for item in value:
         kind = type(item)
         if kind in _PLAIN or (kind is float and isfinite(item)):
             continue

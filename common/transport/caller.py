@@ -6,7 +6,7 @@ is one connection at a time: messages of a session keep their order.
 
     nobody reached --refused, or silent for PATIENCE_S--> the next address --handshake--> stays while that stands
 
-Connections are cut, and made anew, where the process has grown too much (`scales.py`): whoever is connected to may send
+Connections are cut, and made anew, where the process has grown too much (`memory.py`): whoever is connected to may send
 messages that never end.
 """
 
@@ -18,10 +18,12 @@ from collections.abc import Callable
 import zmq
 
 from common.transport.curve import secure_client
+from common.transport.endpoints import is_numeric, parts_of, resolve
 from common.transport.keystore import Keys
+from common.transport.memory import MemoryGuard
 from common.transport.monitor import Monitor
-from common.transport.scales import Scales
-from common.transport.sockets import Role, connect, is_numeric, make_socket, parts_of, resolve
+from common.transport.multipart import Inbox
+from common.transport.sockets import Role, connect, make_socket
 
 logger = logging.getLogger(__name__)
 PATIENCE_S, HANDSHAKE_S, PAUSE_S = 1.0, 2.5, 0.05
@@ -30,7 +32,8 @@ ASK_EVERY_S = 1.0
 
 
 class Caller:
-    """`socket` is the DEALER (another one after it was cut). For one thread; call `serve` every few milliseconds.
+    """`socket` is the DEALER, `inbox` what comes in there (both are others after it was cut). For one thread; call
+    `serve` every few milliseconds.
 
     keys: encrypted, and only the key that is trusted for the peer's host is accepted; None: in the clear. Raises
     ConfigError where there is no such key, or no address of this form can ever be reached.
@@ -47,7 +50,7 @@ class Caller:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._context, self._role, self.address, self._keys, self._flag = context, role, address, keys, flag
-        self._clock, self._scales = clock, Scales(clock)
+        self._clock, self._memory = clock, MemoryGuard(clock)
         self._poller: zmq.Poller | None = None
         self._earlier = 0
         self._named = not is_numeric(address)
@@ -95,7 +98,7 @@ class Caller:
     def serve(self) -> None:
         """Look after connection, addresses and memory."""
         self._monitor.drain()
-        if grown := self._scales.grown_bytes():
+        if grown := self._memory.grown_bytes():
             logger.warning("memory_grown", extra={"grown_mb": grown >> 20, "address": self.address})
             self._remake()
         if self._monitor.refusal:
@@ -147,6 +150,7 @@ class Caller:
 
     def _make(self) -> None:
         self.socket = make_socket(self._context, zmq.DEALER, self._role)
+        self.inbox = Inbox(self.socket)
         self._monitor = Monitor(self.socket, self._clock)
         try:
             if self._keys is not None:

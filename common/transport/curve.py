@@ -12,8 +12,8 @@ from pathlib import Path
 import zmq
 
 from common.text import safe
+from common.transport.endpoints import host_of, is_loopback, parse_peer
 from common.transport.keystore import Keys, find_keys
-from common.transport.sockets import host_of, is_loopback, parse_peer
 
 logger = logging.getLogger(__name__)
 DOMAIN = b"semlink"

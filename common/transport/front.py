@@ -3,7 +3,7 @@
 It can be opened anew, which cuts every connection: ROUTER has no way to cut one. Honest peers are back within a quarter
 of a second, and their sessions go on. It does so when a key that was let in is no longer trusted, and when the memory
 of the process has grown: ZeroMQ bounds frames, and how many messages wait, but a message may have any
-number of frames (`scales.py`).
+number of frames (`memory.py`).
 """
 
 import logging
@@ -15,10 +15,12 @@ import zmq
 
 from common.errors import ConfigError
 from common.transport.curve import Doorman, secure_server
+from common.transport.endpoints import host_of, is_loopback
 from common.transport.keystore import Keys
+from common.transport.memory import MemoryGuard
 from common.transport.monitor import Monitor
-from common.transport.scales import Scales
-from common.transport.sockets import MAX_FRAME_BYTES, Role, bind, host_of, is_loopback, make_socket
+from common.transport.multipart import Inbox
+from common.transport.sockets import MAX_FRAME_BYTES, Role, bind, make_socket
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5
@@ -28,7 +30,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
 
 class Front:
-    """`socket` is the ROUTER (another one after it was opened anew), bound to `address`. For one thread.
+    """`socket` is the ROUTER, bound to `address`, and `inbox` what comes in there. For one thread.
+
+    After it was opened anew both are others.
 
     keys: only trusted keys come in, encrypted; None: anybody, in the clear. max_frame: bytes; a peer that sends a
     longer frame loses its connection.
@@ -47,13 +51,14 @@ class Front:
         self._context, self._role, self._keys = context, role, keys
         self._flag, self._max_frame, self._clock = flag, max_frame, clock
         self._poller: zmq.Poller | None = None
-        self._looked_s, self._scales = clock(), Scales(clock)
+        self._looked_s, self._memory = clock(), MemoryGuard(clock)
         self._warned_s = -math.inf
         self._uncut = self._unbound = False
         self._retry_s = self._pause_s = 0.0
         self._doorman = Doorman(context, keys, clock) if keys else None
         try:
             self.socket, self._monitor = self._make()
+            self.inbox = Inbox(self.socket)
         except BaseException:
             if self._doorman:
                 self._doorman.close()
@@ -108,7 +113,7 @@ class Front:
 
     def _weigh(self) -> None:
         """Let go of everything that strangers may have made us keep, before it is too much."""
-        if grown := self._scales.grown_bytes():
+        if grown := self._memory.grown_bytes():
             logger.warning("memory_grown", extra={"grown_mb": grown >> 20, "address": self.address})
             self.reopen()
 
@@ -135,7 +140,7 @@ class Front:
                 if self._poller:
                     self._poller.unregister(self.socket)
                 self._close_socket(0)
-                self.socket, self._monitor = socket, monitor
+                self.socket, self.inbox, self._monitor = socket, Inbox(socket), monitor
                 self._register()
                 self._uncut, self._unbound = False, True
             self._bind(self.address)

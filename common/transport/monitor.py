@@ -12,7 +12,7 @@ from collections.abc import Callable
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from common.transport.multipart import arrivals
+from common.transport.multipart import Inbox
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +55,11 @@ class Monitor:
         self._connected_s, self._closes = 0.0, 0
         self._told_s: dict[int, float] = {}
         self.socket = watched.get_monitor_socket(sum(_TELL))
+        self._inbox = Inbox(self.socket)
 
     def drain(self) -> None:
         """Take the events that are waiting. Failures are logged once a second each: strangers make them."""
-        for parts in arrivals(self.socket, MOST_EVENTS):
+        for parts in self._inbox.take(MOST_EVENTS):
             event = parse_monitor_message(parts)
             number, now = int(event["event"]), self._clock()
             level, name = _TELL.get(number, (logging.DEBUG, str(number)))

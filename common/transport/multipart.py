@@ -10,52 +10,70 @@ import zmq
 from zmq.backend import Socket as Base
 
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
-_EVENTS, _READABLE, _RCVMORE = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.RCVMORE)
+_EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
 
 
 MOST_PARTS = 16
 """Parts of a message that are kept: more than any has. Which of them it had beyond does not matter any more."""
 MOST_PASSED_OVER = 2000
 """Parts beyond, read at a time (a few milliseconds): a message of millions must not keep its reader from all else."""
+MOST_READS = 24
+"""Reads after which one is due that finds nothing; libzmq does by itself at every 100th what it does then."""
 
 
-def arrivals(socket: "zmq.Socket[bytes]", most: int, signed: bool = False) -> Iterator[list[bytes]]:
-    """Take what waits, `most` messages at most; signed: before their parts, the key that proved who sent them.
+class Inbox:
+    """The messages that wait at a socket. For one thread at a time; nobody else may read from the socket.
 
-    It is over when a read finds nothing. libzmq needs such reads: with one it looks for connections that ended, and
-    else at every 100th part, also between the parts of a message, which then ends the process. They are slow, so who is
-    in a hurry breaks off sooner, and has one at the beginning of the next turn.
-
-    What lies beyond MOST_PARTS is passed over, and where that is long, the next call goes on with it.
+    Every so often there must be a read that finds nothing: with one libzmq looks for connections that ended, and else
+    at every 100th part, also between the parts of a message, which then ends the process. Such a read is slow (an
+    exception of pyzmq's), so after most messages it is asked instead whether another one waits.
     """
-    if socket.getsockopt(_RCVMORE) and not _pass_over(socket):
-        return
-    for _ in range(most):
+
+    def __init__(self, socket: "zmq.Socket[bytes]") -> None:
+        self._socket, self._reads, self._unfinished = socket, 0, False
+
+    @property
+    def due(self) -> bool:
+        """Whether to `take` before the next wait, whatever waits there: somebody breaks off after each message."""
+        return self._reads >= MOST_READS
+
+    def take(self, most: int, signed: bool = False) -> Iterator[list[bytes]]:
+        """What waits, `most` messages at most; signed: before their parts, the key that proved who sent them.
+
+        For whoever knows that something waits, since the first read is slow where it finds nothing. What lies beyond
+        MOST_PARTS is passed over, and where that is long, the next call goes on with it.
+        """
+        if self._unfinished and not self._pass_over():
+            return
+        recv = self._socket.recv
+        for _ in range(most):
+            try:
+                frame = recv(_NOBLOCK, False)
+            except zmq.Again:
+                self._reads = 0
+                return
+            parts = [str(frame.get("User-Id")).encode(), frame.bytes] if signed else [frame.bytes]
+            while frame.more and len(parts) < MOST_PARTS:
+                frame = recv(_NOBLOCK, False)
+                parts.append(frame.bytes)
+            self._reads += len(parts)
+            self._unfinished = frame.more
+            whole = not frame.more or self._pass_over()
+            yield parts
+            if not whole or (self._reads < MOST_READS and not self._is_readable()):
+                return
+
+    def _is_readable(self) -> bool:
+        return bool(int(self._socket.getsockopt(_EVENTS)) & _READABLE)
+
+    def _pass_over(self) -> bool:
+        """Read on in a message that is too long; True where it is over."""
+        self._reads += MOST_PASSED_OVER
         try:
-            frame = socket.recv(_NOBLOCK, False)
-        except zmq.Again:
-            return
-        parts = [str(frame.get("User-Id")).encode(), frame.bytes] if signed else [frame.bytes]
-        while frame.more and len(parts) < MOST_PARTS:
-            frame = socket.recv(_NOBLOCK, False)
-            parts.append(frame.bytes)
-        whole = not frame.more or _pass_over(socket)
-        yield parts
-        if not whole:
-            return
-
-
-def _pass_over(socket: "zmq.Socket[bytes]") -> bool:
-    """Read on in a message that is too long; True where it is over."""
-    try:
-        return any(not socket.recv(_NOBLOCK, False).more for _ in range(MOST_PASSED_OVER))
-    except zmq.Again:  # it has gone with its connection
-        return True
-
-
-def is_readable(socket: "zmq.Socket[bytes]") -> bool:
-    """True where a message waits. Quicker than a read that finds nothing, but no substitute (see `arrivals`)."""
-    return bool(int(socket.getsockopt(_EVENTS)) & _READABLE)
+            self._unfinished = all(self._socket.recv(_NOBLOCK, False).more for _ in range(MOST_PASSED_OVER))
+        except zmq.Again:  # it has gone with its connection
+            self._unfinished = False
+        return not self._unfinished
 
 
 def put(socket: "zmq.Socket[bytes]", parts: Sequence[bytes | memoryview]) -> None:

@@ -1,4 +1,4 @@
-"""Waiting at sockets: awake for a moment, then asleep. Knows nothing about messages.
+"""Waiting at sockets, awake for a moment and then asleep, and waking who waits. Knows nothing about messages.
 
 Who is woken for a message is slower to begin than who was awake; `deploy/LINK.md` has what that was measured to cost.
 So where the last message was not long in coming, the next one is waited for awake: the sockets are asked again and
@@ -8,15 +8,20 @@ idle costs nothing. It is not done at all where there is one processor, nor whil
 
 import math
 import os
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import zmq
+
+from common.transport.multipart import Inbox
 
 AWAKE_S = 0.0005
 LATE_S, NAP_S, REST_S = 0.001, 0.1, 10.0
 """A processor that comes back later than LATE_S is wanted by others, and is left to them: for NAP_S, since that happens
 on an idle host as well, and where it is late again within REST_S after that, for REST_S."""
+MOST_WAKES = 1024
 
 
 def processors() -> int:
@@ -58,3 +63,28 @@ class Watch(zmq.Poller):
                 again = now_s - self._asleep_until_s < REST_S
                 self._asleep_until_s = now_s + (REST_S if again else NAP_S)
         return []
+
+
+class Waker:
+    """Poll `reader` beside the other sockets; any thread may call `wake`."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+        self.reader, self._writer = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+        self.reader.bind(f"inproc://waker-{id(self)}")
+        self._writer.connect(f"inproc://waker-{id(self)}")
+        self._inbox, self._lock = Inbox(self.reader), threading.Lock()
+
+    def wake(self) -> None:
+        """Make `reader` readable."""
+        with self._lock, suppress(zmq.ZMQError):  # full: it has enough to wake up for; closed: nobody sleeps
+            self._writer.send(b"", zmq.NOBLOCK)
+
+    def drain(self) -> None:
+        """Called by the woken thread before it looks at what there is to do."""
+        for _ in self._inbox.take(MOST_WAKES):
+            pass
+
+    def close(self) -> None:
+        """Close the writing end; the polling thread closes `reader`."""
+        with self._lock:
+            self._writer.close(0)

@@ -6,16 +6,16 @@ Absolute figures depend on the machine and are printed; what is asserted are rat
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import zmq
+
+from tests.bench.results import Recorder, percentile_99
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
@@ -37,21 +37,12 @@ def python_of_gnuradio() -> str | None:
     return None
 
 
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
-    def say(text: str) -> None:
-        with capsys.disabled():
-            print(text)
-
-    return say
-
-
 def as_json(*words: str) -> dict[str, dict]:
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=600, env=ONE_THREAD)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_models_as_functions(tell: Tell, tmp_path: Path) -> None:
+def test_models_as_functions(tell: Tell, figures: Recorder, tmp_path: Path) -> None:
     radio_python = python_of_gnuradio()
     runs, radio = [], []
     for _ in range(ROUNDS):  # interleaved, so that a busy minute of the machine meets both
@@ -59,31 +50,37 @@ def test_models_as_functions(tell: Tell, tmp_path: Path) -> None:
         if radio_python:
             radio.append(as_json(radio_python, str(HERE / "gnuradio_blocks.py"), "1"))
 
-    def best(pick: Callable[[dict], float], rows: list[dict]) -> float:
-        return statistics.median(pick(row) for row in rows)
+    def speed(name: str, rates: Sequence[float]) -> float:
+        return figures.add(f"{name}, a function", "Ms/CPU-s", rates, better="more").value
 
+    sizes = "1024", "4096", "65536"
+    ours = {
+        (name, size): speed(f"{name} {size}", [run["ours"][name][size] for run in runs])
+        for name in runs[0]["ours"]
+        for size in sizes
+    }
     tell("\nMs/s per CPU-second (median of 3)    1024    4096   65536")
     for name in runs[0]["ours"]:
-        row = [best(lambda run, n=name, s=size: run["ours"][n][s], runs) for size in ("1024", "4096", "65536")]
-        tell(f"{name:<34}" + "".join(f"{value:8.1f}" for value in row))
+        tell(f"{name:<34}" + "".join(f"{ours[name, size]:8.1f}" for size in sizes))
     for name in runs[0]["kaira"]:
-        tell(f"kaira {name:<36}{best(lambda run, n=name: run['kaira'][n], runs):8.1f}")
+        tell(f"kaira {name:<36}{speed(f'kaira {name}', [run['kaira'][name] for run in runs]):8.1f}")
     if not runs[0]["kaira"]:
         tell("kaira cannot be imported: not compared")
     if not radio:
         pytest.skip("GNU Radio is not installed: no ratios")
-    for name in radio[0]:
-        tell(f"GNU Radio {name:<24}{best(lambda run, n=name: run[n], radio):16.2f}")
+    theirs = {name: speed(f"GNU Radio {name}", [run[name] for run in radio]) for name in radio[0]}
+    for name, rate in theirs.items():
+        tell(f"GNU Radio {name:<24}{rate:16.2f}")
     missed = []
-    for ident, mine, size, theirs, target in (
+    for ident, mine, size, block, target in (
         ("C1", "awgn", "4096", "awgn", 3),
         ("C2", "rayleigh 1e-3", "4096", "rayleigh", 15),
         ("C3", "tdl 12 whole", "4096", "tdl 12 filter taps", 60),
         ("C3", "tdl 12 fraction", "4096", "tdl", 60),
         ("C3", "tdl 12 fraction", "65536", "tdl", 60),
     ):
-        ratio = best(lambda run, m=mine, s=size: run["ours"][m][s], runs) / best(lambda run, t=theirs: run[t], radio)
-        tell(f"{ident} {mine} at {size} over GNU Radio's {theirs}: {ratio:.1f}x (target {target}x)")
+        ratio = ours[mine, size] / theirs[block]
+        tell(f"{ident} {mine} at {size} over GNU Radio's {block}: {ratio:.1f}x (target {target}x)")
         if ratio < target:
             missed.append(f"{ident} {mine} at {size}: {ratio:.1f}x instead of {target}x")
     assert not missed
@@ -195,7 +192,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, s
         harness.close()
 
 
-def test_whole_process_over_ipc(tell: Tell, start: Callable[[str, str], Harness]) -> None:
+def test_whole_process_over_ipc(tell: Tell, figures: Recorder, start: Callable[[str, str], Harness]) -> None:
     targets = {("awgn", 1024): 2, ("awgn", 16384): 2, ("rayleigh", 1024): 3, ("rayleigh", 16384): 10,
                ("tdl", 1024): 15, ("tdl", 16384): 40}  # fmt: skip
     missed = []
@@ -213,8 +210,15 @@ def test_whole_process_over_ipc(tell: Tell, start: Callable[[str, str], Harness]
                     found.setdefault((who, size), []).append(harness.rate(size, int(amount)))
                     harness.close()
         for size in (1024, 16384):
-            wall, cpu = ([statistics.median(run[k] for run in found[who, size]) for who in ("ours", "gnuradio")]
-                         for k in (0, 1))  # fmt: skip
+            wall, cpu = (
+                [
+                    figures.add(
+                        f"C4 {model} {size} {who}, {clock}", unit, [run[k] for run in found[who, size]], better="more"
+                    ).value
+                    for who in ("ours", "gnuradio")
+                ]
+                for k, (clock, unit) in enumerate((("wall", "Ms/s"), ("CPU", "Ms/CPU-s")))
+            )
             target, ratio = targets.get((model, size)), wall[0] / wall[1]
             tell(f"C4 {model:<9} frames of {size:<6}{wall[0]:29.1f}{wall[1]:11.2f}{ratio:7.1f}{target or '-':>8}"
                  f"{cpu[0]:13.1f}{cpu[1]:11.2f}{cpu[0] / cpu[1]:7.1f}")  # fmt: skip
@@ -223,19 +227,19 @@ def test_whole_process_over_ipc(tell: Tell, start: Callable[[str, str], Harness]
     assert not missed
 
 
-def test_latency_of_one_frame(tell: Tell, start: Callable[[str, str], Harness]) -> None:
+def test_latency_of_one_frame(tell: Tell, figures: Recorder, start: Callable[[str, str], Harness]) -> None:
     tell("\nlatency of a 1024-symbol frame through the process, one in flight, us     p50    p99")
     medians: dict[tuple[str, str], float] = {}
     for model in ("pass", "awgn", "rayleigh"):
-        found: dict[str, list[float]] = {"ours": [], "gnuradio": []}
+        found: dict[str, list[list[float]]] = {"ours": [], "gnuradio": []}
         for _ in range(ROUNDS):
             for who in found:
                 harness = start(who, model)
-                found[who] += harness.latency_us(1024, 1000)
+                found[who].append(harness.latency_us(1024, 1000))
                 harness.close()
         for who, times in found.items():
-            p50, p99 = np.percentile(times, [50, 99])
-            medians[who, model] = float(p50)
+            p50 = medians[who, model] = figures.add(f"C5 {model} {who} p50", "us", times).value
+            p99 = figures.add(f"C5 {model} {who} p99", "us", times, percentile_99).value
             tell(f"C5 {model:<9}{who:<50}{p50:19.0f}{p99:7.0f}")
     ratio = medians["ours", "awgn"] / medians["gnuradio", "awgn"]
     tell(f"C5 awgn p50 over GNU Radio's: {ratio:.2f} (target 0.7)")

@@ -6,7 +6,6 @@ figures depend on the machine and are printed; asserted are the ratio of the med
 
 import json
 import socket
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -16,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
-from numpy.typing import NDArray
 
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode
@@ -24,6 +22,7 @@ from common.protocol.messages import Data, Message
 from sctx.actions import Answered, Frame, Terms, Up
 from sctx.link import Link
 from tests.bench.link_parts import SYMBOLS, manifest_8kb
+from tests.bench.results import Figure, Recorder, percentile_99, shown
 from tests.integration.fleet import Fleet
 from training.lab.processes import Command, start_emulator
 
@@ -34,15 +33,6 @@ BARE = str(Path(__file__).parents[1] / "integration" / "bare_receiver.py")
 SETS, ROUNDS, FRAMES, WARM = 25, 2, 150, 20
 Tell = Callable[[str], None]
 Times = dict[int, dict[str, int]]
-
-
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
-    def say(text: str) -> None:
-        with capsys.disabled():
-            print(text)
-
-    return say
 
 
 @pytest.fixture
@@ -65,6 +55,12 @@ def switches(pid: int | str) -> int:
             if line.startswith("voluntary_ctxt_switches"):
                 found += int(line.split()[1])
     return found
+
+
+def cpu_us(pid: int | str) -> float:
+    """Time that a process's threads have had of the processors."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e3
 
 
 def payload_8kb() -> bytes:
@@ -166,10 +162,11 @@ STAGES = (
 
 @dataclass
 class Found:
-    """What one set of processes took: round trips in us, thread switches per round trip, stages in us."""
+    """What one set of processes took: round trips in us, thread switches and us of CPU per round trip, stages in us."""
 
     us: dict[str, list[float]]
     switches: dict[str, float]
+    cpu_us: dict[str, float]
     stages: dict[str, list[float]]
 
 
@@ -186,48 +183,61 @@ def measure(channel: Sequence[str], turn: int) -> Found:
                 link.round_trip_ns()
         order = (list(links) * 2)[turn % len(links) :][: len(links)]
         us: dict[str, list[float]] = {name: [] for name in links}
-        counted = dict.fromkeys(links, 0)
+        counted, spent_us = dict.fromkeys(links, 0), dict.fromkeys(links, 0.0)
         for _ in range(ROUNDS):
             for name in order:
-                link = links[name]
-                before = sum(map(switches, [*link.processes, "self"]))
+                link, all_of_them = links[name], [*links[name].processes, "self"]
+                before, before_us = sum(map(switches, all_of_them)), sum(map(cpu_us, all_of_them))
                 us[name] += [link.round_trip_ns() / 1e3 for _ in range(FRAMES)]
-                counted[name] += sum(map(switches, [*link.processes, "self"])) - before
+                counted[name] += sum(map(switches, all_of_them)) - before
+                spent_us[name] += sum(map(cpu_us, all_of_them)) - before_us
         ours.receiver.process.terminate()
         told = json.loads(next(ours.receiver.lines()))
     times = [{**at, **told[str(seq)]} for seq, at in ours.times.items()][WARM:]
     stages = {what: [(at[end] - at[begin]) / 1e3 for at in times] for what, begin, end in STAGES}
-    return Found(us, {name: count / ROUNDS / FRAMES for name, count in counted.items()}, stages)
+    each, per_us = ({name: total / ROUNDS / FRAMES for name, total in all_.items()} for all_ in (counted, spent_us))
+    return Found(us, each, per_us, stages)
 
 
-def over_sets(ours: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float, float]:
+def over_sets(one: Figure, another: Figure) -> tuple[float, float, float]:
     """Ratio of the medians, and its 95 % interval by bootstrap over sets, each side for itself: they land apart."""
+    ours, other = np.array(one.samples), np.array(another.samples)
     draw = np.random.default_rng(0).integers(len(ours), size=(2, 2000, len(ours)))
     drawn = np.median(ours[draw[0]], axis=1) / np.median(other[draw[1]], axis=1)
     return float(np.median(ours) / np.median(other)), *map(float, np.percentile(drawn, (2.5, 97.5)))
 
 
 @pytest.mark.parametrize("channel", ["awgn", "ideal"])
-def test_round_trip_of_8_kb_beside_bare_pyzmq(tell: Tell, channel: str) -> None:
+def test_round_trip_of_8_kb_beside_bare_pyzmq(tell: Tell, figures: Recorder, channel: str) -> None:
     flags = ("--snr", "10") if channel == "awgn" else ("--snr", "inf", "--fading", "none")
     sets = [measure(flags, turn) for turn in range(SETS)]  # where processes land decides much, and new ones land anew
     tell(f"\n8 KB, {channel}, {SETS} sets of processes, {ROUNDS} x {FRAMES} round trips each, medians, microseconds")
-    p50 = {name: np.array([np.median(found.us[name]) for found in sets]) for name in sets[0].us}
-    for name, each in p50.items():
-        p99 = np.percentile([us for found in sets for us in found.us[name]], 99)
-        per_frame = statistics.median(found.switches[name] for found in sets)
-        tell(f"  {name:7s} p50 {np.median(each):7.1f} ({each.min():.0f} .. {each.max():.0f} by set)  p99 {p99:7.1f}  "
-             f"thread switches per round trip {per_frame:5.1f}")  # fmt: skip
+    p50 = {}
+    for name in sets[0].us:
+        p50[name] = figures.add(f"L1 {channel} {name} p50", "us", [np.median(found.us[name]) for found in sets])
+        p99 = figures.add(f"L1 {channel} {name} p99", "us", [found.us[name] for found in sets], percentile_99)
+        per_frame = figures.add(f"L1 {channel} {name} switches", "threads", [found.switches[name] for found in sets])
+        cpu = figures.add(f"L1 {channel} {name} CPU", "us", [found.cpu_us[name] for found in sets])
+        each = p50[name].samples
+        tell(f"  {name:7s} p50 {p50[name].value:7.1f} ({min(each):.0f} .. {max(each):.0f} by set)  p99 {p99.value:7.1f}"
+             f"  per round trip {per_frame.value:5.1f} thread switches, {cpu.value:6.0f} us of CPU")  # fmt: skip
     for what, *_ in STAGES:
-        spent = [us for found in sets for us in found.stages[what]]
-        tell(f"    {what:52s} p50 {np.percentile(spent, 50):8.1f}  p99 {np.percentile(spent, 99):8.1f}")
-    ratio, low, high = over_sets(p50["ours"], p50["floor"])
-    tell(f"  ratio of the medians over sets {ratio:.2f} ({low:.2f} .. {high:.2f}; target L1: at most 1.5); to the "
-         "working floor {:.2f} ({:.2f} .. {:.2f})".format(*over_sets(p50["ours"], p50["working"])))  # fmt: skip
-    assert ratio <= 1.5
+        spent = [found.stages[what] for found in sets]
+        middle = figures.add(f"L1 {channel} {what} p50", "us", spent)
+        p99 = figures.add(f"L1 {channel} {what} p99", "us", spent, percentile_99)
+        tell(f"    {what:52s} p50 {middle.value:8.1f}  p99 {p99.value:8.1f}")
+    ratio, to_working = (
+        figures.note(Figure(f"L1 {channel} ours / {name}", "", "less", *over_sets(p50["ours"], p50[name])))
+        for name in ("floor", "working")
+    )
+    tell(f"  ratio of the medians over sets {shown(ratio)}; target L1: at most 1.5")
+    tell(f"  to the working floor {shown(to_working)}")
+    assert ratio.value <= 1.5
 
 
-def test_sixty_four_transmitters_at_thirty_frames_per_second(tell: Tell, running: ExitStack) -> None:
+def test_sixty_four_transmitters_at_thirty_frames_per_second(
+    tell: Tell, figures: Recorder, running: ExitStack
+) -> None:
     receiver = Command("python", BARE, "0", "0")
     running.callback(receiver.stop)
     with Fleet(f"127.0.0.1:{receiver.port()}", 64) as fleet:
@@ -238,4 +248,6 @@ def test_sixty_four_transmitters_at_thirty_frames_per_second(tell: Tell, running
         fleet.run(300, fps=30)
         found = fleet.summary()
     tell(f"\n64 transmitters x 30 fps, 10 s, no model: {json.dumps(found)} (target L4: p99 at most 5 ms, 0 lost)")
+    for name in ("p50_ms", "p99_ms"):
+        figures.add(f"L4 64 x 30 fps {name[:3]}", "ms", [found[name]])
     assert found["counts"]["answered"] == 64 * 330

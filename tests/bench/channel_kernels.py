@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 
 SIZES = (1024, 4096, 65_536)
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import zmq
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.channel.wire import proxy
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode, split

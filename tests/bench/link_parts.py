@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import zmq
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.pair.manifest import Manifest, find_pair
 from common.phy.layout import Layout
 from common.protocol.frames import decode, encode, peek_data, split
 from common.protocol.messages import Message, Result, Status
-from common.transport.signals import StopFlag
+from common.shutdown import StopFlag
 from scrx import receiver
 from scrx.demodulation.demodulate import Demodulator, Received
 from scrx.link import Link

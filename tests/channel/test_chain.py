@@ -7,12 +7,12 @@ import pytest
 import zmq
 from scipy import integrate
 
-from common.channel.fading.noise import Use
-from common.channel.model.channel import Channel
-from common.channel.spec.hops import hop_seed
+from common.channel.models.noise import Use, hop_seed
 from common.channel.spec.spec import ChannelSpec
+from common.channel.spec.ways import TransitSpec
+from common.channel.streams.channel import Channel
 from common.channel.wire.proxy import Proxy, check_power
-from common.channel.wire.transit import Fate, TransitSpec
+from common.channel.wire.transit import Fate
 from common.errors import ProtocolError
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.channel.wire.control import ControlPort, ask
 from common.errors import ConfigError, LinkDown
 

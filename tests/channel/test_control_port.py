@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.channel.wire.control import ControlClient, ControlPort
 from common.channel.wire.private import Claim, control_to_ask, control_to_bind
 from common.errors import ConfigError
@@ -343,7 +343,7 @@ def test_while_a_file_is_read_the_channel_and_the_port_go_on(
 ) -> None:
     write_traces(tmp_path)
     desk = make_desk(traces=tmp_path)
-    monkeypatch.setattr("common.channel.fading.materials.SnrTrace", lambda path: time.sleep(0.3))
+    monkeypatch.setattr("common.channel.models.materials.SnrTrace", lambda path: time.sleep(0.3))
     desk.client.send(msgpack.packb({"op": "set", "parameters": {"snr_trace": "snr.csv"}}))
     while not desk.port._reading:
         desk.port.serve()

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.channel.fading.clocks import Clocks, Rates
-from common.channel.fading.delayline import DelayLine
-from common.channel.fading.doppler import bin_powers
-from common.channel.fading.fader import PER_CYCLE, POINTS, Fader
-from common.channel.model.channel import Channel
-from common.channel.spec.profiles import FIXED, SCALED, Profile, load_profile
-from common.channel.spec.spec import ChannelSpec
+from common.channel.models.clocks import Clocks, Rates
+from common.channel.models.delayline import DelayLine
+from common.channel.models.doppler import bin_powers
+from common.channel.models.fader import PER_CYCLE, POINTS, Fader
+from common.channel.spec.profiles import Profile, read_taps
+from common.channel.spec.spec import FIXED, SCALED, ChannelSpec
+from common.channel.streams.channel import Channel
 from common.errors import ConfigError
 
 JAKES = bin_powers("jakes", POINTS, PER_CYCLE)
@@ -36,7 +36,7 @@ SPREADS |= {"epa": 43.13, "eva": 356.65, "etu": 990.94}
 
 @pytest.mark.parametrize(("name", "spread"), SPREADS.items())
 def test_profiles_have_the_delay_spread_of_their_standard(name: str, spread: float) -> None:
-    profile = load_profile(name, 1.0, 100.0) if name in SCALED else load_profile(name, 1.0, 0.5e9)
+    profile = read_taps(name).at(1.0, 100.0) if name in SCALED else read_taps(name).at(1.0, 0.5e9)
     assert profile.powers.sum() == pytest.approx(1.0)
     mean = profile.powers @ profile.delays
     rms = np.sqrt(profile.powers @ (profile.delays - mean) ** 2)
@@ -120,7 +120,7 @@ def test_line_of_sight_of_tdl_d_stands_out() -> None:
 def test_a_profile_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "two.csv"
     path.write_text("# mine\ndelay_ns,power_db\n0,0\n1000,-3\n")
-    profile = load_profile(str(path), 0.0, 2e6)
+    profile = read_taps(str(path)).at(0.0, 2e6)
     np.testing.assert_allclose(profile.delays, [0.0, 2.0])
     np.testing.assert_allclose(profile.powers, [0.6661, 0.3339], atol=1e-4)
 
@@ -140,7 +140,7 @@ def test_a_wrong_profile_is_named(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text)
     with pytest.raises(ConfigError, match=says):
-        load_profile(str(path), 0.0, 1e6)
+        read_taps(str(path)).at(0.0, 1e6)
 
 
 def test_all_standard_profiles_can_be_sent_through() -> None:

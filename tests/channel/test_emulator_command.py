@@ -11,17 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from common.channel.options import (
-    CHANNEL,
-    FEEDBACK,
-    TRANSIT,
-    channel_parameters,
-    feedback_parameters,
-    transit_parameters,
-)
-from common.channel.spec.spec import ChannelSpec
-from common.channel.wire.impaired_reports import FeedbackSpec
-from common.channel.wire.transit import TransitSpec
+from common.channel.spec.parameters import from_flags
+from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters
+from common.channel.spec.ways import FEEDBACK, TRANSIT, FeedbackSpec, TransitSpec
 
 EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
 
@@ -129,12 +121,9 @@ def test_starting_does_not_import_torch_or_scipy() -> None:
 
 
 def test_flags_have_the_defaults_of_the_channel() -> None:
-    given = {flag.name[2:].replace("-", "_"): flag.default for flag in CHANNEL}
-    assert ChannelSpec(**channel_parameters(given)) == ChannelSpec()
-    given = {flag.name[2:]: flag.default for flag in TRANSIT}
-    assert TransitSpec(**transit_parameters(given)) == TransitSpec()
-    given = {flag.name[2:].replace("-", "_"): flag.default for flag in FEEDBACK}
-    assert FeedbackSpec(**feedback_parameters(given)) == FeedbackSpec()
+    assert ChannelSpec(**channel_parameters({one.variable: one.typed for one in CHANNEL.values()})) == ChannelSpec()
+    for spec, parameters in ((TransitSpec, TRANSIT), (FeedbackSpec, FEEDBACK)):
+        assert spec(**from_flags({one.variable: one.typed for one in parameters}, parameters)) == spec()
 
 
 def test_speed_makes_doppler() -> None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common.channel.wire.impaired_reports import Feedback, FeedbackSpec
+from common.channel.spec.ways import FeedbackSpec
+from common.channel.wire.impaired_reports import Feedback
 from common.errors import ConfigError
 from common.protocol.frames import ResultHead
 

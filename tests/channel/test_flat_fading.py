@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from common.channel.fading.doppler import bin_powers
-from common.channel.fading.fader import PER_CYCLE, POINTS, Fader
-from common.channel.model.channel import Channel
+from common.channel.models.doppler import bin_powers
+from common.channel.models.fader import PER_CYCLE, POINTS, Fader
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 
 
 def fading(n: int, stream: int = 0, **parameters: object) -> np.ndarray:

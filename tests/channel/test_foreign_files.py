@@ -17,10 +17,10 @@ import pytest
 from common.channel.files.recording import Recorder
 from common.channel.files.replay import Recording
 from common.channel.files.schedule import load_schedule
-from common.channel.model.channel import Channel, Truth
-from common.channel.spec.profiles import load_profile
+from common.channel.spec.profiles import read_taps
 from common.channel.spec.spec import ChannelSpec
 from common.channel.spec.trace import CirTrace, SnrTrace
+from common.channel.streams.channel import Channel, Truth
 from common.errors import ConfigError
 
 
@@ -114,7 +114,7 @@ def odd_places(folder: Path) -> list[Path]:
 
 READERS: dict[str, Callable[[Path], Any]] = {
     "snr": SnrTrace, "cir": CirTrace, "schedule": lambda path: load_schedule(path, ChannelSpec()),
-    "profile": lambda path: load_profile(f"{path}.csv", 0.0, 1e6), "recording": Recording,
+    "profile": lambda path: read_taps(f"{path}.csv").at(0.0, 1e6), "recording": Recording,
     "spectrum": lambda path: Channel(ChannelSpec(fading="rayleigh", spectrum=f"{path}.csv")),
 }  # fmt: skip
 
@@ -200,7 +200,7 @@ def fuzz(folder: Path, count: int, seed: int) -> int:
     good = archive(air_sample=GOOD, snr_db=GOOD, h=gains, interval=npy(claim(()), bytes(8)))
     path, packed, odd = folder / "f.csv", folder / "f.npz", folder / "odd"
     readers: tuple[Callable[[], Any], ...] = (
-        lambda: SnrTrace(path), lambda: CirTrace(path), lambda: load_profile(str(path), 0.0, 1e6),
+        lambda: SnrTrace(path), lambda: CirTrace(path), lambda: read_taps(str(path)).at(0.0, 1e6),
         lambda: load_schedule(path, ChannelSpec(), framed=True), lambda: load_schedule(path, ChannelSpec(rate=1e6)),
         lambda: SnrTrace(packed), lambda: CirTrace(packed), lambda: play(odd),
     )  # fmt: skip

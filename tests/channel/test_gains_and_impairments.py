@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from common.channel.fading.gains import Walk
-from common.channel.model.channel import Channel
-from common.channel.model.impairments import amplify, unbalance
+from common.channel.models.impairments import amplify, unbalance
+from common.channel.models.noise import Walk
 from common.channel.spec.spec import ChannelSpec
 from common.channel.spec.trace import CirTrace, SnrTrace
+from common.channel.streams.channel import Channel
 from common.errors import ConfigError
 
 

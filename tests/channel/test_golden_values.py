@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 
 GOLDEN = json.loads(Path(__file__).with_name("golden.json").read_text())
 

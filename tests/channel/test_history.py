@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from common.channel.files.schedule import load_schedule
-from common.channel.model.channel import MOST_TRACKS, Channel
-from common.channel.model.timeline import STRIDE, Plan
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import MOST_TRACKS, Channel
+from common.channel.streams.timeline import STRIDE, Plan
 from common.errors import ProtocolError
-from common.transport.scales import own_bytes
+from common.transport.memory import own_bytes
 
 ROTATING: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "cfo": ({"cfo": 0.01}, [{"cfo": -0.013}, {"cfo": 0.0}, {"cfo": 0.004}, {"snr_db": 70.0}]),
@@ -77,7 +77,7 @@ def test_a_plan_and_the_same_changes_by_hand_are_one_channel(name: str) -> None:
 
 
 def test_any_number_of_changes_by_hand_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.channel.model.stream.KEPT", KEPT := 40)  # of 256, for speed
+    monkeypatch.setattr("common.channel.streams.stream.KEPT", KEPT := 40)  # of 256, for speed
     channel, x = Channel(ChannelSpec(cfo=0.01, phase_noise=1e-7)), np.ones(16, np.complex64)
     sent = KEPT + 60
     for number in range(sent):

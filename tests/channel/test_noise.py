@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from common.channel.fading.noise import BLOCK, WhiteNoise
+from common.channel.models.noise import BLOCK, WhiteNoise
 
 
 def test_noise_is_gaussian_of_unit_power_in_both_dimensions() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.channel.wire.raw import RawWire
 from common.channel.wire.tags import header_bytes
 from common.errors import ProtocolError

@@ -7,7 +7,7 @@ import pytest
 
 from common.channel.wire.addresses import Place, check_places
 from common.errors import ConfigError
-from common.transport.sockets import parse_listen, parse_peer
+from common.transport.endpoints import parse_listen, parse_peer
 
 
 def has_ipv6() -> bool:

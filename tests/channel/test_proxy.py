@@ -12,12 +12,12 @@ import zmq
 
 from common.channel.files.recording import Recorder
 from common.channel.files.truth import TruthLog
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.spec.ways import FeedbackSpec, TransitSpec
+from common.channel.streams.channel import Channel
 from common.channel.wire import proxy
-from common.channel.wire.impaired_reports import FeedbackSpec
 from common.channel.wire.proxy import AWAY_AGAIN_S, AWAY_S, Proxy
-from common.channel.wire.transit import OnTheWay, TransitSpec
+from common.channel.wire.transit import OnTheWay
 from common.protocol.frames import decode
 from common.protocol.messages import Kind, Nak, NakCode
 from common.transport.multipart import put

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import zmq
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.channel.wire.control import ask
 from common.channel.wire.raw import RawWire
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.phy.layout import pilot_sequence
 from scrx.demodulation.equalise import equalise
 from scrx.demodulation.estimate import estimate_gain, residual_energy, unbiased_snr

@@ -17,8 +17,8 @@ from common.channel.files import recording as record_module
 from common.channel.files.recording import Recorder, recording_paths
 from common.channel.files.replay import Player, Recording, play_raw
 from common.channel.files.truth import TruthLog
-from common.channel.model.channel import Channel, Truth
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel, Truth
 from common.channel.wire.proxy import Proxy
 from common.channel.wire.raw import RawWire
 from common.errors import ConfigError, LinkDown, PeerRejected

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from common.channel.files.schedule import load_schedule
-from common.channel.model.channel import Channel
-from common.channel.model.timeline import Plan
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
+from common.channel.streams.timeline import Plan
 from common.errors import ConfigError
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.channel.wire.control import ask
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]

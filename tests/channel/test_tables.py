@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from common.channel.files.schedule import load_schedule
-from common.channel.model.channel import Channel
 from common.channel.spec.csvfile import read_columns
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.errors import ConfigError
 
 COLUMNS = ("air_sample", "snr_db")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from common.channel.wire.transit import Fate, OnTheWay, TransitSpec
+from common.channel.spec.ways import TransitSpec
+from common.channel.wire.transit import Fate, OnTheWay
 from common.errors import ConfigError
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from common.transport.signals import StopFlag
+from common.shutdown import StopFlag
 from scrx.receiver import Receiver
 from scrx.settings import Settings
 

@@ -22,7 +22,8 @@ from common.pair.manifest import Manifest, find_pair
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Message
-from common.transport.sockets import connect, make_socket, parse_peer
+from common.transport.endpoints import parse_peer
+from common.transport.sockets import connect, make_socket
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Terms
 from sctx.session import INBOUND, Session
 

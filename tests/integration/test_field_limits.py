@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.errors import ProtocolError
 from common.pair.manifest import find_pair
 from common.phy.layout import pilot_sequence

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from common.channel.spec.spec import ChannelSpec
-from common.channel.wire.impaired_reports import FeedbackSpec
+from common.channel.spec.ways import FeedbackSpec
 from common.images.datasets import load_images
 from common.pair.manifest import find_pair
 from sctx.rate.policy import RatePolicy

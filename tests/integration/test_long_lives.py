@@ -11,13 +11,13 @@ import pytest
 import zmq
 
 import scrx
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.channel.wire.proxy import Proxy
 from common.pair.manifest import find_pair
 from common.protocol.frames import decode, encode
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Data, Hello, Message, Result
-from common.transport.scales import own_bytes
+from common.transport.memory import own_bytes
 from common.transport.sockets import connect, make_socket
 
 MANIFEST = find_pair("digits")

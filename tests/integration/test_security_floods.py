@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.transport.scales import MEMORY_STEP
+from common.transport.memory import MEMORY_STEP
 from tests.integration.fleet import Fleet
 from training.lab.processes import Command
 

@@ -57,7 +57,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Link]]:
 
     def hear(*messages: list[bytes]) -> Link:
         with link._turns, monkeypatch.context() as patch:
-            patch.setattr(module, "arrivals", lambda *_: iter(messages))
+            patch.setattr(link._front.inbox, "take", lambda *_: iter(messages))
             link._receive()
         return link
 
@@ -98,14 +98,14 @@ def test_messages_of_a_muted_route_are_read_no_longer_than_others(monkeypatch: p
     link = Link("tcp://127.0.0.1:0", SessionTable(Terms(MODEL, 128, {}, 128, ())), Batcher(), failures.put)
     read = 0
 
-    def large(socket: object, most: int, signed: bool) -> Iterator[list[bytes]]:
+    def large(most: int, signed: bool) -> Iterator[list[bytes]]:
         nonlocal read
         for _ in range(most):
             read += 1
             time.sleep(BURST_NS / 2e9)
             yield [b"route", *encode(Hello(SESSION, 1, 1, "", MODEL, (0,), (), 0))]
 
-    monkeypatch.setattr(module, "arrivals", large)
+    monkeypatch.setattr(link._front.inbox, "take", large)
     monkeypatch.setattr(link, "_is_muted", lambda route, now: True)
     link._receive()
     link.close()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.phy.decibel import from_db
 from common.phy.layout import pilot_sequence
 from scrx.demodulation.tracker import ChannelEstimate, ChannelTracker

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from common.channel.spec.spec import ChannelSpec
-from common.channel.wire.impaired_reports import FeedbackSpec
+from common.channel.spec.ways import FeedbackSpec
 from common.errors import ConfigError, SemlinkError
 from common.images.datasets import load_images
 from common.pair.manifest import Manifest, find_pair

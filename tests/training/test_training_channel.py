@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.phy.layout import Layout, pilot_sequence
 from scrx.demodulation.equalise import effective_snr, equalise
 from scrx.demodulation.estimate import estimate_gain

@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
-from common.transport.sockets import (
-    bind,
-    connect,
-    is_loopback,
-    is_own,
-    make_socket,
-    parse_listen,
-    parse_peer,
-    reachable,
-)
+from common.transport.endpoints import is_loopback, is_own, parse_listen, parse_peer, reachable
+from common.transport.sockets import bind, connect, make_socket
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import zmq
 
 from common.errors import ConfigError
 from common.transport import caller as module
-from common.transport import scales
+from common.transport import memory
 from common.transport.caller import Caller
 from common.transport.front import Front
 from common.transport.keystore import make_keys
@@ -183,14 +183,14 @@ def test_a_peer_that_makes_us_grow_is_cut_and_the_connection_made_anew(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = [100 << 20]
-    monkeypatch.setattr(scales, "own_bytes", lambda: held[0])
+    monkeypatch.setattr(memory, "own_bytes", lambda: held[0])
     monkeypatch.setattr(module, "PAUSE_S", 0.0)
     bench.stands_for = [bench.at("127.0.0.2")]
     router = bench.listen("127.0.0.2")
     caller, poller = bench.call(), zmq.Poller()
     caller.watch(poller)
     assert bench.gets_through(router)
-    old, held[0] = caller.socket, held[0] + scales.MEMORY_STEP + 1
+    old, held[0] = caller.socket, held[0] + memory.MEMORY_STEP + 1
     bench.until(lambda: caller.socket is not old)
     held[0] = 100 << 20
     assert old.closed

@@ -12,20 +12,20 @@ import pytest
 import zmq
 
 from common.transport import front as module
-from common.transport import scales
+from common.transport import memory
 from common.transport.front import Front
-from common.transport.scales import CUTS_IN_VAIN, MEMORY_STEP
+from common.transport.memory import CUTS_IN_VAIN, MEMORY_STEP
 from common.transport.sockets import bind, connect, make_socket
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
 
 class Bench:
-    """A front in the clear under a clock and scales of its own, each turn a second later."""
+    """A front in the clear under a clock and a memory of its own, each turn a second later."""
 
     def __init__(self, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s, self.held = 0.0, 100 << 20
-        monkeypatch.setattr(scales, "own_bytes", lambda: self.held)
+        monkeypatch.setattr(memory, "own_bytes", lambda: self.held)
         self.context, self.poller = context, zmq.Poller()
         self.front = Front(context, "rx", "tcp://127.0.0.1:0", clock=lambda: self.now_s)
         self.front.watch(self.poller)

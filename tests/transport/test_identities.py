@@ -136,7 +136,7 @@ link = Link("tcp://127.0.0.1:0", SessionTable(Terms(bytes(32), 128, {}, 128, ())
     + _LOOP.replace("PLACE", "link.address").replace("STEP", "time.sleep(0.01)"),
     "channel-emu": """
 import zmq
-from common.channel.model.channel import Channel
+from common.channel.streams.channel import Channel
 from common.channel.wire.proxy import Proxy
 from common.channel.spec.spec import ChannelSpec
 proxy = Proxy(zmq.Context(), Channel(ChannelSpec()), "tcp://127.0.0.1:0", "tcp://127.0.0.1:9")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from common.channel.wire.impaired_reports import FeedbackSpec
+from common.channel.spec.ways import FeedbackSpec
 from common.errors import ConfigError
 from common.pair.manifest import Manifest, canonical
 from sctx.rate.policy import Goal, RatePolicy

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
-from common.channel.wire.impaired_reports import Feedback, FeedbackSpec
+from common.channel.spec.ways import FeedbackSpec
+from common.channel.streams.channel import Channel
+from common.channel.wire.impaired_reports import Feedback
 from common.pair.manifest import Manifest
 from common.protocol.frames import ResultHead
 from common.protocol.messages import Status

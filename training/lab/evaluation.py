@@ -113,8 +113,8 @@ def _through(
     chain: "TransmitChain", sent: NDArray[np.complex64], rate: int, setting: Setting, stream: int
 ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
     """Channel, estimator and equaliser, frame by frame: x^ complex64 [N, n] and gamma float32 [N, n]."""
-    from common.channel.model.channel import Channel
     from common.channel.spec.spec import ChannelSpec
+    from common.channel.streams.channel import Channel
     from common.phy.layout import pilot_sequence
     from scrx.demodulation.equalise import effective_snr, equalise, non_coherent
     from scrx.demodulation.tracker import ChannelTracker

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from common.channel.files.output import Output, check_free
-from common.channel.model.channel import Truth
-from common.channel.model.stream import Symbols
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Truth
+from common.channel.streams.stream import Symbols
 from common.errors import ConfigError, ProtocolError, SemlinkError
 from common.inputs import PATH
 from common.protocol.frames import DataHead, decode

@@ -17,15 +17,16 @@ import numpy as np
 import zmq
 
 from common.channel.files.recording import recording_paths
-from common.channel.model.stream import Symbols
+from common.channel.streams.stream import Symbols
 from common.errors import ConfigError, LinkDown, PeerRejected, ProtocolError
 from common.inputs import PATH, open_regular
 from common.protocol.frames import MAGIC, decode, encode
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Kind, Message, Nak, Reject, Result
 from common.text import safe
 from common.transport.curve import secure_client
+from common.transport.endpoints import reachable
 from common.transport.keystore import Keys
-from common.transport.sockets import connect, make_socket, reachable
+from common.transport.sockets import connect, make_socket
 
 MOST_META_BYTES, MOST_DATA_BYTES = 1 << 30, 1 << 40
 _Note = tuple[int, int, bytes, bytes, bytes]

@@ -8,23 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common.channel.model.timeline import Change, Plan
-from common.channel.options import CHANNEL, as_typed, channel_parameters
 from common.channel.spec.csvfile import as_number, read_rows
-from common.channel.spec.spec import ChannelSpec
+from common.channel.spec.parameters import as_typed
+from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters
+from common.channel.streams.timeline import Change, Plan
 from common.errors import ConfigError
 from common.inputs import PATH
 from common.text import safe
 
-_FLAGS = {flag.name[2:]: flag for flag in CHANNEL if flag.field != "seed"}
-_TRANSLATED = ("k-factor", "cir-trace")
+_NAMED = {one.flag[2:]: one for one in CHANNEL.values() if one.live}
 _LAST = 2**53
 
 
 def load_schedule(path: Path, spec: ChannelSpec, framed: bool = False) -> Plan:
     """`spec` at air sample 0 and what the file changes. framed: refuse what frames cannot use. Raises ConfigError."""
     try:
-        with as_typed(CHANNEL):
+        with as_typed(CHANNEL.values()):
             return Plan(spec, _changes(path), framed=framed)
     except ConfigError as error:
         raise ConfigError(f"schedule {error}" if str(error).startswith(safe(path, PATH)) else
@@ -47,16 +46,16 @@ def _sample(cell: str) -> int:
 
 
 def _parameters(name: str, cell: str) -> dict[str, Any]:
-    flag = _FLAGS.get(name)
-    if flag is None:
-        raise ValueError(f"'{safe(name, 60)}' is no parameter; there are {', '.join(_FLAGS)}")
+    one = _NAMED.get(name)
+    if one is None:
+        raise ValueError(f"'{safe(name, 60)}' is no parameter; there are {', '.join(_NAMED)}")
     value: float | int | str = cell
-    if not isinstance(flag.default, str):
+    if one.kind is not str:
         value = as_number(cell)
-        if isinstance(flag.default, int):
+        if one.kind is int:
             if value % 1:  # infinite as well
                 raise ValueError(f"{name} {safe(cell, 60)} is no whole number")
             value = int(value)
-    if name in _TRANSLATED:
-        return channel_parameters({name.replace("-", "_"): value})
-    return {flag.field: value}
+    if one.name == "cir_trace":  # which says what the fading is, too
+        return channel_parameters({one.variable: value})
+    return {one.name: one.from_typed(value)}

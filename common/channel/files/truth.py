@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 
 from common.channel.files.output import Output
-from common.channel.model.channel import Truth
+from common.channel.streams.channel import Truth
 from common.protocol.frames import DataHead
 
 

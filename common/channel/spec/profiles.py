@@ -8,13 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.channel.spec.csvfile import read_columns, read_rows
+from common.channel.spec.spec import SCALED
 from common.errors import ConfigError
-
-SCALED = ("tdl-a", "tdl-b", "tdl-c", "tdl-d", "tdl-e")
-"""Profiles whose delays are in units of the rms delay spread."""
-
-FIXED = ("epa", "eva", "etu")
-"""Profiles whose delays are in ns."""
 
 MAX_DELAY = 4096
 """Longest excess delay that the delay line holds, in samples."""
@@ -30,11 +25,6 @@ class Profile:
     delays: NDArray[np.float64]
     powers: NDArray[np.float64]
     line_of_sight: float
-
-
-def is_profile(fading: str) -> bool:
-    """True where a fading model is a delay profile: a name above or a CSV file."""
-    return fading in SCALED or fading in FIXED or fading.endswith(".csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +56,6 @@ class Taps:
         self.check(delay_spread_s, rate_hz)
         delays = self.delays * (delay_spread_s if self.scaled else 1.0)
         return Profile(delays * rate_hz, self.powers, self.line_of_sight)
-
-
-def load_profile(name: str, delay_spread_s: float, rate_hz: float) -> Profile:
-    """The profile `name` at a sample rate. Raises ConfigError where the file or the delays are impossible."""
-    return read_taps(name).at(delay_spread_s, rate_hz)
 
 
 def read_taps(name: str) -> Taps:

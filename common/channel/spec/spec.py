@@ -1,4 +1,5 @@
-"""Every parameter of a channel, checked in one place. Knows nothing about how a channel is computed.
+"""Every parameter of a channel: what it is, its flag, its range, and what goes together. Knows nothing about how a
+channel is computed.
 
 SNR is the average Es/N0 in dB per complex symbol, averaged over fading: N0 = 10^(-snr_db/10) is constant in time, N0/2
 per real dimension, added after fading, with E|h|^2 = 1 and the transmitter's contract E|x|^2 = 1.
@@ -7,49 +8,38 @@ per real dimension, added after fading, with E|h|^2 = 1 and the transmitter's co
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from common.channel.spec.profiles import FIXED, SCALED, is_profile
+from common.channel.spec.parameters import brief, check_each, from_flags, parameter, table
 from common.errors import ConfigError
-from common.text import safe
 
-FLAT_FADING = ("none", "block-rayleigh", "rayleigh", "rician", "nakagami", "trace")
+FADING = {
+    "none": "AWGN alone; with an SNR of inf nothing",
+    "block-rayleigh": "one h per `coherence` symbols and round",
+    "rayleigh": "a Gaussian process of any Doppler spectrum",
+    "rician": "the same and a ray, with a Doppler and a phase of its own",
+    "nakagami": "rayleigh, mapped rank by rank",
+    "trace": "gains from the file `cir_trace`",
+}
+"""Models of flat fading, one gain for the whole signal: name -> what it is. `MODELS` in `flat.py` has their classes."""
+
+SCALED = ("tdl-a", "tdl-b", "tdl-c", "tdl-d", "tdl-e")
+"""Delay profiles whose delays are in units of the rms delay spread."""
+
+FIXED = ("epa", "eva", "etu")
+"""Delay profiles whose delays are in ns."""
 
 MAX_PROFILE_DOPPLER = 1.0 / 256.0
 """Fastest fading of a delay profile, in cycles per symbol: 8 symbols between knots."""
 
-RANGES: dict[str, tuple[float, float, str]] = {
-    "snr_db": (-60.0, 120.0, "dB, or inf"),
-    "doppler": (0.0, 0.5, "cycles per symbol (fd * Ts)"),
-    "k_factor_db": (-60.0, 60.0, "dB (a ratio >= 0)"),
-    "los_doppler": (-1.0, 1.0, "fd"),
-    "los_phase": (-360.0, 360.0, "degrees"),
-    "coherence": (1, 2**32, "symbols"),
-    "nakagami_m": (0.5, 50.0, ""),
-    "delay_spread": (0.0, 1.0, "seconds"),
-    "rate": (0.0, 1e12, "symbols per second"),
-    "cfo": (-0.5, 0.5, "cycles per symbol"),
-    "shadowing_db": (0.0, 20.0, "dB"),
-    "shadowing_length": (100.0, 1e12, "symbols"),
-    "phase_noise": (0.0, 0.1, "cycles per symbol"),
-    "pa_backoff_db": (-20.0, 60.0, "dB, or inf"),
-    "pa_smoothness": (0.1, 100.0, ""),
-    "iq_gain_db": (-20.0, 20.0, "dB"),
-    "iq_phase": (-90.0, 90.0, "degrees"),
-    "seed": (0, 2**64 - 1, ""),
-}
-"""Lowest and highest value of each number."""
-
-_BEYOND = {"snr_db": math.inf, "k_factor_db": -math.inf, "pa_backoff_db": math.inf}
-"""The one value outside its range that a number may have."""
+LIGHT_SPEED = 299_792_458.0
 
 
-def check_value(name: str, value: float) -> None:
-    """Raise ConfigError where a number is outside its range."""
-    low, high, unit = RANGES[name]
-    if not low <= value <= high and value != _BEYOND.get(name):  # not a number is in no range
-        raise ConfigError(f"{name} {value:g} is outside {low:g} to {high:g} {unit}".rstrip())
+def is_profile(fading: str) -> bool:
+    """True where a fading model is a delay profile: a name above or a CSV file."""
+    return fading in SCALED or fading in FIXED or fading.endswith(".csv")
 
 
 def check_together(fading: str, rate: float, doppler: float, cir_trace: str) -> None:
@@ -62,9 +52,9 @@ def check_together(fading: str, rate: float, doppler: float, cir_trace: str) -> 
                 f"doppler {doppler:g} is outside 0 to {MAX_PROFILE_DOPPLER:g} cycles per symbol, the range of "
                 "delay profiles: raise the rate or lower the speed"
             )
-    elif fading not in FLAT_FADING:
+    elif fading not in FADING:
         raise ConfigError(
-            f"fading {fading!r} is none of {', '.join((*FLAT_FADING, *SCALED, *FIXED))}, and no .csv profile"
+            f"fading {fading!r} is none of {', '.join((*FADING, *SCALED, *FIXED))}, and no .csv profile"
         )
     if (fading == "trace") != bool(cir_trace):
         raise ConfigError("fading trace and a cir_trace file go together: one was given without the other")
@@ -83,61 +73,100 @@ def needs_raw(what: str) -> str:
     return f"{what} works on a raw wire only (--wire cf32): {why}"
 
 
+def _ratio_db(ratio: float) -> float:
+    if ratio and not 1e-6 <= ratio <= 1e6:
+        raise ConfigError(f"--k-factor {ratio:g} is outside 1e-6 to 1e6 (a ratio of powers), or 0")
+    return 10.0 * math.log10(ratio) if ratio else -math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
     """One channel. Frequencies are in cycles per symbol, lengths in symbols, angles in degrees.
 
-    snr_db            average Es/N0, -60..120 dB, or inf for no noise
-    fading            none | block-rayleigh | rayleigh | rician | nakagami | trace, or a delay profile:
-                      tdl-a .. tdl-e | epa | eva | etu | FILE.csv with columns delay_ns,power_db
-    doppler           maximum Doppler shift fd * Ts, 0..0.5
-    spectrum          Doppler spectrum: jakes | flat | rounded | bell | gaussian | FILE.csv with columns nu,density
-    k_factor_db       rician: power of the line of sight over that of the scattered paths
-    los_doppler       rician, tdl-d, tdl-e: Doppler of the line of sight in units of fd, -1..1
-    los_phase         rician: phase of the line of sight at air sample 0
-    coherence         block-rayleigh: symbols that share one h
-    nakagami_m        nakagami: 0.5..50; 1 is rayleigh
-    delay_spread      tdl: rms delay spread in seconds
-    rate              symbols per second; delay profiles need it
-    cfo               carrier frequency offset, -0.5..0.5
-    shadowing_db      standard deviation of log-normal shadowing of unit mean power, 0 for none
-    shadowing_length  symbols after which its autocorrelation has fallen to 1/e
-    phase_noise       linewidth of the oscillator, full width at half power, 0 for none
-    pa_backoff_db     saturation power of the Rapp amplifier over the mean power, inf for none
-    pa_smoothness     Rapp's p
-    iq_gain_db        IQ imbalance of the receiver in amplitude
-    iq_phase          and in phase
-    snr_trace         FILE.csv or FILE.npz that gives the SNR over time instead of snr_db
-    cir_trace         FILE.csv or FILE.npz that gives h over time, with fading trace
-    seed              0..2^64-1; another seed is another channel
+    Raises ConfigError for a value outside its range, and for values that do not go together.
     """
 
-    snr_db: float = 10.0
-    fading: str = "none"
-    doppler: float = 7.8e-5
-    spectrum: str = "jakes"
-    k_factor_db: float = 10.0 * math.log10(4.0)
-    los_doppler: float = 0.7
-    los_phase: float = 0.0
-    coherence: int = 128
-    nakagami_m: float = 1.0
-    delay_spread: float = 100e-9
-    rate: float = 0.0
-    cfo: float = 0.0
-    shadowing_db: float = 0.0
-    shadowing_length: float = 100_000.0
-    phase_noise: float = 0.0
-    pa_backoff_db: float = math.inf
-    pa_smoothness: float = 3.0
-    iq_gain_db: float = 0.0
-    iq_phase: float = 0.0
-    snr_trace: str = ""
-    cir_trace: str = ""
-    seed: int = 0
+    snr_db: float = parameter(
+        10.0, "--snr", "DB", "Average Es/N0 in dB over all fading; inf for no noise.",
+        -60, 120, "dB, or inf", beyond=math.inf,
+    )  # fmt: skip
+    fading: str = parameter(
+        "none", "--fading", "MODEL",
+        f"{', '.join(name for name in FADING if name != 'trace')}; on a raw wire also tdl-a to tdl-e, epa, eva, etu or "
+        "a CSV file with columns delay_ns,power_db.",
+        file=".csv",
+    )  # fmt: skip
+    doppler: float = parameter(
+        7.8e-5, "--doppler", "FDTS", "Maximum Doppler shift in cycles per symbol, fd * Ts.",
+        0, 0.5, "cycles per symbol (fd * Ts)",
+    )  # fmt: skip
+    spectrum: str = parameter(
+        "jakes", "--spectrum", "NAME",
+        "Doppler spectrum: jakes, flat, rounded, bell, gaussian or a CSV file with columns nu,density.",
+        file=".csv",
+    )  # fmt: skip
+    k_factor_db: float = parameter(
+        4.0, "--k-factor", "K", "rician: power of the line of sight over the scattered, 0 and up.",
+        -60, 60, "dB (a ratio >= 0)", beyond=-math.inf, read=_ratio_db,
+    )  # fmt: skip
+    los_doppler: float = parameter(
+        0.7, "--los-doppler", "RATIO", "Doppler of a line of sight in units of fd, -1 to 1.", -1, 1, "fd"
+    )
+    los_phase: float = parameter(
+        0.0, "--los-phase", "DEG", "rician: phase of the line of sight at the start.", -360, 360, "degrees"
+    )
+    coherence: int = parameter(
+        128, "--coherence", "SYMBOLS", "block-rayleigh: symbols that share one gain.", 1, 2**32, "symbols"
+    )
+    nakagami_m: float = parameter(
+        1.0, "--nakagami-m", "M", "nakagami: 0.5 to 50; 1 is rayleigh, more fades less.", 0.5, 50
+    )
+    delay_spread: float = parameter(
+        100e-9, "--delay-spread", "S", "tdl: rms delay spread in seconds.", 0, 1, "seconds"
+    )  # fmt: skip
+    rate: float = parameter(
+        0.0, "--rate", "HZ", "Symbols per second: for delay profiles and --speed.", 0, 1e12, "symbols per second"
+    )
+    cfo: float = parameter(
+        0.0, "--cfo", "CYCLES", "Carrier frequency offset in cycles per symbol; on a raw wire only.",
+        -0.5, 0.5, "cycles per symbol",
+    )  # fmt: skip
+    shadowing_db: float = parameter(
+        0.0, "--shadowing", "DB", "Standard deviation of log-normal shadowing.", 0, 20, "dB"
+    )  # fmt: skip
+    shadowing_length: float = parameter(
+        1e5, "--shadowing-length", "SYMBOLS", "Symbols after which shadowing is new (1/e).", 100, 1e12, "symbols"
+    )
+    phase_noise: float = parameter(
+        0.0, "--phase-noise", "CYCLES", "Linewidth of the oscillator in cycles per symbol.",
+        0, 0.1, "cycles per symbol",
+    )  # fmt: skip
+    pa_backoff_db: float = parameter(
+        math.inf, "--pa-backoff", "DB", "Saturation of the amplifier (Rapp) over the mean power.",
+        -20, 60, "dB, or inf", beyond=math.inf,
+    )  # fmt: skip
+    pa_smoothness: float = parameter(
+        3.0, "--pa-smoothness", "P", "Rapp's p: how sharply the amplifier saturates.", 0.1, 100
+    )  # fmt: skip
+    iq_gain_db: float = parameter(
+        0.0, "--iq-gain", "DB", "IQ imbalance of the receiver in amplitude.", -20, 20, "dB"
+    )  # fmt: skip
+    iq_phase: float = parameter(
+        0.0, "--iq-phase", "DEG", "IQ imbalance of the receiver in phase.", -90, 90, "degrees"
+    )  # fmt: skip
+    snr_trace: str = parameter(
+        "", "--snr-trace", "FILE", "SNR over time: CSV with columns air_sample,snr_db, or .npz.", file=""
+    )
+    cir_trace: str = parameter(
+        "", "--cir-trace", "FILE", "Gain over time: CSV with columns air_sample,re,im, or .npz.", file=""
+    )
+    seed: int = parameter(
+        0, "--seed", "N", "Another seed is another channel; the same seed is the same channel.",
+        0, 2**64 - 1, live=False,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        for name in RANGES:
-            check_value(name, getattr(self, name))
+        check_each(self, CHANNEL.values())
         check_together(self.fading, self.rate, self.doppler, self.cir_trace)
 
     @property
@@ -166,20 +195,40 @@ class ChannelSpec:
         return ", ".join([snr, f"fading {self.fading}", *changed])
 
 
+CHANNEL = table(ChannelSpec)
+"""Name -> parameter, of all parameters of a channel."""
+
+
 def as_field(name: Any, value: Any) -> Any:
     """A value from outside in the type of the field `name`. Raises ConfigError for an unknown name or a wrong type."""
-    kinds: dict[Any, type] = {field.name: type(field.default) for field in fields(ChannelSpec)}
-    kind = kinds.get(name)
-    if kind is None:
-        raise ConfigError(f"{_brief(name)} is no channel parameter; there are {', '.join(kinds)}")
-    if kind is str:
-        if type(value) is str:
-            return value
-    elif type(value) in (int, float) and (kind is float or value == value // 1):  # not a number is no whole number
-        return kind(value)
-    raise ConfigError(f"{name} {_brief(value)} is not a {'whole number' if kind is int else kind.__name__}")
+    if not isinstance(name, str) or name not in CHANNEL:
+        raise ConfigError(f"{brief(name)} is no channel parameter; there are {', '.join(CHANNEL)}")
+    return CHANNEL[name].from_outside(value)
 
 
-def _brief(value: Any) -> str:
-    """What was sent, short: it may be anything, nested as deep as a message can be."""
-    return safe(repr(value), 60) if isinstance(value, str | bytes | int | float) else type(value).__name__
+def channel_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the channel flags -> fields of ChannelSpec; flags that are missing or None are left out.
+
+    Two say something about another parameter: `speed` (m/s, with `carrier` and `rate` in Hz) is a Doppler shift, and
+    gains from a file are the fading. Raises ConfigError.
+    """
+    values = from_flags(given, CHANNEL.values())
+    if given.get("speed") is not None:
+        values["doppler"] = _doppler(given["speed"], given.get("carrier"), given.get("rate"))
+    if values.get("cir_trace") and values.get("fading", "none") == "none":
+        values["fading"] = "trace"
+    return values
+
+
+def _doppler(speed: float, carrier: float | None, rate: float | None) -> float:
+    """fd Ts = v fc / (c fs)."""
+    if not carrier or not rate:
+        raise ConfigError("--speed needs --carrier and --rate, both in Hz")
+    for name, value in (("--carrier", carrier), ("--rate", rate)):
+        if not 0.0 < value < 1e15:
+            raise ConfigError(f"{name} {value:g} must be above 0 Hz")
+    if not 0.0 <= speed < LIGHT_SPEED:
+        raise ConfigError(f"--speed {speed:g} must be 0 m/s or more")
+    if (doppler := speed * carrier / (LIGHT_SPEED * rate)) > 0.5:
+        raise ConfigError(f"--speed {speed:g} m/s makes {doppler:g} cycles per symbol, above 0.5: raise --rate")
+    return doppler

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from common.errors import ConfigError
-from common.transport.sockets import is_own
+from common.transport.endpoints import is_own
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,14 +27,15 @@ from typing import Any
 import msgpack
 import zmq
 
-from common.channel.model.channel import Channel, Who
-from common.channel.spec.spec import as_field
-from common.channel.wire.named import FILES, Reading, in_folder, is_file
+from common.channel.spec.spec import CHANNEL, as_field
+from common.channel.streams.channel import Channel, Who
+from common.channel.wire.named import Reading, files_in, in_folder
 from common.channel.wire.private import Claim
 from common.errors import ConfigError, LinkDown, ProtocolError
 from common.text import safe
-from common.transport.multipart import arrivals
-from common.transport.sockets import MAX_FRAME_BYTES, bind, connect, make_socket, reachable
+from common.transport.endpoints import reachable
+from common.transport.multipart import Inbox
+from common.transport.sockets import MAX_FRAME_BYTES, bind, connect, make_socket
 
 logger = logging.getLogger(__name__)
 _MAX_REQUEST = 16 * 1024
@@ -68,6 +69,7 @@ class ControlPort:
         self._reading: tuple[Reading, list[bytes]] | None = None
         self._claim = Claim(address, "--control") if address.startswith("ipc://") else None
         self.socket = make_socket(context, zmq.ROUTER, "emu")
+        self._inbox = Inbox(self.socket)
         others = os.umask(0o177)
         try:
             self.address = bind(self.socket, address, "--control")
@@ -77,12 +79,15 @@ class ControlPort:
         finally:
             os.umask(others)
 
-    def serve(self) -> None:
-        """Answer requests that wait, but no more than a burst of them, so that they cannot starve the channel."""
+    def serve(self, waits: bool = True) -> None:
+        """Answer requests that wait, but no more than a burst of them, so that they cannot starve the channel.
+
+        waits: whether there may be any; what is to be done for an earlier one is done in any case.
+        """
         if self._reading and self._reading[0].done:
             (reading, envelope), self._reading = self._reading, None
             self._send(envelope, self._guarded(lambda: self._finish(reading)))
-        for parts in arrivals(self.socket, _BURST):
+        for parts in self._inbox.take(_BURST) if waits else ():
             if not 2 <= len(parts) <= 3:  # a REQ socket puts an empty part between
                 continue
             envelope = parts[:-1]
@@ -126,10 +131,10 @@ class ControlPort:
     def _set(self, parameters: Any, envelope: list[bytes]) -> dict[str, Any] | None:
         if not isinstance(parameters, dict) or not parameters:
             raise ConfigError("set needs parameters: a map of names to values")
-        if "seed" in parameters:
-            raise ConfigError("the seed cannot change while the channel runs")
+        if fixed := [name for name, one in CHANNEL.items() if name in parameters and not one.live]:
+            raise ConfigError(f"the {fixed[0]} cannot change while the channel runs")
         fields = {name: as_field(name, value) for name, value in parameters.items()}
-        named = [name for name in FILES if is_file(name, fields.get(name, ""))]
+        named = files_in(fields)
         if named:
             fields |= {name: in_folder(self._traces, name, fields[name]) for name in named}
             if self._reading:

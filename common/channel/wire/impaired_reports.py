@@ -15,9 +15,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from common.channel.fading.noise import KeyedBits, Use
-from common.channel.spec.hops import hop_seed
-from common.errors import ConfigError
+from common.channel.models.noise import KeyedBits, Use, hop_seed
+from common.channel.spec.ways import FeedbackSpec
 from common.protocol.frames import ResultHead
 
 _SESSIONS = 256
@@ -28,39 +27,6 @@ _WAITING_IN_ALL = 65_536
 """Reports of all sessions together that can wait; beyond, sessions are forgotten."""
 _TAKEN = 512
 """Reports of a session that are known again when their RESULT is repeated: twice what can be in flight."""
-
-
-@dataclass(frozen=True, slots=True)
-class FeedbackSpec:
-    """loss: 0..1; delay: symbols of the air clock; bits: of each SNR, uniform over low_db..high_db, or 0 for exact.
-
-    bias_db: added to both SNRs, without a word in the stated error.
-    """
-
-    loss: float = 0.0
-    delay: int = 0
-    bits: int = 0
-    low_db: float = -10.0
-    high_db: float = 30.0
-    bias_db: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.loss <= 1.0:
-            raise ConfigError(f"loss {self.loss:g} is outside 0 to 1 (a probability)")
-        if not 0 <= self.delay <= 2**32:
-            raise ConfigError(f"delay {self.delay} is outside 0 to 2^32 symbols")
-        if not 0 <= self.bits <= 16:
-            raise ConfigError(f"bits {self.bits} is outside 1 to 16 (or 0: not quantised)")
-        for name in ("low_db", "high_db", "bias_db"):
-            if not -100.0 <= getattr(self, name) <= 100.0:
-                raise ConfigError(f"{name} {getattr(self, name):g} is outside -100 to 100 dB")
-        if not self.low_db < self.high_db:
-            raise ConfigError(f"low_db {self.low_db:g} must be below the highest level, {self.high_db:g} dB")
-
-    @property
-    def clean(self) -> bool:
-        """True where reports pass as they are."""
-        return not (self.loss or self.delay or self.bits or self.bias_db)
 
 
 @dataclass(frozen=True, slots=True)

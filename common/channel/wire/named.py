@@ -9,21 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common.channel.fading.materials import Tables
-from common.channel.model.timeline import Plan
-from common.channel.spec.spec import ChannelSpec
+from common.channel.models.materials import Tables
+from common.channel.spec.spec import CHANNEL, ChannelSpec
+from common.channel.streams.timeline import Plan
 from common.errors import ConfigError, SemlinkError
 from common.inputs import open_regular
 from common.text import safe
 
-FILES = ("fading", "spectrum", "snr_trace", "cir_trace")
-"""Parameters that may name a file."""
 MOST_BYTES = 16 << 20
 
 
-def is_file(name: str, value: str) -> bool:
-    """Whether the value of one of FILES names a file."""
-    return value.endswith(".csv") if name in ("fading", "spectrum") else bool(value)
+def files_in(fields: dict[str, Any]) -> list[str]:
+    """Which of some parameters name a file by their values."""
+    return [name for name, value in fields.items() if CHANNEL[name].names_file(value)]
 
 
 def in_folder(folder: Path | None, name: str, value: str) -> str:
@@ -52,9 +50,8 @@ class Reading:
 
     def _read(self) -> None:
         try:
-            for name in FILES:
-                if is_file(name, value := self.fields.get(name, "")):
-                    open_regular(Path(value), MOST_BYTES, follow=False).close()
+            for name in files_in(self.fields):
+                open_regular(Path(self.fields[name]), MOST_BYTES, follow=False).close()
             Plan(replace(self._spec, **self.fields), tables=self.tables, framed=self._framed)
         except SemlinkError as error:
             self.error = error

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common.errors import ConfigError
 from common.text import safe
-from common.transport.sockets import MAX_IPC_PATH, is_loopback, parse_listen, parse_peer, parts_of
+from common.transport.endpoints import MAX_IPC_PATH, is_loopback, parse_listen, parse_peer, parts_of
 
 _IPC = "ipc://"
 _STALE_S = 60.0

@@ -10,20 +10,20 @@ import logging
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import zmq
 
-from common.channel.fading.noise import Use
 from common.channel.files.recording import Recorder
 from common.channel.files.truth import TruthLog
-from common.channel.model.channel import Channel
-from common.channel.model.stream import Symbols
-from common.channel.spec.hops import hop_seed
+from common.channel.models.noise import Use, hop_seed
+from common.channel.spec.ways import FeedbackSpec, TransitSpec
+from common.channel.streams.channel import Channel
+from common.channel.streams.stream import Symbols
 from common.channel.wire.aliases import Aliases
-from common.channel.wire.impaired_reports import Feedback, FeedbackSpec
-from common.channel.wire.transit import Fate, OnTheWay, TransitSpec
+from common.channel.wire.impaired_reports import Feedback
+from common.channel.wire.transit import Fate, OnTheWay
 from common.errors import PeerRejected, ProtocolError
 from common.protocol.frames import (
     BODY_FRAMES,
@@ -41,7 +41,7 @@ from common.protocol.messages import VERSION, Kind, Nak, NakCode
 from common.transport.caller import Caller
 from common.transport.front import Front
 from common.transport.keystore import Keys
-from common.transport.multipart import arrivals, put
+from common.transport.multipart import Inbox, put
 from common.transport.turns import TICK_MS
 from common.transport.watch import Watch
 
@@ -54,6 +54,7 @@ MAX_AIR_SAMPLE = 1 << 53
 """Air samples beyond cannot be counted exactly in float64; no run gets there."""
 
 _DATA = MAGIC + bytes((VERSION, Kind.DATA))
+_DATA_KIND, _HELLO_KIND = int(Kind.DATA), int(Kind.HELLO)
 _RESULT = MAGIC + bytes((VERSION, Kind.RESULT))
 _KEPT = 4096
 _OVERHEAD_BYTES = 128
@@ -127,8 +128,11 @@ class Proxy:
         self._front.watch(self.poller)
         self._caller.watch(self.poller)
 
-    def step(self, timeout_ms: int = TICK_MS) -> None:
-        """Wait for something to do, at most `timeout_ms`, and do it. Raises PeerRejected if the receiver refuses us."""
+    def step(self, timeout_ms: int = TICK_MS) -> Collection[object]:
+        """Wait for something to do, at most `timeout_ms`, and do it. Returns the sockets that were ready.
+
+        Raises PeerRejected if the receiver refuses us.
+        """
         for way in (self._on_the_way, self._on_the_way_back):
             wait_s = way.wait_s(self._clock()) if way else None
             if wait_s is not None:
@@ -141,9 +145,9 @@ class Proxy:
             self._pass(parts)
         heard, answered = self._front.socket in ready, self._caller.socket in ready
         if heard and self._waiting is None:
-            self._drain(self._front.socket, self._forward)
+            self._drain(self._front.inbox, self._forward)
         if answered:
-            self._drain(self._caller.socket, self._return)
+            self._drain(self._caller.inbox, self._return)
         for parts in self._on_the_way.due(self._clock()) if self._on_the_way else ():
             self._send(self._caller.socket, parts, "passed", "upstream_away")
         for parts in self._on_the_way_back.due(self._clock()) if self._on_the_way_back else ():
@@ -152,6 +156,7 @@ class Proxy:
             self._served_s = self._clock()
             self._front.serve(ready)
             self._watch_connection()
+        return ready
 
     def close(self) -> None:
         """Close both sockets."""
@@ -169,9 +174,9 @@ class Proxy:
             away = {"upstream": self._upstream} | ({"why": self._caller.tried} if self._caller.tried else {})
             logger.warning("upstream_away", extra=away)
 
-    def _drain(self, socket: "zmq.Socket[bytes]", handle: Callable[[Parts], None]) -> None:
+    def _drain(self, inbox: Inbox, handle: Callable[[Parts], None]) -> None:
         until_s = self._clock() + _BURST_S
-        for parts in arrivals(socket, _BURST):  # bounded, so that one direction cannot starve the other
+        for parts in inbox.take(_BURST):  # bounded, so that one direction cannot starve the other
             handle(parts)
             if self._waiting is not None or self._clock() > until_s:  # messages of many parts take long to read
                 return
@@ -211,7 +216,7 @@ class Proxy:
             self._refuse(error)
             return
         delay_s = self._transit.delay_ms / 1e3
-        if body[0][3:] == _DATA[3:]:
+        if body[0][3] == _DATA_KIND:
             try:
                 hop = max(len(envelope) - 1, 0)
                 head = self._read_head(body)
@@ -222,15 +227,15 @@ class Proxy:
                         self.counts["lost"] += 1
                         return
                     delay_s += fate.jitter_s()
-                body = [body[0], body[1], self._impair(head, hop, body[1], body[2])]
+                parts[-1] = self._impair(head, hop, body[1], body[2])
             except ProtocolError as error:
                 self._refuse(error)
                 self._tell(envelope, body[1], error)
                 return
             self.counts["data"] += 1
-        elif self._recorder and body[0][3] == Kind.HELLO:
+        elif self._recorder and body[0][3] == _HELLO_KIND:
             self._recorder.hello(body)
-        parts = [self._aliases.outward(envelope[0]), *envelope[1:], *body]
+        parts[0] = self._aliases.outward(parts[0])
         if delay_s:
             self._hold(self._on_the_way, parts, delay_s)
         else:

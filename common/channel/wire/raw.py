@@ -14,17 +14,17 @@ out, and a message that cannot be samples is refused; both are counted, and told
 
 import logging
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import zmq
 from numpy.typing import NDArray
 
 from common.channel.files.recording import Recorder
-from common.channel.model.channel import Channel
+from common.channel.streams.channel import Channel
 from common.channel.wire.tags import header_bytes
 from common.errors import ProtocolError
-from common.transport.multipart import arrivals, put
+from common.transport.multipart import Inbox, put
 from common.transport.sockets import bind, connect, make_socket
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class RawWire:
         self._clock = 0
         self._pending: deque[bytes | memoryview] = deque()
         self._in = make_socket(context, zmq.PULL, "emu")
+        self._inbox = Inbox(self._in)
         self._out = make_socket(context, zmq.PUSH, "emu")
         for socket in (self._in, self._out):
             socket.setsockopt(zmq.MAXMSGSIZE, -1)  # any message size
@@ -73,13 +74,14 @@ class RawWire:
         self.poller = zmq.Poller()
         self.poller.register(self._in, zmq.POLLIN)
 
-    def step(self, timeout_ms: int = 200) -> None:
-        """Wait for something to do, at most `timeout_ms`, and do it."""
-        self.poller.poll(timeout_ms)
+    def step(self, timeout_ms: int = 200) -> Collection[object]:
+        """Wait for something to do, at most `timeout_ms`, and do it. Returns the sockets that were ready."""
+        ready = dict(self.poller.poll(timeout_ms))
         for _ in range(_BURST):  # bounded, so that the caller's other duties are not forgotten
             if not (self._flush() and self._take()):
-                return
+                return ready
         self._flush()
+        return ready
 
     def close(self) -> None:
         """Close both sockets."""
@@ -109,7 +111,7 @@ class RawWire:
         """
         messages: list[bytes | memoryview] = []
         samples = 0
-        for parts in arrivals(self._in, _BATCH):
+        for parts in self._inbox.take(_BATCH):
             try:
                 message = self._samples_of(parts)
             except ProtocolError as error:

@@ -6,37 +6,16 @@ lost in the bad state.
 """
 
 import heapq
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from common.channel.fading.noise import KeyedBits, Use
-from common.errors import ConfigError
+from common.channel.models.noise import KeyedBits, Use
+from common.channel.spec.ways import TransitSpec
 
 Item = TypeVar("Item")
 MOST_BYTES = 64 << 20
 """What may be on the way at a time; a flood through a long delay is not kept beyond."""
-
-
-@dataclass(frozen=True, slots=True)
-class TransitSpec:
-    """delay_ms: one way; jitter_ms: 0 to so much more, uniform; drop: 0..1; burst: mean losses in a row, or 0."""
-
-    delay_ms: float = 0.0
-    jitter_ms: float = 0.0
-    drop: float = 0.0
-    burst: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("delay_ms", "jitter_ms"):
-            if not 0.0 <= getattr(self, name) <= 60_000.0:
-                raise ConfigError(f"{name} {getattr(self, name):g} is outside 0 to 60000 ms")
-        if not 0.0 <= self.drop <= 1.0:
-            raise ConfigError(f"drop {self.drop:g} is outside 0 to 1 (a probability)")
-        if self.burst and not (self.burst >= 1.0 and self.drop < 1.0 and self.drop / (1.0 - self.drop) <= self.burst):
-            raise ConfigError(f"burst {self.burst:g} does not go with drop {self.drop:g}: it must be at least 1 "
-                              "and at least drop / (1 - drop)")  # fmt: skip
 
 
 class Fate:

@@ -8,10 +8,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from common.channel.fading.clocks import TURN, Since, shadow_speed
-from common.channel.fading.fader import Fader
-from common.channel.fading.fading import InBlocks, join_knots, knot_spacing, line_weights
-from common.channel.fading.noise import BLOCK, WhiteNoise
+from common.channel.models.clocks import TURN, Since, shadow_speed
+from common.channel.models.fader import Fader
+from common.channel.models.knots import Gain, InBlocks, join_knots, knot_spacing, line_weights
+from common.channel.models.noise import BLOCK, Walk
 
 
 class Shadowing(InBlocks):
@@ -38,44 +38,6 @@ class Shadowing(InBlocks):
         return join_knots(knots, self._lines)[:count]
 
 
-class Walk:
-    """Random walk in steps of N(0, 1), 0 at sample 0, that can be entered anywhere: float64, samples 0..2^65.
-
-    Five levels of cells, 8192 to one above; the 8192 increments within a cell are drawn freely and then shifted so that
-    they add up to the increment of their cell (Levy's construction): exactly a walk, and sample n costs five blocks.
-    """
-
-    LEVELS = 5
-
-    def __init__(self, *key: int) -> None:
-        self._draws = [WhiteNoise(*key, level) for level in range(self.LEVELS + 1)]
-        self._held = -1
-        self._values = np.empty(0)
-
-    def value(self, sample: int) -> float:
-        """Walk at the end of a sample; 0 before the first one, which is sample -1."""
-        if sample < 0:
-            return 0.0
-        if sample // BLOCK != self._held:
-            self._values, self._held = self.cell(sample // BLOCK), sample // BLOCK
-        return float(self._values[sample % BLOCK])
-
-    def cell(self, index: int) -> NDArray[np.float64]:
-        """Walk at the end of each sample of cell `index` (samples 8192 * index and on): float64 [8192]."""
-        start, steps = self._cell(0, index)
-        return start + np.cumsum(steps)
-
-    def _cell(self, level: int, index: int) -> tuple[float, NDArray[np.float64]]:
-        """Value at the start of a cell of 8192^(level + 1) samples, and the increments of its 8192 parts."""
-        scale = float(BLOCK) ** (level / 2.0)
-        free = self._draws[level].samples(index * BLOCK, BLOCK).real.astype(np.float64) * (math.sqrt(2.0) * scale)
-        if level + 1 == self.LEVELS:
-            return 0.0, free
-        start, parts = self._cell(level + 1, index // BLOCK)
-        here = index % BLOCK
-        return start + float(parts[:here].sum()), free + (float(parts[here]) - float(free.sum())) / BLOCK
-
-
 class PhaseNoise(InBlocks):
     """exp(j theta[n]), theta a Wiener process with Var(theta[n+1] - theta[n]) = 2 pi linewidth.
 
@@ -98,15 +60,16 @@ class PhaseNoise(InBlocks):
         return phase
 
 
-class CarrierOffset:
+class CarrierOffset(Gain):
     """exp(j 2 pi (t + cfo (n - m))), cfo in cycles per sample; since: m and t, where the offset changed last."""
 
     def __init__(self, cfo: float, since: Since) -> None:
         self._cfo = cfo
         self._turns = math.fmod(since.amount - since.place * cfo, 1.0)
         self._table = np.exp(1j * TURN * cfo * np.arange(BLOCK)).astype(np.complex64)
+        self.nbytes = self._table.nbytes
 
-    def samples(self, start: int, count: int) -> NDArray[np.complex64]:
+    def samples(self, start: int, count: int, round_: int = 0) -> NDArray[np.complex64]:
         """The phasor at start..start+count-1: complex64 [count]."""
         first, stop = start // BLOCK, (start + count - 1) // BLOCK + 1
         turns = np.modf(np.arange(first, stop) * (BLOCK * self._cfo) + self._turns)[0]

@@ -2,7 +2,7 @@
 
 import random
 
-from common.transport.clock import ClockOffset
+from common.protocol.clock import ClockOffset
 
 OFFSET = 5_000_000_000
 

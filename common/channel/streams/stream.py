@@ -7,24 +7,22 @@ Track      the marks that one talker has come to on one stream, and how far it h
 import math
 from bisect import bisect_right
 from operator import attrgetter
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.channel.fading.clocks import Rates, Wandering
-from common.channel.fading.delayline import DelayLine
-from common.channel.fading.fader import POINTS, Fader
-from common.channel.fading.fading import BLOCK, ContinuousFading, block_fading
-from common.channel.fading.gains import CarrierOffset, PhaseNoise, Shadowing, Walk
-from common.channel.fading.materials import Model
-from common.channel.fading.noise import BLOCK as NOISE_BLOCK
-from common.channel.fading.noise import Use, WhiteNoise
-from common.channel.fading.shelf import Shelf
-from common.channel.model.impairments import amplify, unbalance
-from common.channel.model.timeline import Mark, Plan
+from common.channel.models.clocks import Rates
+from common.channel.models.delayline import DelayLine
+from common.channel.models.flat import MODELS
+from common.channel.models.gains import CarrierOffset, PhaseNoise, Shadowing
+from common.channel.models.impairments import amplify, unbalance
+from common.channel.models.knots import Gain
+from common.channel.models.materials import Model
+from common.channel.models.noise import Use
+from common.channel.models.randomness import Randomness
 from common.channel.spec.profiles import MAX_DELAY
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.timeline import Mark, Plan
 from common.errors import ProtocolError
 
 Symbols = NDArray[np.complex64]
@@ -38,70 +36,28 @@ _PAST = MAX_DELAY + 64
 _PIECE = 8192
 """Symbols that go through at a time: what they need stays in the processor's cache."""
 
-_SAMPLE = 8
 _OBJECT = 2048
 _start = attrgetter("clocks.at")
-
-
-class Gain(Protocol):
-    """Something that multiplies the signal."""
-
-    def samples(self, start: int, count: int) -> Symbols:
-        """Gain at air samples start..start+count-1: complex64 [count]."""
-
-
-class Source:
-    """The randomness of one stream: a function of (seed, stream), kept on the shelf while it is in use."""
-
-    def __init__(self, seed: int, stream: int, shelf: Shelf) -> None:
-        self.seed, self.stream, self._shelf = seed, stream, shelf
-
-    def white(self, use: Use, round_: int) -> WhiteNoise:
-        """White noise of one round."""
-        key = use, self.seed, self.stream, round_
-        return self._shelf.get(key, lambda: WhiteNoise(self.seed, use, self.stream, round_), _white_bytes)
-
-    def fader(self, use: Use, name: str, spectrum: NDArray[np.float64], paths: int = 1) -> Fader:
-        """Correlated processes, one per path; name: of the spectrum."""
-        key, size = (self.seed, use, self.stream), _OBJECT + 4 * POINTS * _SAMPLE * paths
-        return self._shelf.get((*key, name, paths), lambda: Fader(key, spectrum, paths), lambda _: size)
-
-    def walk(self) -> tuple[Walk, Wandering]:
-        """The random walk of the phase noise."""
-        key = Use.PHASE_NOISE, self.seed, self.stream
-        return self._shelf.get(key, self._make_walk, _walk_bytes)
-
-    def segment(self, mark: Mark) -> "Segment":
-        """What a mark makes of this stream."""
-        return self._shelf.get((mark, self.seed, self.stream), lambda: Segment(mark, self), _segment_bytes)
-
-    def _make_walk(self) -> tuple[Walk, Wandering]:
-        walk = Walk(self.seed, Use.PHASE_NOISE, self.stream)
-        return walk, Wandering(walk)
 
 
 class Segment:
     """One stream's channel from a mark on, while the parameters stand still."""
 
-    def __init__(self, mark: Mark, source: Source) -> None:
+    def __init__(self, mark: Mark, randomness: Randomness) -> None:
         self.model = model = mark.model
-        self._source = source
         self.line: DelayLine | None = None
         self._gains: list[Gain] = []
         spec, clocks = model.spec, mark.clocks
         if model.profile is not None:
-            fader = source.fader(Use.FADER, spec.spectrum, model.spectrum, model.profile.delays.size)
+            fader = randomness.fader(Use.FADER, spec.spectrum, model.spectrum, model.profile.delays.size)
             self.line = DelayLine(model.profile, fader, spec.doppler, spec.los_doppler, clocks)
-        elif model.continuous:
-            fader = source.fader(Use.FADER, spec.spectrum, model.spectrum)
-            self._gains.append(ContinuousFading(spec, fader, clocks, model.shape))
-        elif model.cir_trace is not None:
-            self._gains.append(model.cir_trace)
+        elif spec.fading in MODELS:
+            self._gains.append(MODELS[spec.fading](model, randomness, clocks))
         if spec.shadowing_db:
-            fader = source.fader(Use.SHADOWING, "gudmundson", model.shadowing)
+            fader = randomness.fader(Use.SHADOWING, "gudmundson", model.shadowing)
             self._gains.append(Shadowing(fader, spec.shadowing_db, spec.shadowing_length, clocks.shadow, clocks.at))
         if not clocks.wander.still:
-            walk, wandering = source.walk()
+            walk, wandering = randomness.walk()
             self._gains.append(PhaseNoise(walk, spec.phase_noise, *wandering.at(clocks.wander)))
         if spec.cfo or clocks.carrier.amount:
             self._gains.append(CarrierOffset(spec.cfo, clocks.carrier))
@@ -109,16 +65,13 @@ class Segment:
     @property
     def nbytes(self) -> int:
         """About how much memory it takes in use."""
-        return _OBJECT + len(self._gains) * BLOCK * _SAMPLE + (self.line.nbytes if self.line else 0)
+        return _OBJECT + sum(gain.nbytes for gain in self._gains) + (self.line.nbytes if self.line else 0)
 
     def gain(self, start: int, count: int, round_: int) -> Symbols | None:
         """All that multiplies the signal, the delay line left out: complex64 [count], or None where it is 1."""
         gain: Symbols | None = None
-        if self.model.spec.fading == "block-rayleigh":
-            draws = self._source.white(Use.BLOCK_FADING, round_)
-            gain = block_fading(draws, self.model.spec.coherence, start, count)
         for part in self._gains:
-            samples = part.samples(start, count)
+            samples = part.samples(start, count, round_)
             gain = samples if gain is None else gain * samples
         return gain
 
@@ -139,9 +92,9 @@ class Segment:
 class Track:
     """One talker on one stream: the plan until it was changed by hand, then the changes by hand, KEPT of them."""
 
-    def __init__(self, plan: Plan, source: Source, changes: int = 0) -> None:
+    def __init__(self, plan: Plan, randomness: Randomness, changes: int = 0) -> None:
         """changes: by hand, before it began."""
-        self._plan, self._source, self.changes = plan, source, changes
+        self._plan, self._randomness, self.changes = plan, randomness, changes
         self._own: list[Mark] = []
         self._forgotten = 0
         self._here: tuple[int, float, Mark] = (0, -1, plan.mark(0))
@@ -179,18 +132,18 @@ class Track:
         """
         low, high, mark = self._here
         if low <= start and start + count <= high:
-            return [(self._source.segment(mark), start, count)]
+            return [(self._segment(mark), start, count)]
         found, stop = [], start + count
         while start < stop:
             low, high, mark = self._here = self._find(start)
             size = int(min(stop, high)) - start
-            found.append((self._source.segment(mark), start, size))
+            found.append((self._segment(mark), start, size))
             start += size
         return found
 
     def noise(self, start: int, count: int, round_: int) -> Symbols:
         """w at start..start+count-1: complex64 [count], unit power."""
-        return self._source.white(Use.NOISE, round_).samples(start, count)
+        return self._randomness.white(Use.NOISE, round_).samples(start, count)
 
     def send(self, start: int, x: Symbols, round_: int) -> Symbols:
         """y for x, complex64 [S]. Where the channel changes nothing it is x itself."""
@@ -203,6 +156,15 @@ class Track:
         if len(pieces) == 1:
             return self._send(pieces[0][0], start, x, round_)
         return np.concatenate([self._send(part, at, x[at - start :][:n], round_) for part, at, n in pieces])
+
+    def _segment(self, mark: Mark) -> Segment:
+        randomness = self._randomness
+        key = mark, randomness.seed, randomness.stream
+        segment: Segment | None = randomness.shelf.find(key)
+        if segment is None:
+            segment = Segment(mark, randomness)
+            randomness.shelf.put(key, segment, segment.nbytes)
+        return segment
 
     def _find(self, sample: int) -> tuple[int, float, Mark]:
         """The mark that holds at an air sample, and the first and last air sample that it holds for."""
@@ -234,28 +196,10 @@ class Track:
             y = y * gain
         amplitude = segment.noise_amplitude(start, x.size)
         if isinstance(amplitude, np.ndarray) or amplitude > 0.0:
-            y = _add_noise(y, self.noise(start, x.size, round_), amplitude)
+            noise = self.noise(start, x.size, round_) * amplitude
+            y = np.add(noise, y, out=noise)
         return unbalance(y, spec.iq_gain_db, spec.iq_phase) if segment.model.unbalanced else y
-
-
-def _add_noise(y: Symbols, w: Symbols, amplitude: np.float32 | NDArray[np.float32]) -> Symbols:
-    if isinstance(amplitude, np.ndarray):
-        return y + w * amplitude
-    scaled = (w.view(np.float32) * amplitude).view(np.complex64)
-    return np.add(y, scaled, out=scaled)
 
 
 def _rates(spec: ChannelSpec) -> Rates:
     return Rates(spec.doppler, spec.los_doppler, spec.cfo, spec.shadowing_length, spec.phase_noise)
-
-
-def _white_bytes(_: WhiteNoise) -> int:
-    return _OBJECT + NOISE_BLOCK * _SAMPLE
-
-
-def _walk_bytes(_: tuple[Walk, Wandering]) -> int:
-    return _OBJECT + (Walk.LEVELS + 2) * NOISE_BLOCK * _SAMPLE
-
-
-def _segment_bytes(segment: Segment) -> int:
-    return segment.nbytes

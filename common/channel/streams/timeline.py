@@ -11,13 +11,12 @@ from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
-from common.channel.fading.clocks import Clocks, Rates
-from common.channel.fading.materials import CONTINUOUS, Model, Tables
-from common.channel.spec.profiles import is_profile
-from common.channel.spec.spec import RANGES, ChannelSpec, check_together, check_value, needs_raw, raw_only
+from common.channel.models.clocks import Clocks, Rates
+from common.channel.models.materials import Model, Tables
+from common.channel.spec.spec import CHANNEL, ChannelSpec, check_together, is_profile, needs_raw, raw_only
 from common.errors import ConfigError
 
 Values = dict[str, Any]
@@ -26,9 +25,9 @@ Change = tuple[int, Values]
 
 STRIDE = 256
 _MARKS = 64
-_NAMES = tuple(field.name for field in fields(ChannelSpec))
+_NAMES = tuple(CHANNEL)
 _NUMBER = {name: number for number, name in enumerate(_NAMES)}
-_KINDS: dict[str, type] = {field.name: type(field.default) for field in fields(ChannelSpec)}
+_KINDS = {name: one.kind for name, one in CHANNEL.items()}
 _TOGETHER = frozenset(("fading", "rate", "doppler", "cir_trace", "cfo"))
 _TABLES = frozenset(("fading", "delay_spread", "rate", "spectrum", "snr_trace", "cir_trace"))
 
@@ -135,8 +134,7 @@ class Plan:
     def _check(self, values: Values, changed: Values) -> None:
         """Refuse impossible parameters; only what can have become so is looked at."""
         for name, value in changed.items():
-            if name in RANGES:
-                check_value(name, value)
+            CHANNEL[name].check(value)
         if not _TOGETHER.isdisjoint(changed):
             check_together(values["fading"], values["rate"], values["doppler"], values["cir_trace"])
             if self._framed and (what := raw_only(values["fading"], values["cfo"])):
@@ -148,8 +146,7 @@ class Plan:
         fading = values["fading"]
         if is_profile(fading):
             self.tables.taps(fading).check(values["delay_spread"], values["rate"])
-        if is_profile(fading) or fading in CONTINUOUS:
-            self.tables.spectrum(values["spectrum"])
+        self.tables.spectrum(values["spectrum"])
         if values["snr_trace"]:
             self.tables.snr_trace(values["snr_trace"])
         if values["cir_trace"]:

@@ -13,7 +13,7 @@ neither: with 8 of them the fourth moment is 1.89 instead of 2. Cubic interpolat
 import numpy as np
 from numpy.typing import NDArray
 
-from common.channel.fading.noise import KeyedBits
+from common.channel.models.noise import KeyedBits
 
 PER_CYCLE = 16
 """Grid points per Doppler cycle; the spectrum must lie within +-8 fd."""

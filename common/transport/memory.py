@@ -29,7 +29,7 @@ def own_bytes() -> int:
     return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
-class Scales:
+class MemoryGuard:
     """For one socket that others write to. Each makes up its own mind: none knows whose the memory is."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""White Gaussian processes that are a function of a key and an index: any sample, in any order, is always the same.
+"""Keyed randomness: white noise and random walks, of which any sample, asked for in any order, is always the same.
 
 Knows nothing about SNR, fading or what the randomness is used for.
 
@@ -13,8 +13,10 @@ every machine, the last bit of a float32 may differ between families of processo
 """
 
 import hashlib
+import math
 import struct
 from enum import IntEnum
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,19 @@ class Use(IntEnum):
     TRANSIT = 5
     FEEDBACK = 6
     RETURN = 7
+
+
+@cache
+def hop_seed(seed: int, hop: int) -> int:
+    """The seed of the emulator that has `hop` others before it in a chain: 0..2^64-1.
+
+    The first one draws from the seed that was given, a later one from a seed made of it and its number. So two
+    emulators in a row that were both left at their defaults are two channels, and each is the same at every run.
+    """
+    if not hop:
+        return seed
+    digest = hashlib.blake2b(struct.pack("<2Q", seed, hop), digest_size=8, person=b"semlink hop").digest()
+    return int.from_bytes(digest, "little")
 
 
 class KeyedBits:
@@ -103,3 +118,41 @@ class WhiteNoise:
             self._bits.gaussian(self._key, block, self._block)
             self._held = block
         return self._block
+
+
+class Walk:
+    """Random walk in steps of N(0, 1), 0 at sample 0, that can be entered anywhere: float64, samples 0..2^65.
+
+    Five levels of cells, 8192 to one above; the 8192 increments within a cell are drawn freely and then shifted so that
+    they add up to the increment of their cell (Levy's construction): exactly a walk, and sample n costs five blocks.
+    """
+
+    LEVELS = 5
+
+    def __init__(self, *key: int) -> None:
+        self._draws = [WhiteNoise(*key, level) for level in range(self.LEVELS)]
+        self._held = -1
+        self._values = np.empty(0)
+
+    def value(self, sample: int) -> float:
+        """Walk at the end of a sample; 0 before the first one, which is sample -1."""
+        if sample < 0:
+            return 0.0
+        if sample // BLOCK != self._held:
+            self._values, self._held = self.cell(sample // BLOCK), sample // BLOCK
+        return float(self._values[sample % BLOCK])
+
+    def cell(self, index: int) -> NDArray[np.float64]:
+        """Walk at the end of each sample of cell `index` (samples 8192 * index and on): float64 [8192]."""
+        start, steps = self._cell(0, index)
+        return start + np.cumsum(steps)
+
+    def _cell(self, level: int, index: int) -> tuple[float, NDArray[np.float64]]:
+        """Value at the start of a cell of 8192^(level + 1) samples, and the increments of its 8192 parts."""
+        scale = float(BLOCK) ** (level / 2.0)
+        free = self._draws[level].samples(index * BLOCK, BLOCK).real.astype(np.float64) * (math.sqrt(2.0) * scale)
+        if level + 1 == self.LEVELS:
+            return 0.0, free
+        start, parts = self._cell(level + 1, index // BLOCK)
+        here = index % BLOCK
+        return start + float(parts[:here].sum()), free + (float(parts[here]) - float(free.sum())) / BLOCK

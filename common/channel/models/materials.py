@@ -1,30 +1,64 @@
-"""What a specification needs beside its numbers: files that are read once, tables that are computed once.
+"""What a specification needs beside its numbers, and what was computed from it: read once, kept while there is room.
 
 Knows nothing about streams or air samples.
 
-Tables   everything that was read or computed, for all specifications of a process
+Shelf    what was computed and may be asked for again, within a number of bytes in all
+Tables   every file that was read and table that was computed, for all specifications of a process
 Model    one specification with its tables, shared by all streams
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.channel.fading.doppler import bin_powers
-from common.channel.fading.fader import PER_CYCLE, POINTS
-from common.channel.fading.nakagami import Quantiles
-from common.channel.fading.shelf import Shelf
-from common.channel.spec.profiles import Profile, Taps, is_profile, read_taps
-from common.channel.spec.spec import ChannelSpec
+from common.channel.models.doppler import bin_powers
+from common.channel.models.fader import PER_CYCLE, POINTS
+from common.channel.spec.profiles import Profile, Taps, read_taps
+from common.channel.spec.spec import ChannelSpec, is_profile
 from common.channel.spec.trace import CirTrace, SnrTrace
 
 Made = TypeVar("Made")
-CONTINUOUS = ("rayleigh", "rician", "nakagami")
 _COMPUTED_BYTES = 4 << 20
+_TABLE_BYTES = 64 << 10
+
+MOST_BYTES = 64 << 20
+"""About 250 streams with Rayleigh fading; less than what makes a bound socket suspect a flood (256 MiB)."""
+
+
+class Shelf:
+    """Keeps what was used last, `most_bytes` of it.
+
+    Everything on it is a function of its key: what is pushed out costs time when it is asked for again, and changes
+    nothing.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._room = most_bytes
+        self._kept: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def find(self, key: Hashable) -> Any:
+        """What stands under `key`; None where nothing does."""
+        if (entry := self._kept.get(key)) is None:
+            return None
+        self._kept.move_to_end(key)
+        return entry[1]
+
+    def put(self, key: Hashable, made: Made, nbytes: int) -> Made:
+        """Keep what was not found. nbytes: what it will take once it is in use."""
+        self._kept[key] = nbytes, made
+        self._room -= nbytes
+        while self._room < 0 and len(self._kept) > 1:
+            _, (freed, _) = self._kept.popitem(last=False)
+            self._room += freed
+        return made
 
 
 class Tables:
@@ -40,7 +74,7 @@ class Tables:
         def make() -> NDArray[np.float64]:
             return bin_powers(name, POINTS, float(PER_CYCLE))
 
-        return self._once("spectrum", name, make) if name.endswith(".csv") else self._compute(("spectrum", name), make)
+        return self._once("spectrum", name, make) if name.endswith(".csv") else self.computed(("spectrum", name), make)
 
     def profile(self, spec: ChannelSpec) -> Profile | None:
         """Delays and powers of the paths; None where there is one path."""
@@ -50,10 +84,6 @@ class Tables:
         """A delay profile before it is put on a sample grid."""
         return self._once("profile", name, lambda: read_taps(name))
 
-    def quantiles(self, m: float) -> Quantiles:
-        """For Nakagami fading."""
-        return self._compute(("quantiles", m), lambda: Quantiles(m))
-
     def snr_trace(self, path: str) -> SnrTrace:
         """SNR over time from a file."""
         return self._once("snr", path, lambda: SnrTrace(Path(path)))
@@ -61,6 +91,11 @@ class Tables:
     def cir_trace(self, path: str) -> CirTrace:
         """Gains over time from a file."""
         return self._once("cir", path, lambda: CirTrace(Path(path)))
+
+    def computed(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """A table that is a function of its key, some 64 kB large."""
+        found: Made | None = self._computed.find(key)
+        return self._computed.put(key, make(), _TABLE_BYTES) if found is None else found
 
     def take(self, other: "Tables") -> None:
         """Have what another one has read, in the place of what was read from these files before."""
@@ -71,21 +106,17 @@ class Tables:
             self._read[kind, name] = make()
         return self._read[kind, name]  # type: ignore[return-value]  # what stands there was made for this kind
 
-    def _compute(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        return self._computed.get(key, make, lambda _: 64 << 10)
-
 
 class Model:
     """A specification with its tables. Raises ConfigError where a file is wrong or a delay too long."""
 
     def __init__(self, spec: ChannelSpec, tables: Tables) -> None:
-        self.spec = spec
+        self.spec, self.tables = spec, tables
         self.amplitude = np.float32(math.sqrt(spec.noise_power))
         self.profile = tables.profile(spec)
-        self.continuous = spec.fading in CONTINUOUS
-        self.spectrum = tables.spectrum(spec.spectrum) if self.continuous or self.profile else np.empty(0)
-        self.shape = tables.quantiles(spec.nakagami_m) if spec.fading == "nakagami" else None
+        self.spectrum = tables.spectrum(spec.spectrum)
         self.shadowing = tables.spectrum("gudmundson") if spec.shadowing_db else np.empty(0)
         self.snr_trace = tables.snr_trace(spec.snr_trace) if spec.snr_trace else None
-        self.cir_trace = tables.cir_trace(spec.cir_trace) if spec.cir_trace else None
+        if spec.cir_trace:
+            tables.cir_trace(spec.cir_trace)
         self.unbalanced = bool(spec.iq_gain_db or spec.iq_phase)

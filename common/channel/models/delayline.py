@@ -19,9 +19,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from common.channel.fading.clocks import Clocks
-from common.channel.fading.fader import Fader
-from common.channel.fading.fading import knot_spacing
+from common.channel.models.clocks import Clocks
+from common.channel.models.fader import Fader
+from common.channel.models.knots import knot_spacing
 from common.channel.spec.profiles import Profile
 
 _TAPS = 18

@@ -10,7 +10,7 @@ PROGRAM = """
 import select, signal, sys
 if sys.argv[1] == "nohup":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-from common.transport.signals import StopFlag, interrupt_on_end
+from common.shutdown import StopFlag, interrupt_on_end
 
 if sys.argv[1] == "interrupted":
     interrupt_on_end()

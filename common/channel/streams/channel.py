@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from common.channel.fading.materials import Model, Tables
-from common.channel.fading.shelf import Shelf
-from common.channel.model.stream import Source, Symbols, Track
-from common.channel.model.timeline import Plan
-from common.channel.spec.hops import hop_seed
+from common.channel.models.materials import Model, Shelf, Tables
+from common.channel.models.noise import hop_seed
+from common.channel.models.randomness import Randomness
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.stream import Symbols, Track
+from common.channel.streams.timeline import Plan
 
 MOST_TRACKS = 1024
 """Tracks that are kept (a few kB each); who is heard again after that many others begins anew."""
@@ -145,10 +145,10 @@ class Channel:
             if len(self._tracks) > MOST_TRACKS:
                 self._tracks.popitem(last=False)
         self._tracks.move_to_end(who)
-        return self._caught_up(track)
+        return track if track.changes == self._changes else self._caught_up(track)
 
     def _new_track(self, stream: int, hop: int) -> Track:
-        return Track(self._plan, Source(hop_seed(self.spec.seed, hop), stream, self._shelf), self._changes)
+        return Track(self._plan, Randomness(hop_seed(self.spec.seed, hop), stream, self._shelf), self._changes)
 
     def _caught_up(self, track: Track) -> Track:
         """A track with all changes: nothing was sent on it since, so the last value of each parameter is enough."""
@@ -158,4 +158,5 @@ class Channel:
         return track
 
     def _model(self, spec: ChannelSpec) -> Model:
-        return self._shelf.get(spec, lambda: Model(spec, self._plan.tables), lambda _: _MODEL_BYTES)
+        found: Model | None = self._shelf.find(spec)
+        return found or self._shelf.put(spec, Model(spec, self._plan.tables), _MODEL_BYTES)

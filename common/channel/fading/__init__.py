@@ -1,1 +1,0 @@
-"""Gains and noise: what multiplies a signal and what is added to it, each a function of its key."""
