@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 
 import scrx.settings
-from common.channel.model.channel import Channel
 from common.channel.spec.spec import ChannelSpec
-from common.channel.wire.impaired_reports import Feedback, FeedbackSpec
+from common.channel.spec.ways import FeedbackSpec
+from common.channel.streams.channel import Channel
+from common.channel.wire.impaired_reports import Feedback
 from common.check import made_by
 from common.errors import SemlinkError
 from common.pair.device import pick_device
