@@ -58,9 +58,9 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
         settings = Settings(**given(Settings, options))
         rx = Receiver(options["listen"], options["model"], settings, stop=stop.__bool__)
     if not settings.workers:
-        import torch
+        from common.pair.device import limit_threads
 
-        torch.set_num_threads(1)  # small batches: more threads only take the cores from the other processes
+        limit_threads(1)  # small batches: more threads only take the cores from the other processes
     with rx:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")

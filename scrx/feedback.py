@@ -1,7 +1,7 @@
 """A frame's outcome -> the RESULT that goes back: answer, channel report, confidence, credit. Pure."""
 
 from common.protocol.messages import Result, Status
-from scrx.decoding.tasks import Outputs
+from scrx.decoding.tasks import Outputs, confidence_of
 from scrx.demodulation.tracker import ChannelEstimate
 from scrx.sessions.table import Work
 
@@ -11,7 +11,7 @@ def answer(
 ) -> Result:
     """The RESULT of a decoded frame. Times in ns since its arrival and for its batch; estimate: None without pilots."""
     data = work.data
-    confidence = float(outputs.get("classify", {}).get("confidence", 1.0))
+    confidence = confidence_of(outputs)
     status = Status.LOW_CONFIDENCE if 100.0 * confidence < data.ask_below else Status.OK
     inst, avg, inst_error, avg_error, fd = None, None, None, None, None
     if estimate is not None:

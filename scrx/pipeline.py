@@ -6,8 +6,6 @@ Knows nothing about sockets, sessions or deadlines. The diagram of the whole sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from common.pair.manifest import Manifest
 from scrx.decoding.decoder import Answerer
 from scrx.decoding.tasks import Outputs
@@ -26,7 +24,7 @@ class Decoded:
 class ReceiveChain:
     """Demodulator and decoder of one pair. For one thread."""
 
-    def __init__(self, manifest: Manifest, device: torch.device | str = "cpu") -> None:
+    def __init__(self, manifest: Manifest, device: str = "cpu") -> None:
         self.demodulator = Demodulator(manifest.layout)
         self.answerer = Answerer(manifest, device)
 

@@ -32,7 +32,7 @@ from common.transport.keystore import find_keys
 from common.transport.sockets import check_free
 from scrx.decoding.batcher import Batcher
 from scrx.decoding.pool import Pool
-from scrx.decoding.tasks import Outputs
+from scrx.decoding.tasks import CLASSIFY, Outputs
 from scrx.decoding.worker import Answer
 from scrx.demodulation.demodulate import Demodulator, Received
 from scrx.demodulation.tracker import ChannelEstimate
@@ -68,7 +68,7 @@ class ReceivedAnswer:
     @classmethod
     def of(cls, result: Result) -> "ReceivedAnswer":
         """As it went back to the transmitter."""
-        classified = result.outputs.get("classify", {})
+        classified = result.outputs.get(CLASSIFY, {})
         return cls(
             result.session.hex(), result.seq, result.round, int(classified.get("index", -1)),
             str(classified.get("name", "")), result.confidence, result.outputs, result.status is Status.OK,
@@ -185,7 +185,11 @@ class Receiver:
     def _take(self) -> list[Work] | None:
         if self.pool is not None:
             self.pool.wait_free()  # what waits here longer leaves in a fuller batch
-        return self._batcher.take(self.settings.max_batch, self.link.listen, self.settings.batch_wait_ms / 1000)
+        while not self._batcher.over:
+            self.link.listen(self._batcher.pause_s)
+            if batch := self._batcher.take(self.settings.max_batch, self.settings.batch_wait_ms / 1000):
+                return batch
+        return None
 
     def _handle(self, batch: Sequence[Work]) -> None:
         for session in self._batcher.ended:
@@ -284,7 +288,6 @@ def _command(manifest: Manifest, device: str) -> list[str]:
 def _decoder_here(manifest: Manifest, device: str) -> Answer:
     """A decoder in this process, which pays for torch only here."""
     read_half(manifest, "decoder")
-    from common.pair.device import pick_device
     from scrx.decoding.decoder import Answerer
 
-    return Answerer(manifest, pick_device(device)).answer
+    return Answerer(manifest, device).answer

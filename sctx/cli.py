@@ -131,11 +131,10 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
     for note in source.notes:
         tell(f"sctx: {note}")
 
-    import torch
-
+    from common.pair.device import limit_threads
     from sctx.transmitter import Transmitter
 
-    torch.set_num_threads(1)  # one small image at a time: more threads only add latency
+    limit_threads(1)  # one small image at a time: more threads only add latency
     return source, Transmitter(options["peer"], manifest, settings)
 
 

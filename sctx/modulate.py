@@ -1,47 +1,43 @@
-"""Features -> constellation points: squash, round to square QAM, unit mean power per increment.
+"""Features -> constellation points: squash, round to square QAM, unit mean power per increment. numpy only.
 
-Knows nothing about networks, SNR or pilots.
+Knows nothing about networks, SNR or pilots. `training/student/rounding.py` is the same with a gradient.
 """
 
-from dataclasses import dataclass
+from functools import cache
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from common.phy.constellation import levels
 from common.phy.layout import Layout
 
 
-@dataclass(frozen=True, slots=True)
-class Modulated:
-    """What modulation gives: `symbols` on the air, and what the rate term of training looks at."""
+@cache
+def bounds(order: int) -> NDArray[np.float32]:
+    """Where a feature passes from one level to the next: float32 [sqrt(order) - 1], ascending.
 
-    symbols: Tensor
-    """complex64 [B, S]; each increment has unit mean power by itself."""
-    squashed: Tensor
-    """float [B, 2 S]: the values before rounding, inside the outermost decision cell."""
-
-
-def modulate(features: Tensor, layout: Layout, order: int) -> Modulated:
-    """features: float [B, 2 S] (real parts, then imaginary parts) -> symbols complex64 [B, S].
-
-    u = A tanh(v/A), A half a step beyond the outermost level; then rounding with a straight-through gradient (Bengio
-    et al. 2013); then each increment is divided by the root of its own mean power, so power is constrained per image
-    and increment, and a symbol is never rescaled when further increments follow.
+    A feature v is squashed to u = A tanh(v/A), A half a step beyond the outermost level, and rounded to the nearest
+    level; tanh ascends, so that is to say where v itself lies.
     """
-    grid = torch.as_tensor(levels(order), device=features.device)
-    step = grid[1] - grid[0]
-    edge = grid[-1] + step / 2
-    squashed = edge * torch.tanh(features.float() / edge)
-    index = ((squashed - grid[0]) / step).round().clamp(0, len(grid) - 1).long()
-    hard = squashed + (grid[index] - squashed).detach()
-    real, imaginary = hard.chunk(2, -1)
-    sizes = list(layout.increments)
-    parts = zip(torch.split(real, sizes, -1), torch.split(imaginary, sizes, -1), strict=True)
-    return Modulated(torch.cat([_unit_power(re, im) for re, im in parts], -1), squashed)
+    grid = levels(order).astype(np.float64)
+    edge = grid[-1] + (grid[1] - grid[0]) / 2
+    between: NDArray[np.float32] = (edge * np.arctanh((grid[1:] + grid[:-1]) / 2 / edge)).astype(np.float32)
+    return between
 
 
-def _unit_power(real: Tensor, imaginary: Tensor) -> Tensor:
-    power = (real.square() + imaginary.square()).mean(-1, keepdim=True)
-    scale = power.rsqrt()
-    return torch.complex(real * scale, imaginary * scale)
+def modulate(features: NDArray[np.float32], layout: Layout, order: int) -> NDArray[np.complex64]:
+    """features: float32 [B, 2 S] (real parts, then imaginary parts) -> symbols complex64 [B, S].
+
+    Each increment is divided by the root of its own mean power, so power is constrained per image and increment, and a
+    symbol is never rescaled when further increments follow. Levels are counted as the odd whole numbers -3, -1, 1, 3:
+    their squares add up without rounding, so numpy and torch compute the same bits. What is no number stays none.
+    """
+    grid, counts = bounds(order), np.array(layout.increments)
+    odd = (2 * np.searchsorted(grid, features, side="right") - len(grid)).astype(np.float32)
+    odd[np.isnan(features)] = np.nan
+    real, imaginary = odd[:, : layout.max_symbols], odd[:, layout.max_symbols :]
+    energy = np.add.reduceat(real * real + imaginary * imaginary, np.cumsum(counts) - counts, axis=1)
+    scale = np.repeat(np.sqrt(energy / counts.astype(np.float32)), counts, axis=1)
+    symbols = np.empty(scale.shape, np.complex64)
+    symbols.real, symbols.imag = real / scale, imaginary / scale
+    return symbols

@@ -251,10 +251,9 @@ class Sender:
 def _load_chain(manifest: Manifest, device: str) -> "TransmitChain":
     """Torch, which takes its time, is loaded only when all else is right."""
     read_half(manifest, "encoder")
-    from common.pair.device import pick_device
     from sctx.pipeline import TransmitChain
 
-    return TransmitChain(manifest, pick_device(device))
+    return TransmitChain(manifest, device)
 
 
 def _class_of(output: Any) -> int:

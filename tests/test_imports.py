@@ -111,6 +111,16 @@ def test_light_rooms_never_mention_torch() -> None:
             assert not {name for name in imported(tree) if name.split(".")[0] == "torch"}, path
 
 
+TORCH = {"sctx": {"sctx/encoder.py"}, "scrx": {"scrx/decoding/decoder.py"}}
+
+
+@pytest.mark.parametrize("half", TORCH)
+def test_torch_is_in_one_file_of_each_half(half: str) -> None:
+    """All others pass numpy arrays: another runtime is another such file."""
+    torch = {path for path, tree in trees(half) if "torch" in {name.split(".")[0] for name in imported(tree)}}
+    assert torch == TORCH[half]
+
+
 def run_without_torch(program: str) -> None:
     check = "import sys; assert 'torch' not in sys.modules, 'torch was imported'"
     ran = subprocess.run([sys.executable, "-c", f"{program}\n{check}"], capture_output=True, text=True, timeout=60)

@@ -11,13 +11,18 @@ FEW = 16
 """Images of a batch that one thread encodes at least as fast as two."""
 
 
+def limit_threads(count: int) -> None:
+    """So many threads of the processor for what this process computes from now on."""
+    torch.set_num_threads(count)
+
+
 def pick_device(name: str, threads: int = 0) -> torch.device:
     """`auto` is CUDA where there is one, else the CPU; threads > 0 limits the CPU threads of this process.
 
     Raises ConfigError for a device that cannot be used here.
     """
     if threads:
-        torch.set_num_threads(threads)
+        limit_threads(threads)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

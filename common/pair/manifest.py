@@ -1,6 +1,6 @@
 """A model pair on disk: two safetensors files and a manifest; the manifest's SHA-256 is the model id.
 
-Knows nothing about networks, sockets or data sets; imports torch only to hand out weights.
+Knows nothing about networks, sockets or data sets; what is in the files of weights is read by `halves.py`.
 
     DIRECTORY/encoder.safetensors     transmitter half
     DIRECTORY/decoder.safetensors     receiver half
@@ -11,30 +11,31 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from common.errors import ConfigError, ModelError
 from common.files import user_path, write_atomic
-from common.pair.shapes import Accuracy, Calibration, DecoderShape, EncoderShape, Preprocess
+from common.pair.shapes import (
+    Accuracy,
+    Calibration,
+    DecoderShape,
+    EncoderShape,
+    Preprocess,
+    without_default_kind,
+)
 from common.phy.constellation import ORDERS
 from common.phy.layout import Layout
 from common.text import safe
 from common.typed import decode, parse
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-M = TypeVar("M", bound="nn.Module")
 Half = Literal["encoder", "decoder"]
 SCHEMA = 1
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST, LARGEST_HALF = 4 << 20, 256 << 20
 """Bytes of the files of a pair that are read at all."""
-MOST_MACS = 10**11
 MOST_CLASSES, LONGEST_NAME = 65_536, 200
 OPTIONAL = {"calibration"}
 """Fields that a pair may do without."""
@@ -68,8 +69,6 @@ class Manifest:
             raise ModelError(f"a pair has 2 to {MOST_CLASSES} classes, with names of 1 to {LONGEST_NAME} characters")
         if not 0 < len(self.name) <= LONGEST_NAME or not 0 < len(self.tasks) <= 64 or len(self.provenance) > 1000:
             raise ModelError("it has no name of its own, or no tasks, or too many of them or of notes")
-        if self.encoder.macs(self.preprocess.height, self.preprocess.width) > MOST_MACS:
-            raise ModelError(f"its encoder takes more than {MOST_MACS:.0e} multiply-accumulates for one image")
         if self.order not in ORDERS:
             raise ModelError(f"QAM order {self.order} is not one of {ORDERS}")
         if len(self.accuracy.acc) != len(self.layout.increments):
@@ -127,46 +126,6 @@ def read_half(manifest: Manifest, half: Half) -> bytes:
     return raw
 
 
-def load_half(manifest: Manifest, half: Half) -> dict[str, "torch.Tensor"]:
-    """Weights of one half by name; raises as `read_half`, and where that file holds no tensors."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    raw = read_half(manifest, half)
-    try:
-        tensors: dict[str, torch.Tensor] = load(raw)
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        path = manifest.path / f"{half}.safetensors"
-        raise ModelError(f"{path} holds no weights ({_one_line(error)}); restore or train the pair again") from error
-    return tensors
-
-
-def built(make: Callable[[], M], least: int, weights: Mapping[str, "torch.Tensor"], where: str) -> M:
-    """The network that `make` makes, with these weights, in evaluation mode.
-
-    ModelError where names, shapes or types of the weights are not the ones it has, or one is no number. least: weights
-    that it has at least; with fewer it is not even made, for a manifest may ask for any size. where: what to call them.
-    """
-    import torch
-
-    if (count := sum(tensor.numel() for tensor in weights.values())) < least:
-        raise ModelError(f"{where} holds {count:,} weights, and its manifest asks for {least:,} at least")
-    module = make()
-    expected = module.state_dict()
-    if odd := sorted(set(expected) ^ set(weights))[:1]:
-        what = "has no" if odd[0] in expected else "has a strange"
-        raise ModelError(f"{where} {what} tensor '{safe(odd[0])}': it does not belong to this manifest")
-    for name, tensor in weights.items():
-        wanted = expected[name]
-        if (tensor.shape, tensor.dtype) != (wanted.shape, wanted.dtype):
-            have, need = (f"{one.dtype} {list(one.shape)}".removeprefix("torch.") for one in (tensor, wanted))
-            raise ModelError(f"{where}: tensor '{name}' is {have}, and its manifest says {need}")
-        if not bool(torch.isfinite(tensor).all()):
-            raise ModelError(f"{where}: tensor '{name}' holds what is no number")
-    module.load_state_dict(dict(weights))
-    return module.eval()
-
-
 def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decoder: bytes) -> Manifest:
     """Write a pair so that a crash leaves the old one, the new one or none, but no mixture: the manifest comes last.
 
@@ -188,7 +147,8 @@ def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decode
 
 
 def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: asdict(value) if hasattr(value, "__dataclass_fields__") else value for key, value in document.items()}
+    plain = {key: asdict(value) if hasattr(value, "__dataclass_fields__") else value for key, value in document.items()}
+    return {key: without_default_kind(value) if key == "encoder" else value for key, value in plain.items()}
 
 
 def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:

@@ -3,10 +3,15 @@
 Knows nothing about files or weights.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from common.errors import ModelError
 from common.typed import check_types
+
+RESNET = "resnet"
+"""The kind of an encoder that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +40,28 @@ class Preprocess:
 
 @dataclass(frozen=True, slots=True)
 class EncoderShape:
-    """Transmitter: a plain 3x3 ResNet of three stages (width, 2 width, 4 width), `blocks` residual blocks each."""
+    """Transmitter. What `width`, `blocks` and `stem_stride` mean is the business of the `kind`, see `sctx/encoder.py`.
+
+    adaptive: it has a channel-adaptive module behind it.
+    """
 
     width: int = 16
     blocks: int = 1
     stem_stride: int = 1
     adaptive: bool = True
+    kind: str = RESNET
 
     def __post_init__(self) -> None:
         check_types(self, ModelError)
         _within("encoder", width=(self.width, 1, 1024), blocks=(self.blocks, 1, 64),
                 stem_stride=(self.stem_stride, 1, 64))  # fmt: skip
+        if not 0 < len(self.kind) <= 64:
+            raise ModelError(f"encoder: kind has {len(self.kind)} characters, not 1 to 64")
 
-    def weights(self, symbols: int) -> int:
-        """So many it has at least: its 3x3 convolutions, the first of a stage taken for half, and the last layer."""
-        return (2 * self.blocks - 1) * 9 * 21 * self.width**2 + 4 * self.width * 2 * symbols
 
-    def macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates of its 3x3 convolutions for one image, about: each stage has as many."""
-        places = -(-height // self.stem_stride) * -(-width // self.stem_stride)
-        return 3 * 2 * 9 * self.blocks * self.width**2 * places
+def without_default_kind(encoder: Mapping[str, Any]) -> dict[str, Any]:
+    """An encoder's fields as they are written down: a pair that names no kind is a resnet, and every older one is."""
+    return {key: value for key, value in encoder.items() if (key, value) != ("kind", RESNET)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +76,6 @@ class DecoderShape:
         check_types(self, ModelError)
         _within("decoder", hidden=(self.hidden, 1, 16_384), blocks=(self.blocks, 0, 64),
                 embedding=(self.embedding, 1, 16_384))  # fmt: skip
-
-    def weights(self, symbols: int, classes: int) -> int:
-        """So many it has at least: those of its matrices."""
-        inner = 5 * symbols * self.hidden + 4 * self.blocks * self.hidden**2
-        return inner + self.hidden * self.embedding + self.embedding * classes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """How a frame's symbols are laid out: pilots first, then the increments it carries. Knows nothing about their content.
 
+This is layout 0 of the wire, so far the only one; no other file knows where in a frame the pilots lie.
+
     frame of round 0 at rate 2:   [ P pilots | increment 0 | increment 1 | increment 2 ]
     round 1 up to rate 3:         [ P pilots | increment 3 ]
 
@@ -8,6 +10,7 @@ symbol on the air is never rescaled and rounds can be concatenated.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
 import numpy as np
@@ -65,16 +68,26 @@ class Layout:
         span = self.span(start, rate)
         return int(self.pilots + span.stop - span.start)
 
+    def frame(self, symbols: NDArray[np.complex64], start: int, rate: int) -> NDArray[np.complex64]:
+        """symbols: the full payload, complex64 [S] -> what goes on the air with increments start..rate, [P + n]."""
+        return np.concatenate((pilot_sequence(self.pilots), symbols[self.span(start, rate)]))
+
+    def split(self, frame: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+        """A frame off the air, complex64 [P + n] -> its pilots [P] and its increments [n]."""
+        return frame[: self.pilots], frame[self.pilots :]
+
     def air_start(self, seq: int, round_: int) -> int:
         """First air sample of (frame, round): seq * slot + round * slot, whatever was sent before."""
         return (seq + round_) * self.slot
 
 
+@cache
 def pilot_sequence(count: int) -> NDArray[np.complex64]:
-    """Known pilots: complex64 [count], |p| = 1 each.
+    """Known pilots: complex64 [count], |p| = 1 each; one array for all who ask, which nobody may write to.
 
     Zadoff-Chu-like quadratic phase, so that no constant offset looks like a pilot (3GPP TS 36.211, 5.5.1).
     """
     n = np.arange(count)
     pilots: NDArray[np.complex64] = np.exp(-1j * np.pi * n * (n + 1) / max(count, 1)).astype(np.complex64)
+    pilots.flags.writeable = False
     return pilots

@@ -7,12 +7,11 @@ import math
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
 
 from scrx.sessions.table import Work
 
 TURN_S = 0.1
-"""The longest that `take` asks to listen for at a time."""
+"""The longest to listen for at a time."""
 
 
 class Batcher:
@@ -23,6 +22,8 @@ class Batcher:
         self._queues: OrderedDict[bytes, deque[Work]] = OrderedDict()
         self._busy_since_ns: int | None = None
         self._in_hand = 0
+        self._due_s = math.inf
+        """When the wait for a fuller batch ends (monotonic); infinity: it has not begun."""
         self.depth = 0
         """Frames that wait."""
         self._closed = False
@@ -50,23 +51,25 @@ class Batcher:
             if not self._queues and not self._in_hand:
                 self._busy_since_ns = None
 
-    def take(self, most: int, listen: Callable[[float], None], wait_s: float = 0.0) -> list[Work] | None:
-        """Up to `most` frames, as soon as there is one; with `wait_s` a little later but fuller. None once closed.
+    @property
+    def pause_s(self) -> float:
+        """How long to listen before the next `take`: 0 where frames wait for nothing more, TURN_S at most."""
+        if not self.depth:
+            return TURN_S
+        return 0.0 if self._due_s == math.inf else min(max(self._due_s - time.monotonic(), 0.0), TURN_S)
 
-        listen: called to wait for at most so many seconds, in which this thread or another may `put`; at least once.
+    def take(self, most: int, wait_s: float = 0.0) -> list[Work]:
+        """Up to `most` frames, as soon as there is one; with `wait_s` a little later but fuller. Empty: none is due.
+
+        The wait begins with the first `take` that finds a frame; `close` ends it.
         """
-        until_s = math.inf  # of the wait for a fuller batch
-        left_s = 0.0 if self.depth else TURN_S
-        while True:
-            listen(left_s)
+        with self._lock:
             now_s = time.monotonic()
-            with self._lock:
-                until_s = min(until_s, now_s + wait_s) if self.depth else math.inf
-                if self.depth and (self.depth >= most or self._closed or now_s >= until_s):
-                    return self._batch(most)
-                if self._closed:
-                    return None
-            left_s = min(TURN_S, until_s - now_s)
+            self._due_s = min(self._due_s, now_s + wait_s) if self.depth else math.inf
+            if not self.depth or not (self.depth >= most or self._closed or now_s >= self._due_s):
+                return []
+            self._due_s = math.inf
+            return self._batch(most)
 
     def _batch(self, most: int) -> list[Work]:
         self.ended, self._dropped = self._dropped, []
@@ -88,7 +91,7 @@ class Batcher:
             self._busy_since_ns = time.monotonic_ns() if self._queues or self._in_hand else None
 
     def close(self) -> None:
-        """Let `take` return what is left, then None."""
+        """From now on `take` waits for no fuller batch."""
         with self._lock:
             self._closed = True
 
@@ -103,3 +106,8 @@ class Batcher:
     def closed(self) -> bool:
         """True once `close` was called."""
         return self._closed
+
+    @property
+    def over(self) -> bool:
+        """True once it is closed and nothing is left."""
+        return self._closed and not self.depth

@@ -76,15 +76,14 @@ def main() -> int:
     """Load the decoder, run it once (the first run of a device is slow), and serve."""
     address, name, model, model_id, device, form = sys.argv[1:]
     log.set_up("warning", form)
-    from common.pair.device import pick_device
     from common.pair.manifest import find_pair
-    from scrx.decoding.decoder import Answerer
+    from scrx.decoding.decoder import Answerer, share
 
     try:
         manifest = find_pair(model)
         if manifest.id != model_id:
             raise ModelError(f"the pair in {model} is no longer the one that scrx was started with; start scrx again")
-        answerer = Answerer(manifest, pick_device(_share(device, int(name.partition(".")[0])), threads=1))
+        answerer = Answerer(manifest, share(device, int(name.partition(".")[0])), threads=1)
     except SemlinkError as error:
         tell(f"error: worker {name}: {error}", "error")
         return error.exit_code
@@ -92,14 +91,6 @@ def main() -> int:
     answerer.answer(blank, blank.real.copy(), [manifest.tasks])
     serve(address, name, answerer.answer)
     return 0
-
-
-def _share(device: str, index: int) -> str:
-    """Worker `index`'s part of a machine with several devices."""
-    import torch
-
-    shared = device in ("auto", "cuda") and torch.cuda.is_available()
-    return f"cuda:{index % torch.cuda.device_count()}" if shared else device
 
 
 if __name__ == "__main__":

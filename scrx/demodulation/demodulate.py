@@ -3,6 +3,7 @@
 Knows nothing about sockets, sessions, deadlines or networks.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 
@@ -22,10 +23,19 @@ Soft = tuple[NDArray[np.complex64], NDArray[np.float32]]
 
 
 @record
+class Known:
+    """A channel that nobody has to estimate: its gain h, and N0 per complex symbol."""
+
+    gain: complex
+    noise: float
+
+
+@record
 class Received:
     """A frame off the air. symbols: complex64 [P + n]; it carries increments start..rate; `sender` keys its channel.
 
     start > 0: a later round of image `seq`, whose earlier rounds were received before. more: a further one may follow.
+    known: its channel, for experiments; such a frame has no pilots, complex64 [n].
     """
 
     sender: Hashable
@@ -36,6 +46,7 @@ class Received:
     rate: int
     tasks: tuple[str, ...]
     more: bool = True
+    known: Known | None = None
 
 
 @record
@@ -52,7 +63,6 @@ class Demodulator:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._pilots = pilot_sequence(layout.pilots)
         rates = range(len(layout.increments))
         self._spans = {(start, rate): layout.span(start, rate) for rate in rates for start in range(rate + 1)}
         self._trackers: dict[Hashable, ChannelTracker] = {}
@@ -75,13 +85,14 @@ class Demodulator:
         return SoftBatch(symbols, gamma, tuple(frame.tasks for frame in frames)), estimates
 
     def _estimate(self, frame: Received) -> ChannelEstimate | None:
-        if not len(self._pilots):
+        if not self._layout.pilots or frame.known is not None:
             return None
-        return self._tracker(frame.sender).observe(frame.symbols[: len(self._pilots)], frame.air_start)
+        heard, _ = self._layout.split(frame.symbols)
+        return self._tracker(frame.sender).observe(heard, frame.air_start)
 
     def _tracker(self, sender: Hashable) -> ChannelTracker:
         if sender not in self._trackers:
-            self._trackers[sender] = ChannelTracker(self._pilots, self._layout.slot)
+            self._trackers[sender] = ChannelTracker(pilot_sequence(self._layout.pilots), self._layout.slot)
         return self._trackers[sender]
 
     def _combine(
@@ -95,18 +106,22 @@ class Demodulator:
 
         symbols: complex64 [S], gamma: float32 [S]; all 0 before.
         """
-        pilots, kept = self._layout.pilots, self._earlier.get(frame.sender)
+        kept = self._earlier.get(frame.sender)
         if kept is None:
             kept = self._earlier[frame.sender] = OrderedDict()
         earlier = kept.pop(frame.seq, None)
         if earlier is not None and frame.start:  # rounds that were forgotten count as not received
             symbols[:], gamma[:] = earlier
         span = self._spans[frame.start, frame.rate]
-        if estimate is None:
-            symbols[span], gamma[span] = non_coherent(frame.symbols)
+        if estimate is not None:
+            _, payload = self._layout.split(frame.symbols)
+            tap, gamma[span] = one_tap(estimate.gain, estimate.noise, self._layout.pilots)
+            np.multiply(payload, np.complex64(tap), out=symbols[span])
+        elif frame.known is not None:
+            tap, gamma[span] = one_tap(frame.known.gain, frame.known.noise, math.inf)
+            np.multiply(frame.symbols, np.complex64(tap), out=symbols[span])
         else:
-            tap, gamma[span] = one_tap(estimate.gain, estimate.noise, pilots)
-            np.multiply(frame.symbols[pilots:], np.complex64(tap), out=symbols[span])
+            symbols[span], gamma[span] = non_coherent(frame.symbols)
         if frame.more or frame.start:  # a last round may be sent again
             kept[frame.seq] = symbols.copy(), gamma.copy()
             while len(kept) > KEPT_IMAGES:

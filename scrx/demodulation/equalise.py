@@ -1,33 +1,31 @@
 """Equaliser: received symbols -> estimates of what was sent, with the SNR that the decoder may believe.
 
-Knows nothing about pilots or models. Works on numpy arrays and torch tensors alike (see `estimate.py`).
+Knows nothing about pilots or models. Works on plain numbers, numpy arrays and torch tensors alike (see `estimate.py`).
 """
 
 from scrx.demodulation.estimate import Array
 
 
-def equalise(symbols: Array, gain: Array, noise: Array) -> Array:
-    """x^ = h^* y / (|h^|^2 + N0), the linear MMSE estimate for unit-power symbols.
+def mmse_tap(conjugate: Array, power: Array, noise: Array) -> Array:
+    """h^* / (|h^|^2 + N0): times y, the linear MMSE estimate x^ for unit-power symbols.
 
-    symbols: complex [..., S]; gain: complex [...]; noise: N0 > 0, float [...]. Returns complex [..., S].
+    conjugate: h^*, complex [...]; power: |h^|^2, float [...]; noise: N0 > 0, float [...]. Returns complex [...].
     """
-    return symbols * weight(gain, noise)[..., None]
+    return conjugate / (power + noise)
 
 
-def weight(gain: Array, noise: Array) -> Array:
-    """h^* / (|h^|^2 + N0), by which `equalise` multiplies. gain, noise: as there. Returns complex [...]."""
-    return gain.conj() / (abs(gain) ** 2 + noise)
+def effective_snr(power: Array, noise: Array, pilots: float) -> Array:
+    """gamma = |h^|^2 / (N0 + N0/P): the linear SNR after equalising with an h^ from P pilots (infinity: the true h).
+
+    power, noise: as of `mmse_tap`. Returns float [...].
+    """
+    return power / (noise * (1.0 + 1.0 / pilots))
 
 
-def effective_snr(gain: Array, noise: Array, pilots: int) -> Array:
-    """gamma = |h^|^2 / (N0 + N0/P): the linear SNR after equalising with an h^ from P pilots, float [...]."""
-    return abs(gain) ** 2 / (noise * (1.0 + 1.0 / pilots))
-
-
-def one_tap(gain: complex, noise: float, pilots: int) -> tuple[complex, float]:
-    """`weight` and `effective_snr` of one frame, in plain numbers: the same formulas in a fraction of the time."""
+def one_tap(gain: complex, noise: float, pilots: float) -> tuple[complex, float]:
+    """`mmse_tap` and `effective_snr` of one frame, in plain numbers, which take a fraction of the time of arrays."""
     power = abs(gain) ** 2
-    return gain.conjugate() / (power + noise), power / (noise * (1.0 + 1.0 / pilots))
+    return mmse_tap(gain.conjugate(), power, noise), effective_snr(power, noise, pilots)
 
 
 def non_coherent(symbols: Array) -> tuple[Array, Array]:

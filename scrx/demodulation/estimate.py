@@ -2,7 +2,8 @@
 
 Model of one frame: y = h p + n, |p| = 1, P pilots, n ~ CN(0, N0) (N0 per complex dimension), h constant over the frame.
 
-The functions use only arithmetic that numpy arrays and torch tensors share, so training runs the receiver's own code.
+Each formula stands here once, in arithmetic that plain numbers, numpy arrays and torch tensors share: a frame of the
+link takes plain numbers, statistics take arrays, and training takes tensors.
 """
 
 import math
@@ -11,42 +12,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = Any  # numpy.ndarray or torch.Tensor, complex64 or float32
-"""Either library's array: the arithmetic below exists in both."""
+Array = Any  # float, complex, numpy.ndarray or torch.Tensor
+"""A plain number, or either library's array of them."""
 
 
-def estimate_gain(pilots_rx: Array, pilots_tx: Array) -> Array:
-    """Least-squares gain h^ = mean(p* y).
+def fit(match: Array, energy: Array, pilots: int) -> tuple[Array, Array]:
+    """Least-squares gain h^ = m/P, and the energy that it does not explain, whose expected value is (P - 1) N0.
 
-    pilots_rx: complex [..., P]; pilots_tx: complex [P], |p| = 1. Returns complex [...]; Var(h^ - h) = N0 / P.
+    match: m = sum p* y, complex [...]; energy: sum |y|^2, float [...]. Var(h^ - h) = N0/P. Multiplied out,
+    sum |y - h^ p|^2 = sum |y|^2 - |m|^2/P, which needs double precision, and then only the sums look at samples.
     """
-    return (pilots_rx * pilots_tx.conj()).mean(-1)
-
-
-def residual_energy(pilots_rx: Array, pilots_tx: Array, gain: Array) -> Array:
-    """Energy that the gain does not explain: float [...], expected value (P - 1) N0."""
-    return (abs(pilots_rx - gain[..., None] * pilots_tx) ** 2).sum(-1)
+    return match / pilots, energy - abs(match) ** 2 / pilots
 
 
 def fit_pilots(pilots_rx: NDArray[np.complex64], pilots_tx: NDArray[np.complex128]) -> tuple[complex, float]:
-    """Both of the above for one frame, [P] each: the same, multiplied out, in a third of the time.
-
-    sum |y - h p|^2 = sum |y|^2 - 2 Re(h* sum p* y) + |h|^2 sum |p|^2; of double precision enough is left.
-    """
+    """`fit` of one frame. pilots_rx, pilots_tx: complex [P], |p| = 1."""
     received = pilots_rx.astype(np.complex128)
-    match = complex(np.vdot(pilots_tx, received))
-    gain = match / len(pilots_tx)
-    unexplained = np.vdot(received, received).real - abs(match) ** 2 / len(pilots_tx)
-    return gain, max(float(unexplained), 0.0)
+    match, energy = complex(np.vdot(pilots_tx, received)), float(np.vdot(received, received).real)
+    gain, unexplained = fit(match, energy, len(pilots_tx))
+    return gain, max(unexplained, 0.0)
 
 
-def unbiased_snr(gain: Array, noise: Array, pilots: int, dof: float) -> Array:
+def unbiased_snr(power: Array, noise: Array, pilots: int, dof: float) -> Array:
     """SNR |h|^2 / N0 (linear) without the bias of a noisy h^ and a noisy N0.
 
-    gain: complex [...]; noise: estimate of N0 from `dof` complex degrees of freedom (> 1), float [...].
-    rho = (dof - 1)/dof |h^|^2/N0^ - 1/P; with dof = P - 1: (P-2)/P rho_ML - 1/P. May be negative: callers floor it.
+    power: |h^|^2 of a gain from `pilots` pilots, float [...]; noise: N0^ of `dof` complex degrees of freedom (> 1),
+    float [...]. rho = (dof - 1)/dof |h^|^2/N0^ - 1/P; with dof = P - 1: (P-2)/P rho_ML - 1/P. May be negative: callers
+    floor it.
     """
-    return abs(gain) ** 2 / noise * ((dof - 1.0) / dof) - 1.0 / pilots
+    return power / noise * (dof - 1) / dof - 1.0 / pilots
 
 
 def snr_error_db(snr: float, pilots: int, dof: float) -> float:

@@ -12,9 +12,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from common.phy.decibel import to_db
 from common.record import record
-from scrx.demodulation.estimate import fit_pilots, snr_error_db
+from scrx.demodulation.estimate import fit_pilots, snr_error_db, unbiased_snr
 
-NOISE_FLOOR = 1e-6
+NOISE_FLOOR, LEAST_SNR = 1e-6, 0.03
+"""The least N0 and the least SNR (linear) that are told."""
 POOLED_FRAMES = 32
 AVERAGED_CYCLES = 20.0
 SHORTEST_MEMORY, LONGEST_MEMORY = 256, 4096
@@ -73,10 +74,10 @@ class ChannelTracker:
             self._fd = self._estimate_doppler(noise, memory)
             self._memory = self._frames_within()
         smooth, frames = self._smoothed_gain(air_start)
-        inst = max(abs(smooth) ** 2 / noise * (dof - 1) / dof - 1.0 / (count * frames), 0.03)
+        inst = max(unbiased_snr(abs(smooth) ** 2, noise, count * frames, dof), LEAST_SNR)
         averaged = min(memory, self._frames)
         power = (self._energies[-1] - self._energies[-1 - averaged]) / averaged
-        average = max(power / noise * (dof - 1) / dof - 1.0 / count, 0.03)
+        average = max(unbiased_snr(power, noise, count, dof), LEAST_SNR)
         return ChannelEstimate(
             gain, noise, to_db(inst), to_db(average), snr_error_db(inst, count * frames, dof),
             snr_error_db(average, count * averaged, dof), self._fd,

@@ -80,8 +80,7 @@ class Path:
         (work,) = self.table.on_message(decode(body, rx_session.INBOUND), tuple(envelope), now)
         self.batcher.put(work)  # type: ignore[arg-type]
         marks.append(clock())
-        batch = self.batcher.take(32, lambda left: None)
-        assert batch is not None
+        batch = self.batcher.take(32)
         _, estimates = self.demodulator.demodulate([received(one) for one in batch])
         marks.append(clock())
         result = answer(batch[0], ANSWER, estimates[0], 1000, 2000, 2)

@@ -10,8 +10,8 @@ from scipy import special
 from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import Channel
 from common.phy.layout import pilot_sequence
-from scrx.demodulation.equalise import equalise
-from scrx.demodulation.estimate import estimate_gain, residual_energy, unbiased_snr
+from scrx.demodulation.equalise import one_tap
+from scrx.demodulation.estimate import fit_pilots, unbiased_snr
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
 
@@ -35,9 +35,9 @@ def test_c6_snr_estimate(tell: Callable[[str], None], pilots: int, snr_db: float
     sent = pilot_sequence(pilots)
     x = np.tile(sent, FRAMES)
     heard = Channel(ChannelSpec(snr_db=snr_db)).transform(0, 0, x).reshape(FRAMES, pilots)
-    gain = estimate_gain(heard, sent)
-    noise = residual_energy(heard, sent, gain) / (pilots - 1)
-    snr = np.maximum(unbiased_snr(gain, noise, pilots, pilots - 1), 10**-1.5)
+    fitted = [fit_pilots(frame, sent.astype(np.complex128)) for frame in heard]
+    snrs = [unbiased_snr(abs(gain) ** 2, left / (pilots - 1), pilots, pilots - 1) for gain, left in fitted]
+    snr = np.maximum(snrs, 10**-1.5)
     error = 10 * np.log10(snr) - snr_db
     rmse, bound = math.sqrt(np.mean(error**2)), 4.343 * math.sqrt((1 + 2 / 10 ** (snr_db / 10)) / pilots)
     tell(f"C6 {pilots} pilots at {snr_db} dB: RMSE {rmse:.4f} dB, bound {bound:.4f}, excess {rmse - bound:+.4f}, "
@@ -56,9 +56,10 @@ def test_c7_mmse_over_rayleigh(tell: Callable[[str], None], pilots: int, snr_db:
     sent = pilot_sequence(pilots)
     frames = np.concatenate((np.broadcast_to(sent, (FRAMES, pilots)), payload), axis=1)
     heard = Channel(spec).transform(0, 0, np.ascontiguousarray(frames).reshape(-1)).reshape(FRAMES, length)
-    gain = estimate_gain(heard[:, :pilots], sent)
-    pooled = residual_energy(heard[:, :pilots], sent, gain).mean() / (pilots - 1)
-    error = np.mean(np.abs(equalise(heard[:, pilots:], gain, pooled) - payload) ** 2)
+    fitted = [fit_pilots(frame, sent.astype(np.complex128)) for frame in heard[:, :pilots]]
+    pooled = np.mean([left for _, left in fitted]) / (pilots - 1)
+    taps = np.array([one_tap(gain, pooled, pilots)[0] for gain, _ in fitted])
+    error = np.mean(np.abs(heard[:, pilots:] * taps[:, None] - payload) ** 2)
     rho = 10 ** (snr_db / 10)
     effective = rho**2 * pilots / (1 + rho * pilots + rho)
     theory = special.exp1(1 / effective) * math.exp(1 / effective) / effective

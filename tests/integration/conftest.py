@@ -11,8 +11,7 @@ from common.pair.manifest import write_pair
 from common.pair.shapes import Accuracy, DecoderShape, EncoderShape, Preprocess
 from common.phy.layout import Layout
 from scrx.decoding.decoder import Decoder
-from sctx.adapt import ChannelAdaptive
-from sctx.encoder import Encoder
+from sctx.encoder import ChannelAdaptive, make_encoder
 from training.lab.processes import Command, start_emulator, start_receiver
 
 GRID = tuple(float(snr) for snr in range(-10, 31, 2))
@@ -23,7 +22,7 @@ def make_pair(folder: Path, seed: int, pilots: int = 8) -> Path:
     torch.manual_seed(seed)
     layout, encoder, decoder = Layout((2, 2, 4, 8, 16), pilots), EncoderShape(width=8), DecoderShape(hidden=64)
     count = layout.max_symbols
-    parts = {"encoder.": Encoder(encoder, 1, count), "adapt.": ChannelAdaptive(2 * count)}
+    parts = {"encoder.": make_encoder(encoder, 1, count), "adapt.": ChannelAdaptive(2 * count)}
     tensors = {prefix + name: w for prefix, part in parts.items() for name, w in part.state_dict().items()}
     acc = tuple(tuple(min(0.98, 0.5 + 0.08 * k + 0.02 * (snr + 10)) for snr in GRID) for k in range(5))
     document = {
@@ -39,7 +38,7 @@ def make_pair(folder: Path, seed: int, pilots: int = 8) -> Path:
         "accuracy": Accuracy(GRID, acc, 0.98),
         "provenance": {"command": "pytest"},
     }
-    weights = Decoder(decoder, count, 10).state_dict()
+    weights = Decoder(decoder, count, {"classify": 10}).state_dict()
     write_pair(folder, document, save(tensors), save(weights))
     return folder
 

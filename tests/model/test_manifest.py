@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError, ModelError
-from common.pair.manifest import Manifest, canonical, find_pair, load_half, read_manifest, shipped_pairs, write_pair
+from common.pair.halves import load_half
+from common.pair.manifest import Manifest, canonical, find_pair, read_manifest, shipped_pairs, write_pair
 from tests.model.pairs import tiny_pair
 
 

@@ -10,7 +10,7 @@ import torch
 from common.pair.device import FEW, one_thread
 from common.pair.manifest import find_pair
 from scrx.decoding.decoder import Answerer, Decoder
-from sctx.encoder import Encoder
+from sctx.encoder import ResNet
 from sctx.pipeline import TransmitChain
 
 CPU, PAIR = torch.device("cpu"), find_pair("digits")
@@ -28,13 +28,13 @@ def two_threads() -> Iterator[None]:
 def test_an_image_is_encoded_on_one_thread_and_many_on_all(
     monkeypatch: pytest.MonkeyPatch, rows: int, threads: int
 ) -> None:
-    seen, forward = [], Encoder.forward
+    seen, forward = [], ResNet.forward
 
-    def watched(encoder: Encoder, images: torch.Tensor) -> torch.Tensor:
+    def watched(encoder: ResNet, images: torch.Tensor) -> torch.Tensor:
         seen.append(torch.get_num_threads())
         return forward(encoder, images)
 
-    monkeypatch.setattr(Encoder, "forward", watched)
+    monkeypatch.setattr(ResNet, "forward", watched)
     TransmitChain(PAIR).encode(np.zeros((rows, 8, 8, 1), np.uint8))
     assert seen == [threads]
     assert torch.get_num_threads() == 2

@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import scrx
 from common.errors import ConfigError, ModelError
 from common.pair.manifest import find_pair
 from common.protocol.messages import Data, Result, Status
+from scrx.decoding.batcher import TURN_S, Batcher
 from scrx.sessions.table import Work
 
 
@@ -23,6 +24,47 @@ def receiver() -> Iterator[scrx.Receiver]:
 
 def work(seq: int, expires_ns: int) -> Work:
     return Work(Data(bytes(16), seq, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b""), ("classify",), 0, expires_ns)
+
+
+class Air:
+    """A link on which a frame comes in each of the turns that are named, and a note of how long was listened."""
+
+    def __init__(self, batcher: Batcher, comes: Sequence[int]) -> None:
+        self.batcher, self.comes, self.listened = batcher, comes, list[float]()
+
+    def listen(self, timeout_s: float) -> None:
+        if len(self.listened) in self.comes:
+            self.batcher.put(work(len(self.listened), 0))
+        self.listened.append(timeout_s)
+        if len(self.listened) == 9:
+            self.batcher.close()
+
+
+def listener(comes: Sequence[int], wait_s: float = 0.0, most: int = 4) -> tuple[scrx.Receiver, Air]:
+    """A receiver without sockets or threads: its queue, and an air that it listens to."""
+    rx = object.__new__(scrx.Receiver)
+    rx._batcher, rx._max_batch, rx._wait_s, rx.pool = Batcher(), most, wait_s, None
+    air = Air(rx._batcher, comes)
+    rx.link = air  # type: ignore[assignment]
+    return rx, air
+
+
+def test_the_decode_thread_listens_before_each_batch_and_not_while_frames_wait() -> None:
+    """What came while the last batch was decoded is in the next; a lone frame is taken in the turn that brought it."""
+    rx, air = listener(comes=(2, 3))
+    assert [one.data.seq for one in rx._take() or []] == [2]
+    assert air.listened == [TURN_S] * 3
+    rx._batcher.put(work(100, 0))
+    assert [one.data.seq for one in rx._take() or []] == [100, 3]
+    assert air.listened[3:] == [0.0]
+    assert rx._take() is None
+    assert air.listened[4:] == [TURN_S] * 5
+
+
+def test_the_decode_thread_listens_on_while_a_batch_fills() -> None:
+    rx, air = listener(comes=(0, 1, 2, 3), wait_s=30.0)
+    assert [one.data.seq for one in rx._take() or []] == [0, 1, 2, 3]
+    assert air.listened == [TURN_S] * 4
 
 
 def test_frames_without_an_answer_may_be_sent_again_only_where_time_ran_out(

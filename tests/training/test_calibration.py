@@ -12,11 +12,12 @@ from common.errors import ConfigError, ModelError
 from common.images.datasets import load_images
 from common.pair.manifest import Manifest, find_pair
 from common.pair.shapes import Calibration
-from scrx.decoding.decoder import Answerer, snr_bins
+from scrx.decoding.decoder import Answerer
+from scrx.decoding.tasks import snr_bins
 from tests.model.pairs import LAYOUT, tiny_pair, tiny_student
-from training.calibration import reliability
 from training.distillation.measure import EDGES_DB, calibrate
 from training.distillation.pairs import load_student, trained_under, write_changed
+from training.experiments.reliability import reliability
 from training.recipes.specs import Conditions
 
 FITTED = Calibration((0.0,), ((0.5, 1.0), (2.0, 4.0)))

@@ -11,7 +11,7 @@ from rich.console import Console
 from common.errors import ConfigError
 from common.images.datasets import ImageSet, load_images
 from common.pair.shapes import Preprocess
-from sctx.pipeline import normalise
+from sctx.encoder import normalise
 from training.distillation.measure import features_of
 from training.loop.fit import Run, fit
 from training.recipes.recipe import Recipe

@@ -24,7 +24,7 @@ import json, os, signal, sys
 import torch
 from common.pair.manifest import EncoderShape
 from common.pair.blocks import pick_pixels
-from sctx.encoder import Encoder
+from sctx.encoder import make_encoder
 
 def foreign(width, channels):
     model = torch.nn.Sequential(torch.nn.Conv2d(channels, width, 3), torch.nn.Conv2d(width, 8, 1, 2, bias=False))
@@ -34,7 +34,7 @@ def foreign(width, channels):
 def train(isa, width, blocks, stride, channels, side, batch):
     os.environ["ONEDNN_MAX_CPU_ISA"] = isa or "ALL"
     torch.set_num_threads(1)
-    encoder = Encoder(EncoderShape(width, blocks, stride), channels, 8) if stride else foreign(width, channels)
+    encoder = make_encoder(EncoderShape(width, blocks, stride), channels, 8) if stride else foreign(width, channels)
     encoder = encoder.to(memory_format=torch.channels_last)
     for _ in range(2):
         images = torch.randn(batch, side, side, channels).permute(0, 3, 1, 2)

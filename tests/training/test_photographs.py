@@ -9,10 +9,8 @@ import pytest
 from common.images.datasets import load_images
 from common.pair.manifest import find_pair
 from common.pair.shapes import Preprocess
-from scrx.decoding.decoder import load_decoder
-from sctx.pipeline import TransmitChain
 from training.distillation.measure import transmitter_cost
-from training.lab.evaluation import Setting, decide, encode_all
+from training.lab.evaluation import Lab, Setting
 from training.recipes.recipe import Recipe, adjusted, load_recipe
 from training.student.student import Shapes, Student
 
@@ -83,8 +81,7 @@ def test_the_shipped_pair_keeps_its_size() -> None:
 def test_the_shipped_pair_answers_photographs_it_has_not_seen() -> None:
     """500 test images, 10 dB, 16 symbols. 87.7 % on all 8,000; 80 % is five standard errors of 500 below."""
     manifest = find_pair("cifar10")
-    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
     images = load_images(str(DATA), "test").take(np.arange(500))
     setting = Setting("awgn", "known", 10.0, 16, 1, 0, 0, 7.8e-5, 10.0)
-    right = decide(chain, decoder, encode_all(chain, images.images), setting, stream=0) == images.labels
+    right = Lab(manifest, images.images).decide(setting, stream=0) == images.labels
     assert right.mean() > 0.80

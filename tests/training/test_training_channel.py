@@ -1,4 +1,4 @@
-"""The channel of training is the channel of the emulator: same h and noise in, same y out; same statistics."""
+"""Training's modulator, channel and receiver are those of the link: the same in, the same out; same statistics."""
 
 import math
 
@@ -9,10 +9,12 @@ import torch
 from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import Channel
 from common.phy.layout import Layout, pilot_sequence
-from scrx.demodulation.equalise import effective_snr, equalise
-from scrx.demodulation.estimate import estimate_gain
+from scrx.demodulation.demodulate import Demodulator, Received
+from sctx.modulate import bounds
+from sctx.modulate import modulate as runtime
 from training.recipes.specs import Conditions
 from training.student.air import FRAMES, draw, receive, transmit
+from training.student.rounding import modulate
 
 LAYOUT = Layout((4, 12), pilots=8, slot=64)
 
@@ -57,25 +59,75 @@ def test_statistics_agree(fading: str, rayleigh: float) -> None:
         assert np.quantile(ours, quantiles) == pytest.approx([-math.log(1 - q) for q in quantiles], abs=0.06)
 
 
-def test_the_receiver_in_training_is_the_receiver() -> None:
-    """Frame by frame with the numpy functions that the link uses, with no noise pooled from elsewhere."""
-    drawn = draw(12, LAYOUT, Conditions(pool=1), torch.Generator().manual_seed(5))
-    sent = symbols(12)
-    equalised, gamma = receive(torch.from_numpy(sent), drawn, LAYOUT)
-    pilots = pilot_sequence(8)
-    gains, n0 = drawn.gain.numpy(), drawn.n0.numpy()
-    noise = drawn.noise.numpy() * np.sqrt(n0)[:, None]
-    for row in range(12):
-        heard = [gains[row, f] * pilots + noise[row, 8 * f : 8 * f + 8] for f in range(FRAMES)]
-        found = [estimate_gain(y, pilots) for y in heard]
-        pooled = float(np.sum(np.abs(heard[0] - found[0] * pilots) ** 2)) / 7
-        cut = LAYOUT.rates[int(drawn.last[row])]
-        for f, part in ((0, slice(0, cut)), (1, slice(cut, 16))):
-            y = gains[row, f] * sent[row, part] + noise[row, 16:][part]
-            expected = equalise(y, found[f], np.float32(pooled))
-            assert np.abs(equalised[row, part].numpy() - expected).max(initial=0) < 1e-3
-            expected_gamma = effective_snr(found[f], pooled, 8)
-            assert gamma[row, part].numpy() == pytest.approx(np.full(len(y), expected_gamma), rel=1e-3)
+LAYOUTS = [
+    Layout((4, 12), 8, 64), Layout((1,), 2, 8), Layout((2, 3, 5, 7), 16, 64), Layout((8, 8, 8), 5, 64),
+    Layout((1, 1, 30), 64, 128), Layout((2, 2, 4, 8, 16), 0, 64),
+]  # fmt: skip
+"""Of one rate and of many, of few pilots and many, and of none."""
+
+
+def frame(layout: Layout, gain: complex, noise: np.ndarray, payload: np.ndarray) -> np.ndarray:
+    """What is received of pilots and payload. noise: complex64 [P + n]."""
+    sent = np.concatenate((pilot_sequence(layout.pilots), payload))
+    received: np.ndarray = (np.complex64(gain) * sent + noise).astype(np.complex64)
+    return received
+
+
+def pooled(layout: Layout, energy: float, dof: float) -> Demodulator:
+    """A receiver that has heard frames of so much noise, orthogonal to the pilots, before."""
+    demodulator, frames = Demodulator(layout), round(dof / max(layout.pilots - 1, 1))
+    count = layout.pilots
+    for seq in range(frames):
+        turned = pilot_sequence(count) * np.exp(2j * np.pi * np.arange(count) / count)
+        noise = np.concatenate((turned * math.sqrt(energy / frames / count), np.zeros(layout.increments[0])))
+        heard = frame(layout, 1.0, noise, np.ones(layout.increments[0]))
+        demodulator.demodulate([Received(b"", seq, heard, seq * layout.slot, 0, 0, ())])
+    return demodulator
+
+
+@pytest.mark.parametrize("snr_db", [-5.0, 10.0, 40.0])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: f"{layout.increments}+{layout.pilots}")
+def test_the_receiver_in_training_is_the_receiver(layout: Layout, snr_db: float) -> None:
+    """Round for round what `scrx.demodulation` gives of the same samples, after the same frames before."""
+    count, rows, rates = layout.pilots, 6, len(layout.increments)
+    drawn = draw(rows, layout, Conditions(snr_db, snr_db, pool=31), torch.Generator().manual_seed(5))
+    sent = np.exp(2j * np.pi * np.random.default_rng(1).random((rows, layout.max_symbols))).astype(np.complex64)
+    equalised, gamma = (one.numpy() for one in receive(torch.from_numpy(sent), drawn, layout))
+    noise = drawn.noise.numpy() * np.sqrt(drawn.n0.numpy())[:, None]
+    for row, last in enumerate(drawn.last.tolist()):
+        energy, dof = drawn.others[row].tolist()
+        demodulator = pooled(layout, energy * float(drawn.n0[row]), dof)
+        for round_, (start, rate) in enumerate([(0, last), (last + 1, rates - 1)][: 1 + (last + 1 < rates)]):
+            span = layout.span(start, rate)
+            heard = noise[row, round_ * count :][:count], noise[row, FRAMES * count :][span]
+            y = frame(layout, drawn.gain[row, round_].item(), np.concatenate(heard), sent[row, span])
+            soft, _ = demodulator.demodulate([Received(b"", 99, y, (40 + round_) * layout.slot, start, rate, ())])
+            assert np.abs(soft.symbols[0, span] - equalised[row, span]).max() < 1e-4
+            assert soft.gamma[0, span] == pytest.approx(gamma[row, span], rel=1e-3)
+
+
+@pytest.mark.parametrize("order", [4, 16, 64])
+@pytest.mark.parametrize("layout", LAYOUTS[:4], ids=lambda layout: str(layout.increments))
+def test_the_modulator_in_training_is_the_transmitters_bit_for_bit(layout: Layout, order: int) -> None:
+    random = np.random.default_rng(order)
+    edges = np.concatenate([np.nextafter(bounds(order), to) for to in (-9, 9)] + [bounds(order), [-np.inf, np.inf, 0]])
+    for scale in (0.1, 1.0, 30.0):
+        features = np.float32(scale) * random.standard_normal((200, 2 * layout.max_symbols), np.float32)
+        near = random.random(features.shape) < 0.3  # and right at a boundary, or beside it
+        features[near] = random.choice(edges, near.sum())
+        ours = modulate(torch.from_numpy(features), layout, order).symbols.numpy()
+        assert np.array_equal(ours, runtime(features, layout, order))
+
+
+def test_gradient_passes_through_rounding_as_if_only_the_squashing_were_there() -> None:
+    features = torch.randn(4, 32, requires_grad=True, generator=torch.Generator().manual_seed(0))
+    made = modulate(features, LAYOUT, 16)
+    made.symbols.real.sum().backward(retain_graph=True)
+    assert features.grad is not None
+    assert features.grad.abs().max() > 0
+    slope = torch.autograd.grad(made.squashed.sum(), features)[0]
+    assert (slope > 0).all()
+    assert (slope <= 1).all()
 
 
 def test_pooled_noise_is_unbiased() -> None:

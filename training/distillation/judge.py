@@ -48,16 +48,13 @@ class Verdict:
 
 def judge(manifest: Manifest, parts: Sequence[ImageSet]) -> Verdict:
     """What the pair as it lies on disk answers: all symbols, AWGN at 30 dB. parts: pictures it was not trained on."""
-    from scrx.decoding.decoder import load_decoder
-    from sctx.pipeline import TransmitChain
-    from training.lab.evaluation import Setting, decide, encode_all
+    from training.lab.evaluation import Lab, Setting
 
-    chain, decoder = TransmitChain(manifest), load_decoder(manifest)
     csi, told = ("known", QUIET_DB) if manifest.layout.pilots else ("none", math.nan)
     setting = Setting("awgn", csi, QUIET_DB, manifest.layout.max_symbols, 1, 0, 0, 0.0, told)
     right, labels = 0, np.concatenate([part.labels[:MOST] for part in parts])
     for part in parts:
-        answers = decide(chain, decoder, encode_all(chain, part.images[:MOST]), setting, stream=0)
+        answers = Lab(manifest, part.images[:MOST]).decide(setting, stream=0)
         right += int((answers == part.labels[:MOST]).sum())
     counts = np.bincount(labels, minlength=len(manifest.labels))
     top = int(counts.argmax())

@@ -4,13 +4,11 @@ Knows nothing about training. At the same seed, stream and air positions its rec
 with one frame in flight (`sctx --window 1`), so its decisions are too; a test holds the two together.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from common.channel.spec.spec import ChannelSpec
 from common.channel.spec.ways import FeedbackSpec
@@ -19,6 +17,7 @@ from common.channel.wire.impaired_reports import Feedback
 from common.pair.manifest import Manifest
 from common.protocol.frames import ResultHead
 from common.protocol.messages import Status
+from scrx.decoding.tasks import CLASSIFY, Outputs, confidence_of
 from scrx.demodulation.demodulate import Received
 from scrx.pipeline import Decoded, ReceiveChain
 from sctx.pipeline import TransmitChain
@@ -65,22 +64,23 @@ def run_direct(
     for seq, image in enumerate(images):
         symbols, rate = loop.decide(seq, image)
         round_, uses = 0, layout.frame_symbols(0, rate)
-        answer = loop.pass_on(seq, 0, symbols, 0, rate)
-        while 100.0 * answer["confidence"] < percent and rate + 1 < len(layout.increments):
+        outputs = loop.pass_on(seq, 0, symbols, 0, rate)
+        while 100.0 * confidence_of(outputs) < percent and rate + 1 < len(layout.increments):
             round_, rate = round_ + 1, rate + 1
             uses += layout.frame_symbols(rate, rate)
-            answer = loop.pass_on(seq, round_, symbols, rate, rate)
-        yield DirectAnswer(answer["index"], answer["confidence"], layout.rates[rate], uses, loop.reported_db, round_)
+            outputs = loop.pass_on(seq, round_, symbols, rate, rate)
+        sure, answer = confidence_of(outputs), outputs[CLASSIFY]["index"]
+        yield DirectAnswer(answer, sure, layout.rates[rate], uses, loop.reported_db, round_)
 
 
 class Encodings:
     """Features of images, for runs that see them again: no channel and no policy changes what the encoder gives."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, bytes], Tensor] = {}
+        self._known: dict[tuple[str, bytes], NDArray[np.float32]] = {}
 
-    def of(self, chain: TransmitChain, image: NDArray[np.uint8]) -> Tensor:
-        """image: uint8 [H, W, C] -> features float [1, 2 S]; encoded alone, as the transmitter does it."""
+    def of(self, chain: TransmitChain, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """image: uint8 [H, W, C] -> features float32 [1, 2 S]; encoded alone, as the transmitter does it."""
         key = chain.manifest.id, image.tobytes()
         if key not in self._known:
             self._known[key] = chain.encode(image[None])
@@ -114,18 +114,16 @@ class _Loop:
         decision = self._controller.decide(air, 0, self._truth(air))
         return self._transmit.modulate(features, decision.told_snr_db)[0], decision.rate
 
-    def pass_on(
-        self, seq: int, round_: int, symbols: NDArray[np.complex64], start: int, rate: int
-    ) -> Mapping[str, Any]:
-        """Send increments start..rate through the channel; the class of the image as it is known by then."""
+    def pass_on(self, seq: int, round_: int, symbols: NDArray[np.complex64], start: int, rate: int) -> Outputs:
+        """Send increments start..rate through the channel; what is known of the image by then."""
         air = self._manifest.layout.air_start(seq, round_)
         frame = self._transmit.frame(symbols, start, rate)
         received, _ = self._channel.apply(self._stream, air, frame, round_)
-        (decoded,) = self._receive.receive([Received("direct", seq, received, air, start, rate, ("classify",))])
+        (decoded,) = self._receive.receive([Received("direct", seq, received, air, start, rate, (CLASSIFY,))])
         told = self._feedback.carry(self._stream, _head(seq, round_, decoded, air))
         self.reported_db = told.snr_inst_db
         self._controller.hear(told, 0)
-        return decoded.outputs["classify"]
+        return decoded.outputs
 
     def _truth(self, air: int) -> Report | None:
         """What a genie knows of the channel at air sample `air`; None to any other policy."""

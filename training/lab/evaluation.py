@@ -5,29 +5,29 @@ Knows nothing about training, tables or figures. What the settings mean is said 
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.errors import ConfigError
 from common.flags import numbers
 from common.pair.manifest import Manifest
+from common.phy.decibel import from_db
+from scrx.demodulation.demodulate import Demodulator, Known, Received, SoftBatch
 from training.data.images import load_told
 from training.report.points import Point
 from training.report.stats import bootstrap
 
-if TYPE_CHECKING:
-    import torch
-
-    from scrx.decoding.decoder import Decoder
-    from sctx.pipeline import TransmitChain
-
-
 CHANNELS = {"awgn": "none", "block-rayleigh": "block-rayleigh", "rayleigh": "rayleigh"}
 
 CSI = ("known", "perfect", "estimated", "none")
+
+ENCODED = 512
+"""Images that are encoded at a time, so that they fit into memory."""
 
 QUIET_N0 = 1e-9
 """N0 that the receiver assumes where there is no noise at all."""
@@ -59,23 +59,17 @@ def evaluate(
     manifest: Manifest, settings: list[Setting], dataset: str, split: str, device: str, skip_bad: bool = False
 ) -> list[Point]:
     """Measure each setting on every image of a split."""
-    from common.pair.device import pick_device
-    from scrx.decoding.decoder import load_decoder
-    from sctx.pipeline import TransmitChain
     from training.report.progress import bar
 
     images = load_told(manifest, dataset, split, skip_bad)
-    where = pick_device(device)
-    chain, decoder = TransmitChain(manifest, where), load_decoder(manifest, where)
-    features = encode_all(chain, images.images)
+    lab = Lab(manifest, images.images, device)
     points = []
     first: dict[Setting, NDArray[np.float64]] = {}
     with bar(Console(stderr=True), "evaluate", len(settings)) as advance:
         for setting in settings:
             right = np.zeros(len(images))
             for stream in range(setting.stream, setting.stream + setting.seeds):
-                answers = decide(chain, decoder, features, setting, stream)
-                right += answers == images.labels
+                right += lab.decide(setting, stream) == images.labels
             right /= setting.seeds
             other = first.setdefault(replace(setting, told="", told_db=0.0), right)
             points.append(_point(manifest, setting, right, None if other is right else other))
@@ -83,75 +77,49 @@ def evaluate(
     return points
 
 
-def decide(
-    chain: "TransmitChain", decoder: "Decoder", features: "torch.Tensor", setting: Setting, stream: int
-) -> NDArray[np.int64]:
-    """Class decisions, int64 [N], of features sent as frames 0..N-1 of a stream on the air clock."""
-    logits, _ = answer(chain, decoder, features, setting, stream)
-    return logits.argmax(-1)
+class Lab:
+    """A pair, and images that it has encoded: what it answers over a channel is asked as often as one likes."""
 
+    def __init__(self, manifest: Manifest, images: NDArray[np.uint8], device: str = "cpu") -> None:
+        """images: uint8 [N, H, W, C] as the manifest says; device: as `--device` names it."""
+        from scrx.decoding.decoder import Answerer
+        from sctx.pipeline import TransmitChain
 
-def answer(
-    chain: "TransmitChain", decoder: "Decoder", features: "torch.Tensor", setting: Setting, stream: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits, float [N, C], and gamma, float [N, S], of features sent as frames 0..N-1 of a stream on the air clock."""
-    import torch
+        self.layout = manifest.layout
+        self._chain, self._answerer = TransmitChain(manifest, device), Answerer(manifest, device)
+        parts = np.array_split(images, max(-(-len(images) // ENCODED), 1))
+        self._features = np.concatenate([self._chain.encode(part) for part in parts])
 
-    layout = chain.manifest.layout
-    rate = layout.rates.index(setting.symbols)
-    span = layout.span(0, rate)
-    sent = chain.modulate(features, setting.told_db)
-    equalised = np.zeros_like(sent)
-    gamma = np.zeros(sent.shape, np.float32)
-    equalised[:, span], gamma[:, span] = _through(chain, sent, rate, setting, stream)
-    with torch.inference_mode():
-        _, logits = decoder(torch.from_numpy(equalised).to(chain.device), torch.from_numpy(gamma).to(chain.device))
-    return logits["classify"].cpu().numpy(), gamma
+    def decide(self, setting: Setting, stream: int) -> NDArray[np.int64]:
+        """Class decisions, int64 [N], of the images sent as frames 0..N-1 of a stream on the air clock."""
+        decided: NDArray[np.int64] = self.answer(setting, stream)[0].argmax(-1)
+        return decided
 
+    def answer(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits, float32 [N, C], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
+        soft = self.hear(setting, stream)
+        return self._answerer.logits(soft.symbols, soft.gamma), soft.gamma
 
-def _through(
-    chain: "TransmitChain", sent: NDArray[np.complex64], rate: int, setting: Setting, stream: int
-) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """Channel, estimator and equaliser, frame by frame: x^ complex64 [N, n] and gamma float32 [N, n]."""
-    from common.channel.spec.spec import ChannelSpec
-    from common.channel.streams.channel import Channel
-    from common.phy.layout import pilot_sequence
-    from scrx.demodulation.equalise import effective_snr, equalise, non_coherent
-    from scrx.demodulation.tracker import ChannelTracker
+    def hear(self, setting: Setting, stream: int) -> SoftBatch:
+        """What the decoder is given of the images sent as frames 0..N-1 of a stream."""
+        return Demodulator(self.layout).demodulate(self._received(setting, stream))[0]
 
-    layout = chain.manifest.layout
-    pilots = pilot_sequence(layout.pilots)
-    channel = Channel(ChannelSpec(snr_db=setting.snr_db, fading=CHANNELS[setting.channel], doppler=setting.doppler,
-                                  coherence=layout.slot, seed=setting.seed))  # fmt: skip
-    tracker = ChannelTracker(pilots, layout.slot)
-    n0 = max(10 ** (-setting.snr_db / 10), QUIET_N0)
-    equalised, gammas = [], []
-    for seq, symbols in enumerate(sent):
-        at = layout.air_start(seq, 0)
-        if setting.csi == "none":
-            y, gammas_seen = non_coherent(channel.transform(stream, at, chain.frame(symbols, 0, rate)))
-            equalised.append(y)
-            gammas.append(gammas_seen)
-            continue
-        if setting.csi == "estimated":
-            y = channel.transform(stream, at, chain.frame(symbols, 0, rate))
-            seen = tracker.observe(y[: layout.pilots], at)
-            y, gain, noise = y[layout.pilots :], np.complex64(seen.gain), np.float32(seen.noise)
-            gamma = effective_snr(gain, noise, layout.pilots)
-        else:
-            y, truth = channel.apply(stream, at, symbols[layout.span(0, rate)])
-            gain, noise = np.complex64(truth.h), np.float32(n0)
-            gamma = abs(gain) ** 2 / noise
-        equalised.append(equalise(y, gain, noise))
-        gammas.append(np.full(len(y), gamma, np.float32))
-    return np.stack(equalised), np.stack(gammas)
-
-
-def encode_all(chain: "TransmitChain", images: NDArray[np.uint8]) -> "torch.Tensor":
-    """Features of any number of images, float [N, 2 S], in batches that fit into memory."""
-    import torch
-
-    return torch.cat([chain.encode(part) for part in np.array_split(images, -(-len(images) // 512))])
+    def _received(self, setting: Setting, stream: int) -> list[Received]:
+        """Each image's frame as it comes off the air: with pilots, or with a channel that is known."""
+        layout, rate = self.layout, self.layout.rates.index(setting.symbols)
+        channel = Channel(ChannelSpec(snr_db=setting.snr_db, fading=CHANNELS[setting.channel], doppler=setting.doppler,
+                                      coherence=layout.slot, seed=setting.seed))  # fmt: skip
+        n0 = max(from_db(-setting.snr_db), QUIET_N0)
+        received = []
+        for seq, symbols in enumerate(self._chain.modulate(self._features, setting.told_db)):
+            at, known = layout.air_start(seq, 0), None
+            if setting.csi in ("estimated", "none"):
+                y = channel.transform(stream, at, self._chain.frame(symbols, 0, rate))
+            else:
+                y, truth = channel.apply(stream, at, symbols[layout.span(0, rate)])
+                known = Known(complex(truth.h), n0)
+            received.append(Received("lab", seq, y, at, 0, rate, (), more=False, known=known))
+        return received
 
 
 def _point(

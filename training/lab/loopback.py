@@ -25,7 +25,6 @@ from common.channel.streams.channel import Channel
 from common.channel.wire.impaired_reports import Feedback
 from common.check import made_by
 from common.errors import SemlinkError
-from common.pair.device import pick_device
 from common.pair.manifest import Manifest, find_pair
 from common.protocol.frames import decode, encode, peek_result, put_result
 from common.protocol.messages import Data, Message, Result
@@ -120,7 +119,7 @@ class _Path:
         self.answers: deque[ReceivedAnswer] = deque()
         self._air = air
         self._table = SessionTable(offered(manifest, scrx.settings.Settings(window=1)))
-        self._chain = ReceiveChain(manifest, pick_device(device))
+        self._chain = ReceiveChain(manifest, device)
         self._events: deque[Action] = deque()
         self._take(self.session.tick(NOW_NS))
 

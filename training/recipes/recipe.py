@@ -10,7 +10,7 @@ from typing import Any
 
 from common.errors import ConfigError, ModelError
 from common.files import user_path
-from common.pair.shapes import DecoderShape, EncoderShape
+from common.pair.shapes import DecoderShape, EncoderShape, without_default_kind
 from common.phy.constellation import ORDERS
 from common.phy.layout import Layout
 from common.text import safe
@@ -82,7 +82,8 @@ class Recipe:
 
     def plain(self) -> dict[str, Any]:
         """As a JSON-ready dictionary: what a checkpoint and a manifest remember."""
-        return asdict(self)
+        plain = asdict(self)
+        return {**plain, "encoder": without_default_kind(plain["encoder"])}
 
 
 def load_recipe(name_or_file: str) -> Recipe:
@@ -119,9 +120,7 @@ def adjusted(
         raise ConfigError(f"--views must be at least 1, not {views}")
     if epochs is not None:
         recipe = _in_proportion(recipe, epochs)
-    wanted: dict[str, Any] = {
-        key: value for key, value in (("beta", beta), ("hard", hard)) if value is not None
-    }
+    wanted: dict[str, Any] = {key: value for key, value in (("beta", beta), ("hard", hard)) if value is not None}
     return replace(
         recipe,
         views=recipe.views if views is None else views,

@@ -1,6 +1,7 @@
-"""The channel inside training: the emulator's mathematics in torch, then the receiver's own estimator and equaliser.
+"""The channel inside training: the emulator's mathematics in torch, then the receiver's estimator and equaliser.
 
-Knows nothing about networks or losses. `common.channel` is the emulator's own; a test holds the two together.
+Knows nothing about networks or losses. `common.channel` is the emulator's own, and `scrx.demodulation` the receiver's;
+tests hold both together with what is here.
 
 y = h x + n with E|h|^2 = 1 and n ~ CN(0, N0), N0 per complex symbol (N0/2 per real dimension), added after fading;
 SNR = 1/N0 is the average Es/N0, because E|x|^2 = 1.
@@ -13,8 +14,9 @@ import torch
 from torch import Tensor
 
 from common.phy.layout import Layout, pilot_sequence
-from scrx.demodulation.equalise import effective_snr, equalise, non_coherent
-from scrx.demodulation.estimate import estimate_gain, residual_energy
+from scrx.demodulation.equalise import effective_snr, mmse_tap, non_coherent
+from scrx.demodulation.estimate import fit
+from scrx.demodulation.tracker import NOISE_FLOOR
 from training.recipes.specs import Conditions
 
 FRAMES = 2
@@ -89,9 +91,10 @@ def transmit(sent: Tensor, gain: Tensor, noise: Tensor) -> Tensor:
 
 
 def receive(symbols: Tensor, drawn: Draw, layout: Layout) -> tuple[Tensor, Tensor]:
-    """The receiver's own estimator and equaliser. symbols: complex64 [B, S] -> x^ complex64 [B, S], gamma float [B, S].
+    """The receiver's own formulas. symbols: complex64 [B, S] -> x^ complex64 [B, S], gamma float [B, S].
 
-    Increments 0..last travel in one frame, the others in a second one; each frame has its own h and its own pilots.
+    Increments 0..last travel in one frame, the others in a second one; each frame has its own h and its own pilots,
+    and N0 is pooled over all frames so far, as `scrx.demodulation` does it frame by frame.
     """
     count = layout.pilots
     increment = torch.repeat_interleave(torch.tensor(layout.increments)).to(symbols.device)
@@ -100,14 +103,13 @@ def receive(symbols: Tensor, drawn: Draw, layout: Layout) -> tuple[Tensor, Tenso
     received = transmit(symbols, drawn.gain.gather(1, frame), noise[:, FRAMES * count :])
     if not count:
         return non_coherent(received)
-    pilots = torch.as_tensor(pilot_sequence(count), device=symbols.device)
-    heard = transmit(
-        pilots.expand(len(symbols), FRAMES, count), drawn.gain, noise[:, : FRAMES * count].unflatten(1, (FRAMES, count))
-    )
-    gain = estimate_gain(heard, pilots)
+    pilots = torch.tensor(pilot_sequence(count), device=symbols.device)
+    sent = pilots.expand(len(symbols), FRAMES, count)
+    heard = transmit(sent, drawn.gain, noise[:, : FRAMES * count].reshape(-1, FRAMES, count)).to(torch.complex128)
+    gain, unexplained = fit((heard * pilots.conj()).sum(-1), heard.abs().square().sum(-1), count)
     energy, dof = drawn.others.unbind(-1)
-    pooled = (residual_energy(heard, pilots, gain)[:, 0] + energy * drawn.n0) / (dof + count - 1)
-    n0 = pooled[:, None]
-    equalised = [equalise(received, gain[:, f], pooled) for f in range(FRAMES)]
-    gamma = effective_snr(gain, n0, count).gather(1, frame)
-    return torch.where(frame == 0, equalised[0], equalised[1]), gamma
+    seen = (count - 1) * torch.arange(1, FRAMES + 1, device=symbols.device)
+    n0 = (unexplained.clamp(min=0).cumsum(-1) + (energy * drawn.n0)[:, None]) / (dof[:, None] + seen)
+    power, n0 = gain.abs().square(), n0.clamp(min=NOISE_FLOOR)
+    tap, gamma = mmse_tap(gain.conj(), power, n0), effective_snr(power, n0, count)
+    return received * tap.to(received.dtype).gather(1, frame), gamma.float().gather(1, frame)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from common.pair.shapes import Preprocess
-from sctx.pipeline import normalise
+from sctx.encoder import normalise
 from training.student.air import Draw
 from training.student.losses import divergence
 from training.student.student import Student
@@ -51,7 +51,8 @@ class Decisions(nn.Module):
     def own(self, pooled: Tensor, drawn: Draw) -> Tensor:
         """The answer to keep: pooled float [B, D] -> logits float [B, C]."""
         if self.auxiliary is not None:
-            return self.auxiliary(pooled).float()
+            logits: Tensor = self.auxiliary(pooled).float()
+            return logits
         answers, _ = self.before.from_features(self.before.encoder.head(pooled).float(), without_noise(drawn))
         return answers[-1].float()
 

@@ -12,10 +12,9 @@ from common.pair.shapes import DecoderShape, EncoderShape
 from common.phy.layout import Layout
 from scrx.decoding.decoder import Decoder
 from scrx.decoding.tasks import CLASSIFY
-from sctx.adapt import ChannelAdaptive
-from sctx.encoder import Encoder
-from sctx.modulate import modulate
+from sctx.encoder import ChannelAdaptive, make_encoder
 from training.student.air import Draw, receive
+from training.student.rounding import modulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +32,16 @@ class Shapes:
 class Student(nn.Module):
     """Both halves and the channel between them. One pass answers for every rate: all prefixes train at once."""
 
+    received: Tensor
+    """bool [K, S]: which symbols have come by each rate."""
+
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
         self.shapes = shapes
         symbols = shapes.layout.max_symbols
-        self.encoder = Encoder(shapes.encoder, shapes.channels, symbols)
+        self.encoder = make_encoder(shapes.encoder, shapes.channels, symbols)
         self.adapt = ChannelAdaptive(2 * symbols) if shapes.encoder.adaptive else None
-        self.decoder = Decoder(shapes.decoder, symbols, shapes.classes)
+        self.decoder = Decoder(shapes.decoder, symbols, {CLASSIFY: shapes.classes})
         received = torch.arange(symbols)[None] < torch.tensor(shapes.layout.rates)[:, None]
         self.register_buffer("received", received, persistent=False)
 

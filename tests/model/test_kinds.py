@@ -1,0 +1,62 @@
+"""The kind of an encoder: a pair that names none is a resnet, and keeps the id that it has had."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import sctx.encoder
+from common.errors import ModelError
+from common.pair.manifest import find_pair, read_manifest, shipped_pairs
+from common.pair.shapes import EncoderShape
+from sctx.encoder import ResNet, load_encoder, make_encoder
+from tests.model.pairs import PREPROCESS, tiny_pair, tiny_student
+from training.recipes.recipe import CONFIGS, load_recipe
+from training.recipes.specs import LossSpec
+from training.student.objective import Objective
+
+
+def test_a_shipped_pair_is_a_resnet_and_its_manifest_does_not_say_so() -> None:
+    for name in shipped_pairs():
+        pair = find_pair(name)
+        assert pair.encoder.kind == "resnet"
+        assert "kind" not in json.loads((pair.path / "manifest.json").read_text())["encoder"]
+        assert isinstance(load_encoder(pair)[0], ResNet)
+
+
+def test_a_resnet_is_written_without_its_kind_so_that_its_id_stays(tmp_path: Path) -> None:
+    assert "kind" in asdict(EncoderShape())
+    written = tiny_pair(tmp_path)
+    assert "kind" not in json.loads((written.path / "manifest.json").read_text())["encoder"]
+    assert all("kind" not in load_recipe(found.stem).plain()["encoder"] for found in CONFIGS.glob("*.toml"))
+
+
+def test_a_manifest_may_say_that_it_is_a_resnet(tmp_path: Path) -> None:
+    path = tiny_pair(tmp_path).path / "manifest.json"
+    document = json.loads(path.read_text())
+    document["encoder"]["kind"] = "resnet"
+    path.write_text(json.dumps(document))
+    assert load_encoder(read_manifest(tmp_path))[0](torch.zeros(1, 1, 8, 8)).shape == (1, 12)
+
+
+def test_a_recipe_keeps_the_kind_that_it_names(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('base = "digits"\n[encoder]\nkind = "pyramid"\n')
+    recipe = load_recipe(str(tmp_path / "mine.toml"))
+    assert recipe.plain()["encoder"]["kind"] == recipe.encoder.kind == "pyramid"
+    with pytest.raises(ModelError, match="no encoder of kind 'pyramid': this version of semlink has resnet"):
+        make_encoder(recipe.encoder, 1, 8)
+
+
+@pytest.mark.parametrize("kind", ["", "k" * 65])
+def test_a_kind_is_a_word(kind: str) -> None:
+    with pytest.raises(ModelError, match="kind has"):
+        replace(EncoderShape(), kind=kind)
+
+
+def test_an_encoder_that_would_take_hours_is_refused_before_it_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    Objective(tiny_student(), PREPROCESS, LossSpec())
+    monkeypatch.setattr(sctx.encoder, "MOST_MACS", 1000)
+    with pytest.raises(ModelError, match="multiply-accumulates"):
+        Objective(tiny_student(), PREPROCESS, LossSpec())
