@@ -63,7 +63,7 @@ def test_the_decode_thread_listens_before_each_batch_and_not_while_frames_wait()
 
 
 def test_the_decode_thread_listens_on_while_a_batch_fills() -> None:
-    rx, air = listener(comes=(0, 1, 2, 3), wait_s=30.0)
+    rx, air = listener(comes=(0, 1, 2, 3), wait_s=1.0)
     assert [one.data.seq for one in rx._take() or []] == [0, 1, 2, 3]
     assert air.listened == [TURN_S] * 4
 
