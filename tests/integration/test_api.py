@@ -111,7 +111,7 @@ def test_the_receiver_sees_each_answer_where_it_is_used(receiver: scrx.Receiver,
     images = [np.full((8, 8), value, np.uint8) for value in (0, 100, 200)]
     with sctx.Transmitter(peer(receiver), tiny_pair) as tx:
         sent = [tx.send(image) for image in images]
-    seen = [answer for answer, _ in zip(receiver.answers(timeout_s=5), images, strict=False)]
+    seen = [answer for _, answer in zip(images, receiver.answers(timeout_s=5), strict=False)]
     assert [(a.session, a.seq, a.answer, a.name) for a in seen if a] == [
         (a.session, a.seq, a.answer, a.name) for a in sent
     ]
