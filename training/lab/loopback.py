@@ -17,11 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from common.channel.model.channel import Channel
 
 import scrx.settings
 from common.channel.spec.spec import ChannelSpec
-from common.channel.wire.impaired_reports import Feedback, FeedbackSpec
+from common.channel.spec.ways import FeedbackSpec
+from common.channel.streams.channel import Channel
+from common.channel.wire.impaired_reports import Feedback
 from common.check import made_by
 from common.errors import SemlinkError
 from common.pair.manifest import Manifest, find_pair
