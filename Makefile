@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.semlink-installed
 
-.PHONY: help install demo test lint types check full statistics bench bench-keep soak evaluate clean
+.PHONY: help install demo quick test lint types check full coverage bench bench-keep soak evaluate clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -24,6 +24,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install  ## the main job: three processes, real images, one table and one figure
 	@$(PY) -m training.demo
 
+quick: install  ## the tests of a minute: those that start no process and train nothing
+	@$(PY) -m pytest -q --quick
+
 test: install  ## unit, statistical, integration, packaging and import tests
 	@$(PY) -m pytest -q
 
@@ -38,7 +41,10 @@ check: lint types test  ## all that continuous integration runs
 full: install  ## all tests that are too slow for `make test`: the channel's full statistics, a million mutated messages
 	@$(PY) -m pytest -q -m full tests
 
-statistics: full
+coverage: install  ## lines that `make test` runs, by room, child processes included; each file: build/coverage/html
+	@$(PY) -m pytest -q --cov --cov-report=
+	@$(PY) -m coverage html --quiet
+	@$(PY) -m coverage json --quiet && $(PY) -m tests.coverage_by_room build/coverage/lines.json
 
 bench: install  ## measured tables: channel speed, link latency; as JSON in build/bench
 	@$(PY) -m pytest -q -s -m bench tests/bench

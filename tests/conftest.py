@@ -10,6 +10,7 @@ import pytest
 import zmq
 from hypothesis import settings
 
+from tests.quick import Quick
 from tests.warm import Stem
 from training.lab.processes import Command
 
@@ -25,6 +26,17 @@ for number in (signal.SIGHUP, signal.SIGINT):
 # Not the keys of whoever runs the tests, and no notes among theirs.
 _NOT_THEIRS = tempfile.TemporaryDirectory(prefix="semlink-tests-")
 os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_STATE_HOME"] = _NOT_THEIRS.name
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make quick`."""
+    parser.addoption("--quick", action="store_true", help="Only tests that start no process and train nothing.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What `--quick` means is said in `tests/quick.py`."""
+    if config.getoption("--quick"):
+        config.pluginmanager.register(Quick())
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from common import __version__
 from common.cli import EXTRA_OF
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +73,13 @@ def test_the_licence_goes_with_it_and_no_public_index_takes_it(wheel: zipfile.Zi
     assert told["License-Expression"] == "Apache-2.0"
     assert "Private :: Do Not Upload" in told.get_all("Classifier", [])
     assert read(wheel, "licenses/LICENSE").lstrip().startswith("Apache License")
+
+
+def test_the_version_stands_in_one_place(wheel: zipfile.ZipFile) -> None:
+    assert message_from_string(read(wheel, "METADATA"))["Version"] == __version__
+    others = [ROOT / name for name in ("pyproject.toml", "CITATION.cff", "Makefile", "deploy/compose.yaml")]
+    others += [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.parent.name != "common"]
+    assert not [str(path) for path in others if f'"{__version__}"' in path.read_text(encoding="utf-8")]
 
 
 def test_the_base_install_is_light_and_nothing_needs_torchvision(wheel: zipfile.ZipFile) -> None:

@@ -99,6 +99,7 @@ def test_truth_is_what_was_done() -> None:
     assert truth.power == pytest.approx(0.25, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("snr_db", "n"), [(0.0, 100_000), (5.0, 400_000), (9.0, 4_000_000)])
 def test_qpsk_bit_errors_over_awgn(snr_db: float, n: int) -> None:
     x = qpsk(n)

@@ -33,10 +33,12 @@ def test_rayleigh_has_unit_power_and_a_gaussian_fourth_moment(rayleigh: np.ndarr
     assert np.mean(power**2) / power.mean() ** 2 == pytest.approx(2.0, abs=0.06)
 
 
+@pytest.mark.slow
 def test_rayleigh_envelope(rayleigh: np.ndarray) -> None:
     assert stats.kstest(np.abs(rayleigh), stats.rayleigh(scale=0.5**0.5).cdf).statistic < 0.012
 
 
+@pytest.mark.slow
 def test_rayleigh_autocorrelation_is_the_bessel_function(rayleigh: np.ndarray) -> None:
     lags = int(2 / 0.003)
     expected = special.j0(2 * np.pi * 0.003 * np.arange(lags))
@@ -95,6 +97,7 @@ def test_line_of_sight_is_at_its_doppler() -> None:
     assert line == pytest.approx(-0.005, abs=1 / h.size)
 
 
+@pytest.mark.slow
 def test_many_seeds_at_one_sample_are_rayleigh_too() -> None:
     jakes = bin_powers("jakes", POINTS, PER_CYCLE)
     draws = np.array([Fader((seed, 0), jakes).at(3.7, 0.0, 1)[0, 0] for seed in range(2000)])

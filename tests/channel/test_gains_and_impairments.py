@@ -23,6 +23,7 @@ def unit(n: int) -> np.ndarray:
     return np.exp(0.37j * np.arange(n) ** 2).astype(np.complex64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("m", [0.5, 1.0, 4.0])
 def test_nakagami_envelope(m: float) -> None:
     power = np.abs(gain(400_000, fading="nakagami", nakagami_m=m, doppler=0.02)) ** 2
@@ -35,6 +36,7 @@ def test_nakagami_of_one_is_rayleigh() -> None:
     np.testing.assert_allclose(nakagami, gain(20_000, fading="rayleigh"), rtol=2e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_shadowing_has_its_spread_its_memory_and_unit_power() -> None:
     length = 1000.0
     channel = Channel(ChannelSpec(snr_db=math.inf, shadowing_db=6.0, shadowing_length=length))
@@ -47,6 +49,7 @@ def test_shadowing_has_its_spread_its_memory_and_unit_power() -> None:
     assert memory == pytest.approx(math.exp(-1), abs=0.05)
 
 
+@pytest.mark.slow
 def test_phase_noise_walks_with_its_linewidth() -> None:
     linewidth = 1e-5
     h = gain(2_000_000, phase_noise=linewidth)
@@ -66,6 +69,7 @@ def test_a_walk_can_be_entered_anywhere() -> None:
     assert np.isfinite(walk.cell(2**40)).all()
 
 
+@pytest.mark.slow
 def test_walks_spread_as_the_square_root_of_time() -> None:
     ends = np.array([Walk(seed).cell(99)[-1] for seed in range(300)])
     assert ends.var() == pytest.approx(100 * 8192, rel=0.25)

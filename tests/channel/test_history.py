@@ -76,6 +76,7 @@ def test_a_plan_and_the_same_changes_by_hand_are_one_channel(name: str) -> None:
     np.testing.assert_array_equal(far.fading(3, n - 100, 100), live.fading(3, n - 100, 100))  # entered at its end
 
 
+@pytest.mark.slow
 def test_any_number_of_changes_by_hand_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.channel.streams.stream.KEPT", KEPT := 40)  # of 256, for speed
     channel, x = Channel(ChannelSpec(cfo=0.01, phase_noise=1e-7)), np.ones(16, np.complex64)
@@ -129,6 +130,7 @@ def test_talkers_come_and_go_and_the_one_who_stays_is_not_pushed_out() -> None:
     assert ((b"stays", 1, 0), 3 * MOST_TRACKS // 100 * 100 + 16) in channel.tracks
 
 
+@pytest.mark.slow
 def test_streams_and_rounds_are_kept_within_one_bound() -> None:
     """8-byte frames over 48 streams x 48 rounds: 2,304 blocks of noise, which are 144 MiB."""
     channel, x = Channel(ChannelSpec()), np.ones(1, np.complex64)
@@ -170,6 +172,7 @@ def _soak(spec: ChannelSpec, changes: int, streams: int) -> int:
     return own_bytes() - middle
 
 
+@pytest.mark.slow
 def test_memory_is_flat_over_changes_and_talkers() -> None:
     assert _soak(ChannelSpec(fading="rayleigh", doppler=1e-3), 300, 200) < 48 << 20
 

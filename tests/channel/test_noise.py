@@ -7,6 +7,7 @@ from scipy import stats
 from common.channel.models.noise import BLOCK, WhiteNoise
 
 
+@pytest.mark.slow
 def test_noise_is_gaussian_of_unit_power_in_both_dimensions() -> None:
     n = 1_000_000
     w = WhiteNoise(1, 2).samples(0, n)

@@ -258,6 +258,7 @@ def test_labels_come_from_the_nearest_folder_that_is_a_class(tmp_path: Path) -> 
     assert labels == {"a.png": 3, "b.png": 3, "c.png": None, "d.png": None}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak of memory cannot be reset here")
 @pytest.mark.parametrize("form", ["folders", "tables"])
 def test_a_data_set_takes_little_more_memory_than_its_pixels(form: str, tmp_path: Path) -> None:

@@ -319,6 +319,7 @@ def memory() -> tuple[int, int]:
     return tuple(int(said[key].split()[0]) * 1024 for key in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak of memory cannot be reset here")
 def test_a_small_file_that_unpacks_to_gigabytes_costs_the_memory_of_a_row(tmp_path: Path) -> None:
     """One value of 2 MB stands for 1,100 rows: 2.2 GB, were they all held."""
@@ -366,6 +367,7 @@ def fuzz_tables(folder: Path, seed: int, count: int) -> None:
         assert "\n" not in said
 
 
+@pytest.mark.slow
 def test_mutated_tables_are_rows_or_one_line(tmp_path: Path) -> None:
     logging.getLogger("sctx.capture.source").disabled = True
     try:

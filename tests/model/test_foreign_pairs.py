@@ -317,6 +317,7 @@ def fuzz(folder: Path, count: int, seed: int) -> None:
     assert min(outcomes.values()) > count // 200, outcomes
 
 
+@pytest.mark.slow
 def test_fuzzed_pairs_answer_or_are_refused(folder: Path) -> None:
     fuzz(folder, 300, 0)
 

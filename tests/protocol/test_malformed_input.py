@@ -99,6 +99,7 @@ def try_to_break(body: list[bytes], outcomes: dict[str, int]) -> None:
                 assert decode(encode(message)) == message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.full)])
 def test_mutated_messages_only_ever_raise_protocol_error(count: int) -> None:
     rng, outcomes = random.Random(20_26), dict[str, int]()
@@ -117,6 +118,7 @@ def test_random_bytes_only_ever_raise_protocol_error(body: list[bytes]) -> None:
     try_to_break(body, {})
 
 
+@pytest.mark.slow
 def test_malformed_messages_leave_no_memory_behind() -> None:
     rng = random.Random(7)
     bodies = [mutate(rng) for _ in range(5000)]

@@ -33,6 +33,7 @@ def equalised(received: NDArray[np.complex64], gain: complex, noise: float, pilo
     return received * np.asarray(tap)[..., None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snr_db", [0, 5, 10, 15, 20])
 @pytest.mark.parametrize("pilots", [16, 32, 64])
 def test_error_in_rayleigh_fading_is_within_a_tenth_of_a_db_of_theory(pilots: int, snr_db: float) -> None:

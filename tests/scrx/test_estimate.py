@@ -56,6 +56,7 @@ def bound_db(count: int, snr_db: float) -> float:
     return 4.343 * math.sqrt((1 + 2 / 10 ** (snr_db / 10)) / count)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snr_db", [0, 5, 10, 20])
 @pytest.mark.parametrize("count", [8, 16, 64])
 def test_snr_is_unbiased(count: int, snr_db: float) -> None:
@@ -63,6 +64,7 @@ def test_snr_is_unbiased(count: int, snr_db: float) -> None:
     assert abs(ratio.mean() - 1) < 4 * ratio.std() / math.sqrt(TRIALS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snr_db", [0, 5, 10, 20, 25])
 @pytest.mark.parametrize("count", [64, 128])
 def test_64_pilots_come_within_a_twentieth_of_a_db_of_the_bound(count: int, snr_db: float) -> None:
@@ -71,6 +73,7 @@ def test_64_pilots_come_within_a_twentieth_of_a_db_of_the_bound(count: int, snr_
     assert abs(error.mean()) <= 0.12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snr_db", [5, 10, 20, 25])
 @pytest.mark.parametrize("count", [16, 32])
 def test_16_pilots_come_within_a_tenth_of_a_db_of_the_bound(count: int, snr_db: float) -> None:

@@ -44,6 +44,7 @@ def test_stated_error_covers_the_real_one() -> None:
         assert 0.6 < error / stated < 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fd_slot", [0.01, 0.03, 0.1])
 def test_doppler_is_found(fd_slot: float) -> None:
     spec = ChannelSpec(snr_db=15.0, fading="rayleigh", doppler=fd_slot / SLOT, seed=1)
@@ -68,6 +69,7 @@ def test_average_of_a_fading_channel_is_the_mean_snr() -> None:
     assert mean_db([e.snr_avg_db for e in seen[256::256]]) == pytest.approx(10.0, abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fd_slot", [0.005, 0.02])
 def test_average_and_doppler_do_not_move_with_the_last_few_fades(fd_slot: float) -> None:
     """Old reports are believed by both: over 256 frames of slow fading the average alone would vary by 2 dB."""
@@ -77,6 +79,7 @@ def test_average_and_doppler_do_not_move_with_the_last_few_fades(fd_slot: float)
     assert np.std([0.0 if e.fd is None else e.fd * SLOT / fd_slot for e in seen]) < 0.12
 
 
+@pytest.mark.slow
 def test_the_average_of_a_fast_channel_follows_a_change_within_20_cycles() -> None:
     low, high = (ChannelSpec(snr_db=snr, fading="rayleigh", doppler=0.05 / SLOT, seed=1) for snr in (0.0, 15.0))
     tracker = ChannelTracker(PILOTS, SLOT)
