@@ -40,7 +40,7 @@ class Air:
             self.batcher.close()
 
 
-def listener(comes: Sequence[int], wait_s: float = 0.0, most: int = 4) -> tuple[scrx.Receiver, Air]:
+def listener(comes: Sequence[int], wait_ms: float = 0.0) -> tuple[scrx.Receiver, Air]:
     """A receiver without sockets or threads: its queue, and an air that it listens to."""
     rx = object.__new__(scrx.Receiver)
     rx._batcher, rx.pool = Batcher(), None
