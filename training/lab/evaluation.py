@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from common.channel.model.channel import Channel
 from numpy.typing import NDArray
 from rich.console import Console
 
 from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
 from common.errors import ConfigError
 from common.flags import numbers
 from common.pair.manifest import Manifest
