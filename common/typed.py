@@ -49,7 +49,8 @@ def check_types(made: Any, error: type[SemlinkError] = ConfigError) -> None:
 
     Numbers of numpy are as good as Python's, and a list as a tuple. Raises `error`, which names class and field.
     """
-    for name, kind in _hints(type(made)).items():
+    made_as: type = type(made)
+    for name, kind in _hints(made_as).items():
         try:
             object.__setattr__(made, name, _decode(kind, _plain(getattr(made, name)), name))
         except ValueError as problem:

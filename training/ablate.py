@@ -8,18 +8,20 @@ rate, trained for that one alone: the ceiling of the one that serves all. A run 
 finished training.
 """
 
-import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from common.cli import begin, invoke, shared_options
-from common.files import FIGURES, OutFile, write_atomic
+from common.files import FIGURES, OutFile, write_json
 from common.flags import numbers
-from training.experiments.variants import FULL, NAMES, SNRS_DB, compared, grid, run, variant
-from training.lab.evaluation import Setting
-from training.report.progress import print_table
+from training.experiments.variants import FULL, NAMES, SNRS_DB, variant
+from training.report.figures import Curve, Panel, draw
+from training.report.stats import written
+from training.report.tabular import print_table
+
+if TYPE_CHECKING:
+    from training.lab.evaluation import Setting
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -46,8 +48,9 @@ from training.report.progress import print_table
 @click.option("--figure", type=OutFile(FIGURES), help="Accuracy against the transmitter's compute, as PNG.")
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
+    from training.experiments.trials import compared, grid, run
     from training.recipes.recipe import adjusted, load_recipe
 
     recipe = adjusted(load_recipe(options["recipe"]), options["epochs"], fraction=options["fraction"])
@@ -57,19 +60,18 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     report = [compared(row, rows[0], settings) for row in rows]
     _show(report, settings)
     if options["json_file"]:
-        options["json_file"].parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(options["json_file"], json.dumps({"rows": report}, indent=1).encode() + b"\n")
+        write_json(options["json_file"], {"rows": report})
     if options["figure"]:
-        draw_compute(report, options["figure"])
+        draw(options["figure"], [[compute(report)]])
 
 
-def _show(report: list[dict[str, Any]], settings: list[Setting]) -> None:
+def _show(report: list[dict[str, Any]], settings: "list[Setting]") -> None:
     what = sorted({f"{one.channel}" for one in settings})
     snrs = ", ".join(f"{snr:g}" for snr in sorted({one.snr_db for one in settings}))
     rows = []
     for row in report:
         spread = " ".join(f"{value:.1f}" for value in row["over_seeds"])
-        change = f"{row['difference']:+.2f} ({row['ci95'][0]:+.2f} .. {row['ci95'][1]:+.2f})"
+        change = written(row["difference"], *row["ci95"])
         apart = " ".join(f"{value:+.1f}" for value in row["difference_over_seeds"])
         rows.append((row["name"], f"{row['accuracy']:.2f}", spread, change, apart, f"{row['epoch_s']:.3f}",
                      f"{row['macs'] / 1e6:.1f}"))  # fmt: skip
@@ -79,34 +81,22 @@ def _show(report: list[dict[str, Any]], settings: list[Setting]) -> None:
     each = []
     for name in report[0]["settings"]:
         cells = [row["settings"][name] for row in report]
-        rest = [f"{share:.2f}, {gap:+.2f} ({low:+.2f} .. {high:+.2f})" for share, gap, low, high in cells[1:]]
+        rest = [f"{share:.2f}, {written(*gap)}" for share, *gap in cells[1:]]
         each.append((f"{name} dB", f"{cells[0][0]:.2f}", *rest))
     headings = ("setting", *(row["name"] for row in report))
     print_table("accuracy in %, difference to the full method in points (95 %)", headings, each, left=headings)
 
 
-def draw_compute(report: list[dict[str, Any]], path: Path) -> None:
-    """Accuracy against the transmitter's multiply-accumulates, a curve per setting; variants by their names."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+def compute(report: list[dict[str, Any]]) -> Panel:
+    """Accuracy against the transmitter's multiply-accumulates, a curve per setting through all variants."""
     rows = sorted(report, key=lambda row: int(row["macs"]))
-    compute = [row["macs"] / 1e6 for row in rows]
-    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    mmacs = [row["macs"] / 1e6 for row in rows]
+    curves = []
     for setting in rows[0]["settings"]:
         channel, symbols, snr_db = setting.split()
         label = f"{channel}, {symbols} symbols, {snr_db} dB"
-        axes.plot(compute, [row["settings"][setting][0] for row in rows], ".-", label=label)
-    axes.set(xscale="log", xlabel="transmitter, 10^6 multiply-accumulates per image", ylabel="accuracy in %")
-    axes.set_xticks(compute, [f"{mmac:.1f}" for mmac in compute])
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", ncols=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+        curves.append(Curve(label, mmacs, [row["settings"][setting][0] for row in rows]))
+    return Panel(curves, "transmitter, 10^6 multiply-accumulates per image", "accuracy in %", log=True)
 
 
 if __name__ == "__main__":

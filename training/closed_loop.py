@@ -12,7 +12,6 @@ frame. Finished points are kept under --out and not run again; --direct gives th
     pilots   against pilots per frame; accuracy table and temperatures are measured again for each
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +19,19 @@ import click
 
 from common.cli import begin, invoke, shared_options
 from common.console import say
-from common.files import OutFolder, write_atomic
+from common.files import OutFolder, write_json
 from common.images.datasets import held_out
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
 from training.experiments.loop_plan import EXPERIMENTS, LOOP, SNRS_DB, SYSTEMS, pilot_counts, plan
-from training.experiments.loop_run import prepared, run
+from training.report.figures import draw
 
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--pair", default="digits", show_default=True, help="Shipped name or folder of a pair.")
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
 @click.option("--split", help="[default: test, or validation where there is none]")
-@click.option(
-    "--out", type=OutFolder(), help="Points, table and figure. [default: build/closed_loop/PAIR]"
-)
+@click.option("--out", type=OutFolder(), help="Points, table and figure. [default: build/closed_loop/PAIR]")
 @click.option("--experiments", default=",".join(EXPERIMENTS), show_default=True, help="Some of these, with commas.")
 @click.option(
     "--systems",
@@ -63,10 +60,11 @@ from training.experiments.loop_run import prepared, run
 @click.option("--quick", is_flag=True, help="Few frames and abscissas, to see that it works; no result.")
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from training.data.images import load_told
-    from training.experiments.loop_report import compare, draw_figure, show, sweep
+    from training.experiments.loop_report import compare, panels, show, sweep
+    from training.experiments.loop_run import prepared, run
 
     base = find_pair(options["pair"])
     out = options["out"] or Path("build") / "closed_loop" / base.name
@@ -81,13 +79,9 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     report, swept = (make(entries, outcomes, options["price"]) for make in (compare, sweep))
     show(report, swept)
     how = {name: str(value) for name, value in options.items() if name not in ("json", "out")}
-    document = {"options": how, "rows": report, "sweep": swept}
-    write_atomic(out / "closed_loop.json", json.dumps(document, indent=1).encode() + b"\n")
-    draw_figure(report, out / "closed_loop.png")
+    write_json(out / "closed_loop.json", {"options": how, "rows": report, "sweep": swept})
+    draw(out / "closed_loop.png", panels(report))
     say(f"{out / 'closed_loop.json'}, {out / 'closed_loop.png'}; points: {out / 'points'}")
-
-
-# -- running
 
 
 if __name__ == "__main__":

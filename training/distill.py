@@ -18,9 +18,7 @@ from common.images.datasets import load_for
 from common.pair.manifest import Manifest
 from common.pair.origin import remember
 from training.data.images import skip_bad_option
-from training.distillation.request import Request
-from training.distillation.reuse import BUILD
-from training.distillation.stages import distill
+from training.distillation.request import BUILD, Request
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -31,7 +29,9 @@ from training.distillation.stages import distill
 @click.option("--store", type=click.Path(path_type=Path), help="Knowledge store. [default: build/stores/NAME-ID]")
 @click.option("--views", type=int, help="Stored views per image; each epoch uses the next. [default: the recipe's]")
 @click.option(
-    "--epochs", type=int, help="The student's passes over the training images; teacher and second stage take as many "
+    "--epochs",
+    type=int,
+    help="The student's passes over the training images; teacher and second stage take as many "
     "more or fewer in proportion. [default: the recipe's]",
 )
 @click.option("--encoding", help="int8, fp16 or topK. [default: the recipe's]")
@@ -49,23 +49,39 @@ from training.distillation.stages import distill
 @skip_bad_option
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     """NAME is the recipe's, or the data set's where the recipe fits itself; what would not fit there is NAME-ID."""
     begin(context, log_level)
+    from training.distillation.stages import distill
     from training.recipes.fitted import recipe_for, stages
     from training.recipes.recipe import adjusted
 
     request = Request(
-        options["dataset"], options["teacher"], options["store"], options["out"], options["run"], options["device"],
-        options["seed"], options["online_teacher"], options["by_position"],
-        options["skip_bad"],
-    )  # fmt: skip
+        dataset=options["dataset"],
+        teacher=options["teacher"],
+        store=options["store"],
+        out=options["out"],
+        run=options["run"],
+        device=options["device"],
+        seed=options["seed"],
+        online=options["online_teacher"],
+        by_position=options["by_position"],
+        skip_bad=options["skip_bad"],
+    )
     for place in (BUILD, *([request.store] if request.store and not request.store.is_dir() else [])):
         writable(place, folder=True)
     recipe, told = recipe_for(options["dataset"], options["recipe"])
-    recipe = adjusted(recipe, options["epochs"], options["views"], options["encoding"],
-                      options["beta"], 1.0 if options["no_kd"] else None, options["encoder"],
-                      not options["no_adapt"], options["fraction"])  # fmt: skip
+    recipe = adjusted(
+        recipe,
+        epochs=options["epochs"],
+        views=options["views"],
+        encoding=options["encoding"],
+        beta=options["beta"],
+        hard=1.0 if options["no_kd"] else None,
+        encoder=options["encoder"],
+        adaptive=not options["no_adapt"],
+        fraction=options["fraction"],
+    )
     for line in (*told, *([stages(recipe)] if told or options["epochs"] else [])):
         tell(line)
     manifest = distill(recipe, request, Console(stderr=True))

@@ -11,23 +11,21 @@ Image i of the split is frame i of a stream on the air clock, as over the link. 
 each image's mean over the channels.
 """
 
-
-import json
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from common.cli import begin, invoke, shared_options
-from common.files import FIGURES, OutFile, write_atomic
+from common.files import FIGURES, OutFile, write_json
 from common.images.datasets import held_out
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
 from training.data.images import skip_bad_option
 from training.lab.evaluation import evaluate, plan
-from training.report.figures import curves, draw_figure
-from training.report.points import Point
-from training.report.progress import print_table
+from training.report.figures import draw
+from training.report.points import Point, by_curve, panel
+from training.report.tabular import print_table
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -56,7 +54,7 @@ from training.report.progress import print_table
 @skip_bad_option
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     manifest = find_pair(options["pair"])
     settings = plan(manifest, options)
@@ -65,19 +63,16 @@ def main(context: click.Context, log_level: str, debug: bool, **options: Any) ->
     points = evaluate(manifest, settings, dataset, split, options["device"], options["skip_bad"])
     show(points)
     if options["json_file"]:
-        options["json_file"].parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(
-            options["json_file"], json.dumps({"points": [asdict(p) for p in points]}, indent=1).encode() + b"\n"
-        )
+        write_json(options["json_file"], {"points": [asdict(point) for point in points]})
     if options["figure"]:
-        draw_figure(points, options["figure"])
+        draw(options["figure"], [[panel(points)]])
 
 
 def show(points: list[Point]) -> None:
     """One row per channel, csi and rate; one column per SNR."""
     snrs = sorted({point.snr_db for point in points})
     rows = []
-    for (channel, csi, symbols, n, told), row in curves(points).items():
+    for (channel, csi, symbols, n, told), row in by_curve(points).items():
         ends = [p.difference[1:] if p.difference else p.ci95 for p in row]
         cells = [f"{100 * p.accuracy:.1f}{f' ({100 * p.difference[0]:+.2f})' if p.difference else ''}" for p in row]
         wide = max((high - low) / 2 for low, high in ends)

@@ -15,7 +15,7 @@ from common.console import say, tell
 from common.errors import ConfigError, StoreError
 from common.files import OutFolder
 from common.text import safe
-from training.report.progress import print_table
+from training.report.tabular import print_table
 
 if TYPE_CHECKING:
     from training.knowledge.shards import Store

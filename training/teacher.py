@@ -25,12 +25,13 @@ from training.data.images import skip_bad_option
 @skip_bad_option
 @shared_options
 @click.pass_context
-def main(context: click.Context, log_level: str, debug: bool, **options: Any) -> None:
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.pair.device import pick_device
     from training.data.images import load_data
-    from training.distillation.reuse import BUILD, own_teacher
-    from training.loop.fit import process
+    from training.distillation.request import BUILD
+    from training.distillation.reuse import own_teacher
+    from training.loop.machine import process
     from training.recipes.fitted import recipe_for
     from training.recipes.recipe import adjusted_teacher
     from training.teachers.pretrain import accuracy

@@ -1,9 +1,9 @@
 """Another kind of encoder: one class and one row of ENCODERS; a recipe names it as `kind` in its table [encoder].
 
-    [encoder]
-    kind = "strided"
-    width = 12
-    blocks = 2
+[encoder]
+kind = "strided"
+width = 12
+blocks = 2
 """
 
 from dataclasses import replace
@@ -20,11 +20,11 @@ from common.pair.manifest import Manifest
 from common.pair.shapes import EncoderShape, Preprocess
 from sctx.encoder import Encoder
 from training.distillation.measure import calibrate, measure
-from training.distillation.stages import write
+from training.distillation.pairs import write_student
+from training.distillation.stages import untrained
 from training.loop.fit import Run, fit
 from training.recipes.recipe import Recipe
-from training.student.objective import Distillation, Objective
-from training.student.student import Shapes, Student
+from training.student.objective import Distillation
 
 
 class Strided(Encoder):
@@ -55,12 +55,13 @@ def trained(recipe: Recipe, folder: Path) -> Manifest:
     train, held = (load_images("digits", split, preprocess) for split in ("train", "validation"))
     held = held.take(np.arange(60))  # enough for an example
     torch.manual_seed(0)
-    shapes = Shapes(recipe.layout, recipe.order, image.channels, len(train.classes), recipe.encoder, recipe.decoder)
-    objective = Objective(Student(shapes), preprocess, replace(recipe.loss, hard=1.0))
+    objective = untrained(replace(recipe, loss=replace(recipe.loss, hard=1.0)), train, preprocess)
     run = Run("student", folder / "run", {}, train, recipe.view, recipe.views, recipe.schedule, 0, device,
               Console(quiet=True))  # fmt: skip
     objective.load_state_dict(fit(Distillation(objective, train, recipe.channel, None, device), run).weights)
     student = objective.student
-    accuracy = measure(student, held, preprocess, seed=0)
-    calibration = calibrate(student, held, preprocess, recipe.channel, seed=0)
-    return write(recipe, folder / "pair", train, preprocess, student, accuracy, calibration, {"command": "an example"})
+    measured = {
+        "accuracy": measure(student, held, preprocess, seed=0),
+        "calibration": calibrate(student, held, preprocess, recipe.channel, seed=0),
+    }
+    return write_student(folder / "pair", student, recipe.name, train, preprocess, {"command": "an example"}, measured)

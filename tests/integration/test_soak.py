@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from training.lab.lives import DEADLINE_MS, Memory, Run, resident, verdict
 from training.lab.processes import Command
-from training.soak import DEADLINE_MS, Memory, Run, command, resident, verdict
+from training.soak import command
 
 FINE: dict[str, Any] = {"answered": 3, "lost": 0, "expired": 0, "skipped": 0}
 

@@ -11,11 +11,12 @@ import pytest
 
 from common.errors import ConfigError
 from common.pair.manifest import find_pair
-from training.ablate import draw_compute
-from training.distillation import stages
-from training.experiments import variants
-from training.experiments.variants import FULL, NAMES, OPTIONAL, Row, Variant, compared, dedicated, grid, run, variant
+from training.ablate import compute
+from training.experiments import trials
+from training.experiments.trials import Row, compared, grid, run
+from training.experiments.variants import FULL, NAMES, OPTIONAL, Variant, dedicated, variant
 from training.recipes.recipe import Recipe, load_recipe
+from training.report.figures import draw
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "split": "test", "teacher": None, "device": "cpu", "seeds": 1}
 
@@ -38,8 +39,8 @@ def test_each_model_of_a_bank_answers_at_its_own_snr_and_rate_only(
         assert len(mine) == 2
         return [np.full(3, settings.index(one)) for one in mine]
 
-    monkeypatch.setattr(variants, "trained", trained)
-    monkeypatch.setattr(variants, "answered", answered)
+    monkeypatch.setattr(trials, "trained", trained)
+    monkeypatch.setattr(trials, "answered", answered)
     row = run(Variant("bank", recipe, bank=True), settings, {**OPTIONS, "seeds": 2})
     assert row.right.shape == (2, 8, 3)
     assert row.right[1, :, 0].tolist() == list(range(8))
@@ -56,8 +57,8 @@ def test_who_was_never_told_in_training_is_not_told_when_asked(
         heard.extend(one.told_db for one in mine)
         return [np.zeros(3)] * len(mine)
 
-    monkeypatch.setattr(variants, "trained", lambda *_: (find_pair("digits"), 1.0))
-    monkeypatch.setattr(variants, "answered", answered)
+    monkeypatch.setattr(trials, "trained", lambda *_: (find_pair("digits"), 1.0))
+    monkeypatch.setattr(trials, "answered", answered)
     run(variant(recipe, name), grid("6", 1, [3.0]), OPTIONS)
     assert [None if math.isnan(one) else one for one in heard] == [told] * 2
 
@@ -90,8 +91,8 @@ def test_a_finished_training_is_not_done_again_and_another_one_is(
         calls.append(args)
         return whole(*args)
 
-    whole = stages.distill
-    monkeypatch.setattr(stages, "distill", counted)
+    whole = trials.distill
+    monkeypatch.setattr(trials, "distill", counted)
     first = run(Variant(FULL, true), settings, OPTIONS)
     again = run(Variant(FULL, true), settings, OPTIONS)
     assert len(calls) == 1
@@ -102,10 +103,10 @@ def test_a_finished_training_is_not_done_again_and_another_one_is(
     def killed(*args: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stages, "distill", killed)
+    monkeypatch.setattr(trials, "distill", killed)
     with pytest.raises(KeyboardInterrupt):
         run(Variant(FULL, true), settings, OPTIONS)
-    monkeypatch.setattr(stages, "distill", counted)
+    monkeypatch.setattr(trials, "distill", counted)
     run(Variant(FULL, replace(true, views=true.views + 1)), settings, OPTIONS)
     assert len(calls) == 3  # the one that was begun in its place may have left half a pair
 
@@ -156,5 +157,10 @@ def test_accuracy_is_drawn_against_compute(tmp_path: Path) -> None:
     small, large = (
         Row(f"encoder {n}", np.full((1, 2, 9), 0.1 * n), [1.0], [1.0], 1000 * n, 2_000_000 * n) for n in (1, 4)
     )
-    draw_compute([compared(row, large, settings) for row in (large, small)], tmp_path / "new" / "compute.png")
+    panel = compute([compared(row, large, settings) for row in (large, small)])
+    assert [(one.label, one.x, one.y) for one in panel.curves] == [
+        (f"{channel}, 4 symbols, 0 dB", [2.0, 8.0], [pytest.approx(10.0), pytest.approx(40.0)])
+        for channel in ("awgn", "block-rayleigh")
+    ]
+    draw(tmp_path / "new" / "compute.png", [[panel]])
     assert (tmp_path / "new" / "compute.png").read_bytes().startswith(b"\x89PNG")

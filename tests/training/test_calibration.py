@@ -15,9 +15,9 @@ from common.pair.shapes import Calibration
 from scrx.decoding.decoder import Answerer
 from scrx.decoding.tasks import snr_bins
 from tests.model.pairs import LAYOUT, tiny_pair, tiny_student
-from training.calibration import reliability
 from training.distillation.measure import EDGES_DB, calibrate
 from training.distillation.pairs import load_student, trained_under, write_changed
+from training.experiments.reliability import reliability
 from training.recipes.specs import Conditions
 
 FITTED = Calibration((0.0,), ((0.5, 1.0), (2.0, 4.0)))

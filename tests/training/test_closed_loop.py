@@ -18,10 +18,9 @@ from sctx.pipeline import TransmitChain
 from sctx.rate.policy import Goal, RatePolicy
 from tests.model.pairs import tiny_pair
 from training.closed_loop import main
-from training.distillation.measure import best_rung
 from training.experiments import loop_run
-from training.experiments.loop_plan import EXPERIMENTS, Entry, Point, plan
-from training.experiments.loop_report import compare, control_bits, interval, measures, resampled, sweep, uses
+from training.experiments.loop_plan import EXPERIMENTS, Entry, Point, best_rung, plan
+from training.experiments.loop_report import compare, control_bits, measures, panels, sweep, uses
 from training.experiments.loop_run import Outcome, kept, prepared, run
 from training.lab.direct import Encodings, run_direct
 
@@ -97,20 +96,6 @@ def test_wrong_options_are_named(pairs: dict[int, Manifest], wrong: dict[str, st
         plan(pairs, {**OPTIONS, **wrong})
 
 
-def test_frames_that_share_a_fade_are_resampled_together() -> None:
-    """A series that stands still for 100 frames has ten times the error of one that does not."""
-    held = np.repeat(np.random.default_rng(1).normal(size=40), 100)
-    loose = np.random.default_rng(2).permutation(held)
-    (_, low, high), (_, loose_low, loose_high) = (interval(s, resampled(4000, 200), 200) for s in (held, loose))
-    assert (high - low) / (loose_high - loose_low) > 5
-    assert low < held.mean() < high
-
-
-def test_a_short_last_block_keeps_its_weight() -> None:
-    mean, low, high = interval(np.ones(250), resampled(250, 100), 100)
-    assert (mean, low, high) == (1.0, 1.0, 1.0)
-
-
 def test_paired_differences_are_taken_frame_by_frame() -> None:
     right = np.random.default_rng(0).random(400) < 0.7
     plain = replace(POINT, frame_doppler=0.2)
@@ -139,6 +124,23 @@ def test_a_row_says_what_was_saved_and_what_it_was_worth() -> None:
     assert rows[0]["less"]["robust"]["value"][0] == pytest.approx(0.024)
     assert rows[1]["less"] == {}
     json.dumps(rows)
+
+
+def test_every_experiment_has_a_panel_of_accuracy_above_one_of_uses() -> None:
+    outcomes = {POINT.id: outcome(np.arange(400) >= 200, 8)}
+    names = ("snr", "delay", "loss", "bits")
+    rows = compare([Entry(name, x, "adaptive", POINT) for name in names for x in (1.0, 2.0)], outcomes, 0.001)
+    grid = panels(rows)
+    assert [[panel.x for panel in line if panel] for line in grid] == 2 * [
+        ["average SNR, dB", "fd * tau", "reports lost"]
+    ] + 2 * [["bits per SNR"]]
+    assert [one.log for one in grid[0] if one] == [False, True, False]
+    accuracy, used = (grid[row][0] for row in (0, 1))
+    assert accuracy
+    assert used
+    assert (list(accuracy.curves[0].x), list(accuracy.curves[0].y)) == ([1.0, 2.0], [50.0, 50.0])
+    assert list(used.curves[0].y) == [12.0, 12.0]
+    assert accuracy.curves[0].low[0] < 50.0 < accuracy.curves[0].high[0]
 
 
 def test_other_pilots_get_a_table_and_temperatures_of_their_own(tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ def test_makes_what_is_missing_and_reuses_what_is_there() -> None:
     assert manifest.provenance["soft_labels"].startswith("store ")
     assert json.loads(manifest.provenance["channel"])["snr_high_db"] == 22.0
     assert len(manifest.accuracy.acc) == 2
+    for figure in ("runs/tiny/accuracy.png", "runs/tiny/curve.png", "teachers/tiny.run/curve.png"):
+        assert Path("build", figure).read_bytes().startswith(b"\x89PNG")
     second = call(distill, "--recipe", "tiny.toml")
     assert "teacher: re-using build/teachers/tiny" in second.stderr
     assert "store: re-using build/stores/tiny-" in second.stderr
@@ -100,18 +102,18 @@ def test_killed_between_the_stages_or_in_the_second_it_makes_the_same_pair(
     (here / "tiny.toml").write_text(TINY + "[decisions]\n[decisions.schedule]\nepochs = 3\n")
     call(distill, "--recipe", "tiny.toml")
     whole = find_pair("build/pairs/tiny").id
-    epochs, begin = Counter[str](), loop._epoch
+    epochs, begin = Counter[str](), loop._Training.epoch
     monkeypatch.setattr(loop, "CHECKPOINT_S", -1.0)
 
-    def dying(task: Any, model: Any, optimisers: Any, average: Any, run: loop.Run, epoch: int) -> list[float]:
+    def dying(training: Any, run: loop.Run, epoch: int) -> list[float]:
         if run.title == "decisions" and epoch == deaths[0]:
             deaths.pop(0)
             raise Killed
         epochs[run.title] += 1
-        return begin(task, model, optimisers, average, run, epoch)
+        return begin(training, run, epoch)
 
     deaths = [0, 2, -1]
-    monkeypatch.setattr(loop, "_epoch", dying)
+    monkeypatch.setattr(loop._Training, "epoch", dying)
     for _ in range(2):
         with pytest.raises(Killed):
             call(distill, "--recipe", "tiny.toml", "--out", "killed")

@@ -11,8 +11,10 @@ from click.testing import CliRunner
 from common.errors import ConfigError
 from training import fractions
 from training.data.images import load_data
-from training.experiments.variants import Row, Variant
-from training.fractions import ROWS, shares, stretched, variants
+from training.experiments import shares as chosen
+from training.experiments import trials
+from training.experiments.shares import shares, stretched, variants
+from training.experiments.variants import ROWS, Variant
 from training.lab.evaluation import Setting
 from training.recipes.recipe import Recipe, adjusted
 from training.recipes.specs import Schedule
@@ -60,14 +62,14 @@ def test_it_runs_with_its_own_defaults(
     monkeypatch.chdir(tmp_path)
     asked: list[tuple[str, str | None]] = []
 
-    def trained(one: Variant, settings: list[Setting], options: dict[str, Any]) -> Row:
+    def trained(one: Variant, settings: list[Setting], options: dict[str, Any]) -> trials.Row:
         asked.append((one.name, one.teacher or options["teacher"]))
         assert load_data(one.recipe, options["dataset"])[0].classes == tuple("0123456789")
         assert {setting.symbols for setting in settings} <= set(one.recipe.layout.rates)
-        return Row(one.name, np.ones((3, len(settings), 5)), [1.0], [1.0], 1, 1)
+        return trials.Row(one.name, np.ones((3, len(settings), 5)), [1.0], [1.0], 1, 1)
 
-    monkeypatch.setattr(fractions, "run", trained)
-    monkeypatch.setattr(fractions, "teacher_of", lambda part, _: f"teacher of {part.fraction}")
+    monkeypatch.setattr(trials, "run", trained)
+    monkeypatch.setattr(chosen, "teacher_of", lambda part, _: f"teacher of {part.fraction}")
     CliRunner().invoke(fractions.main, [], obj={}, standalone_mode=False, catch_exceptions=False)
     assert len(asked) == 4 + 4 + 3
     assert ("10 % teacher of all", "teacher of 1.0") in asked

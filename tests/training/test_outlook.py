@@ -43,9 +43,7 @@ def test_timing_a_few_steps_changes_no_weight_and_no_dice(recipe: Recipe, tmp_pa
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_an_epoch_is_as_many_steps_as_it_has(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_epoch_is_as_many_steps_as_it_has(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
@@ -54,7 +52,7 @@ def test_an_epoch_is_as_many_steps_as_it_has(
             now[0] += 0.7
             yield 0.0
 
-    monkeypatch.setattr(loop, "_steps", steps)
+    monkeypatch.setattr(loop._Training, "steps", steps)
     _, task, run = begun(replace(recipe, schedule=Schedule(epochs=3, batch=100)), tmp_path)
     assert len(run.images) // 100 == 11
     assert pace(task, run) == pytest.approx(11 * 0.7)

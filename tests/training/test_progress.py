@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from training.report import progress
-from training.report.progress import bar, print_table, span
+from training.report.progress import bar, span
+from training.report.tabular import print_table
 
 
 def test_without_a_terminal_there_is_a_line_a_minute(

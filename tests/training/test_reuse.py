@@ -20,8 +20,9 @@ from tests.training.test_distill import TINY, call
 from training import distill, evaluate, teacher
 from training.distillation import measure, stages
 from training.distillation.judge import Verdict
+from training.distillation.provenance import without_paths
 from training.distillation.reuse import teacher_made_of, teacher_place
-from training.distillation.stages import without_paths
+from training.loop import journal
 from training.recipes.recipe import load_recipe
 from training.recipes.specs import ViewSpec
 
@@ -32,7 +33,8 @@ VIEW = asdict(ViewSpec(shift=1))
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
-    monkeypatch.setattr(stages, "figure", lambda *_: None)
+    for drawing in (stages, journal):
+        monkeypatch.setattr(drawing, "draw", lambda *_: None)
     monkeypatch.setattr(measure, "trials_for", lambda _: 1)
     (tmp_path / "tiny.toml").write_text(TINY)
     return tmp_path
@@ -56,7 +58,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize(
     ("classes", "seed", "why"),
-    [(("emu", "owl"), 0, "other classes"), pytest.param(("cat", "dog"), 1, "other images", marks=pytest.mark.full)]
+    [(("emu", "owl"), 0, "other classes"), pytest.param(("cat", "dog"), 1, "other images", marks=pytest.mark.full)],
 )
 def test_two_data_sets_in_one_folder_share_nothing(here: Path, classes: tuple[str, ...], seed: int, why: str) -> None:
     a, b = pictures(here / "a", ("cat", "dog")), pictures(here / "b", classes, seed)
@@ -182,9 +184,7 @@ def test_the_command_that_a_pair_remembers_has_no_paths(words: str, kept: str) -
     assert " ".join(without_paths(words.split())) == kept
 
 
-def test_a_pair_that_has_not_learnt_ends_with_1_unless_forced(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pair_that_has_not_learnt_ends_with_1_unless_forced(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = pictures(here / "zoo", ("cat", "dog"))
     monkeypatch.setattr("tests.training.test_distill.distill", None)  # which adds --force
     with pytest.raises(SemlinkError, match="is not seen to do better") as caught:

@@ -42,13 +42,13 @@ def load_told(manifest: Manifest, spec: str, split: str, skip_bad: bool = False)
 
 def fingerprint(images: ImageSet) -> str:
     """SHA-256 of a data set's pixels, labels and class names."""
-    digest = hashlib.sha256(np.ascontiguousarray(images.images))
+    digest = hashlib.sha256(np.ascontiguousarray(images.images).data)
     digest.update(images.labels.astype("<i8").tobytes())
     digest.update(json.dumps([list(images.images.shape), images.classes]).encode())
     return digest.hexdigest()
 
 
-def load_data(recipe: "Recipe", dataset: str, skip_bad: bool = False) -> tuple[ImageSet, ImageSet, Preprocess]:
+def load_data(recipe: Recipe, dataset: str, skip_bad: bool = False) -> tuple[ImageSet, ImageSet, Preprocess]:
     """Train and validation images at the recipe's size, and the preprocessing that train asks for.
 
     skip_bad: leave out pictures that cannot be read, and say so, instead of refusing the data set.

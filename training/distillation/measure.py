@@ -3,6 +3,7 @@
 Knows nothing about files. `training.evaluate` measures a finished pair through the emulator's channel instead.
 """
 
+from collections.abc import Iterator
 from itertools import accumulate
 
 import numpy as np
@@ -12,10 +13,8 @@ from torch import Tensor, nn
 
 from common.images.datasets import ImageSet
 from common.pair.shapes import Accuracy, Calibration, Preprocess
-from common.phy.layout import Layout
 from scrx.decoding.tasks import snr_bins
 from sctx.encoder import normalise
-from sctx.rate.belief import Report, believe
 from training.recipes.specs import Conditions
 from training.student.air import draw, receive
 from training.student.student import Student
@@ -36,7 +35,7 @@ def transmitter_cost(student: Student, preprocess: Preprocess) -> tuple[int, int
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal macs
         places = output[0, 0].numel() if isinstance(module, nn.Conv2d) else 1
-        macs += module.weight.numel() * places  # type: ignore[operator, union-attr]
+        macs += module.weight.numel() * places  # type: ignore[operator]
 
     parts = [part for part in (student.encoder, student.adapt) if part is not None]
     layers = [layer for part in parts for layer in part.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
@@ -82,12 +81,12 @@ def calibrate(
     loss = np.zeros((len(layout.increments), len(EDGES_DB) + 1, len(TEMPERATURES)))
     seen = np.zeros(loss.shape[:2])
     for _ in range(2 * trials_for(len(labels))):
-        for rows in torch.arange(len(labels), device=labels.device).split(ROWS):
-            drawn = draw(len(rows), layout, conditions, random).to(labels.device)
-            logits, _ = student.from_features(features[rows], drawn)
-            _, gamma = receive(
-                torch.zeros(len(rows), layout.max_symbols, dtype=torch.complex64).to(labels.device), drawn, layout
-            )
+        for rows in _parts(len(labels)):
+            part = features[rows]
+            drawn = draw(len(part), layout, conditions, random).to(labels.device)
+            logits, _ = student.from_features(part, drawn)
+            silence = torch.zeros(len(part), layout.max_symbols, dtype=torch.complex64)
+            _, gamma = receive(silence.to(labels.device), drawn, layout)
             losses = np.stack([_nll(logits, labels[rows], temperature) for temperature in TEMPERATURES], -1)
             for rate, symbols in enumerate(layout.rates):
                 bins = snr_bins(gamma[:, :symbols].cpu().numpy(), EDGES_DB)
@@ -110,6 +109,11 @@ def trials_for(images: int) -> int:
     return max(2, min(8, 10_000 // images))
 
 
+def _parts(count: int) -> Iterator[slice]:
+    """Rows that fit into memory together."""
+    return (slice(start, start + ROWS) for start in range(0, count, ROWS))
+
+
 def features_of(student: Student, images: ImageSet, preprocess: Preprocess) -> tuple[Tensor, Tensor]:
     """Features float [N, 2 S] and labels int64 [N] on the student's device."""
     student.eval()
@@ -121,17 +125,6 @@ def features_of(student: Student, images: ImageSet, preprocess: Preprocess) -> t
     return torch.cat(features), torch.from_numpy(images.labels).to(device)
 
 
-def best_rung(accuracy: Accuracy, layout: Layout, snr_db: float, price: float) -> int:
-    """Payload symbols with the most accuracy - price * uses over Rayleigh fading, by a pair's own table.
-
-    The best that a transmitter can do which knows the average SNR and hears nothing.
-    """
-    fades = 10.0 * np.log10(believe(Report.exact(snr_db, 0, 0), 0, average_only=True))
-    means = [float(np.interp(fades, accuracy.snr_db, row).mean()) for row in accuracy.acc]
-    worth = [mean - price * (symbols + layout.pilots) for mean, symbols in zip(means, layout.rates, strict=True)]
-    return layout.rates[int(np.argmax(worth))]
-
-
 def _at(
     student: Student, features: Tensor, labels: Tensor, snr_db: float, random: torch.Generator, trials: int
 ) -> Tensor:
@@ -140,8 +133,9 @@ def _at(
     known = Conditions(snr_db, snr_db, rayleigh=0.0, missing=0.0, report_error_db=0.0)
     right = torch.zeros(len(layout.increments), device=labels.device)
     for _ in range(trials):
-        for rows in torch.arange(len(labels), device=labels.device).split(ROWS):
-            logits, _ = student.from_features(features[rows], draw(len(rows), layout, known, random).to(labels.device))
+        for rows in _parts(len(labels)):
+            part = features[rows]
+            logits, _ = student.from_features(part, draw(len(part), layout, known, random).to(labels.device))
             right += (logits.argmax(-1) == labels[rows]).sum(-1)
     return (right / (trials * len(labels))).cpu()
 

@@ -8,35 +8,32 @@ import copy
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
+from rich.console import Console
 
 from common.console import tell
 from common.images.datasets import ImageSet
-from training.loop.fit import Run, pace, process
+from training.loop.fit import Run, pace
+from training.loop.machine import placed, process
+from training.recipes.recipe import Recipe
 from training.report.progress import span
 from training.student.decisions import Decisions
 from training.student.objective import Distillation, Objective
 from training.teachers.pretrain import prepared
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from training.recipes.recipe import Recipe
 
 ROWS = 128
 """Images that a teacher answers to be timed."""
 
 
 def announce(
-    recipe: "Recipe", objective: Objective, train: ImageSet, run: Run, console: "Console", own_teacher: bool
+    recipe: Recipe, objective: Objective, train: ImageSet, run: Run, console: Console, own_teacher: bool
 ) -> float:
     """Tell how long it will take, and return it in seconds. own_teacher: one has to be trained, and then to answer."""
     if process()[1] > 1:
         return 0.0  # steps that wait for each other are not timed by one of them alone
     task = Distillation(objective, train, recipe.channel, None, run.device)
-    student_s, stages = _pace_on_threads(task, run, recipe.threads) * recipe.schedule.epochs, {}
+    student_s, stages = _pace_on_threads(task, run, recipe.threads) * recipe.schedule.epochs, dict[str, float]()
     if own_teacher:
         torch_state = torch.random.get_rng_state()
         stages |= _teacher(recipe, train, run.seed, run.device, console)
@@ -68,14 +65,12 @@ def _pace_on_threads(task: Distillation, run: Run, fixed: int) -> float:
     return alone_s
 
 
-def _teacher(
-    recipe: "Recipe", train: ImageSet, seed: int, device: torch.device, console: "Console"
-) -> dict[str, float]:  # fmt: skip
+def _teacher(recipe: Recipe, train: ImageSet, seed: int, device: torch.device, console: Console) -> dict[str, float]:
     """Training it, and its answers on every view."""
     task, run, model, inputs = prepared(recipe, train, Path("nowhere"), seed, device, console)
     seconds = {"teacher": pace(task, run) * recipe.teacher.schedule.epochs}
     images = torch.from_numpy(train.images[:ROWS]).to(device)
-    model.to(device, memory_format=torch.channels_last).eval()
+    placed(model, device).eval()
     with torch.inference_mode():
         model(pixel_values=inputs(images))
         began = time.monotonic()

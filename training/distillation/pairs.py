@@ -1,28 +1,48 @@
-"""Pairs that training looks at again: as the student it came from, under which channels, and with other fields.
+"""Pairs and students: a student written as a pair; a pair as the student it came from, or with other fields.
 
-Knows nothing about how they were trained.
+Knows nothing about how they are trained.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from safetensors.torch import save
 
 from common.errors import ConfigError, ModelError
+from common.images.datasets import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, write_pair
 from common.pair.origin import recall, remember
+from common.pair.shapes import Preprocess
+from scrx.decoding.decoder import load_decoder
+from sctx.encoder import load_encoder
 from training.recipes.specs import Conditions
+from training.student.student import Shapes, Student
 
-if TYPE_CHECKING:
-    from training.student.student import Student
+TASKS = ("classify", "embedding")
 
 
+def write_student(
+    folder: Path, student: Student, name: str, images: ImageSet, preprocess: Preprocess,
+    provenance: Mapping[str, str], measured: Mapping[str, Any],
+) -> Manifest:  # fmt: skip
+    """Both halves as safetensors, then the manifest. images: of training; measured: its accuracy and calibration."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in student.state_dict().items()}
+    decoder = {
+        name.removeprefix("decoder."): weights.pop(name) for name in list(weights) if name.startswith("decoder.")
+    }
+    shapes = student.shapes
+    document: dict[str, Any] = {
+        "name": name, "layout": shapes.layout, "order": shapes.order, "preprocess": preprocess, "dataset": images.name,
+        "labels": images.classes, "tasks": TASKS, "encoder": shapes.encoder, "decoder": shapes.decoder,
+        "provenance": provenance, **measured,
+    }  # fmt: skip
+    return write_pair(folder, document, save(weights), save(decoder))
 
-def load_student(manifest: Manifest) -> "Student":
+
+def load_student(manifest: Manifest) -> Student:
     """Both halves of a pair as the one model that training sees."""
-    from scrx.decoding.decoder import load_decoder
-    from sctx.encoder import load_encoder
-    from training.student.student import Shapes, Student
-
     student = Student(Shapes(manifest.layout, manifest.order, manifest.preprocess.channels, len(manifest.labels),
                              manifest.encoder, manifest.decoder))  # fmt: skip
     student.encoder, student.adapt = load_encoder(manifest)
@@ -30,10 +50,8 @@ def load_student(manifest: Manifest) -> "Student":
     return student.eval()
 
 
-def trained_under(manifest: Manifest) -> "Conditions":
+def trained_under(manifest: Manifest) -> Conditions:
     """The channels that a pair was trained under, of its provenance; the usual ones where that does not say."""
-    from training.recipes.specs import Conditions
-
     try:
         return Conditions(**json.loads(manifest.provenance.get("channel", "{}")))
     except (ValueError, TypeError) as error:

@@ -6,6 +6,9 @@ from pathlib import Path
 from common.errors import ConfigError
 from common.pair.manifest import SHIPPED
 
+BUILD = Path("build")
+"""Where everything goes for which no place is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -11,28 +11,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from rich.console import Console
 
 from common.console import tell
 from common.errors import ConfigError, ModelError
 from common.files import writable
-from common.pair.manifest import MANIFEST, canonical, read_manifest
+from common.images.datasets import ImageSet
+from common.pair.manifest import MANIFEST, Manifest, canonical, read_manifest
+from training.data.images import fingerprint
+from training.distillation.request import BUILD, Request
+from training.loop.machine import wait
+from training.recipes.recipe import Recipe
 from training.teachers.identity import NOTE
-
-if TYPE_CHECKING:
-    import torch
-    from rich.console import Console
-
-    from common.images.datasets import ImageSet
-    from common.pair.manifest import Manifest
-    from training.distillation.request import Request
-    from training.recipes.recipe import Recipe
-
-BUILD = Path("build")
+from training.teachers.pretrain import train_teacher
 
 
 def own_teacher(
-    recipe: "Recipe", train: "ImageSet", seed: int, device: "torch.device", console: "Console",
+    recipe: Recipe, train: ImageSet, seed: int, device: torch.device, console: Console,
     *, out: Path | None = None, this_seed: bool = False,
 ) -> Path:  # fmt: skip
     """Folder of the recipe's own teacher of these images; made where there is none that fits.
@@ -40,9 +38,6 @@ def own_teacher(
     out: where it must be, ConfigError where another lies there; None: build/teachers. this_seed: one of another seed
     does not fit.
     """
-    from training.loop.fit import wait
-    from training.teachers.pretrain import train_teacher
-
     made_of = teacher_made_of(recipe, train) | ({"seed": seed} if this_seed else {})
     folder, ready = teacher_place(recipe.name, made_of) if out is None else (out, _holds(out, made_of))
     if ready:
@@ -55,7 +50,7 @@ def own_teacher(
     return folder
 
 
-def needs_teacher(recipe: "Recipe", request: "Request", train: "ImageSet") -> bool:
+def needs_teacher(recipe: Recipe, request: Request, train: ImageSet) -> bool:
     """Whether a teacher of these images will have to be trained first."""
     if request.teacher or recipe.loss.hard == 1 or (request.store and request.store.is_dir() and not request.online):
         return False
@@ -63,11 +58,9 @@ def needs_teacher(recipe: "Recipe", request: "Request", train: "ImageSet") -> bo
     return not any(_holds(folder, made_of) for folder in teacher_folders(recipe.name, made_of))
 
 
-def teacher_made_of(recipe: "Recipe", train: "ImageSet") -> dict[str, Any]:
+def teacher_made_of(recipe: Recipe, train: ImageSet) -> dict[str, Any]:
     """What a teacher must be made of to be re-used, as JSON has it. Any seed will do: students of several seeds, which
     are compared, share one."""
-    from training.data.images import fingerprint
-
     document = {"teacher": asdict(recipe.teacher), "view": asdict(recipe.view), "classes": train.classes,
                 "data": fingerprint(train)}  # fmt: skip
     plain: dict[str, Any] = json.loads(canonical(document))
@@ -114,14 +107,12 @@ def pair_place(name: str, made_of: Mapping[str, Any], asked: Path | None) -> Pat
     return writable(other, folder=True)
 
 
-def pair_made_of(recipe: "Recipe", train: "ImageSet") -> dict[str, Any]:
+def pair_made_of(recipe: Recipe, train: ImageSet) -> dict[str, Any]:
     """What a pair is for: another run with the same may replace it."""
-    from training.data.images import fingerprint
-
     return {"recipe": recipe.name, "classes": list(train.classes), "data": fingerprint(train)}
 
 
-def made_of_pair(manifest: "Manifest") -> dict[str, Any]:
+def made_of_pair(manifest: Manifest) -> dict[str, Any]:
     """The same of a pair that is there; pairs of before the data were noted have None in their place."""
     noted = manifest.provenance
     return {"recipe": noted.get("recipe"), "classes": list(manifest.labels), "data": noted.get("data")}

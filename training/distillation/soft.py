@@ -4,34 +4,29 @@ Knows nothing about students. The order in which things are looked for is that o
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from rich.console import Console
 
 from common.console import tell
 from common.errors import ConfigError
 from common.files import ROOM, writable
 from common.images.datasets import ImageSet
-from training.distillation.reuse import BUILD, own_teacher
-
-if TYPE_CHECKING:
-    import torch
-    from rich.console import Console
-
-    from training.distillation.request import Request
-    from training.knowledge.shards import Store
-    from training.recipes.recipe import Recipe
-    from training.teachers.oracles import Oracle
+from training.distillation.request import BUILD, Request
+from training.distillation.reuse import own_teacher
+from training.knowledge import encoding as codec
+from training.knowledge.generate import generate, plan_for
+from training.knowledge.shards import MANIFEST, Store, open_store
+from training.loop.machine import autocasts
+from training.recipes.recipe import Recipe
+from training.teachers.find import find_teacher
+from training.teachers.oracles import Oracle
 
 
 def soft_labels(
-    recipe: "Recipe", request: "Request", train: ImageSet, device: "torch.device", console: "Console"
-) -> "Store | Oracle | None":
+    recipe: Recipe, request: Request, train: ImageSet, device: torch.device, console: Console
+) -> Store | Oracle | None:
     """The knowledge store, made where it is missing; the teacher itself with --online-teacher; None without either."""
-    from training.knowledge import encoding as codec
-    from training.knowledge.generate import generate, plan_for
-    from training.knowledge.shards import MANIFEST, open_store
-    from training.loop.fit import autocasts
-    from training.teachers.find import find_teacher
-
     if recipe.loss.hard == 1:
         return None
     codec.check(recipe.encoding, len(train.classes))
@@ -58,19 +53,15 @@ def soft_labels(
     return generate(where, plan, range(recipe.views), train, found.load(device), console)
 
 
-def soft_name(soft: "Store | Oracle | None") -> str:
+def soft_name(soft: Store | Oracle | None) -> str:
     """Where the soft labels came from, for manifest and checkpoint."""
-    from training.knowledge.shards import Store
-
     if soft is None:
         return "true labels"
     return f"store {soft.plan.id}" if isinstance(soft, Store) else f"teacher {soft.id.sha256}"
 
 
-def _ready_store(recipe: "Recipe", folder: Path, train: ImageSet, by_position: bool) -> "Store":
+def _ready_store(recipe: Recipe, folder: Path, train: ImageSet, by_position: bool) -> Store:
     """A finished store is all that training needs: its teacher may be gone."""
-    from training.knowledge.shards import open_store
-
     store = open_store(folder)
     store.check_data(train, recipe.view, by_position)
     if store.views < recipe.views:

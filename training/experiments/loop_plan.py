@@ -13,9 +13,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from common.channel.spec.ways import FeedbackSpec
 from common.errors import ConfigError
 from common.pair.manifest import Manifest, canonical
+from common.pair.shapes import Accuracy
+from common.phy.layout import Layout
+from sctx.rate.belief import Report, believe
 from sctx.rate.policy import Goal, RatePolicy
 
 EXPERIMENTS = ("snr", "delay", "loss", "bits", "bias", "pilots")
@@ -95,8 +100,6 @@ def plan(pairs: dict[int, Manifest], options: dict[str, Any]) -> list[Entry]:
 
 
 def _point(pairs: dict[int, Manifest], options: dict[str, Any], system: str, experiment: str, x: float) -> Point:
-    from training.distillation.measure import best_rung
-
     manifest = pairs[int(x) if experiment == "pilots" else options["pilots"]]
     snr_db = x if experiment == "snr" else options["at"]
     if system == "fixed":
@@ -160,3 +163,14 @@ def _feedback(policy: str, experiment: str, x: float, slot: int) -> FeedbackSpec
 def frames(options: dict[str, Any], frame_doppler: float) -> int:
     """Frames that span --cycles Doppler cycles; 4 cycles with --quick."""
     return round((4.0 if options["quick"] else options["cycles"]) / frame_doppler)
+
+
+def best_rung(accuracy: Accuracy, layout: Layout, snr_db: float, price: float) -> int:
+    """Payload symbols with the most accuracy - price * uses over Rayleigh fading, by a pair's own table.
+
+    The best that a transmitter can do which knows the average SNR and hears nothing.
+    """
+    fades = 10.0 * np.log10(believe(Report.exact(snr_db, 0, 0), 0, average_only=True))
+    means = [float(np.interp(fades, accuracy.snr_db, row).mean()) for row in accuracy.acc]
+    worth = [mean - price * (symbols + layout.pilots) for mean, symbols in zip(means, layout.rates, strict=True)]
+    return layout.rates[int(np.argmax(worth))]

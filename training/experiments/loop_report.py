@@ -1,4 +1,4 @@
-"""Outcomes of closed-loop points -> paired comparisons with intervals, one table, one figure.
+"""Outcomes of closed-loop points -> paired comparisons with intervals, one table, the panels of one figure.
 
 Knows nothing about processes or policies. Frames that are sent within a Doppler cycle share their fades, so intervals
 come from a bootstrap over blocks of consecutive frames (Carlstein 1986: blocks do not overlap), two Doppler cycles
@@ -12,23 +12,23 @@ the entropy of the number of rounds, which depends on the answers. Headers are s
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.report.progress import print_table
+from training.experiments.loop_plan import Entry, Point
+from training.experiments.loop_run import Outcome
+from training.report.figures import Curve, Panel
+from training.report.stats import Interval, bootstrap, scaled, written
+from training.report.tabular import print_table
 
-if TYPE_CHECKING:
-    from training.experiments.loop_plan import Entry, Point
-    from training.experiments.loop_run import Outcome
-
-RESAMPLES = 2000
 BLOCK_CYCLES = 2.0
 REFERENCES = ("robust", "fixed", "average", "genie")
 WIDE = 3
 """Experiments side by side in the figure."""
+COMPARED = ("accuracy %", "uses", "value", "saved % of robust, average", "accuracy less robust", "value less robust",
+            "value less fixed", "accuracy less genie")  # fmt: skip
 AXES = {
     "snr": "average SNR, dB",
     "delay": "fd * tau",
@@ -37,11 +37,9 @@ AXES = {
     "bias": "reports off by, dB",
     "pilots": "pilots",
 }
-Interval = tuple[float, float, float]
-"""Mean and the ends of its 95 % interval."""
 
 
-def compare(entries: Sequence["Entry"], outcomes: Mapping[str, "Outcome"], price: float) -> list[dict[str, Any]]:
+def compare(entries: Sequence[Entry], outcomes: Mapping[str, Outcome], price: float) -> list[dict[str, Any]]:
     """One row per entry: accuracy, uses and value = accuracy - price * uses, alone and less those of other systems."""
     at = {(one.experiment, one.x, one.system): one.point for one in entries}
     rows = []
@@ -63,7 +61,7 @@ def compare(entries: Sequence["Entry"], outcomes: Mapping[str, "Outcome"], price
     return rows
 
 
-def sweep(entries: Sequence["Entry"], outcomes: Mapping[str, "Outcome"], price: float) -> list[dict[str, Any]]:
+def sweep(entries: Sequence[Entry], outcomes: Mapping[str, Outcome], price: float) -> list[dict[str, Any]]:
     """The mean over all SNRs of experiment `snr`, each weighing the same: one row per system."""
     points: dict[str, list[Point]] = {}
     for one in sorted(dict.fromkeys(entries), key=lambda one: one.x):
@@ -80,10 +78,10 @@ def sweep(entries: Sequence["Entry"], outcomes: Mapping[str, "Outcome"], price: 
 
 
 def measures(
-    points: Sequence["Point"],
-    outcomes: Mapping[str, "Outcome"],
+    points: Sequence[Point],
+    outcomes: Mapping[str, Outcome],
     price: float,
-    others: Sequence["Point"] = (),
+    others: Sequence[Point] = (),
 ) -> dict[str, Interval]:
     """accuracy (0..1), uses and value, mean over the points; with `others`, less theirs.
 
@@ -91,30 +89,27 @@ def measures(
     """
     frames = points[0].frames
     block = max(1, min(frames // 2, math.ceil(BLOCK_CYCLES / points[0].frame_doppler)))
-    drawn = resampled(frames, block)
     mine = _series(points, outcomes, price)
     if others:
         theirs = _series(others, outcomes, price)
         mine = {name: values - theirs[name] for name, values in mine.items()}
-    return {name: interval(values, drawn, block) for name, values in mine.items()}
+    return {name: bootstrap(values, block) for name, values in mine.items()}
 
 
-def _series(
-    points: Sequence["Point"], outcomes: Mapping[str, "Outcome"], price: float
-) -> dict[str, NDArray[np.float64]]:
+def _series(points: Sequence[Point], outcomes: Mapping[str, Outcome], price: float) -> dict[str, NDArray[np.float64]]:
     right = np.mean([np.array(outcomes[point.id].right, np.float64) for point in points], 0)
     spent = np.mean([uses(point, outcomes) for point in points], 0)
     return {"accuracy": right, "uses": spent, "value": right - price * spent}
 
 
-def uses(point: "Point", outcomes: Mapping[str, "Outcome"]) -> NDArray[np.float64]:
+def uses(point: Point, outcomes: Mapping[str, Outcome]) -> NDArray[np.float64]:
     """Channel uses of each frame, pilots of every round and control included: float64 [N]."""
     outcome = outcomes[point.id]
     rounds = np.array(outcome.rounds)
     return np.array(outcome.symbols) + point.pilots * (1.0 + rounds) + control_bits(point, outcomes)
 
 
-def control_bits(point: "Point", outcomes: Mapping[str, "Outcome"]) -> float:
+def control_bits(point: Point, outcomes: Mapping[str, Outcome]) -> float:
     """Bits per image that say how many rounds there were: the entropy of that number.
 
     What follows from what the receiver knows tells nothing; what depends on an answer does, and a comparison that did
@@ -123,22 +118,6 @@ def control_bits(point: "Point", outcomes: Mapping[str, "Outcome"]) -> float:
     _, counts = np.unique(outcomes[point.id].rounds, return_counts=True)
     shares = counts / counts.sum()
     return abs(float(-(shares * np.log2(shares)).sum()))
-
-
-def resampled(frames: int, block: int) -> NDArray[np.int64]:
-    """How often each block of `block` frames is drawn, int64 [RESAMPLES, blocks]; the last block may be shorter."""
-    blocks = -(-frames // block)
-    picks = np.random.default_rng(0).integers(0, blocks, (RESAMPLES, blocks))
-    return np.stack([np.bincount(row, minlength=blocks) for row in picks])
-
-
-def interval(values: NDArray[np.float64], drawn: NDArray[np.int64], block: int) -> Interval:
-    """Mean of values, float64 [N], and its interval under the resampled blocks."""
-    starts = np.arange(0, len(values), block)
-    sums, counts = np.add.reduceat(values, starts), np.diff(np.append(starts, len(values)))
-    means = (drawn @ sums) / (drawn @ counts)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(values.mean()), float(low), float(high)
 
 
 def show(rows: Sequence[Mapping[str, Any]], swept: Sequence[Mapping[str, Any]]) -> None:
@@ -152,10 +131,6 @@ def show(rows: Sequence[Mapping[str, Any]], swept: Sequence[Mapping[str, Any]]) 
     if swept:
         title = f"mean over {', '.join(f'{snr:g}' for snr in swept[0]['snr_db'])} dB"
         print_table(title, ("system", *COMPARED), [(r["system"], *_compared(r)) for r in swept], left=("system",))
-
-
-COMPARED = ("accuracy %", "uses", "value", "saved % of robust, average", "accuracy less robust", "value less robust",
-            "value less fixed", "accuracy less genie")  # fmt: skip
 
 
 def _compared(row: Mapping[str, Any]) -> list[str]:
@@ -185,50 +160,28 @@ def _saved(row: Mapping[str, Any], other: str) -> str:
 
 
 def _text(found: Interval, scale: float, digits: int) -> str:
-    mean, low, high = (f"{scale * value:.{digits}f}" for value in found)
-    return f"{mean} ({low} .. {high})"
+    mean, low, high = scaled(found, scale)
+    return written(mean, low, high, digits, sign=False)
 
 
-def draw_figure(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Per experiment: accuracy above, channel uses below; intervals shaded. Three experiments side by side."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+def panels(rows: Sequence[Mapping[str, Any]]) -> list[list[Panel | None]]:
+    """Per experiment: accuracy above, channel uses below; three experiments side by side."""
     experiments = list(dict.fromkeys(row["experiment"] for row in rows))
-    systems = dict.fromkeys(row["system"] for row in rows)
-    colours = {system: f"C{index}" for index, system in enumerate(systems)}
-    wide = min(WIDE, len(experiments))
-    bands = -(-len(experiments) // wide)
-    figure = pyplot.figure(figsize=(1 + 3.6 * wide, 0.6 + 5.4 * bands), layout="constrained")
-    for band, part in enumerate(figure.subfigures(bands, 1, squeeze=False)[:, 0]):
-        panels = part.subplots(2, wide, squeeze=False, sharex="col")
-        for column, experiment in enumerate(experiments[wide * band : wide * (band + 1)]):
-            _panel(panels[:, column], [row for row in rows if row["experiment"] == experiment], colours)
-        for axes in panels.flat:
-            axes.set_visible(axes.has_data())
-        panels[0, 0].set(ylabel="accuracy in %")
-        panels[1, 0].set(ylabel="channel uses per image")
-    handles = [pyplot.Line2D([], [], marker=".", color=colours[system], label=system) for system in systems]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    bands = [experiments[first : first + WIDE] for first in range(0, len(experiments), WIDE)]
+    measured = (("accuracy", "accuracy in %", 100.0), ("uses", "channel uses per image", 1.0))
+    return [
+        [_panel([row for row in rows if row["experiment"] == one], name, what, scale) for one in band]
+        for band in bands
+        for name, what, scale in measured
+    ]
 
 
-def _panel(axes: Sequence[Any], rows: list[Mapping[str, Any]], colours: Mapping[str, str]) -> None:
-    """One experiment: accuracy on the first of the axes, uses on the second."""
-    for one, name, scale in zip(axes, ("accuracy", "uses"), (100.0, 1.0), strict=True):
-        for system in dict.fromkeys(row["system"] for row in rows):
-            part = [row for row in rows if row["system"] == system]
-            x, band = [row["x"] for row in part], scale * np.array([row[name] for row in part])
-            one.plot(x, band[:, 0], ".-", color=colours[system])
-            one.fill_between(x, band[:, 1], band[:, 2], alpha=0.15, color=colours[system])
-        one.grid(alpha=0.3)
-    axes[1].set(xlabel=AXES[rows[0]["experiment"]])
-    if rows[0]["experiment"] in ("delay", "pilots"):
-        xs = sorted({row["x"] for row in rows})
-        axes[1].set_xscale("log")
-        axes[1].set_xticks(xs, [f"{x:g}" for x in xs], rotation=45)
-        axes[1].minorticks_off()
+def _panel(rows: Sequence[Mapping[str, Any]], name: str, what: str, scale: float) -> Panel:
+    """One measure of one experiment, a curve per system."""
+    curves = []
+    for system in dict.fromkeys(row["system"] for row in rows):
+        part = [row for row in rows if row["system"] == system]
+        mean, low, high = zip(*(scaled(row[name], scale) for row in part), strict=True)
+        curves.append(Curve(system, [row["x"] for row in part], mean, low, high))
+    experiment = rows[0]["experiment"]
+    return Panel(curves, AXES[experiment], what, log=experiment in ("delay", "pilots"))

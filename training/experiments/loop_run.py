@@ -4,26 +4,27 @@ Knows nothing about statistics. A genie's points are run directly in either case
 """
 
 import json
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
 from rich.console import Console
 
+from common.channel.spec.spec import ChannelSpec
 from common.errors import ConfigError, SemlinkError
-from common.files import write_atomic
+from common.files import write_json
 from common.images.datasets import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, find_pair
 from sctx.rate.policy import GOALS, RatePolicy
+from training.data.images import load_told
+from training.distillation.measure import calibrate, measure
+from training.distillation.pairs import load_student, trained_under, write_changed
 from training.experiments.loop_plan import Point
+from training.lab.direct import Encodings, run_direct
 from training.lab.processes import Command, start_emulator, start_receiver
-
-if TYPE_CHECKING:
-    from training.lab.direct import Encodings
-
+from training.report.progress import Advance, bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,6 @@ class Outcome:
 
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
     """The same networks with `pilots` pilots per frame; accuracy table and temperatures measured for them."""
-    from training.data.images import load_told
-    from training.distillation.measure import calibrate, measure
-    from training.distillation.pairs import load_student, trained_under, write_changed
-
     if pilots == base.layout.pilots and base.calibration:
         return base
     folder = out / "pairs" / f"{base.id[:12]}-{pilots}-pilots"
@@ -62,12 +59,9 @@ def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
 
 
 def run(
-    points: set[Point], pairs: dict[int, Manifest], images: "ImageSet", source: str, folder: Path, direct: bool
+    points: set[Point], pairs: dict[int, Manifest], images: ImageSet, source: str, folder: Path, direct: bool
 ) -> dict[str, Outcome]:
     """Point id -> outcome, from what is kept and from runs of what is missing."""
-    from training.lab.direct import Encodings
-    from training.report.progress import bar
-
     encodings = Encodings()
     folder.mkdir(parents=True, exist_ok=True)
     found = {point.id: kept(folder, point) for point in points}
@@ -89,7 +83,7 @@ def run(
                 raise SemlinkError(f"{len(outcome.right)} of {point.frames} frames were answered at {point}")
             found[point.id] = outcome
             document = {"point": asdict(point), "outcome": asdict(outcome)}
-            write_atomic(folder / f"{point.id}.json", json.dumps(document).encode() + b"\n")
+            write_json(folder / f"{point.id}.json", document, indent=None)
     return {name: outcome for name, outcome in found.items() if outcome is not None}
 
 
@@ -97,15 +91,13 @@ def kept(folder: Path, point: Point) -> Outcome | None:
     """The outcome of an earlier run; None where there is none, or one that cannot be read."""
     try:
         document = json.loads((folder / f"{point.id}.json").read_bytes())["outcome"]
-        lists = (tuple(document[name]) for name in ("right", "symbols", "rounds"))
-        return Outcome(*lists, document["header_bytes"])
+        right, symbols, rounds = (tuple(document[name]) for name in ("right", "symbols", "rounds"))
+        return Outcome(right, symbols, rounds, document["header_bytes"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def over_the_link(
-    point: Point, manifest: Manifest, source: str, receiver: int, advance: Callable[[], None]
-) -> Outcome:  # fmt: skip
+def over_the_link(point: Point, manifest: Manifest, source: str, receiver: int, advance: Advance) -> Outcome:
     """Emulator and transmitter as processes, one frame in flight, before a receiver that runs."""
     feedback, doppler = point.feedback, point.frame_doppler / manifest.layout.slot
     emulator, port = start_emulator(
@@ -131,15 +123,8 @@ def over_the_link(
     return Outcome(right, symbols, rounds, summary["mean_header_bytes"])
 
 
-def directly(
-    point: Point, manifest: Manifest, images: "ImageSet", advance: Callable[[], None], encodings: "Encodings"
-) -> Outcome:
+def directly(point: Point, manifest: Manifest, images: ImageSet, advance: Advance, encodings: Encodings) -> Outcome:
     """The same chains and channel in this process."""
-    import torch
-
-    from common.channel.spec.spec import ChannelSpec
-    from training.lab.direct import run_direct
-
     torch.set_num_threads(1)  # as the commands do; one small image at a time gains nothing from a second
     spec = ChannelSpec(
         snr_db=point.snr_db, fading="rayleigh", doppler=point.frame_doppler / manifest.layout.slot, seed=point.seed

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from common.console import tell
 from common.images.datasets import ImageSet
 from training.data.images import fingerprint
 from training.data.views import VERSION, augment, words
@@ -16,7 +17,7 @@ from training.data.views import fingerprint as view_fingerprint
 from training.knowledge import encoding as codec
 from training.knowledge.plan import SHARD, Plan
 from training.knowledge.shards import MANIFEST, Store, finished, open_store, seal, write_shard
-from training.loop.fit import process, wait
+from training.loop.machine import process, wait
 from training.recipes.specs import ViewSpec
 from training.report.progress import bar
 from training.teachers.identity import TeacherId
@@ -49,8 +50,8 @@ def generate(
         held = set(found.present)
     work = [(view, start, stop) for view in which for start, stop in plan.ranges()]
     missing = [one for one in work[rank::world] if not finished(folder, plan, *one)]
-    if len(missing) < len(work[rank::world]):
-        console.print(f"store: {len(work[rank::world]) - len(missing)} shards are there already")
+    if len(missing) < len(work[rank::world]) and not console.quiet:
+        tell(f"store: {len(work[rank::world]) - len(missing)} shards are there already")
     with bar(console, "store", len(missing)) as advance:
         for view, start, stop in missing:
             _shard(folder, plan, view, start, stop, images, oracle)

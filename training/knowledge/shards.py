@@ -22,7 +22,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from common.errors import StoreError
-from common.files import write_atomic
+from common.files import write_atomic, write_json
 from common.images.datasets import ImageSet
 from common.pair.manifest import canonical
 from common.typed import decode
@@ -98,7 +98,7 @@ def seal(folder: Path, plan: Plan, which: Iterable[int]) -> "Store":
             shards.append(Shard(name, view, start, stop, len(raw), hashlib.sha256(raw).hexdigest(), seen))
     lines = [asdict(shard) for shard in shards]
     document = {"schema": SCHEMA if plan.names else 1, "plan": plan.document(), "shards": lines}
-    write_atomic(folder / MANIFEST, json.dumps(document, indent=1).encode() + b"\n")
+    write_json(folder / MANIFEST, document)
     return Store(folder, plan, tuple(shards))
 
 

@@ -92,7 +92,8 @@ class Lab:
 
     def decide(self, setting: Setting, stream: int) -> NDArray[np.int64]:
         """Class decisions, int64 [N], of the images sent as frames 0..N-1 of a stream on the air clock."""
-        return self.answer(setting, stream)[0].argmax(-1)
+        decided: NDArray[np.int64] = self.answer(setting, stream)[0].argmax(-1)
+        return decided
 
     def answer(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits, float32 [N, C], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""

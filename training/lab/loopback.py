@@ -20,8 +20,9 @@ import numpy as np
 
 import scrx.settings
 from common.channel.spec.spec import ChannelSpec
+from common.channel.spec.ways import FeedbackSpec
 from common.channel.streams.channel import Channel
-from common.channel.wire.impaired_reports import Feedback, FeedbackSpec
+from common.channel.wire.impaired_reports import Feedback
 from common.check import made_by
 from common.errors import SemlinkError
 from common.pair.manifest import Manifest, find_pair

@@ -35,7 +35,7 @@ class Command:
         self._said: deque[str] = deque(maxlen=200)
         self._news = threading.Condition()
         script = Path(sys.executable).with_name(name)
-        self.process = self.begin(
+        self.process: subprocess.Popen[str] = self.begin(
             [str(script), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -9,15 +9,13 @@ that is killed and started again ends in the same weights, and `torchrun` trains
 import copy
 import hashlib
 import math
-import os
-import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -33,6 +31,7 @@ from common.pair.manifest import canonical
 from training.data.views import augment, words
 from training.loop.checkpoint import load_checkpoint, save_checkpoint
 from training.loop.journal import Journal
+from training.loop.machine import autocasts, peak_memory, placed, process
 from training.loop.optimiser import make_optimisers
 from training.recipes.specs import Schedule, ViewSpec
 from training.report.progress import bar
@@ -106,15 +105,14 @@ class Fitted:
 def fit(task: Task, run: Run) -> Fitted:
     """Train `task.objective`; a run that was killed goes on from its checkpoint, which stays until `run.forget()`."""
     schedule = run.schedule
-    pick_pixels(task.objective)
-    objective = task.objective.to(run.device, memory_format=torch.channels_last)
-    optimisers = make_optimisers(schedule.optimiser, objective.parameters(), schedule.lr, schedule.weight_decay)
-    average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
+    training = _Training.begin(task, run, schedule.weight_decay)
+    objective, average, optimisers = training.objective, training.average, training.optimisers
     done = load_checkpoint(run.checkpoint, run.id, objective, average, optimisers)
     if done:
         tell(f"{run.title}: going on after epoch {done} of {schedule.epochs}")
     rank, world = process()
-    model = DistributedDataParallel(objective) if world > 1 else objective
+    if world > 1:
+        training.model = DistributedDataParallel(objective)
     times: list[float] = []
     saved = time.monotonic()
     log = Journal(run.folder, done) if rank == 0 else nullcontext()
@@ -122,7 +120,7 @@ def fit(task: Task, run: Run) -> Fitted:
         run = replace(run, stepped=advance)
         for epoch in range(done, schedule.epochs):
             began = time.monotonic()
-            losses = _epoch(task, model, optimisers, average, run, epoch)
+            losses = training.epoch(run, epoch)
             times.append(time.monotonic() - began)
             if metrics is not None:
                 rate = optimisers[0].param_groups[0]["lr"]
@@ -140,13 +138,10 @@ def pace(task: Task, run: Run) -> float:
     """Seconds that an epoch will take, from a few real steps on a copy; nothing that is random afterwards changes."""
     trial = copy.copy(task)
     trial.objective = copy.deepcopy(task.objective)
-    pick_pixels(trial.objective)
-    objective = trial.objective.to(run.device, memory_format=torch.channels_last)
-    optimisers = make_optimisers(run.schedule.optimiser, objective.parameters(), run.schedule.lr, 0.0)
-    average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
+    training = _Training.begin(trial, run, weight_decay=0.0)
     batches = max(len(run.images) // min(run.schedule.batch, len(run.images)), 1)
     with torch.random.fork_rng():
-        steps = chain.from_iterable(_steps(trial, objective, optimisers, average, run, epoch) for epoch in count())
+        steps = chain.from_iterable(training.steps(run, epoch) for epoch in count())
         for _ in range(WARM):
             next(steps)
         began, taken = time.monotonic(), 0
@@ -156,83 +151,63 @@ def pace(task: Task, run: Run) -> float:
         return (time.monotonic() - began) / taken * batches
 
 
-def process() -> tuple[int, int]:
-    """(rank, number of processes). Under `torchrun` the first call joins the others."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world > 1 and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return int(os.environ.get("RANK", "0")), world
+@dataclass(slots=True)
+class _Training:
+    """A task and what changes while it is trained. model: the objective, or what several processes see of it."""
 
+    task: Task
+    objective: nn.Module
+    model: nn.Module
+    optimisers: list[torch.optim.Optimizer]
+    average: dict[str, Tensor]
 
-def autocasts(schedule: Schedule, device: torch.device) -> bool:
-    """Whether bfloat16 is used: on a GPU always; on a processor that multiplies it itself, where the schedule says so.
-    Emulated, it takes twice as long as float32."""
-    own = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return device.type == "cuda" or bool(schedule.bf16 and own)
+    @classmethod
+    def begin(cls, task: Task, run: Run, weight_decay: float) -> Self:
+        """Before its first step, on the run's device."""
+        pick_pixels(task.objective)
+        objective = placed(task.objective, run.device)
+        optimisers = make_optimisers(run.schedule.optimiser, objective.parameters(), run.schedule.lr, weight_decay)
+        average = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
+        return cls(task, objective, objective, optimisers, average)
 
+    def epoch(self, run: Run, epoch: int) -> list[float]:
+        """One pass over one view; the last, incomplete batch is left out. Returns the loss of each step."""
+        return list(self.steps(run, epoch))
 
-def peak_memory(device: torch.device) -> int:
-    """Most bytes held since this process began: of the GPU's memory on a GPU, of all else (Linux counts in KiB)."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    def steps(self, run: Run, epoch: int) -> Iterator[float]:
+        """The same, step by step."""
+        rank, world = process()
+        images, schedule = run.images.images, run.schedule
+        random = torch.Generator().manual_seed((run.seed << 20) + epoch)
+        view = epoch % run.views if run.views else epoch
+        parameters = words(run.view, view, 0, len(images))
+        order = torch.randperm(len(images), generator=random).numpy()
+        batch = min(schedule.batch, len(images))
+        ours = slice(rank * (batch // world), (rank + 1) * (batch // world))
+        steps = len(images) // batch
+        self.model.train()
+        self.task.start_view(view)
+        for step in range(epoch * steps, (epoch + 1) * steps):
+            index = order[step % steps * batch : (step % steps + 1) * batch]
+            pixels = augment(images[index[ours]], parameters[index[ours]], run.view)
+            yield self._step(self.task.arguments(pixels, index, ours, random), run, step, steps)
 
-
-def wait() -> None:
-    """Until every process is here."""
-    if process()[1] > 1:
-        torch.distributed.barrier()
-
-
-def _epoch(
-    task: Task,
-    model: nn.Module,
-    optimisers: list[torch.optim.Optimizer],
-    average: dict[str, Tensor],
-    run: Run,
-    epoch: int,
-) -> list[float]:
-    """One pass over one view; the last, incomplete batch is left out. Returns the loss of each step."""
-    return list(_steps(task, model, optimisers, average, run, epoch))
-
-
-def _steps(
-    task: Task,
-    model: nn.Module,
-    optimisers: list[torch.optim.Optimizer],
-    average: dict[str, Tensor],
-    run: Run,
-    epoch: int,
-) -> Iterator[float]:
-    """The same, step by step."""
-    rank, world = process()
-    images, schedule = run.images.images, run.schedule
-    random = torch.Generator().manual_seed((run.seed << 20) + epoch)
-    view = epoch % run.views if run.views else epoch
-    parameters = words(run.view, view, 0, len(images))
-    order = torch.randperm(len(images), generator=random).numpy()
-    batch = min(schedule.batch, len(images))
-    ours = slice(rank * (batch // world), (rank + 1) * (batch // world))
-    steps = len(images) // batch
-    half = autocasts(schedule, run.device)
-    model.train()
-    task.start_view(view)
-    for step in range(epoch * steps, (epoch + 1) * steps):
-        index = order[step % steps * batch : (step % steps + 1) * batch]
-        pixels = augment(images[index[ours]], parameters[index[ours]], run.view)
-        arguments = task.arguments(pixels, index, ours, random)
-        for group in (group for optimiser in optimisers for group in optimiser.param_groups):
+    def _step(self, arguments: tuple[Any, ...], run: Run, step: int, steps: int) -> float:
+        """step: since the run began; steps: of an epoch."""
+        schedule = run.schedule
+        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
             group["lr"] = schedule.lr * one_cycle(step / (schedule.epochs * steps))
+        half = autocasts(schedule, run.device)
         with torch.autocast(run.device.type, torch.bfloat16) if half else nullcontext():
-            loss = model(*arguments)
-        model.zero_grad(set_to_none=True)
+            loss = self.model(*arguments)
+        self.model.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        for optimiser in optimisers:
+        nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        for optimiser in self.optimisers:
             optimiser.step()
-        _move(average, task.objective.state_dict(), min(schedule.ema, step / (step + 10)))
+        _move(self.average, self.task.objective.state_dict(), min(schedule.ema, step / (step + 10)))
         run.stepped(1 / steps)
-        yield float(loss.detach())
+        return float(loss.detach())
 
 
 def one_cycle(progress: float) -> float:

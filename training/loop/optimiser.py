@@ -51,7 +51,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
     for _ in range(STEPS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).contiguous()
+    found: Tensor = (x.T if tall else x).contiguous()
+    return found
 
 
 def make_optimisers(

@@ -120,9 +120,7 @@ def adjusted(
         raise ConfigError(f"--views must be at least 1, not {views}")
     if epochs is not None:
         recipe = _in_proportion(recipe, epochs)
-    wanted: dict[str, Any] = {
-        key: value for key, value in (("beta", beta), ("hard", hard)) if value is not None
-    }
+    wanted: dict[str, Any] = {key: value for key, value in (("beta", beta), ("hard", hard)) if value is not None}
     return replace(
         recipe,
         views=recipe.views if views is None else views,

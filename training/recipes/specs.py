@@ -18,8 +18,6 @@ def refuse_outside(key: str, value: float, least: float, most: float) -> None:
     """ConfigError unless least <= value <= most."""
     if not least <= value <= most:
         raise ConfigError(f"{key} = {value} is not {least} to {most}")
-SIDE, WIDEST = 4096, 65536
-"""Largest side of an image in pixels; most units of a layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +109,7 @@ class ViewSpec:
             raise ConfigError(f"view parameters must not be negative, and gain at most 255: {self}")
         if self.fill > 255:
             raise ConfigError(f"fill is a pixel value, 0 to 255, not {self.fill}")
+
 
 @dataclass(frozen=True, slots=True)
 class LossSpec:

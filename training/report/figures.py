@@ -1,34 +1,83 @@
-"""Measured points -> figures. Knows nothing about how they were measured."""
+"""Figures: panels of curves -> PNG, SVG or PDF. The one place that opens, styles and saves a figure.
 
+Knows nothing about what the curves mean. Without pyplot: no screen is looked for, and nothing is left open.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from training.report.points import Point
+DPI = 150
+Floats = Sequence[float]
 
 
-def draw_figure(points: list[Point], path: Path) -> None:
-    """Accuracy against SNR, one curve per channel, csi and rate, intervals shaded."""
-    import matplotlib
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """x, y: as many numbers each, where NaN leaves a gap; low, high: the ends of y's interval, or none."""
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    label: str
+    x: Floats
+    y: Floats
+    low: Floats = ()
+    high: Floats = ()
 
-    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    for (channel, csi, symbols, _, told), row in curves(points).items():
-        x = [p.snr_db for p in row]
-        (line,) = axes.plot(
-            x, [100 * p.accuracy for p in row], ".-", label=f"{channel}, {csi} CSI, {symbols:g} symbols, told {told}"
-        )
-        axes.fill_between(x, *([100 * p.ci95[i] for p in row] for i in (0, 1)), alpha=0.15, color=line.get_color())
-    axes.set(xlabel="average SNR, Es/N0 in dB", ylabel="accuracy in %")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Curves on one pair of axes; x and y: what the axes are, with units."""
+
+    curves: Sequence[Curve]
+    x: str = ""
+    y: str = ""
+    title: str = ""
+    log: bool = False
+    """x is logarithmic, with a tick at each abscissa."""
+    from_zero: bool = False
+    diagonal: bool = False
+    """A line from (0, 0) to (1, 1): what would be perfect."""
+
+
+def draw(path: Path, grid: Sequence[Sequence[Panel | None]]) -> None:
+    """Panels in rows, None where there is none. A label has one colour in the whole figure; the folder is made."""
+    from matplotlib.figure import Figure
+
+    rows, columns = len(grid), max(map(len, grid))
+    size = (8.0, 5.0) if rows == columns == 1 else (max(9.0, 3.9 * columns), 1.0 + 2.7 * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    panels = [panel for row in grid for panel in row if panel]
+    labels = [curve.label for panel in panels for curve in panel.curves]
+    colours = {label: f"C{index}" for index, label in enumerate(dict.fromkeys(labels))}
+    shared = len(panels) > 1 and len(colours) < len(labels)
+    for j, row in enumerate(grid):
+        for i in range(columns):
+            panel = row[i] if i < len(row) else None
+            axes[j, i].set_visible(panel is not None)
+            if panel is not None:
+                _fill(axes[j, i], panel, colours)
+                if not shared:
+                    axes[j, i].legend(fontsize="small", ncols=1 + len(panel.curves) // 8)
+    if shared:
+        lines = {line.get_label(): line for one in axes.flat for line in one.get_lines() if line.get_label() in colours}
+        figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=min(5, len(lines)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    figure.savefig(path, dpi=DPI)
 
 
-def curves(points: list[Point]) -> dict[tuple[str, str, float, int, str], list[Point]]:
-    found: dict[tuple[str, str, float, int, str], list[Point]] = {}
-    for point in points:
-        found.setdefault((point.channel, point.csi, point.mean_symbols, point.n, point.told), []).append(point)
-    return {key: sorted(row, key=lambda p: p.snr_db) for key, row in found.items()}
+def _fill(axes: Any, panel: Panel, colours: dict[str, str]) -> None:
+    if panel.diagonal:
+        axes.plot([0, 1], [0, 1], ":", color="grey")
+    for one in panel.curves:
+        axes.plot(one.x, one.y, ".-", label=one.label, color=colours[one.label])
+        if one.low:
+            axes.fill_between(one.x, one.low, one.high, alpha=0.15, color=colours[one.label])
+    axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.title)
+    axes.grid(alpha=0.3)
+    if panel.log:
+        ticks = sorted({value for one in panel.curves for value in one.x})
+        axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{value:.3g}" for value in ticks], rotation=45)
+        axes.minorticks_off()
+    if panel.from_zero:
+        axes.set_ylim(0, None)

@@ -1,6 +1,9 @@
-"""What is measured, drawn and written: one point of accuracy. Knows nothing about how it was measured."""
+"""Measured points of accuracy, and the panel that they make. Knows nothing about how they were measured."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from training.report.figures import Curve, Panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +22,26 @@ class Point:
     told: str = "average"
     difference: tuple[float, float, float] | None = None
     """Accuracy less that of the first --told, paired over images, and its interval."""
+
+
+def by_curve(points: Sequence[Point]) -> dict[tuple[str, str, float, int, str], list[Point]]:
+    """(channel, csi, symbols, n, told) -> its points by SNR."""
+    found: dict[tuple[str, str, float, int, str], list[Point]] = {}
+    for point in points:
+        found.setdefault((point.channel, point.csi, point.mean_symbols, point.n, point.told), []).append(point)
+    return {key: sorted(row, key=lambda p: p.snr_db) for key, row in found.items()}
+
+
+def panel(points: Sequence[Point]) -> Panel:
+    """Accuracy against SNR, one curve per row."""
+    curves = [
+        Curve(
+            f"{channel}, {csi} CSI, {symbols:g} symbols, told {told}",
+            [one.snr_db for one in row],
+            [100 * one.accuracy for one in row],
+            [100 * one.ci95[0] for one in row],
+            [100 * one.ci95[1] for one in row],
+        )
+        for (channel, csi, symbols, _, told), row in by_curve(points).items()
+    ]
+    return Panel(curves, "average SNR, Es/N0 in dB", "accuracy in %")

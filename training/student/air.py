@@ -105,7 +105,7 @@ def receive(symbols: Tensor, drawn: Draw, layout: Layout) -> tuple[Tensor, Tenso
         return non_coherent(received)
     pilots = torch.tensor(pilot_sequence(count), device=symbols.device)
     sent = pilots.expand(len(symbols), FRAMES, count)
-    heard = transmit(sent, drawn.gain, noise[:, : FRAMES * count].unflatten(1, (FRAMES, count))).to(torch.complex128)
+    heard = transmit(sent, drawn.gain, noise[:, : FRAMES * count].reshape(-1, FRAMES, count)).to(torch.complex128)
     gain, unexplained = fit((heard * pilots.conj()).sum(-1), heard.abs().square().sum(-1), count)
     energy, dof = drawn.others.unbind(-1)
     seen = (count - 1) * torch.arange(1, FRAMES + 1, device=symbols.device)

@@ -51,7 +51,8 @@ class Decisions(nn.Module):
     def own(self, pooled: Tensor, drawn: Draw) -> Tensor:
         """The answer to keep: pooled float [B, D] -> logits float [B, C]."""
         if self.auxiliary is not None:
-            return self.auxiliary(pooled).float()
+            logits: Tensor = self.auxiliary(pooled).float()
+            return logits
         answers, _ = self.before.from_features(self.before.encoder.head(pooled).float(), without_noise(drawn))
         return answers[-1].float()
 

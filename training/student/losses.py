@@ -34,6 +34,9 @@ class SymbolRate(nn.Module):
     hard levels it would get none, and with a Gaussian prior under a power constraint it is exactly zero.
     """
 
+    grid: Tensor
+    """float [levels]"""
+
     def __init__(self, dimensions: int, order: int) -> None:
         super().__init__()
         grid = torch.as_tensor(levels(order))

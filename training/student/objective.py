@@ -3,7 +3,7 @@
 Knows nothing about optimisers, files or progress.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from sctx.encoder import check_cost, normalise
 from training.knowledge.shards import Store
 from training.recipes.specs import Conditions, LossSpec
 from training.student.air import Draw, draw
+from training.student.decisions import Decisions
 from training.student.losses import SymbolRate, distortion
 from training.student.student import Student
 from training.teachers.oracles import Oracle, ask
@@ -41,24 +42,27 @@ class Objective(nn.Module):
         pooled = encoder.pooled(normalise(images, self.preprocess.mean, self.preprocess.std))
         logits, squashed = self.student.from_features(encoder.head(pooled).float(), drawn)
         count = len(logits)
-        loss = distortion(logits.float().flatten(0, 1), teacher.repeat(count, 1), labels.repeat(count), self.spec)
+        answers = logits.float().flatten(0, 1)
+        loss: Tensor = distortion(answers, teacher.repeat(count, 1), labels.repeat(count), self.spec)
         if self.auxiliary is not None:
             loss = loss + self.spec.auxiliary * distortion(self.auxiliary(pooled).float(), teacher, labels, self.spec)
         if self.rate is None:
             return loss
         bits = self.rate(squashed)
         prefixes = self.student.received.to(bits.dtype).repeat(1, 2) @ bits
-        return loss + self.spec.beta * prefixes.mean()
+        loss = loss + self.spec.beta * prefixes.mean()
+        return loss
 
 
 class Distillation:
     """Batches for the loop: pixels, hard label, soft label of the same view, and a channel."""
 
     def __init__(
-        self, objective: Objective, images: ImageSet, conditions: Conditions, soft: Store | Oracle | None,
+        self, objective: Objective | Decisions, images: ImageSet, conditions: Conditions, soft: Store | Oracle | None,
         device: torch.device,
     ) -> None:  # fmt: skip
-        self.objective = objective
+        self.objective: nn.Module = objective
+        self.layout = objective.student.shapes.layout
         self.images = images
         self.labels = torch.from_numpy(images.labels)
         self.conditions = conditions
@@ -76,8 +80,8 @@ class Distillation:
     ) -> tuple[Any, ...]:
         """See `training.loop.fit.Task`."""
         ours = torch.from_numpy(index[rows])
-        stored = self.soft is None or isinstance(self.soft, Store)
-        teacher = self._view[ours] if stored else ask(self.soft, pixels, index[rows])
-        drawn = draw(len(index), self.objective.student.shapes.layout, self.conditions, random).part(rows)
+        there = self.soft is None or isinstance(self.soft, Store)
+        teacher = self._view[ours] if there else ask(cast(Oracle, self.soft), pixels, index[rows])
+        drawn = draw(len(index), self.layout, self.conditions, random).part(rows)
         moved = (torch.from_numpy(pixels), self.labels[ours], teacher)
         return *(tensor.to(self.device) for tensor in moved), drawn.to(self.device)

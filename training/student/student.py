@@ -32,6 +32,9 @@ class Shapes:
 class Student(nn.Module):
     """Both halves and the channel between them. One pass answers for every rate: all prefixes train at once."""
 
+    received: Tensor
+    """bool [K, S]: which symbols have come by each rate."""
+
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
         self.shapes = shapes

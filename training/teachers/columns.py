@@ -38,8 +38,8 @@ def names_of(id2label: Mapping[Any, Any], label2id: Mapping[Any, Any], who: str)
     written = tuple(str(name) for name in names)
     if len(set(written)) == len(written) and set(written) == set(map(str, label2id)):
         back = {str(name): number for name, number in label2id.items()}
-        if wrong := [name for k, name in enumerate(written) if str(back[name]) != str(k)]:
-            raise ModelError(f"{who}: id2label and label2id do not agree about '{wrong[0]}'; mend config.json")
+        if astray := [name for k, name in enumerate(written) if str(back[name]) != str(k)]:
+            raise ModelError(f"{who}: id2label and label2id do not agree about '{astray[0]}'; mend config.json")
     return written
 
 

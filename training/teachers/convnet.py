@@ -20,7 +20,7 @@ LEAST_VARIANCE = 5e-4
 """Added to the variances, so that directions in which the images hardly differ are not blown up."""
 
 
-class ConvNetConfig(PretrainedConfig):
+class ConvNetConfig(PretrainedConfig):  # type: ignore[misc]
     """widths: channels of each stage; mirror: answer with the mean over an image and its mirror image."""
 
     model_type = "semlink-convnet"
@@ -33,7 +33,7 @@ class ConvNetConfig(PretrainedConfig):
         self.image_size, self.num_channels, self.widths, self.mirror = image_size, num_channels, tuple(widths), mirror
 
 
-class ConvNetForImageClassification(PreTrainedModel):
+class ConvNetForImageClassification(PreTrainedModel):  # type: ignore[misc]
     """pixel_values: float [B, C, H, W] -> .logits float [B, classes]. Untrained until `whiten` has seen images."""
 
     config_class = ConvNetConfig

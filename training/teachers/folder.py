@@ -159,5 +159,3 @@ def _config(folder: Path) -> Any:
     remedy = "it needs code of its own, which is not run, or another version of `transformers`"
     with quiet(), one_line(f"cannot use {folder / 'config.json'}", ModelError, remedy):
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-
-

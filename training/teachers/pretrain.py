@@ -3,7 +3,6 @@
 Knows nothing about students or stores; what it writes is an ordinary `save_pretrained` folder.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,9 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from common.errors import ConfigError
+from common.files import write_json
 from common.images.datasets import ImageSet
 from training.data.images import fingerprint
-from training.loop.fit import Run, fit, process
+from training.loop.fit import Run, fit
+from training.loop.journal import CURVE, draw_curve
+from training.loop.machine import process
 from training.recipes.recipe import Recipe
 from training.recipes.specs import TeacherSpec
 from training.teachers.convnet import ConvNetForImageClassification
@@ -120,6 +122,7 @@ def train_teacher(
     if process()[0] == 0:
         task.objective.load_state_dict(fitted.weights)
         _save(model, inputs, out, made_of)
+        draw_curve(run.folder / CURVE, {run.title: run.folder})
         run.forget()
 
 
@@ -151,8 +154,8 @@ def _save(model: Any, inputs: _Inputs, out: Path, made_of: Mapping[str, Any] | N
     beside = out.with_name(f".{out.name}.tmp")
     beside.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(beside)
-    (beside / "preprocessor_config.json").write_text(json.dumps(inputs.processor(), indent=1) + "\n")
-    (beside / NOTE).write_text(json.dumps(made_of or {}, indent=1) + "\n")
+    write_json(beside / "preprocessor_config.json", inputs.processor())
+    write_json(beside / NOTE, made_of or {})
     out.mkdir(exist_ok=True)
     (out / "config.json").unlink(missing_ok=True)
     for path in sorted(beside.iterdir(), key=lambda path: path.name == "config.json"):

@@ -50,11 +50,13 @@ def load_prompts(folder: Path, config: Any, classes: Sequence[str]) -> dict[str,
     with one_line(f"the tokenizer of {folder} cannot be used", ModelError, remedy):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         tokens: dict[str, Tensor] = dict(tokenizer(texts, return_tensors="pt", **settings))
-    ids = tokens["input_ids"]
-    if int(ids.max()) >= config.text_config.vocab_size or ids.shape[1] > longest:
-        raise ModelError(f"the tokenizer of {folder} gives tokens up to {int(ids.max())} and {ids.shape[1]} of them, "
-                         "more than its text network knows; copy tokenizer and weights of one teacher")  # fmt: skip
-    rows = [tuple(row) for row in ids.tolist()]
+    words = tokens["input_ids"]
+    if int(words.max()) >= config.text_config.vocab_size or words.shape[1] > longest:
+        raise ModelError(
+            f"the tokenizer of {folder} gives tokens up to {int(words.max())} and {words.shape[1]} of them, more than "
+            "its text network knows; copy tokenizer and weights of one teacher"
+        )
+    rows = [tuple(row) for row in words.tolist()]
     for k, row in enumerate(rows):
         if rows.index(row) != k:
             raise ConfigError(f"{folder} reads '{texts[rows.index(row)]}' and '{texts[k]}' as the same tokens; give "

@@ -1,0 +1,56 @@
+"""What made a pair, as its manifest remembers it: command, data, recipe, soft labels, versions.
+
+Knows nothing about how it is made. Neither time nor a path is in it, so that the same run gives the same model id,
+wherever its files lie.
+"""
+
+import json
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from common import __version__
+from common.files import user_path
+from training.recipes.recipe import Recipe
+
+LIBRARIES = ("torch", "numpy", "transformers")
+PLACES = ("--out", "--run", "--store", "--device", "--config", "--log-level")
+"""Options that say where and how, but not what."""
+
+
+def provenance(recipe: Recipe, seed: int, soft_labels: str, data: str, transmitter: str) -> Mapping[str, str]:
+    """soft_labels: where they came from; data: fingerprint of the images; transmitter: its cost in words."""
+    return {
+        "command": " ".join(("python -m training.distill", *without_paths(sys.argv[1:]))),
+        "data": data,
+        "transmitter": transmitter,
+        "recipe": recipe.name,
+        "epochs": str(recipe.schedule.epochs),
+        "loss": f"{recipe.loss}",
+        "channel": json.dumps(asdict(recipe.channel)),
+        "soft_labels": soft_labels,
+        "seed": str(seed),
+        "semlink": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+    }
+
+
+def without_paths(words: Sequence[str]) -> list[str]:
+    """The arguments: what names a file of this machine is cut down to its last part, and the places of outputs go."""
+    kept, skip = [], False
+    for word in words:
+        option, equals, value = word.partition("=")
+        if not skip and option not in PLACES:
+            path = value if equals else word
+            names = [Path(one).expanduser().resolve().name if _is_path(one) else one for one in path.split(",")]
+            kept.append((option + equals if equals else "") + ",".join(names))
+        skip = not skip and option in PLACES and not equals
+    return [word for word in kept if word]
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith((".", "/", "~")) or ("/" in text and user_path(text).exists())

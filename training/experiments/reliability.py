@@ -1,0 +1,96 @@
+"""How far confidences can be believed: answers in bins of confidence, before and after the temperatures of a pair.
+
+Knows nothing about how temperatures are fitted (`distillation/measure.py`), the command line or tables.
+
+Expected calibration error (Naeini et al. 2015): sum over 15 equal bins of confidence of (share of answers in the bin)
+times |accuracy - mean confidence| there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.pair.manifest import Manifest
+from common.pair.shapes import Calibration
+from scrx.decoding.tasks import snr_bins
+from training.data.images import load_told
+from training.lab.evaluation import Lab, plan
+from training.report.figures import Curve, Panel
+
+BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Answers by confidence. bins: (share of answers, mean confidence, accuracy) of each bin that has any."""
+
+    ece: float
+    nll: float
+    answers: int
+    bins: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rate, all channels and SNRs together; ece_by_snr: of the calibrated confidence, "channel dB" -> ECE."""
+
+    symbols: int
+    temperature: tuple[float, ...]
+    """By SNR bin."""
+    before: Reliability
+    after: Reliability
+    ece_by_snr: dict[str, float]
+
+
+def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict[str, Any]) -> list[Row]:
+    """Reliability of every rate on a split, estimated CSI, the transmitter told the average SNR."""
+    images = load_told(manifest, dataset, options["split"])
+    lab = Lab(manifest, images.images)
+    asked = {**options, "csi": "estimated" if manifest.layout.pilots else "none", "symbols": None, "told": "average",
+             "stream": 0, "doppler": 3.9e-4}  # fmt: skip
+    labels = np.tile(images.labels, options["seeds"])
+    rows = []
+    for symbols, temperatures in zip(manifest.layout.rates, fitted.temperature, strict=True):
+        raw, scaled = {}, {}
+        for one in plan(manifest, {**asked, "symbols": str(symbols)}):
+            where = f"{one.channel} {one.snr_db:g}"
+            found = [lab.answer(one, stream) for stream in range(one.seeds)]
+            raw[where], gamma = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            scaled[where] = raw[where] / np.array(temperatures)[snr_bins(gamma, fitted.edges_db), None]
+        repeated = np.tile(labels, len(raw))
+        before, after = (reliability(np.concatenate(list(part.values())), repeated) for part in (raw, scaled))
+        rows.append(
+            Row(symbols, temperatures, before, after, {w: reliability(p, labels).ece for w, p in scaled.items()})
+        )
+    return rows
+
+
+def reliability(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Reliability:
+    """logits: float [N, C], divided by their temperature; labels: int64 [N]."""
+    log_p = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    log_p -= np.log(np.exp(log_p).sum(-1, keepdims=True))
+    confidence, right = np.exp(log_p.max(-1)), log_p.argmax(-1) == labels
+    which = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    bins = [
+        (float(np.mean(which == one)), float(confidence[which == one].mean()), float(right[which == one].mean()))
+        for one in np.unique(which)
+    ]
+    ece = sum(share * abs(accuracy - mean) for share, mean, accuracy in bins)
+    return Reliability(ece, float(-log_p[np.arange(len(labels)), labels].mean()), len(labels), tuple(bins))
+
+
+def panels(rows: Sequence[Row]) -> list[Panel]:
+    """The reliability diagram, before and after: accuracy against confidence, a curve per rate."""
+    return [
+        Panel(
+            [
+                Curve(f"{row.symbols} symbols, ECE {100 * found.ece:.1f} %", *list(zip(*found.bins, strict=True))[1:])
+                for row, found in ((row, getattr(row, name)) for row in rows)
+            ],
+            "confidence", "accuracy", name, diagonal=True,
+        )
+        for name in ("before", "after")
+    ]  # fmt: skip

@@ -1,0 +1,133 @@
+"""Variants trained with several seeds, and their answers to the same images over the same channels, compared in pairs.
+
+Knows nothing about what a variant is, the command line or tables.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from common import __version__
+from common.files import write_atomic
+from common.pair.manifest import MANIFEST, Manifest, canonical, find_pair
+from training.data.images import fingerprint, load_data, load_told
+from training.distillation.measure import transmitter_cost
+from training.distillation.pairs import load_student
+from training.distillation.request import BUILD, Request
+from training.distillation.stages import distill
+from training.experiments.variants import SNRS_DB, Variant, dedicated
+from training.lab.evaluation import Lab, Setting
+from training.loop.journal import epochs
+from training.recipes.recipe import Recipe
+from training.report.stats import bootstrap, scaled
+from training.teachers.find import weights_sha256
+
+
+def grid(symbols: str, channels: int, snrs_db: Sequence[float] = SNRS_DB) -> list[Setting]:
+    """AWGN and block Rayleigh with estimated CSI. symbols: payloads with commas; channels: per image."""
+    return [
+        Setting(channel, "estimated", snr, int(n), channels, 0, 0, 7.8e-5, snr)
+        for channel in ("awgn", "block-rayleigh")
+        for n in symbols.split(",")
+        for snr in snrs_db
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """right: share of right decisions per training seed, setting and image, float64 [R, settings, N]."""
+
+    name: str
+    right: NDArray[np.float64]
+    clean: list[float]
+    epoch_s: list[float]
+    parameters: int
+    macs: int
+    """Both of the transmitter, `macs` for one image."""
+
+
+def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> Row:
+    """Train a variant with each seed, and answer every image of the split at every setting."""
+    place = variant.name.replace(" ", "-").replace("/", "-")
+    if variant.recipe.channel.missing == 1.0:  # who was never told in training cannot use it here
+        settings = [replace(one, told_db=math.nan, told="none") for one in settings]
+    parts = {"": (variant.recipe, list(range(len(settings))))}
+    if variant.bank:
+        parts = {}
+        for index, one in enumerate(settings):
+            recipe = dedicated(variant.recipe, one.snr_db, one.symbols)
+            parts.setdefault(f"{one.snr_db:g}-dB-{one.symbols}-", (recipe, []))[1].append(index)
+    right, clean, times = [], [], []
+    for seed in range(options["seeds"]):
+        shares: dict[int, NDArray[np.float64]] = {}
+        for name, (recipe, mine) in parts.items():
+            manifest, epoch_s = trained(variant, recipe, f"{place}-{name}{seed}", seed, options)
+            shares |= zip(mine, answered(manifest, [settings[index] for index in mine], options), strict=True)
+            clean.append(manifest.accuracy.clean)
+            times.append(epoch_s)
+        right.append([shares[index] for index in range(len(settings))])
+    cost = transmitter_cost(load_student(manifest), manifest.preprocess)
+    return Row(variant.name, np.array(right), clean, times, *cost)
+
+
+def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dict[str, Any]) -> tuple[Manifest, float]:
+    """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again."""
+    teacher = variant.teacher or options["teacher"]
+    data = fingerprint(load_data(recipe, options["dataset"])[0])  # the same path may hold other images by now
+    asked = {"version": __version__, "recipe": recipe.plain(), "data": data, "seed": seed,
+             "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
+    place = BUILD / "ablate" / recipe.name / name
+    if (place / MANIFEST).is_file() and find_pair(place).provenance.get("data") != data:
+        place = place.with_name(f"{name}-{data[:8]}")
+    finished, identity = place / "run" / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
+    if not finished.is_file() or finished.read_text() != identity:
+        finished.unlink(missing_ok=True)
+        request = Request(
+            dataset=options["dataset"],
+            teacher=teacher,
+            store=None,
+            out=place,
+            run=place / "run",
+            device=options["device"],
+            seed=seed,
+            online=variant.online,
+        )
+        distill(recipe, request, Console(stderr=True))
+        write_atomic(finished, identity.encode())
+    return find_pair(place), float(np.median([one["seconds"] for one in epochs(place / "run")]))
+
+
+def answered(manifest: Manifest, settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
+    """Share of right decisions per setting, over its channels: float64 [N] each."""
+    images = load_told(manifest, options["dataset"], options["split"])
+    lab = Lab(manifest, images.images)
+    return [np.mean([lab.decide(one, stream) == images.labels for stream in range(one.seeds)], 0) for one in settings]
+
+
+def compared(row: Row, full: Row, settings: list[Setting]) -> dict[str, Any]:
+    """Accuracy and paired difference to another row (`full`), in points: overall and at each setting."""
+    gap = row.right.mean(0) - full.right.mean(0)
+    difference, *ends = scaled(bootstrap(gap.mean(0)), 100)
+    per_seed = row.right.mean((1, 2))
+    return {
+        "name": row.name,
+        "accuracy": 100 * float(per_seed.mean()),
+        "over_seeds": [100 * float(value) for value in per_seed],
+        "difference": difference,
+        "ci95": ends,
+        "difference_over_seeds": [100 * float(value) for value in per_seed - full.right.mean((1, 2))],
+        "epoch_s": float(np.mean(row.epoch_s)),
+        "parameters": row.parameters,
+        "macs": row.macs,
+        "clean_validation": [100 * value for value in row.clean],
+        "settings": {
+            f"{one.channel} {one.symbols} {one.snr_db:g}": [100 * float(share), *scaled(bootstrap(change), 100)]
+            for one, share, change in zip(settings, row.right.mean((0, 2)), gap, strict=True)
+        },
+    }
