@@ -36,7 +36,7 @@ def test_a_further_task_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [{name: row[name] for name in shipped.tasks} for row in rows] == before
     with scrx.Receiver("0", pair.path) as rx:
         address = rx.address.removeprefix("tcp://")
-        with sctx.Transmitter(address, pair.path, policy="robust", tasks=("parity",)) as tx:
+        with sctx.Transmitter(address, pair.path, sctx.Settings(policy="robust", tasks=("parity",))) as tx:
             answer = tx.send(IMAGES.images[0])
     assert set(answer.outputs) == {"parity"}
     assert answer.confidence == pytest.approx(answer.outputs["parity"]["confidence"], abs=1e-3)

@@ -99,5 +99,5 @@ def test_a_receiver_that_was_away_finds_no_rate_of_before() -> None:
 
 
 def test_the_documented_time_out_is_the_one_in_force() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+    text = (Path(__file__).parents[2] / "sctx" / "README.md").read_text()
     assert re.search(rf"{STALE_NS // 10**9} s or {STALE_SLOTS} frames", text)
