@@ -168,7 +168,7 @@ def panels(rows: Sequence[Mapping[str, Any]]) -> list[list[Panel | None]]:
     """Accuracy above, channel uses below, three experiments side by side; of one alone both beside each other."""
     experiments = list(dict.fromkeys(row["experiment"] for row in rows))
     bands = [experiments[first : first + WIDE] for first in range(0, len(experiments), WIDE)]
-    measured = (("accuracy", "accuracy in %", 100.0), ("uses", "channel uses per image", 1.0))
+    measured = (("accuracy", "accuracy in %", 100.0), ("uses", "channel uses per image, pilots counted", 1.0))
     grid: list[list[Panel | None]] = [
         [_panel([row for row in rows if row["experiment"] == one], name, what, scale) for one in band]
         for band in bands
