@@ -21,7 +21,8 @@ from common.transport.multipart import put
 from common.transport.turns import TICK_MS, Turns
 from common.transport.watch import Waker, Watch
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
-from sctx.session import INBOUND, Hear, Session, unheard
+from sctx.pending import Hear
+from sctx.session import INBOUND, Session, unheard
 
 logger = logging.getLogger(__name__)
 BURST = 64
