@@ -8,7 +8,7 @@ import pytest
 
 import scrx
 import sctx
-from common.errors import ModelError
+from common.errors import ConfigError, ModelError
 from common.images.datasets import load_images
 from common.pair.manifest import find_pair
 from common.pair.shapes import EncoderShape
@@ -56,7 +56,7 @@ def test_another_encoder_is_one_class(tmp_path: Path, monkeypatch: pytest.Monkey
     digits = load_recipe("digits")
     recipe = replace(digits, encoder=EncoderShape(16, 2, kind="strided"),
                      schedule=Schedule(epochs=6, batch=64, lr=5e-3, ema=0.9))  # fmt: skip
-    with pytest.raises(ModelError, match=r"no encoder of kind 'strided': this version of semlink has resnet"):
+    with pytest.raises(ConfigError, match=r"no encoder of kind 'strided': this version of semlink has resnet"):
         trained(recipe, tmp_path)
     with monkeypatch.context() as patch:
         patch.setitem(ENCODERS, "strided", Strided)
