@@ -182,7 +182,7 @@ def test_the_store_command_builds_parts_merges_and_verifies() -> None:
     assert "12 bytes" in call(store, "info", "merged").stdout
     checked = call(store, "verify", "merged", "--dataset", "digits", "--recipe", "tiny.toml", "--teacher", "mine")
     assert "same top class 100.0 %" in checked.stdout
-    call(store, "build", "other", *common, "--views", "1", "--encoding", "fp16")
+    call(store, "build", "other", *common, "--views", "1", "--encoding", "top3")
     with pytest.raises(StoreError, match="encoding"):
         call(store, "merge", "mixed", "a", "other")
 
