@@ -59,12 +59,18 @@ class Killed(Exception):
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, with tiny.toml in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
     (tmp_path / "tiny.toml").write_text(TINY)
     return tmp_path
+
+
+@pytest.fixture
+def here(drawn: Path, undrawn: None) -> Path:
+    """The same, where no figure is drawn."""
+    return drawn
 
 
 def call(module: object, *words: str) -> Result:
@@ -76,7 +82,7 @@ def call(module: object, *words: str) -> Result:
     return result
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("drawn")
 def test_makes_what_is_missing_and_reuses_what_is_there() -> None:
     first = call(distill, "--recipe", "tiny.toml")
     assert "teacher: re-using" not in first.stderr
