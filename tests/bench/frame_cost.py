@@ -23,7 +23,7 @@ from common.protocol.messages import Accept, Hello
 from scrx.decoding.batcher import Batcher
 from scrx.demodulation.demodulate import Demodulator
 from scrx.feedback import answer
-from scrx.receiver import _received
+from scrx.receiver import received
 from scrx.sessions import table as rx_session
 from sctx import session as tx_session
 from sctx.actions import Frame, Terms
@@ -81,7 +81,7 @@ class Path:
         self.batcher.put(work)  # type: ignore[arg-type]
         marks.append(clock())
         batch = self.batcher.take(32)
-        _, estimates = self.demodulator.demodulate([_received(one) for one in batch])
+        _, estimates = self.demodulator.demodulate([received(one) for one in batch])
         marks.append(clock())
         result = answer(batch[0], ANSWER, estimates[0], 1000, 2000, 2)
         (reply,) = self.table.on_result(result)

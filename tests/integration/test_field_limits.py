@@ -36,7 +36,7 @@ from common.protocol.messages import (
     Status,
 )
 from scrx.demodulation.demodulate import Demodulator
-from scrx.receiver import _received
+from scrx.receiver import received
 from scrx.sessions.table import SessionTable, Work
 from scrx.sessions.table import Terms as RxTerms
 from sctx.actions import Frame, Terms
@@ -96,7 +96,7 @@ def receiver() -> Callable[[Message, int], None]:
             table.on_message(TO_RECEIVER[0], ROUTE, now)
         for action in table.on_message(message, ROUTE, now):
             if isinstance(action, Work):
-                demodulator.demodulate([_received(action)])
+                demodulator.demodulate([received(action)])
                 status = Status.LOW_CONFIDENCE if action.data.ask_below else Status.OK
                 table.on_result(replace(RESULT, seq=action.data.seq, round=action.data.round, status=status))
         table.tick(now)

@@ -9,7 +9,7 @@ import zmq
 import scrx
 import sctx
 from common.channel.spec.spec import ChannelSpec
-from common.channel.wire.impaired_reports import FeedbackSpec
+from common.channel.spec.ways import FeedbackSpec
 from common.images.datasets import load_images
 from common.pair.manifest import find_pair
 from training.lab.direct import run_direct
