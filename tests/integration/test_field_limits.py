@@ -36,11 +36,12 @@ from common.protocol.messages import (
     Status,
 )
 from scrx.demodulation.demodulate import Demodulator
-from scrx.receiver import _received
+from scrx.receiver import received
 from scrx.sessions.table import SessionTable, Work
 from scrx.sessions.table import Terms as RxTerms
 from sctx.actions import Frame, Terms
-from sctx.session import MS, Session
+from sctx.pending import MS
+from sctx.session import Session
 
 MANIFEST = find_pair("digits")
 LAYOUT, MODEL, SESSION = MANIFEST.layout, bytes.fromhex(MANIFEST.id), b"s" * 16
@@ -96,7 +97,7 @@ def receiver() -> Callable[[Message, int], None]:
             table.on_message(TO_RECEIVER[0], ROUTE, now)
         for action in table.on_message(message, ROUTE, now):
             if isinstance(action, Work):
-                demodulator.demodulate([_received(action)])
+                demodulator.demodulate([received(action)])
                 status = Status.LOW_CONFIDENCE if action.data.ask_below else Status.OK
                 table.on_result(replace(RESULT, seq=action.data.seq, round=action.data.round, status=status))
         table.tick(now)
@@ -118,7 +119,7 @@ def transmitter() -> Callable[[Message, int], None]:
         if session.outstanding < 2:
             seq = next(seqs)
             session.submit(Frame(seq, 0, 7, seq * LAYOUT.slot, 0, 0, now, PAYLOAD), now)
-        pending = next(iter(session._pending), 0)
+        pending = next(iter(session._frames._frames), 0)
         session.on_message(replace(message, seq=pending) if isinstance(message, Result) else message, now)
         session.on_message(message, now)
         session.tick(now)
