@@ -110,8 +110,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
 @command.command("set")
 @change_options
 @_CONTROL
-@click.pass_context
-def set_(context: click.Context, /, **given: Any) -> None:
+def set_(**given: Any) -> None:
     """Change a running channel; prints the first air sample of each stream that sees the change."""
     from common.channel.wire.addresses import control_to_ask
     from common.channel.wire.control import ask
@@ -120,7 +119,7 @@ def set_(context: click.Context, /, **given: Any) -> None:
     parameters = channel_parameters(given)
     if not parameters:
         raise ConfigError("set needs at least one parameter, such as --snr 12")
-    with in_flags(context), as_typed(CHANNEL.values()):
+    with as_typed(CHANNEL.values()):
         request = {"op": "set", "parameters": parameters}
         answer = ask(control_to_ask(given["control"]), request, _READING_S if files_in(parameters) else _ASKING_S)
     say(answer["channel"])
