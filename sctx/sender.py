@@ -22,9 +22,9 @@ from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.capture.feed import Feed
 from sctx.capture.source import Capture
 from sctx.outcomes import Answer, Missed
+from sctx.pending import Hear
 from sctx.rate.controller import Controller
 from sctx.rate.decision import Decision
-from sctx.session import Hear
 from sctx.settings import CLASSIFY, Settings
 
 if TYPE_CHECKING:

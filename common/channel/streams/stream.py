@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from common.channel.models.clocks import Rates
 from common.channel.models.delayline import DelayLine
 from common.channel.models.flat import MODELS
-from common.channel.models.gains import CarrierOffset, PhaseNoise, Shadowing
+from common.channel.models.gains import CarrierOffset, Gain, PhaseNoise, Shadowing
 from common.channel.models.impairments import amplify, unbalance
-from common.channel.models.knots import Gain
 from common.channel.models.materials import Model
 from common.channel.models.noise import Use
 from common.channel.models.randomness import Randomness
@@ -130,9 +129,6 @@ class Track:
 
         Raises ProtocolError("forgotten") for air samples before all changes that are remembered.
         """
-        low, high, mark = self._here
-        if low <= start and start + count <= high:
-            return [(self._segment(mark), start, count)]
         found, stop = [], start + count
         while start < stop:
             low, high, mark = self._here = self._find(start)
@@ -152,6 +148,9 @@ class Track:
             for at in range(0, x.size, _PIECE):
                 y[at : at + _PIECE] = self.send(start + at, x[at : at + _PIECE], round_)
             return y
+        low, high, mark = self._here
+        if low <= start and start + x.size <= high:  # nearly always
+            return self._send(self._segment(mark), start, x, round_)
         pieces = self.pieces(start, x.size)
         if len(pieces) == 1:
             return self._send(pieces[0][0], start, x, round_)

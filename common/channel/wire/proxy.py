@@ -11,6 +11,7 @@ import math
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 import numpy as np
 import zmq
@@ -23,6 +24,7 @@ from common.channel.streams.channel import Channel
 from common.channel.streams.stream import Symbols
 from common.channel.wire.aliases import Aliases
 from common.channel.wire.impaired_reports import Feedback
+from common.channel.wire.refusals import Refusals, refuse
 from common.channel.wire.transit import Fate, OnTheWay
 from common.errors import PeerRejected, ProtocolError
 from common.protocol.frames import (
@@ -31,16 +33,15 @@ from common.protocol.frames import (
     MAX_AMPLITUDE,
     MAX_ENVELOPE,
     DataHead,
-    encode,
     peek_data,
     peek_result,
     put_result,
     split,
 )
-from common.protocol.messages import VERSION, Kind, Nak, NakCode
-from common.transport.caller import Caller
-from common.transport.front import Front
+from common.protocol.messages import VERSION, Kind
+from common.transport.dialer import Dialer
 from common.transport.keystore import Keys
+from common.transport.listener import Listener
 from common.transport.multipart import Inbox, put
 from common.transport.turns import TICK_MS
 from common.transport.watch import Watch
@@ -61,10 +62,6 @@ _OVERHEAD_BYTES = 128
 """What keeping a part takes beside its bytes."""
 _AT_ONCE = TransitSpec()
 _BURST, _BURST_S = 64, 0.005
-_NAK_INTERVAL_S, _NAKS_AT_A_TIME = 1.0, 16
-_REFUSED_KEPT = 1024
-AGAIN, TELL_AGAIN_S = 2, 10.0
-"""So often a frame is refused before that is told, and how often that is told of any frame."""
 AWAY_S, AWAY_AGAIN_S = 10.0, 60.0
 """How long the receiver may be away before that is told, and how often."""
 
@@ -108,25 +105,23 @@ class Proxy:
         self._aliases = Aliases()
         self._streams: dict[bytes, int] = {}
         self._fates: OrderedDict[tuple[Use, int, int], Fate] = OrderedDict()
-        self._refused: OrderedDict[tuple[bytes, int, int], int] = OrderedDict()
-        self._naks: dict[tuple[bytes, int, int], float] = {}
-        self._tell_again_s = -math.inf
+        self._refusals = Refusals(clock)
         self._on_the_way: OnTheWay[Parts] = OnTheWay()
         self._on_the_way_back: OnTheWay[Parts] = OnTheWay()
         self._served_s = -math.inf
         self._tell_away_s = clock() + AWAY_S
         self._waiting: Parts | None = None
         self._upstream = upstream
-        self._front = Front(context, "emu", listen, keys)
+        self._listener = Listener(context, "emu", listen, keys)
         try:
-            self._caller = Caller(context, "emu", upstream, keys, "--upstream")
+            self._dialer = Dialer(context, "emu", upstream, keys, "--upstream")
         except BaseException:
-            self._front.close()
+            self._listener.close()
             raise
-        self.address = self._front.address
+        self.address = self._listener.address
         self.poller = Watch()
-        self._front.watch(self.poller)
-        self._caller.watch(self.poller)
+        self._listener.watch(self.poller)
+        self._dialer.watch(self.poller)
 
     def step(self, timeout_ms: int = TICK_MS) -> Collection[object]:
         """Wait for something to do, at most `timeout_ms`, and do it. Returns the sockets that were ready.
@@ -143,35 +138,35 @@ class Proxy:
         if self._waiting is not None:
             parts, self._waiting = self._waiting, None
             self._pass(parts)
-        heard, answered = self._front.socket in ready, self._caller.socket in ready
+        heard, answered = self._listener.socket in ready, self._dialer.socket in ready
         if heard and self._waiting is None:
-            self._drain(self._front.inbox, self._forward)
+            self._drain(self._listener.inbox, self._forward)
         if answered:
-            self._drain(self._caller.inbox, self._return)
+            self._drain(self._dialer.inbox, self._return)
         for parts in self._on_the_way.due(self._clock()) if self._on_the_way else ():
-            self._send(self._caller.socket, parts, "passed", "upstream_away")
+            self._send(self._dialer.socket, parts, "passed", "upstream_away")
         for parts in self._on_the_way_back.due(self._clock()) if self._on_the_way_back else ():
-            self._send(self._front.socket, parts, "returned", "transmitter_away")
+            self._send(self._listener.socket, parts, "returned", "transmitter_away")
         if len(ready) > heard + answered or self._clock() - self._served_s >= TICK_MS / 1e3:
             self._served_s = self._clock()
-            self._front.serve(ready)
+            self._listener.serve(ready)
             self._watch_connection()
         return ready
 
     def close(self) -> None:
         """Close both sockets."""
-        self._front.close()
-        self._caller.close()
+        self._listener.close()
+        self._dialer.close()
 
     def _watch_connection(self) -> None:
-        self._caller.serve()
-        if self._caller.refusal:
-            raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._caller.refusal}")
-        if self._caller.connected:
+        self._dialer.serve()
+        if self._dialer.refusal:
+            raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._dialer.refusal}")
+        if self._dialer.connected:
             self._tell_away_s = self._clock() + AWAY_S
         elif self._clock() >= self._tell_away_s:
             self._tell_away_s = self._clock() + AWAY_AGAIN_S
-            away = {"upstream": self._upstream} | ({"why": self._caller.tried} if self._caller.tried else {})
+            away = {"upstream": self._upstream} | ({"why": self._dialer.tried} if self._dialer.tried else {})
             logger.warning("upstream_away", extra=away)
 
     def _drain(self, inbox: Inbox, handle: Callable[[Parts], None]) -> None:
@@ -188,7 +183,7 @@ class Proxy:
             try:
                 head = peek_result(parts[-2])
             except ProtocolError as error:
-                self._refuse(error)
+                refuse(self.counts, error)
                 return
             stream, hop = self._streams.get(head.session, 0), max(len(parts) - BODY_FRAMES - 1, 0)
             fate = self._fate(stream, hop, self._back_spec, Use.RETURN)
@@ -201,7 +196,7 @@ class Proxy:
         if delay_s:
             self._hold(self._on_the_way_back, parts, delay_s)
         else:
-            self._send(self._front.socket, parts, "returned", "transmitter_away")
+            self._send(self._listener.socket, parts, "returned", "transmitter_away")
 
     def _forward(self, parts: Parts) -> None:
         try:
@@ -213,7 +208,7 @@ class Proxy:
         except ProtocolError as error:
             if len(parts) > MAX_ENVELOPE + BODY_FRAMES:
                 error = ProtocolError(error.reason, f"{error}: do emulators forward to each other in a circle?")
-            self._refuse(error)
+            refuse(self.counts, error)
             return
         delay_s = self._transit.delay_ms / 1e3
         if body[0][3] == _DATA_KIND:
@@ -229,7 +224,7 @@ class Proxy:
                     delay_s += fate.jitter_s()
                 parts[-1] = self._impair(head, hop, body[1], body[2])
             except ProtocolError as error:
-                self._refuse(error)
+                refuse(self.counts, error)
                 self._tell(envelope, body[1], error)
                 return
             self.counts["data"] += 1
@@ -279,34 +274,11 @@ class Proxy:
         self._fates.move_to_end(key)
         return self._fates[key]
 
-    def _refuse(self, error: ProtocolError) -> None:
-        self.counts[error.reason] += 1
-        if self.counts[error.reason] == 1:
-            logger.warning("refused", extra={"reason": error.reason, "detail": str(error)})
-
     def _tell(self, envelope: Parts, header: bytes, error: ProtocolError) -> None:
-        """Answer a frame whose header can be read with a NAK, and tell of one that is refused again.
-
-        One NAK per second for each frame, and so many in all, for somebody who waits and not for a flood.
-        """
-        try:
-            head = peek_data(header)
-        except ProtocolError:
-            return
-        frame, now_s = (head.session, head.seq, head.round), self._clock()
-        self._refused[frame] = times = self._refused.pop(frame, 0) + 1
-        if len(self._refused) > _REFUSED_KEPT:
-            self._refused.popitem(last=False)
-        if times == AGAIN and now_s >= self._tell_again_s:
-            self._tell_again_s = now_s + TELL_AGAIN_S
-            which = {"session": head.session.hex(), "seq": head.seq, "round": head.round}
-            logger.warning("refused_again", extra={**which, "reason": error.reason, "detail": str(error)})
-        self._naks = {told: until_s for told, until_s in self._naks.items() if until_s > now_s}
-        if frame in self._naks or len(self._naks) >= _NAKS_AT_A_TIME:
-            return
-        self._naks[frame] = now_s + _NAK_INTERVAL_S
-        nak = encode(Nak(*frame, NakCode.BAD_SYMBOLS))
-        self._send(self._front.socket, [*envelope, *nak], "nak", "transmitter_away")
+        """Answer a frame that was refused, if its header can be read."""
+        with suppress(ProtocolError):
+            if (nak := self._refusals.answer(peek_data(header), error)) is not None:
+                self._send(self._listener.socket, [*envelope, *nak], "nak", "transmitter_away")
 
     def _hold(self, way: OnTheWay[Parts], parts: Parts, delay_s: float) -> None:
         if not way.put(parts, self._clock() + delay_s, sum(map(len, parts)) + _OVERHEAD_BYTES * len(parts)):
@@ -315,16 +287,16 @@ class Proxy:
     def _pass(self, parts: Parts) -> None:
         """Forward, or keep it and read no more until there is room. A receiver that is away is not waited for.
 
-        The front gives each connection its turn; dropping here would let a flood push out what others send.
+        The listener gives each connection its turn; dropping here would let a flood push out what others send.
         """
         try:
-            put(self._caller.socket, parts)
+            put(self._dialer.socket, parts)
             self.counts["passed"] += 1
         except zmq.Again:
             self._watch_connection()
-            if self._caller.connected:
+            if self._dialer.connected:
                 self._waiting = parts
-                self._caller.socket.poll(1, zmq.POLLOUT)
+                self._dialer.socket.poll(1, zmq.POLLOUT)
             else:
                 self.counts["upstream_away"] += 1
 
