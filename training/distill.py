@@ -34,7 +34,7 @@ from training.distillation.request import BUILD, Request
     help="The student's passes over the training images; teacher and second stage take as many "
     "more or fewer in proportion. [default: the recipe's]",
 )
-@click.option("--encoding", help="int8, fp16 or topK. [default: the recipe's]")
+@click.option("--encoding", help="int8 or topK, such as top10. [default: the recipe's]")
 @click.option("--beta", type=float, help="Weight of the rate term. [default: the recipe's]")
 @click.option("--encoder", help="Transmitter as WIDTH,BLOCKS,STRIDE of its stem. [default: the recipe's]")
 @click.option("--fraction", type=float, help="Share of the training images to use, 0 to 1. [default: the recipe's]")

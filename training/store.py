@@ -36,7 +36,7 @@ def main(debug: bool) -> None:
 @click.option("--recipe", help="Whose views and image size. [default: digits; else the one that fits the data]")
 @click.option("--views", type=int, help="Views per image. [default: the recipe's]")
 @click.option("--first", default=0, help="Begin with this view: a part that another machine's part is merged with.")
-@click.option("--encoding", help="int8, fp16 or topK. [default: the recipe's]")
+@click.option("--encoding", help="int8 or topK, such as top10. [default: the recipe's]")
 @click.option("--dtype", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", help="auto: bf16 on a GPU.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--by-position", is_flag=True, help="Take the teacher's classes in their order, whatever their names.")

@@ -6,6 +6,8 @@ import pytest
 
 from common.pair.shapes import DecoderShape, EncoderShape
 from common.phy.layout import Layout
+from training.distillation import stages
+from training.loop import journal
 from training.recipes.recipe import Recipe, load_recipe
 from training.recipes.specs import Schedule
 
@@ -30,3 +32,10 @@ def recipe() -> Recipe:
         teacher=teacher,
         schedule=Schedule(epochs=3, batch=256),
     )
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figure of a training run is drawn."""
+    for drawing in (stages, journal):
+        monkeypatch.setattr(drawing, "draw", lambda *_: None)

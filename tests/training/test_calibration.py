@@ -17,7 +17,7 @@ from scrx.decoding.tasks import snr_bins
 from tests.model.pairs import LAYOUT, tiny_pair, tiny_student
 from training.distillation.measure import EDGES_DB, calibrate
 from training.distillation.pairs import load_student, trained_under, write_changed
-from training.experiments.reliability import reliability
+from training.experiments.reliability import Reliability, Row, panels, reliability
 from training.recipes.specs import Conditions
 
 FITTED = Calibration((0.0,), ((0.5, 1.0), (2.0, 4.0)))
@@ -119,6 +119,17 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     assert found.bins == (pytest.approx((1.0, 0.9, 0.75)),)
     assert found.nll == pytest.approx(-(3 * np.log(0.9) + np.log(0.1)) / 4)
     assert reliability(sure + 5.0, labels).ece == pytest.approx(found.ece)
+
+
+def test_the_diagram_has_a_curve_for_each_rate_before_and_after() -> None:
+    wrong, right = (Reliability(ece, 0.5, 9, ((1.0, 0.9, 0.9 - ece),)) for ece in (0.15, 0.01))
+    rows = [Row(symbols, (1.0,), wrong, right, {}) for symbols in (4, 16)]
+    before, after = panels(rows)
+    assert [curve.label for curve in before.curves] == [curve.label for curve in after.curves] == [
+        "4 symbols", "16 symbols",
+    ]  # fmt: skip
+    assert [(*curve.x, *curve.y) for curve in before.curves] == [(0.9, 0.75)] * 2
+    assert after.title.endswith("1.0 to 1.0 %")
 
 
 def test_a_student_is_loaded_as_it_was_written(pair: Manifest) -> None:

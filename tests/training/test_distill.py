@@ -59,12 +59,18 @@ class Killed(Exception):
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, with tiny.toml in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
     (tmp_path / "tiny.toml").write_text(TINY)
     return tmp_path
+
+
+@pytest.fixture
+def here(drawn: Path, undrawn: None) -> Path:
+    """The same, where no figure is drawn."""
+    return drawn
 
 
 def call(module: object, *words: str) -> Result:
@@ -76,7 +82,7 @@ def call(module: object, *words: str) -> Result:
     return result
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("drawn")
 def test_makes_what_is_missing_and_reuses_what_is_there() -> None:
     first = call(distill, "--recipe", "tiny.toml")
     assert "teacher: re-using" not in first.stderr
@@ -182,7 +188,7 @@ def test_the_store_command_builds_parts_merges_and_verifies() -> None:
     assert "12 bytes" in call(store, "info", "merged").stdout
     checked = call(store, "verify", "merged", "--dataset", "digits", "--recipe", "tiny.toml", "--teacher", "mine")
     assert "same top class 100.0 %" in checked.stdout
-    call(store, "build", "other", *common, "--views", "1", "--encoding", "fp16")
+    call(store, "build", "other", *common, "--views", "1", "--encoding", "top3")
     with pytest.raises(StoreError, match="encoding"):
         call(store, "merge", "mixed", "a", "other")
 

@@ -1,6 +1,7 @@
 """Figures: every one of training goes through one module, from numbers alone, and holds what it was given."""
 
 import ast
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,21 @@ def test_a_figure_is_written_as_its_name_says_and_leaves_nothing_open(tmp_path: 
     assert path.read_bytes().startswith(SIGNATURES[suffix])
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()
+
+
+@pytest.mark.parametrize(
+    "curves",
+    [
+        [],
+        [Curve("none", [], [])],
+        [Curve("gap", [1, 2], [math.nan, 1.0])],
+        [Curve("no noise", [0, math.inf], [0.5, 0.9])],
+    ],
+)
+@pytest.mark.parametrize("columns", [1, 2])
+def test_what_there_is_is_drawn_without_a_warning(tmp_path: Path, curves: list[Curve], columns: int) -> None:
+    draw(tmp_path / "figure.svg", [[Panel(curves)] * columns])
+    assert (tmp_path / "figure.svg").stat().st_size > 1000
 
 
 def test_a_label_has_one_colour_and_one_place_in_the_legend(tmp_path: Path, drawn: list[Any]) -> None:

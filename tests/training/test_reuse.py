@@ -18,11 +18,10 @@ from common.pair.manifest import MANIFEST, SHIPPED, find_pair
 from common.pair.origin import recall
 from tests.training.test_distill import TINY, call
 from training import distill, evaluate, teacher
-from training.distillation import measure, stages
+from training.distillation import measure
 from training.distillation.judge import Verdict
 from training.distillation.provenance import without_paths
 from training.distillation.reuse import teacher_made_of, teacher_place
-from training.loop import journal
 from training.recipes.recipe import load_recipe
 from training.recipes.specs import ViewSpec
 
@@ -30,11 +29,9 @@ VIEW = asdict(ViewSpec(shift=1))
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
-    for drawing in (stages, journal):
-        monkeypatch.setattr(drawing, "draw", lambda *_: None)
     monkeypatch.setattr(measure, "trials_for", lambda _: 1)
     (tmp_path / "tiny.toml").write_text(TINY)
     return tmp_path

@@ -170,7 +170,7 @@ def test_a_damaged_manifest_is_one_line(store: Store, text: str) -> None:
         ({"view": replace(VIEW, shift=2)}, "view.shift"),
         ({"view": replace(VIEW, seed=9)}, "view.seed"),
         ({"view_version": 0}, "view_version"),
-        ({"encoding": "fp16"}, "encoding"),
+        ({"encoding": "top3"}, "encoding"),
         ({"classes": 11}, "classes"),
         ({"shard": 100}, "shard"),
     ],
@@ -185,7 +185,7 @@ def test_another_plan_is_refused_by_name(
 def test_shards_of_another_plan_are_refused_even_without_a_manifest(store: Store, plan: Plan, images: ImageSet) -> None:
     (store.folder / MANIFEST).unlink()
     with pytest.raises(StoreError, match="another plan"):
-        generate(store.folder, replace(plan, encoding="fp16"), range(3), images, FixedTeacher(), QUIET)
+        generate(store.folder, replace(plan, encoding="top3"), range(3), images, FixedTeacher(), QUIET)
 
 
 def test_training_data_that_differs_is_refused_by_name(store: Store, images: ImageSet) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from common.images.datasets import ImageSet
 from common.pair.manifest import Manifest
+from training.lab.evaluation import Lab, Setting
 
 MOST = 2000
 """Pictures that are looked at at most."""
@@ -48,8 +49,6 @@ class Verdict:
 
 def judge(manifest: Manifest, parts: Sequence[ImageSet]) -> Verdict:
     """What the pair as it lies on disk answers: all symbols, AWGN at 30 dB. parts: pictures it was not trained on."""
-    from training.lab.evaluation import Lab, Setting
-
     csi, told = ("known", QUIET_DB) if manifest.layout.pilots else ("none", math.nan)
     setting = Setting("awgn", csi, QUIET_DB, manifest.layout.max_symbols, 1, 0, 0, 0.0, told)
     right, labels = 0, np.concatenate([part.labels[:MOST] for part in parts])

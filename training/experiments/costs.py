@@ -29,7 +29,7 @@ from training.teachers.identity import TeacherId
 from training.teachers.oracles import Classifier, Oracle
 from training.teachers.pixels import Pixels
 
-ENCODINGS = ("int8", "fp16", "top5", "top10")
+ENCODINGS = ("int8", "top5", "top10")
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,13 +84,15 @@ def reliability(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) ->
 
 def panels(rows: Sequence[Row]) -> list[Panel]:
     """The reliability diagram, before and after: accuracy against confidence, a curve per rate."""
-    return [
-        Panel(
-            [
-                Curve(f"{row.symbols} symbols, ECE {100 * found.ece:.1f} %", *list(zip(*found.bins, strict=True))[1:])
-                for row, found in ((row, getattr(row, name)) for row in rows)
-            ],
-            "confidence", "accuracy", name, diagonal=True,
-        )
-        for name in ("before", "after")
-    ]  # fmt: skip
+    found = {"before": [row.before for row in rows], "after": [row.after for row in rows]}
+    return [_panel(name, rows, answers) for name, answers in found.items()]
+
+
+def _panel(name: str, rows: Sequence[Row], found: Sequence[Reliability]) -> Panel:
+    curves = []
+    for row, one in zip(rows, found, strict=True):
+        _, confidence, accuracy = zip(*one.bins, strict=True)
+        curves.append(Curve(f"{row.symbols} symbols", confidence, accuracy))
+    errors = [100 * one.ece for one in found]
+    title = f"{name}: expected calibration error {min(errors):.1f} to {max(errors):.1f} %"
+    return Panel(curves, "confidence", "accuracy", title, diagonal=True)

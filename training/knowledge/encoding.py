@@ -1,11 +1,10 @@
-"""Teacher logits in few bytes: dense int8, dense fp16, or top-K with a tail; and back.
+"""Teacher logits in few bytes: dense int8, or top-K with a tail; and back.
 
 Knows nothing about files, teachers or views.
 
 Logits matter only up to a constant, so every form stores z - max(z) <= 0.
 
     int8     C + 2 bytes      level 0..255 per class times one fp16 step per row
-    fp16     2 C bytes
     topK     4 K + 2 bytes    (3 K + 2 for C <= 256) the K largest log-probabilities, their classes, and the log of the
                               remaining mass, spread evenly over the other C - K classes (TinyViT, Wu et al. 2022)
 """
@@ -27,13 +26,15 @@ LEAST = -65504.0
 
 def check(encoding: str, classes: int) -> None:
     """ConfigError unless `encoding` can hold logits of `classes` classes."""
-    if encoding in ("int8", "fp16"):
+    if encoding == "int8":
         return
+    if encoding == "fp16":
+        raise ConfigError("encoding 'fp16' is no more: int8 takes fewer bytes and loses nothing that a student sees")
     found = re.fullmatch(r"top([1-9]\d{0,5})", encoding)
     if not found:
-        raise ConfigError(f"unknown encoding '{encoding}': int8, fp16 or topK, such as top10")
+        raise ConfigError(f"unknown encoding '{encoding}': int8 or topK, such as top10")
     if int(found[1]) >= classes:
-        raise ConfigError(f"{encoding} of {classes} classes leaves no tail: use int8 or fp16")
+        raise ConfigError(f"{encoding} of {classes} classes leaves no tail: use int8")
     if classes > 32767:
         raise ConfigError(f"top-K stores a class in 16 bits; {classes} classes do not fit")
 
@@ -43,8 +44,6 @@ def encode(logits: Tensor, encoding: str) -> dict[str, Tensor]:
     check(encoding, logits.shape[-1])
     logits = logits.float()
     below = logits - logits.amax(-1, keepdim=True)
-    if encoding == "fp16":
-        return {"logits": below.clamp(min=LEAST).half()}
     if encoding == "int8":
         # The step is rounded up a little before it becomes fp16, so that 255 steps still reach the smallest logit.
         step = ((-below).amax(-1, keepdim=True) / 255 * 1.001).clamp(min=1e-6).half()
@@ -57,8 +56,6 @@ def encode(logits: Tensor, encoding: str) -> dict[str, Tensor]:
 
 def decode(tensors: dict[str, Tensor], encoding: str, classes: int) -> Tensor:
     """What `encode` made -> logits up to a constant, float32 [N, C]."""
-    if encoding == "fp16":
-        return tensors["logits"].float()
     if encoding == "int8":
         return -tensors["level"].float() * tensors["step"].float()
     value, index, tail = tensors["value"].float(), tensors["index"].long(), tensors["tail"].float()
@@ -81,8 +78,6 @@ def divergence(logits: Tensor, kept: Tensor, tau: float) -> Tensor:
 def layout(encoding: str, rows: int, classes: int) -> dict[str, tuple[torch.dtype, tuple[int, int]]]:
     """Type and shape of each tensor that `encode` makes of `rows` images."""
     check(encoding, classes)
-    if encoding == "fp16":
-        return {"logits": (torch.float16, (rows, classes))}
     if encoding == "int8":
         return {"level": (torch.uint8, (rows, classes)), "step": (torch.float16, (rows, 1))}
     kept, kind = int(encoding[3:]), torch.uint8 if classes <= 256 else torch.int16

@@ -5,13 +5,14 @@ Knows nothing about networks, formats of files or time. Every rule is a line bel
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from training.recipes.recipe import Recipe
-    from training.recipes.specs import Schedule
+from common.errors import DataError
+from common.images.datasets import open_split
+from common.images.photo import decode_image
+from training.recipes.recipe import Recipe, load_recipe
+from training.recipes.specs import Schedule
 
 LOOKED_AT = 100
 """Pictures that are looked at, spread over the split."""
@@ -38,11 +39,9 @@ class Seen:
     channels: int
 
 
-def recipe_for(dataset: str, name: str | None) -> "tuple[Recipe, tuple[str, ...]]":
+def recipe_for(dataset: str, name: str | None) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe of that name or file; without one, that of the digits, or `pictures` fitted to the data; and what to
     tell. Raises ConfigError, DataError."""
-    from training.recipes.recipe import load_recipe
-
     if name or dataset == "digits":
         return load_recipe(name or "digits"), ()
     seen = look(dataset)
@@ -52,10 +51,6 @@ def recipe_for(dataset: str, name: str | None) -> "tuple[Recipe, tuple[str, ...]
 
 def look(dataset: str) -> Seen:
     """Count the images to train on, and read the size of some of them, spread over the split."""
-    from common.errors import DataError
-    from common.images.datasets import open_split
-    from common.images.photo import decode_image
-
     split = open_split(dataset, "train")
     some = split.take(np.unique(np.linspace(0, len(split) - 1, LOOKED_AT).astype(np.int64)))
     sizes, colour = [], 0.0
@@ -70,7 +65,7 @@ def look(dataset: str) -> Seen:
     return Seen(name, len(split), len(split.classes), side, 3 if colour > GREY else 1)
 
 
-def fitted(base: "Recipe", seen: Seen) -> "Recipe":
+def fitted(base: Recipe, seen: Seen) -> Recipe:
     """`base` with everything that depends on the number and size of the images."""
     side = min(max(seen.side, SMALLEST), LARGEST)
     teacher_side = min(max(side, 16), INNER)
@@ -89,7 +84,7 @@ def fitted(base: "Recipe", seen: Seen) -> "Recipe":
     )  # fmt: skip
 
 
-def told(recipe: "Recipe", seen: Seen) -> tuple[str, ...]:
+def told(recipe: Recipe, seen: Seen) -> tuple[str, ...]:
     """What was found and chosen, for people."""
     what = f"{seen.images} {'grey ' if seen.channels == 1 else ''}pictures to train on, {seen.classes} classes"
     return (
@@ -99,7 +94,7 @@ def told(recipe: "Recipe", seen: Seen) -> tuple[str, ...]:
     )
 
 
-def stages(recipe: "Recipe") -> str:
+def stages(recipe: Recipe) -> str:
     """Passes of each stage, for people."""
     passes = [f"student {recipe.schedule.epochs}"]
     if recipe.loss.hard < 1:
@@ -108,7 +103,7 @@ def stages(recipe: "Recipe") -> str:
     return f"passes over the images: {', '.join(passes)}; {recipe.views} views"
 
 
-def _fitted(schedule: "Schedule", images: int, passes: int, lr: float) -> "Schedule":
+def _fitted(schedule: Schedule, images: int, passes: int, lr: float) -> Schedule:
     """passes: for REFERENCE images; lr: at a batch of 64, as its root for others."""
     epochs = round(min(max(passes * math.sqrt(REFERENCE / images), passes / 8), 5 * passes, MOST))
     batch = min(max(2 ** round(math.log2(max(images / 16, 1))), 16), 256)

@@ -56,7 +56,7 @@ def draw(path: Path, grid: Sequence[Sequence[Panel | None]]) -> None:
             axes[j, i].set_visible(panel is not None)
             if panel is not None:
                 _fill(axes[j, i], panel, colours)
-                if not shared:
+                if panel.curves and not shared:
                     axes[j, i].legend(fontsize="small", ncols=1 + len(panel.curves) // 8)
     if shared:
         lines = {line.get_label(): line for one in axes.flat for line in one.get_lines() if line.get_label() in colours}
