@@ -1,7 +1,7 @@
 """Who listens at the sockets of a link: whoever waits for something does, and a thread of ours while nobody waits.
 
-So a message is read by the thread that wants it. Waking another thread for it costs more than the network of one host.
-Knows nothing about sockets or messages.
+So a message is read by the thread that wants it (the leader/followers pattern). Waking another thread for it costs more
+than the network of one host. Knows nothing about sockets or messages.
 """
 
 import threading

@@ -72,6 +72,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, change: Callable[
 
 def test_what_is_kept_can_be_read_and_is_named_after_commit_and_machine() -> None:
     kept = sorted(HISTORY.glob("*.json"))
+    assert kept
     assert [read(path).name for path in kept] == [path.name for path in kept]
     assert not any(read(path).changed for path in kept)
 
