@@ -160,7 +160,12 @@ class Setting:
 
 def setting(default: Any, takes: Takes, text: str, flag: str = "", unset: str = "", metavar: str = "") -> Any:
     """A field of a settings class, which is a frozen dataclass; see `Setting`."""
-    return field(default=default, metadata={_FIELD: Setting(takes, text, flag, unset, metavar)})
+    return declared(default, Setting(takes, text, flag, unset, metavar))
+
+
+def declared(default: Any, about: Setting) -> Any:
+    """A field of a settings class of which there is more to say than a Setting holds."""
+    return field(default=default, metadata={_FIELD: about})
 
 
 def settings_of(kind: type) -> Iterator[tuple[str, Any, Setting]]:

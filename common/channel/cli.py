@@ -34,7 +34,10 @@ Examples:
               --fading tdl-a --delay-spread 100e-9 --rate 10e6
 """
 _CONTROL = click.option(
-    "--control", default="5557", show_default=True, metavar="PORT",
+    "--control",
+    default="5557",
+    show_default=True,
+    metavar="PORT",
     help="The control port: a number names a socket that only you can reach, on this host; 0 takes a free one. "
     "ipc://FILE is taken as it is, and tcp://HOST:PORT with --insecure.",
 )
@@ -59,11 +62,17 @@ _FILE = click.Path(path_type=Path)
     "--upstream; an address after > is connected and one after @ bound, as GNU Radio needs it.",
 )
 @click.option(
-    "--hop", type=click.IntRange(0, 255), default=0, show_default=True, metavar="N",
+    "--hop",
+    type=click.IntRange(0, 255),
+    default=0,
+    show_default=True,
+    metavar="N",
     help="cf32: emulators before this one in a chain. Each has noise and fading of its own.",
 )
 @click.option(
-    "--traces", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
+    "--traces",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
     help="Let `set` name the files in it, as --snr-trace NAME. Without it no file is read while the channel runs.",
 )
 @click.option("--schedule", type=_FILE, metavar="FILE", help="Changes by plan: CSV with air_sample,parameter,value.")
@@ -103,9 +112,9 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
 @_CONTROL
 def set_(**given: Any) -> None:
     """Change a running channel; prints the first air sample of each stream that sees the change."""
+    from common.channel.wire.addresses import control_to_ask
     from common.channel.wire.control import ask
-    from common.channel.wire.named import files_in
-    from common.channel.wire.private import control_to_ask
+    from common.channel.wire.trace_files import files_in
 
     parameters = channel_parameters(given)
     if not parameters:
@@ -124,8 +133,8 @@ def set_(**given: Any) -> None:
 @_CONTROL
 def status(control: str) -> None:
     """Show the channel, its streams and its counters as JSON."""
+    from common.channel.wire.addresses import control_to_ask
     from common.channel.wire.control import ask
-    from common.channel.wire.private import control_to_ask
 
     answer = ask(control_to_ask(control), {"op": "status"})
     shown = {name: answer[name] for name in ("channel", "streams", "sessions", "counts", "uptime_s") if name in answer}
@@ -232,7 +241,7 @@ def _places(listen: str, upstream: str, control: str, framed: bool) -> list[Plac
 
 def _control_address(given: dict[str, Any]) -> str:
     """A socket of this user's, unless an address in full says otherwise and --insecure that it is meant."""
-    from common.channel.wire.private import control_to_bind
+    from common.channel.wire.addresses import control_to_bind
 
     return control_to_bind(given["control"], given["insecure"])
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from common.channel.spec.spec import ChannelSpec
@@ -47,3 +48,18 @@ def test_noise_power_is_that_of_the_average_snr() -> None:
 def test_a_description_names_what_differs_from_the_defaults() -> None:
     assert ChannelSpec().describe() == "SNR 10 dB, fading none"
     assert ChannelSpec(snr_db=math.inf, fading="rayleigh", seed=3).describe() == "no noise, fading rayleigh, seed 3"
+
+
+def test_the_package_shows_what_people_make_a_channel_of() -> None:
+    import common.channel
+
+    assert set(common.channel.__all__) <= set(dir(common.channel))
+    x = np.ones(100, np.complex64)
+    channel = common.channel.Channel(common.channel.ChannelSpec(snr_db=5.0, fading="rayleigh", doppler=1e-3, seed=1))
+    y, truth = channel.apply(stream=0, air_start=0, x=x)
+    assert (y.shape, y.dtype) == (x.shape, x.dtype)
+    assert isinstance(truth, common.channel.Truth)
+    assert truth.h == pytest.approx(complex(channel.fading(0, 0, 100).mean()))
+    assert channel.change({"snr_db": 12.0}) == [((b"", 0, 0), 100)]
+    with pytest.raises(AttributeError, match="has no attribute 'Chanel'"):
+        common.channel.Chanel  # noqa: B018

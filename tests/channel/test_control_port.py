@@ -22,8 +22,8 @@ import zmq
 
 from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import Channel
+from common.channel.wire.addresses import Claim, control_to_ask, control_to_bind
 from common.channel.wire.control import ControlClient, ControlPort
-from common.channel.wire.private import Claim, control_to_ask, control_to_bind
 from common.errors import ConfigError
 
 EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
@@ -96,11 +96,9 @@ def test_a_number_is_a_socket_that_only_this_user_can_reach(
     assert "semlink/control-5557" not in control_to_bind("5557", insecure=False)
 
 
-def test_the_socket_of_an_emulator_that_was_killed_is_taken_over(
-    context: zmq.Context, tmp_path: Path
-) -> None:
+def test_the_socket_of_an_emulator_that_was_killed_is_taken_over(context: zmq.Context, tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/control"
-    script = "import os; from common.channel.wire.private import Claim; "
+    script = "import os; from common.channel.wire.addresses import Claim; "
     script += f"Claim({address!r}, ''); os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == -signal.SIGKILL
     assert (tmp_path / "control.lock").exists()
@@ -135,7 +133,7 @@ def test_no_file_is_put_aside_for_a_socket(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("typed", ["tcp://127.0.0.1:5557", "tcp://[::1]:0", "0.0.0.0:5557", "*:5557", "192.0.2.1:5557"])
 def test_a_port_on_the_network_must_be_meant(typed: str) -> None:
-    with pytest.raises(ConfigError, match=r"--control .*--insecure"):
+    with pytest.raises(ConfigError, match=r"--control .*insecure=True"):
         control_to_bind(typed, insecure=False)
     assert control_to_bind(typed, insecure=True).startswith("tcp://")
 

@@ -80,9 +80,7 @@ def wire(context: zmq.Context) -> Iterator[Wire]:
         socket.close()
 
 
-def test_tags_are_left_out_and_every_sample_is_where_it_belongs(
-    wire: Wire, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_tags_are_left_out_and_every_sample_is_where_it_belongs(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     x, at, got = samples(40 * (len(VALUES) + 2)), 0, []
     for tags in ([], *([value] for value in VALUES.values()), list(VALUES.values())):
         wire.send(header(*tags, offset=at) + x[at : at + 40].tobytes())

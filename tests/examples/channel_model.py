@@ -12,14 +12,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from common.channel import Channel, ChannelSpec
 from common.channel.models.clocks import Clocks
 from common.channel.models.flat import MODELS
-from common.channel.models.knots import Gain
+from common.channel.models.gains import Gain
 from common.channel.models.materials import Model
 from common.channel.models.noise import Use
 from common.channel.models.randomness import Randomness
-from common.channel.spec.spec import FADING, ChannelSpec
-from common.channel.streams.channel import Channel
+from common.channel.spec.spec import FADING
 
 BLOCKED = 0.25
 """Share of the time in which nothing arrives."""

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.channel import Channel, ChannelSpec
 from common.channel.models import flat
 from common.channel.spec import spec
-from common.channel.spec.spec import ChannelSpec
-from common.channel.streams.channel import Channel
 
 
 def test_a_channel_model_is_a_name_and_a_class(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from common.channel.models.clocks import Clocks
 from common.channel.models.fader import Fader
-from common.channel.models.knots import knot_spacing
+from common.channel.models.gains import knot_spacing
 from common.channel.spec.profiles import Profile
 
 _TAPS = 18

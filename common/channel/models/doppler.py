@@ -23,8 +23,17 @@ from common.errors import ConfigError
 
 Density = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-SPECTRA = ("jakes", "flat", "rounded", "bell", "gaussian")
-"""Names that `--spectrum` takes beside a CSV file."""
+JAKES = "jakes"
+
+SPECTRA: dict[str, Density] = {
+    "flat": lambda nu: (np.abs(nu) < 1.0).astype(np.float64),
+    "rounded": lambda nu: np.where(np.abs(nu) < 1.0, 1.0 - 1.72 * nu**2 + 0.785 * nu**4, 0.0),
+    "bell": lambda nu: np.where(np.abs(nu) < 1.0, 1.0 / (1.0 + 9.0 * nu**2), 0.0),
+    "gaussian": lambda nu: np.where(np.abs(nu) < 4.0, np.exp(-(nu**2)), 0.0),
+}
+"""Names that `--spectrum` takes beside `jakes` and a CSV file -> S(nu)."""
+
+_OF_SHADOWING: dict[str, Density] = {"gudmundson": lambda nu: 1.0 / (1.0 + (10.0 * nu) ** 2)}
 
 _FINE = 64
 """Points of the density per bin when it is integrated numerically."""
@@ -36,10 +45,10 @@ def bin_powers(spectrum: str, bins: int, span: float) -> NDArray[np.float64]:
     Bin k is centred on frequency k * span / bins for k < bins/2 and on (k - bins) * span / bins above: FFT order.
     """
     edges = (np.arange(bins + 1) - bins / 2 - 0.5) * (span / bins)
-    if spectrum == "jakes":  # its density is infinite at +-1, its integral arcsin(nu) / pi is not
+    if spectrum == JAKES:  # its density is infinite at +-1, its integral arcsin(nu) / pi is not
         power = np.diff(np.arcsin(np.clip(edges, -1.0, 1.0)))
     else:
-        density = _density(spectrum)
+        density = (SPECTRA | _OF_SHADOWING).get(spectrum) or _from_file(spectrum)
         points = edges[:-1, None] + (np.arange(_FINE) + 0.5) * (span / bins / _FINE)
         power = density(points.ravel()).reshape(bins, _FINE).sum(axis=1)
     total = float(power.sum())
@@ -48,23 +57,9 @@ def bin_powers(spectrum: str, bins: int, span: float) -> NDArray[np.float64]:
     return np.fft.ifftshift(power / total)
 
 
-def _density(spectrum: str) -> Density:
-    if spectrum == "flat":
-        return lambda nu: (np.abs(nu) < 1.0).astype(np.float64)
-    if spectrum == "rounded":
-        return lambda nu: np.where(np.abs(nu) < 1.0, 1.0 - 1.72 * nu**2 + 0.785 * nu**4, 0.0)
-    if spectrum == "bell":
-        return lambda nu: np.where(np.abs(nu) < 1.0, 1.0 / (1.0 + 9.0 * nu**2), 0.0)
-    if spectrum == "gaussian":
-        return lambda nu: np.where(np.abs(nu) < 4.0, np.exp(-(nu**2)), 0.0)
-    if spectrum == "gudmundson":
-        return lambda nu: 1.0 / (1.0 + (10.0 * nu) ** 2)
-    return _from_file(spectrum)
-
-
 def _from_file(spectrum: str) -> Density:
     if not spectrum.endswith(".csv"):
-        raise ConfigError(f"Doppler spectrum {spectrum!r} is none of {', '.join(SPECTRA)} and no .csv file")
+        raise ConfigError(f"Doppler spectrum {spectrum!r} is none of {', '.join((JAKES, *SPECTRA))} and no .csv file")
     nu, density = read_columns(Path(spectrum), ("nu", "density")).T
     if np.any(density < 0.0) or np.any(np.diff(nu) <= 0.0) or np.max(np.abs(nu)) > 4.0:
         raise ConfigError(f"Doppler spectrum {spectrum}: nu must rise within -4..4 and the density be >= 0")

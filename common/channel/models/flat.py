@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.channel.models.clocks import Clocks
-from common.channel.models.knots import Gain, InBlocks, join_knots, knot_spacing, line_weights
+from common.channel.models.gains import Gain, InBlocks, join_knots, knot_spacing, line_weights
 from common.channel.models.materials import Model
 from common.channel.models.noise import Use
 from common.channel.models.randomness import Randomness

@@ -1,6 +1,8 @@
-"""Gains that multiply the whole signal beside fading: shadowing, phase noise, carrier offset.
+"""Gains that multiply the whole signal: what one is, how slow ones are computed, and those beside fading.
 
-Knows nothing about fading models, noise or messages. Each is a function of (key, air sample) and its parameters.
+Knows nothing about models of fading, noise or messages. Each is a function of (key, air sample) and its parameters.
+Slow ones are straight lines between knots, in fixed blocks. Knots stand every D symbols; D is as large as 30 knots per
+Doppler cycle and D <= 256 allow, so the lines err by less than -52 dB.
 """
 
 import math
@@ -10,8 +12,82 @@ from numpy.typing import NDArray
 
 from common.channel.models.clocks import TURN, Since, shadow_speed
 from common.channel.models.fader import Fader
-from common.channel.models.knots import Gain, InBlocks, join_knots, knot_spacing, line_weights
-from common.channel.models.noise import BLOCK, Walk
+from common.channel.models.noise import BLOCK as CELL
+from common.channel.models.noise import Walk
+
+BLOCK = 16384
+"""Symbols of a continuous process that are computed at once; messages take slices of it."""
+
+_MAX_SPACING = 256
+
+
+class Gain:
+    """Something that multiplies a signal. What it gives is a function of (its key, round, air sample) alone."""
+
+    nbytes = 0
+    """About how much memory it takes in use."""
+
+    def samples(self, start: int, count: int, round_: int) -> NDArray[np.complex64]:
+        """The gain at air samples start..start+count-1: complex64 [count]. May be a view: do not write to it.
+
+        round_: of the frame. Rounds of neighbouring frames may share air samples; a process of the air clock is the
+        same for all of them.
+        """
+        raise NotImplementedError
+
+
+class InBlocks(Gain):
+    """Keeps the block of a continuous process that was computed last; messages take slices of it.
+
+    No block begins before `origin`.
+    """
+
+    nbytes = BLOCK * np.dtype(np.complex64).itemsize
+
+    def __init__(self, origin: int = 0) -> None:
+        self._origin = origin
+        self._held = -1
+        self._block: NDArray[np.complex64] = np.empty(0, np.complex64)
+
+    def samples(self, start: int, count: int, round_: int = 0) -> NDArray[np.complex64]:
+        """The process at start..start+count-1, start >= origin. May be a view: do not write to it."""
+        pieces = []
+        while count:
+            block = start // BLOCK
+            begin = max(block * BLOCK, self._origin)
+            if block != self._held:
+                self._block, self._held = self._compute(begin, (block + 1) * BLOCK - begin), block
+            piece = self._block[start - begin :][:count]
+            pieces.append(piece)
+            start += piece.size
+            count -= piece.size
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def _compute(self, start: int, count: int) -> NDArray[np.complex64]:
+        """The process at start..start+count-1: complex64 [count]."""
+        raise NotImplementedError
+
+
+def knot_spacing(doppler: float) -> int:
+    """Symbols between knots, 1..256, in steps of 16 where it is more than that."""
+    longest = max(1, min(_MAX_SPACING, int(1.0 / (30.0 * doppler)))) if doppler else _MAX_SPACING
+    return longest - longest % 16 if longest > 16 else longest
+
+
+def line_weights(spacing: int) -> NDArray[np.float32]:
+    """Matrix that turns (re, im) of two knots into the line between them: float32 [4, 2 * spacing]."""
+    ramp = (np.arange(spacing) / spacing).astype(np.float32)
+    weights = np.zeros((4, spacing, 2), np.float32)
+    weights[0, :, 0] = weights[1, :, 1] = 1.0 - ramp
+    weights[2, :, 0] = weights[3, :, 1] = ramp
+    return weights.reshape(4, 2 * spacing)
+
+
+def join_knots(knots: NDArray[np.complex64], weights: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """Straight lines between knots: complex64 [K + 1] -> complex64 [K * spacing]."""
+    ends = np.empty((knots.size - 1, 2), np.complex64)
+    ends[:, 0], ends[:, 1] = knots[:-1], knots[1:]
+    return (ends.view(np.float32) @ weights).reshape(-1).view(np.complex64)
 
 
 class Shadowing(InBlocks):
@@ -54,7 +130,7 @@ class PhaseNoise(InBlocks):
     def _compute(self, start: int, count: int) -> NDArray[np.complex64]:
         if not self._step:
             return np.full(count, np.exp(1j * self._theta), np.complex64)
-        cells = [self._walk.cell(i) for i in range(start // BLOCK, (start + count) // BLOCK)]
+        cells = [self._walk.cell(i) for i in range(start // CELL, (start + count) // CELL)]
         theta = self._theta + self._step * (np.concatenate(cells) - self._reached)
         phase: NDArray[np.complex64] = np.exp(1j * theta).astype(np.complex64)
         return phase
@@ -66,12 +142,12 @@ class CarrierOffset(Gain):
     def __init__(self, cfo: float, since: Since) -> None:
         self._cfo = cfo
         self._turns = math.fmod(since.amount - since.place * cfo, 1.0)
-        self._table = np.exp(1j * TURN * cfo * np.arange(BLOCK)).astype(np.complex64)
+        self._table = np.exp(1j * TURN * cfo * np.arange(CELL)).astype(np.complex64)
         self.nbytes = self._table.nbytes
 
     def samples(self, start: int, count: int, round_: int = 0) -> NDArray[np.complex64]:
         """The phasor at start..start+count-1: complex64 [count]."""
-        first, stop = start // BLOCK, (start + count - 1) // BLOCK + 1
-        turns = np.modf(np.arange(first, stop) * (BLOCK * self._cfo) + self._turns)[0]
+        first, stop = start // CELL, (start + count - 1) // CELL + 1
+        turns = np.modf(np.arange(first, stop) * (CELL * self._cfo) + self._turns)[0]
         blocks: NDArray[np.complex64] = np.exp(1j * TURN * turns).astype(np.complex64)[:, None] * self._table
-        return blocks.reshape(-1)[start - first * BLOCK :][:count]
+        return blocks.reshape(-1)[start - first * CELL :][:count]

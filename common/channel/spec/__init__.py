@@ -1,1 +1,1 @@
-"""What a channel is asked for: parameters, delay profiles, traces, tables."""
+"""What a channel is asked for: its parameters, and the tables that people write."""

@@ -105,7 +105,7 @@ def _delimiter(text: io.TextIOWrapper) -> tuple[str, int]:
         if number == 0 and (said := re.fullmatch(r'"?sep=([,;\t])"?\s*', line, re.IGNORECASE)):
             return said[1], 1
         bare = re.sub(r'"[^"]*"', "", line)
-        if not line.lstrip().startswith("#") and line.strip("\r\n \t,;\""):
+        if not line.lstrip().startswith("#") and line.strip('\r\n \t,;"'):
             text.seek(0)
             return next((mark for mark in ";\t" if mark in bare), ","), 0
     text.seek(0)

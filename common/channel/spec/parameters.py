@@ -4,51 +4,66 @@ Knows no parameter by name, and nothing about how flags are parsed. From these f
 specification, the flags of `channel-emu`, what the control port and schedules take, and the table of the document.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+from common.check import Setting, Takes, Text, declared, settings_of
 from common.errors import ConfigError
 from common.text import safe
 
 T = TypeVar("T", float, int, str)
-_ABOUT = "parameter"
-_ALSO: dict[type, type] = {float: Real, int: Integral, str: str}
-"""What is as good as a type: numbers of numpy."""
+_AS_GOOD: dict[type, Any] = {float: Real, int: Integral}
+"""What is a number of a kind: those of numpy as well."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter.
+class Within:
+    """A number of `kind`, of Python or numpy, from `low` to `high`, both included, or the one value `beyond` them.
+
+    unit: of the range, as a message says it.
+    """
+
+    kind: type[float] | type[int]
+    low: float
+    high: float
+    unit: str = ""
+    beyond: float | None = None
+
+    def read(self, name: str, value: Any) -> float | int:
+        """The value in its own type. Raises ConfigError where it is of another type, or outside the range."""
+        if isinstance(value, bool) or not isinstance(value, _AS_GOOD[self.kind]):
+            raise _wrong_type(name, value, self.kind)
+        if not self.low <= value <= self.high and value != self.beyond:  # not a number is in no range
+            raise ConfigError(f"{name} {_number(value)} is outside {self}")
+        return self.kind(value)
+
+    def __str__(self) -> str:
+        return f"{_number(self.low)} to {_number(self.high)} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Setting):
+    """A setting of a channel, and what else there is to say.
 
     name       field of the specification, and the name that requests to the control port use
     default    of the field; its type is that of the parameter: float, int or str
-    flag       as it is typed, with dashes in front; a schedule names it without them
-    metavar    what the help shows for its value
-    text       what it is, one sentence for the help and the document
-    low, high  range of a number, both included; unit: of the range, as a message says it
-    beyond     the one value outside its range that it may have
-    typed      default of the flag, where `read` makes the field of what is typed
-    read       what is typed -> the field. Raises ConfigError, which names the flag
+    typed      default of the flag, where `made` makes the field of what is typed. A schedule names the flag without
+               its dashes
+    made       what is typed -> the field. Raises ConfigError, which names the flag
     live       may change while the channel runs
     file       a value that ends so is the name of a file; "": every value; None: none is
     """
 
-    name: str
-    default: float | int | str
-    flag: str
-    metavar: str
-    text: str
-    low: float | None
-    high: float | None
-    unit: str
-    beyond: float | None
-    typed: float | int | str
-    read: Callable[[Any], float | int | str] | None
-    live: bool
-    file: str | None
+    name: str = ""
+    default: float | int | str = 0.0
+    typed: float | int | str = 0.0
+    made: Callable[[Any], float | int | str] | None = None
+    live: bool = True
+    file: str | None = None
 
     @property
     def kind(self) -> type:
@@ -63,23 +78,16 @@ class Parameter:
     @property
     def range(self) -> str:
         """Its range in words; empty where it has none."""
-        if self.low is None or self.high is None:
-            return ""
-        return f"{_number(self.low)} to {_number(self.high)} {self.unit}".rstrip()
+        return "" if self.kind is str else str(self.takes)
 
     def check(self, value: Any) -> None:
         """Raise ConfigError where a value is of another type, or a number outside its range."""
-        if type(value) is not self.kind and not _is_as_good(value, self.kind):
-            raise self._wrong_type(value)
-        if self.low is None or self.high is None:
-            return
-        if not self.low <= value <= self.high and value != self.beyond:  # not a number is in no range
-            raise ConfigError(f"{self.name} {_number(value)} is outside {self.range}")
+        self.takes.read(self.name, value)
 
     def from_typed(self, value: Any) -> float | int | str:
         """What the flag or a schedule says -> the field."""
-        made: float | int | str = self.read(value) if self.read else value
-        return made
+        field: float | int | str = self.made(value) if self.made else value
+        return field
 
     def from_outside(self, value: Any) -> float | int | str:
         """A value of any type, by the name of the field -> in its own type. Raises ConfigError for a wrong type."""
@@ -87,17 +95,13 @@ class Parameter:
             if type(value) is str:
                 return value
         elif type(value) in (int, float) and (self.kind is float or value == value // 1):  # NaN is no whole number
-            made: float | int | str = self.kind(value)
-            return made
-        raise self._wrong_type(value)
+            field: float | int | str = self.kind(value)
+            return field
+        raise _wrong_type(self.name, value, self.kind)
 
     def names_file(self, value: str) -> bool:
         """Whether a value is the name of a file."""
         return self.file is not None and bool(value) and value.endswith(self.file)
-
-    def _wrong_type(self, value: Any) -> ConfigError:
-        wanted = "whole number" if self.kind is int else self.kind.__name__
-        return ConfigError(f"{self.name} {brief(value)} is not a {wanted}")
 
 
 def parameter(
@@ -105,31 +109,27 @@ def parameter(
     flag: str,
     metavar: str,
     text: str,
-    low: float | None = None,
-    high: float | None = None,
+    low: float = -math.inf,
+    high: float = math.inf,
     unit: str = "",
     *,
     beyond: float | None = None,
-    read: Callable[[T], T] | None = None,
+    made: Callable[[T], T] | None = None,
     live: bool = True,
     file: str | None = None,
 ) -> T:
-    """A field of a specification, as in Parameter. `default` is that of the flag; the field has `read(default)`."""
-    of_field = read(default) if read else default
-    about = Parameter("", of_field, flag, metavar, text, low, high, unit, beyond, default, read, live, file)
-    made: T = field(default=of_field, metadata={_ABOUT: about})
-    return made
+    """A field of a specification, as in Within and Parameter. `default` is that of the flag."""
+    of_field = made(default) if made else default
+    number = Within(int if type(default) is int else float, low, high, unit, beyond)
+    takes: Takes = Text() if isinstance(default, str) else number
+    about = Parameter(takes, text, flag, "", metavar, "", of_field, default, made, live, file)
+    field: T = declared(of_field, about)
+    return field
 
 
 def table(spec: type) -> dict[str, Parameter]:
     """Name -> parameter, of a class of specifications, in their order."""
-    return {one.name: replace(one.metadata[_ABOUT], name=one.name) for one in fields(spec)}
-
-
-def check_each(spec: object, parameters: Iterable[Parameter]) -> None:
-    """Raise ConfigError where a value of a specification is of another type, or a number outside its range."""
-    for one in parameters:
-        one.check(getattr(spec, one.name))
+    return {name: replace(about, name=name) for name, _, about in settings_of(spec) if isinstance(about, Parameter)}
 
 
 def from_flags(given: Mapping[str, Any], parameters: Iterable[Parameter]) -> dict[str, Any]:
@@ -150,10 +150,6 @@ def as_typed(parameters: Iterable[Parameter]) -> Iterator[None]:
         raise ConfigError(f"{typed}{space}{rest}") from None
 
 
-def _is_as_good(value: Any, kind: type) -> bool:
-    return isinstance(value, _ALSO[kind]) and not isinstance(value, bool)
-
-
 def brief(value: Any) -> str:
     """What was sent, short: it may be anything, nested as deep as a message can be."""
     return safe(repr(value), 60) if isinstance(value, str | bytes | int | float) else type(value).__name__
@@ -168,3 +164,7 @@ def _number(value: float) -> str:
                 return f"2^{power}-1" if less else f"2^{power}"
         return str(value)
     return f"{value:g}"
+
+
+def _wrong_type(name: str, value: Any, kind: type) -> ConfigError:
+    return ConfigError(f"{name} {brief(value)} is not a {'whole number' if kind is int else kind.__name__}")

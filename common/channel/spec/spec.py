@@ -1,5 +1,6 @@
-"""Every parameter of a channel: what it is, its flag, its range, and what goes together. Knows nothing about how a
-channel is computed.
+"""Every parameter of a channel, once: field, default, flag, range and text, and what goes together.
+
+Knows nothing about how a channel is computed.
 
 SNR is the average Es/N0 in dB per complex symbol, averaged over fading: N0 = 10^(-snr_db/10) is constant in time, N0/2
 per real dimension, added after fading, with E|h|^2 = 1 and the transmitter's contract E|x|^2 = 1.
@@ -12,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from common.channel.spec.parameters import brief, check_each, from_flags, parameter, table
+from common.channel.spec.parameters import brief, from_flags, parameter, table
+from common.check import check_settings, described
 from common.errors import ConfigError
 
 FADING = {
@@ -53,9 +55,7 @@ def check_together(fading: str, rate: float, doppler: float, cir_trace: str) -> 
                 "delay profiles: raise the rate or lower the speed"
             )
     elif fading not in FADING:
-        raise ConfigError(
-            f"fading {fading!r} is none of {', '.join((*FADING, *SCALED, *FIXED))}, and no .csv profile"
-        )
+        raise ConfigError(f"fading {fading!r} is none of {', '.join((*FADING, *SCALED, *FIXED))}, and no .csv profile")
     if (fading == "trace") != bool(cir_trace):
         raise ConfigError("fading trace and a cir_trace file go together: one was given without the other")
 
@@ -79,12 +79,10 @@ def _ratio_db(ratio: float) -> float:
     return 10.0 * math.log10(ratio) if ratio else -math.inf
 
 
+@described
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
-    """One channel. Frequencies are in cycles per symbol, lengths in symbols, angles in degrees.
-
-    Raises ConfigError for a value outside its range, and for values that do not go together.
-    """
+    """One channel. Raises ConfigError for a value outside its range, and for values that do not go together."""
 
     snr_db: float = parameter(
         10.0, "--snr", "DB", "Average Es/N0 in dB over all fading; inf for no noise.",
@@ -107,7 +105,7 @@ class ChannelSpec:
     )  # fmt: skip
     k_factor_db: float = parameter(
         4.0, "--k-factor", "K", "rician: power of the line of sight over the scattered, 0 and up.",
-        -60, 60, "dB (a ratio >= 0)", beyond=-math.inf, read=_ratio_db,
+        -60, 60, "dB (a ratio >= 0)", beyond=-math.inf, made=_ratio_db,
     )  # fmt: skip
     los_doppler: float = parameter(
         0.7, "--los-doppler", "RATIO", "Doppler of a line of sight in units of fd, -1 to 1.", -1, 1, "fd"
@@ -166,7 +164,7 @@ class ChannelSpec:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        check_each(self, CHANNEL.values())
+        check_settings(self)
         check_together(self.fading, self.rate, self.doppler, self.cir_trace)
 
     @property

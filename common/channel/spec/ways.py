@@ -3,12 +3,15 @@
 Knows nothing about symbols.
 """
 
+import math
 from dataclasses import dataclass, replace
 
-from common.channel.spec.parameters import check_each, parameter, table
+from common.channel.spec.parameters import parameter, table
+from common.check import check_settings, described
 from common.errors import ConfigError
 
 
+@described
 @dataclass(frozen=True, slots=True)
 class TransitSpec:
     """One way, there or back. Raises ConfigError for what is impossible."""
@@ -19,16 +22,18 @@ class TransitSpec:
     jitter_ms: float = parameter(0.0, "--jitter", "MS", "Delay each data frame by 0 to so much more.", 0, 60_000, "ms")
     drop: float = parameter(0.0, "--drop", "P", "Lose data frames with this probability.", 0, 1, "(a probability)")
     burst: float = parameter(
-        0.0, "--burst", "N", "Mean number of losses in a row (Gilbert-Elliott); 0 loses one by one."
+        0.0, "--burst", "N", "Mean number of losses in a row (Gilbert-Elliott); 0 loses one by one.",
+        0, math.inf,
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        check_each(self, TRANSIT)
+        check_settings(self)
         if self.burst and not (self.burst >= 1.0 and self.drop < 1.0 and self.drop / (1.0 - self.drop) <= self.burst):
             raise ConfigError(f"burst {self.burst:g} does not go with drop {self.drop:g}: it must be at least 1 "
                               "and at least drop / (1 - drop)")  # fmt: skip
 
 
+@described
 @dataclass(frozen=True, slots=True)
 class FeedbackSpec:
     """What happens to channel reports. Raises ConfigError for what is impossible."""
@@ -53,7 +58,7 @@ class FeedbackSpec:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        check_each(self, FEEDBACK)
+        check_settings(self)
         if not self.low_db < self.high_db:
             raise ConfigError(f"low_db {self.low_db:g} must be below the highest level, {self.high_db:g} dB")
 

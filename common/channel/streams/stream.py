@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from common.channel.models.clocks import Rates
 from common.channel.models.delayline import DelayLine
 from common.channel.models.flat import MODELS
-from common.channel.models.gains import CarrierOffset, PhaseNoise, Shadowing
+from common.channel.models.gains import CarrierOffset, Gain, PhaseNoise, Shadowing
 from common.channel.models.impairments import amplify, unbalance
-from common.channel.models.knots import Gain
 from common.channel.models.materials import Model
 from common.channel.models.noise import Use
 from common.channel.models.randomness import Randomness

@@ -29,8 +29,8 @@ import zmq
 
 from common.channel.spec.spec import CHANNEL, as_field
 from common.channel.streams.channel import Channel, Who
-from common.channel.wire.named import Reading, files_in, in_folder
-from common.channel.wire.private import Claim
+from common.channel.wire.addresses import Claim
+from common.channel.wire.trace_files import Reading, files_in, in_folder
 from common.errors import ConfigError, LinkDown, ProtocolError
 from common.text import safe
 from common.transport.endpoints import reachable
@@ -47,7 +47,7 @@ class ControlPort:
     """The bound socket. `framed`: refuse channels that frames cannot use. traces: folder of files that may be named.
 
     Whatever a request holds, it gets one answer, and the channel goes on. Only this user can reach a socket that is a
-    file (`private.py`).
+    file (`addresses.py`).
     """
 
     def __init__(

@@ -11,6 +11,7 @@ import math
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 import numpy as np
 import zmq
@@ -23,6 +24,7 @@ from common.channel.streams.channel import Channel
 from common.channel.streams.stream import Symbols
 from common.channel.wire.aliases import Aliases
 from common.channel.wire.impaired_reports import Feedback
+from common.channel.wire.refusals import Refusals, refuse
 from common.channel.wire.transit import Fate, OnTheWay
 from common.errors import PeerRejected, ProtocolError
 from common.protocol.frames import (
@@ -31,13 +33,12 @@ from common.protocol.frames import (
     MAX_AMPLITUDE,
     MAX_ENVELOPE,
     DataHead,
-    encode,
     peek_data,
     peek_result,
     put_result,
     split,
 )
-from common.protocol.messages import VERSION, Kind, Nak, NakCode
+from common.protocol.messages import VERSION, Kind
 from common.transport.dialer import Dialer
 from common.transport.keystore import Keys
 from common.transport.listener import Listener
@@ -61,10 +62,6 @@ _OVERHEAD_BYTES = 128
 """What keeping a part takes beside its bytes."""
 _AT_ONCE = TransitSpec()
 _BURST, _BURST_S = 64, 0.005
-_NAK_INTERVAL_S, _NAKS_AT_A_TIME = 1.0, 16
-_REFUSED_KEPT = 1024
-AGAIN, TELL_AGAIN_S = 2, 10.0
-"""So often a frame is refused before that is told, and how often that is told of any frame."""
 AWAY_S, AWAY_AGAIN_S = 10.0, 60.0
 """How long the receiver may be away before that is told, and how often."""
 
@@ -108,9 +105,7 @@ class Proxy:
         self._aliases = Aliases()
         self._streams: dict[bytes, int] = {}
         self._fates: OrderedDict[tuple[Use, int, int], Fate] = OrderedDict()
-        self._refused: OrderedDict[tuple[bytes, int, int], int] = OrderedDict()
-        self._naks: dict[tuple[bytes, int, int], float] = {}
-        self._tell_again_s = -math.inf
+        self._refusals = Refusals(clock)
         self._on_the_way: OnTheWay[Parts] = OnTheWay()
         self._on_the_way_back: OnTheWay[Parts] = OnTheWay()
         self._served_s = -math.inf
@@ -188,7 +183,7 @@ class Proxy:
             try:
                 head = peek_result(parts[-2])
             except ProtocolError as error:
-                self._refuse(error)
+                refuse(self.counts, error)
                 return
             stream, hop = self._streams.get(head.session, 0), max(len(parts) - BODY_FRAMES - 1, 0)
             fate = self._fate(stream, hop, self._back_spec, Use.RETURN)
@@ -213,7 +208,7 @@ class Proxy:
         except ProtocolError as error:
             if len(parts) > MAX_ENVELOPE + BODY_FRAMES:
                 error = ProtocolError(error.reason, f"{error}: do emulators forward to each other in a circle?")
-            self._refuse(error)
+            refuse(self.counts, error)
             return
         delay_s = self._transit.delay_ms / 1e3
         if body[0][3] == _DATA_KIND:
@@ -229,7 +224,7 @@ class Proxy:
                     delay_s += fate.jitter_s()
                 parts[-1] = self._impair(head, hop, body[1], body[2])
             except ProtocolError as error:
-                self._refuse(error)
+                refuse(self.counts, error)
                 self._tell(envelope, body[1], error)
                 return
             self.counts["data"] += 1
@@ -279,34 +274,11 @@ class Proxy:
         self._fates.move_to_end(key)
         return self._fates[key]
 
-    def _refuse(self, error: ProtocolError) -> None:
-        self.counts[error.reason] += 1
-        if self.counts[error.reason] == 1:
-            logger.warning("refused", extra={"reason": error.reason, "detail": str(error)})
-
     def _tell(self, envelope: Parts, header: bytes, error: ProtocolError) -> None:
-        """Answer a frame whose header can be read with a NAK, and tell of one that is refused again.
-
-        One NAK per second for each frame, and so many in all, for somebody who waits and not for a flood.
-        """
-        try:
-            head = peek_data(header)
-        except ProtocolError:
-            return
-        frame, now_s = (head.session, head.seq, head.round), self._clock()
-        self._refused[frame] = times = self._refused.pop(frame, 0) + 1
-        if len(self._refused) > _REFUSED_KEPT:
-            self._refused.popitem(last=False)
-        if times == AGAIN and now_s >= self._tell_again_s:
-            self._tell_again_s = now_s + TELL_AGAIN_S
-            which = {"session": head.session.hex(), "seq": head.seq, "round": head.round}
-            logger.warning("refused_again", extra={**which, "reason": error.reason, "detail": str(error)})
-        self._naks = {told: until_s for told, until_s in self._naks.items() if until_s > now_s}
-        if frame in self._naks or len(self._naks) >= _NAKS_AT_A_TIME:
-            return
-        self._naks[frame] = now_s + _NAK_INTERVAL_S
-        nak = encode(Nak(*frame, NakCode.BAD_SYMBOLS))
-        self._send(self._listener.socket, [*envelope, *nak], "nak", "transmitter_away")
+        """Answer a frame that was refused, if its header can be read."""
+        with suppress(ProtocolError):
+            if (nak := self._refusals.answer(peek_data(header), error)) is not None:
+                self._send(self._listener.socket, [*envelope, *nak], "nak", "transmitter_away")
 
     def _hold(self, way: OnTheWay[Parts], parts: Parts, delay_s: float) -> None:
         if not way.put(parts, self._clock() + delay_s, sum(map(len, parts)) + _OVERHEAD_BYTES * len(parts)):

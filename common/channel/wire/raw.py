@@ -12,7 +12,6 @@ input is read, and the sender waits. What is not samples moves no clock: the tag
 out, and a message that cannot be samples is refused; both are counted, and told when it happens first.
 """
 
-import logging
 from collections import Counter, deque
 from collections.abc import Collection, Sequence
 
@@ -22,12 +21,12 @@ from numpy.typing import NDArray
 
 from common.channel.files.recording import Recorder
 from common.channel.streams.channel import Channel
+from common.channel.wire.refusals import note, refuse
 from common.channel.wire.tags import header_bytes
 from common.errors import ProtocolError
 from common.transport.multipart import Inbox, put
 from common.transport.sockets import bind, connect, make_socket
 
-logger = logging.getLogger(__name__)
 _BUFFER_BYTES = 1 << 20
 _BURST = 32
 _BATCH = 8192
@@ -115,7 +114,7 @@ class RawWire:
             try:
                 message = self._samples_of(parts)
             except ProtocolError as error:
-                self._refuse(error)
+                refuse(self.counts, error)
                 continue
             messages.append(message)
             samples += len(message) // 8
@@ -153,26 +152,22 @@ class RawWire:
         if (len(message) - begin) % 8:
             raise ProtocolError("not_complex64", f"{len(message) - begin} bytes are no whole number of complex64")
         if begin:
-            self._note("tagged", "tags_left_out", "GNU Radio's Pass Tags is on; only samples go through the channel")
+            note(
+                self.counts,
+                "tagged",
+                "tags_left_out",
+                "GNU Radio's Pass Tags is on; only samples go through the channel",
+            )
         if len(message) == begin:
-            self._note("empty", "empty_message", "a message without samples")
+            note(self.counts, "empty", "empty_message", "a message without samples")
         return memoryview(message)[begin:] if begin else message
 
     def _check(self, message: bytes | memoryview) -> bool:
         if _is_sound(_joined([message])):
             return True
         told = f"{len(message)} bytes that are no samples: not finite, or beyond 1e18"
-        self._refuse(ProtocolError("not_samples", told))
+        refuse(self.counts, ProtocolError("not_samples", told))
         return False
-
-    def _refuse(self, error: ProtocolError) -> None:
-        self._note(error.reason, "refused", str(error))
-
-    def _note(self, kind: str, event: str, detail: str) -> None:
-        """Count what is odd, and tell it once."""
-        self.counts[kind] += 1
-        if self.counts[kind] == 1:
-            logger.warning(event, extra={"reason": kind, "detail": detail})
 
 
 def _joined(messages: Sequence[bytes | memoryview]) -> NDArray[np.complex64]:
