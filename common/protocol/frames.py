@@ -85,11 +85,6 @@ def encode(message: Message) -> list[bytes]:
     return [prefix, header, payload]
 
 
-def read_kind(prefix: bytes) -> Kind:
-    """The kind that a prefix names. Raises ProtocolError on foreign bytes, another version or an unknown kind."""
-    return _look_up(prefix)[0]
-
-
 def _look_up(prefix: bytes) -> tuple[Kind, type[Message], Read]:
     if (known := _READ.get(prefix)) is not None:
         return known

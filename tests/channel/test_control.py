@@ -76,7 +76,7 @@ def test_asking_about_any_number_of_streams_costs_none_that_was_sent_its_place()
     channel.apply(7, 0, x)
     for stream in range(100, 400):
         channel.truth(stream, 0, x)
-    assert channel.streams == {7: 10}
+    assert {stream: end for (_, stream, _), end in channel.tracks} == {7: 10}
 
 
 def test_a_flood_of_requests_is_answered_in_bursts(context: zmq.Context) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from common.errors import ProtocolError
 from common.pair.manifest import find_pair
 from common.phy.layout import pilot_sequence
-from common.protocol.frames import decode, encode, peek_data, read_kind
+from common.protocol.frames import decode, encode, peek_data
 from common.protocol.messages import Data, Hello, Kind
 from common.transport.sockets import connect, make_socket
 from training.lab.processes import start_emulator, start_receiver
@@ -87,7 +87,6 @@ def try_to_break(body: list[bytes], outcomes: dict[str, int]) -> None:
     for read, argument in (
         (decode, body),
         (peek_data, body[1] if len(body) > 1 else b""),
-        (read_kind, b"".join(body[:1])),
     ):
         try:
             message = read(argument)  # type: ignore[operator]

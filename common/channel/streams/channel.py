@@ -68,11 +68,6 @@ class Channel:
         """Who has sent on which stream, and the first air sample after all of it; by stream."""
         return sorted(((who, track.end) for who, track in self._tracks.items()), key=lambda found: found[0][1])
 
-    @property
-    def streams(self) -> dict[int, int]:
-        """Stream -> first air sample after all that the talker who was heard last has sent there."""
-        return {stream: track.end for (_, stream, _), track in self._tracks.items()}
-
     def apply(
         self, stream: int, air_start: int, x: Symbols, round: int = 0, hop: int = 0, session: bytes = b""
     ) -> tuple[Symbols, Truth]:

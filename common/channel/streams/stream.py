@@ -129,12 +129,9 @@ class Track:
 
         Raises ProtocolError("forgotten") for air samples before all changes that are remembered.
         """
-        low, high, mark = self._here
-        if low <= start and start + count <= high:
-            return [(self._segment(mark), start, count)]
         found, stop = [], start + count
         while start < stop:
-            low, high, mark = self._here = self._find(start)
+            _, high, mark = self._here = self._find(start)
             size = int(min(stop, high)) - start
             found.append((self._segment(mark), start, size))
             start += size
@@ -151,6 +148,9 @@ class Track:
             for at in range(0, x.size, _PIECE):
                 y[at : at + _PIECE] = self.send(start + at, x[at : at + _PIECE], round_)
             return y
+        low, high, mark = self._here
+        if low <= start and start + x.size <= high:  # nearly always
+            return self._send(self._segment(mark), start, x, round_)
         pieces = self.pieces(start, x.size)
         if len(pieces) == 1:
             return self._send(pieces[0][0], start, x, round_)
