@@ -33,7 +33,7 @@ test: install  ## unit, statistical, integration, packaging and import tests
 lint: install  ## ruff
 	@$(VENV)/bin/ruff check .
 
-types: install  ## mypy, strict on common, sctx and scrx
+types: install  ## mypy, strict on all four packages
 	@$(VENV)/bin/mypy
 
 check: lint types test  ## all that continuous integration runs

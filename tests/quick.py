@@ -17,8 +17,8 @@ from hypothesis import settings
 STARTERS = frozenset({"subprocess", "multiprocessing", "fork", "Stem", "Command", "Pool", "workers"})
 """What starts processes, by the names under which tests use it."""
 EVENTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})
-LEFT_OUT = "tests/training"
-"""Nearly every test there trains something: not even imported."""
+TRAINS = ("tests/training", "tests/examples/test_chain_examples.py", "tests/examples/test_training_examples.py")
+"""Where nearly every test trains something, and the import alone takes seconds."""
 LONG_S = 2.0
 """Seconds of a processor that are told."""
 
@@ -38,8 +38,8 @@ class Quick:
             self._started.append(f"{event} {arguments[:1]}")
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """Leave out the room that trains."""
-        return True if collection_path.as_posix().endswith(LEFT_OUT) else None
+        """Leave out what trains."""
+        return True if collection_path.as_posix().endswith(TRAINS) else None
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep what is quick; the others are counted as deselected."""

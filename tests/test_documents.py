@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from common.channel.cli import command as channel_emu
+from common.pair.manifest import find_pair
 from scrx import ReceivedAnswer
 from scrx.cli import _as_line as receiver_line
 from scrx.cli import command as scrx
@@ -260,3 +261,12 @@ def test_the_readme_is_short_and_promises_no_number_of_tests() -> None:
     readme = text_of("README.md")
     assert len(readme.splitlines()) <= 130
     assert not re.search(r"\d+ (passed|skipped|deselected)", readme)
+
+
+def test_what_the_readme_says_of_the_shipped_pairs_is_so() -> None:
+    layouts = [find_pair(name).layout for name in ("digits", "cifar10")]
+    rates = [rate for layout in layouts for rate in layout.rates]
+    readme = text_of("README.md")
+    assert f"{min(rates)} to {max(rates)} complex symbols" in readme
+    said = re.findall(r"(\d+) pilots|--pilots (\d+)", readme)
+    assert {one or other for one, other in said} == {str(layouts[0].pilots)}

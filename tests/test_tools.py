@@ -2,13 +2,14 @@
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.coverage_by_room import by_room
-from tests.quick import starts_a_process
+from tests.quick import TRAINS, starts_a_process
 from training.lab.processes import Command
 
 
@@ -54,6 +55,10 @@ def test_a_test_that_starts_a_process_is_not_quick_however_it_does_so(function: 
     assert starts_a_process(item(function, {}))
     assert starts_a_process(item(plain, {"some_fixture": [SimpleNamespace(func=function)]}))
     assert not starts_a_process(item(plain, {"some_fixture": [SimpleNamespace(func=plain)]}))
+
+
+def test_what_is_left_out_because_it_trains_is_there() -> None:
+    assert all((Path(__file__).parents[1] / path).exists() for path in TRAINS)
 
 
 def test_coverage_is_summed_by_room() -> None:
