@@ -49,7 +49,7 @@ def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
         return find_pair(folder)
     try:
         student = load_student(replace(base, layout=replace(base.layout, pilots=pilots)))
-    except ValueError as error:
+    except ConfigError as error:
         raise ConfigError(f"--pilots {pilots}: {error}") from None
     validation = load_told(base, dataset, "validation")
     accuracy = measure(student, validation, base.preprocess, 0)

@@ -131,7 +131,7 @@ class Track:
         """
         found, stop = [], start + count
         while start < stop:
-            low, high, mark = self._here = self._find(start)
+            _, high, mark = self._here = self._find(start)
             size = int(min(stop, high)) - start
             found.append((self._segment(mark), start, size))
             start += size
