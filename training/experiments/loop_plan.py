@@ -82,9 +82,12 @@ def plan(pairs: dict[int, Manifest], options: dict[str, Any]) -> list[Entry]:
     if unknown := set(asked) - set(EXPERIMENTS):
         raise ConfigError(f"--experiments {min(unknown)}: choose of {', '.join(EXPERIMENTS)}")
     xs: dict[str, Sequence[float]] = {
-        "snr": numbers("snr", options["snr"], float), "delay": [SLOW_DOPPLER * (1 + slots) for slots in DELAYS], "loss": LOSSES, "bits": BITS,
+        "snr": numbers("snr", options["snr"], float),
+        "delay": [SLOW_DOPPLER * (1 + slots) for slots in DELAYS],
+        "loss": LOSSES,
+        "bits": BITS,
         "bias": BIASES_DB,
-    }  # fmt: skip
+    }
     few = slice(None, None, 2) if options["quick"] else slice(None)
     swept = {**{name: values[few] for name, values in xs.items()}, "pilots": [c for c in PILOTS if c in pairs]}
     systems = {one: options["systems" if one == "snr" else "loop_systems"].split(",") for one in asked}
