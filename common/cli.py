@@ -17,6 +17,7 @@ import click
 
 from common import PROTOCOL, __version__, console, log
 from common.errors import ConfigError, SemlinkError
+from common.flags import say_flags
 
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_CONFIG_BYTES = 16 << 10
@@ -73,7 +74,7 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
         told = error if isinstance(error, SemlinkError) else _missing(error)
         if noted.get("debug"):
             traceback.print_exc()
-        _tell(str(told))
+        _tell(say_flags(str(told), command))
         code = told.exit_code
     except OSError as error:  # of the system, not of ours: a file that may not be read, a disk that is full
         if noted.get("debug"):

@@ -57,20 +57,26 @@ def given(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def in_flags(context: click.Context) -> Iterator[None]:
-    """An error of ours that names parameters of the Python API names the flags that set them instead.
-
-    A parameter is named at its beginning, as in `window is 0: ...`, and anywhere as what is to be said, with True or a
-    word in capitals: `keys=DIR or insecure=True`.
-    """
-    flags = {str(one.name): max(one.opts, key=len) for one in context.command.params}
-    named = "|".join(map(re.escape, flags))
+    """An error of ours that begins with a parameter of the Python API begins with the flag that sets it instead."""
+    flags = _flags(context.command)
     try:
         yield
     except SemlinkError as error:
-        told = re.sub(rf"^({named})(?=[ :])", lambda found: flags[found[1]], str(error))
-        told = re.sub(rf"\b({named})=True\b", lambda found: flags[found[1]], told)
-        error.args = (re.sub(rf"\b({named})=(?=[A-Z]+\b)", lambda found: f"{flags[found[1]]} ", told),)
+        error.args = (re.sub(rf"^({'|'.join(flags)})(?=[ :])", lambda found: flags[found[1]], str(error)),)
         raise
+
+
+def say_flags(told: str, command: click.Command) -> str:
+    """What an error says is to be given, `keys=DIR or insecure=True`, as it is typed: `--keys DIR or --insecure`."""
+    flags = _flags(command)
+    named = "|".join(flags)
+    told = re.sub(rf"\b({named})=True\b", lambda found: flags[found[1]], told)
+    return re.sub(rf"\b({named})=(?=[A-Z]+\b)", lambda found: f"{flags[found[1]]} ", told)
+
+
+def _flags(command: click.Command) -> dict[str, str]:
+    """Parameter -> the flag that sets it."""
+    return {str(one.name): max(one.opts, key=len) for one in command.params}
 
 
 def _click_type(takes: object) -> Any:

@@ -49,8 +49,7 @@ def check_types(made: Any, error: type[SemlinkError] = ConfigError) -> None:
 
     Numbers of numpy are as good as Python's, and a list as a tuple. Raises `error`, which names class and field.
     """
-    made_as: type = type(made)
-    for name, kind in _hints(made_as).items():
+    for name, kind in _hints(made.__class__).items():
         try:
             object.__setattr__(made, name, _decode(kind, _plain(getattr(made, name)), name))
         except ValueError as problem:

@@ -16,8 +16,8 @@ from common.errors import ProtocolError, SemlinkError
 from common.protocol.frames import MAX_IDENTITY_BYTES, decode, encode, split
 from common.protocol.messages import Message, Ping, Result
 from common.text import safe
-from common.transport.front import Front
 from common.transport.keystore import Keys
+from common.transport.listener import Listener
 from common.transport.multipart import put
 from common.transport.turns import TICK_MS, Turns
 from common.transport.watch import Waker, Watch
@@ -54,15 +54,15 @@ class Link:
         self._ended, self._served_ns = False, 0
         self._context = zmq.Context()
         try:
-            self._front = Front(self._context, "rx", address, keys)
+            self._listener = Listener(self._context, "rx", address, keys)
         except BaseException:
             self._context.destroy(linger=0)
             raise
-        self.address = self._front.address
+        self.address = self._listener.address
         self._waker = Waker(self._context)
         self._watch = Watch()
         self._watch.register(self._waker.reader, zmq.POLLIN)
-        self._front.watch(self._watch)
+        self._listener.watch(self._watch)
         self._turns = Turns(self._turn, self._waker.wake, "scrx-link")
         self._turns.start()
 
@@ -94,7 +94,7 @@ class Link:
         self._turns.stop()
         with self._turns:
             self._ended = True
-            self._front.close(linger=200)
+            self._listener.close(linger=200)
             self._waker.reader.close(0)
         self._waker.close()
         self._context.destroy(linger=0)
@@ -104,9 +104,9 @@ class Link:
         if self._ended:
             return False
         try:
-            heard = self._front.inbox.due and self._receive()
+            heard = self._listener.inbox.due and self._receive()
             ready = self._watch.wait(0 if heard else timeout_ms, awake)
-            woken, waits = self._waker.reader in ready, self._front.socket in ready
+            woken, waits = self._waker.reader in ready, self._listener.socket in ready
             if woken:
                 self._waker.drain()
             if waits and not heard:
@@ -114,11 +114,11 @@ class Link:
             now = time.monotonic_ns()
             if len(ready) > woken + waits or now - self._served_ns >= TICK_MS * 1_000_000:
                 self._served_ns = now
-                self._front.serve(ready)
+                self._listener.serve(ready)
                 self._do(self.table.tick(now))
         except Exception as error:  # a receiver that no longer hears must not look alive
             self._ended = True
-            self._front.close()
+            self._listener.close()
             failure = SemlinkError(f"the link stopped working: {error!r}")
             failure.__cause__ = error
             self._on_failure(failure)
@@ -128,7 +128,7 @@ class Link:
         """Read what waits; True if there was anything."""
         begun, heard = time.monotonic_ns(), False
         signed = self._signed
-        for parts in self._front.inbox.take(64, signed):  # then look at the results again
+        for parts in self._listener.inbox.take(64, signed):  # then look at the results again
             now, heard = time.monotonic_ns(), True
             who = parts.pop(0) if signed else b""
             route: Route = (parts[0][:MAX_IDENTITY_BYTES],)
@@ -166,7 +166,7 @@ class Link:
 
     def _send(self, route: Route, message: Message) -> None:
         try:
-            put(self._front.socket, [*route, *encode(message)])
+            put(self._listener.socket, [*route, *encode(message)])
         except zmq.ZMQError as error:  # the peer is gone (EHOSTUNREACH) or does not read (EAGAIN)
             self.unsent += 1
             logger.debug("send_dropped", extra={"kind": message.KIND.name, "why": error.strerror})

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.errors import ModelError
+from common.errors import ConfigError, ModelError
 from common.pair.blocks import ConvBlock, snr_features
 from common.pair.device import one_thread, pick_device
 from common.pair.halves import built, load_half
@@ -105,23 +105,23 @@ class ChannelAdaptive(nn.Module):
 
 
 def make_encoder(shape: EncoderShape, channels: int, symbols: int) -> Encoder:
-    """An untrained encoder. ModelError for a kind that is not known here."""
+    """An untrained encoder. ConfigError for a kind that is not known here."""
     return kind_of(shape)(shape, channels, symbols)
 
 
 def kind_of(shape: EncoderShape) -> type[Encoder]:
-    """The class of an encoder's kind. ModelError for one that is not known here."""
+    """The class of an encoder's kind. ConfigError for one that is not known here."""
     kind = ENCODERS.get(shape.kind)
     if kind is None:
         known = ", ".join(ENCODERS)
-        raise ModelError(f"no encoder of kind '{safe(shape.kind, 64)}': this version of semlink has {known}")
+        raise ConfigError(f"no encoder of kind '{safe(shape.kind, 64)}': this version of semlink has {known}")
     return kind
 
 
 def check_cost(shape: EncoderShape, image: Preprocess) -> None:
-    """ModelError where one image would take more than MOST_MACS."""
+    """ConfigError where one image would take more than MOST_MACS."""
     if kind_of(shape).macs(shape, image.height, image.width) > MOST_MACS:
-        raise ModelError(f"its encoder takes more than {MOST_MACS:.0e} multiply-accumulates for one image")
+        raise ConfigError(f"its encoder takes more than {MOST_MACS:.0e} multiply-accumulates for one image")
 
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
@@ -136,7 +136,7 @@ def load_encoder(manifest: Manifest) -> tuple[Encoder, ChannelAdaptive | None]:
     where = str(manifest.path / "encoder.safetensors")
     try:
         check_cost(shape, image)
-    except ModelError as error:
+    except ConfigError as error:
         raise ModelError(f"pair {safe(manifest.name, 60)}: {error}") from None
     parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "adapt": {}} if shape.adaptive else {"encoder": {}}
     for name, tensor in load_half(manifest, "encoder").items():

@@ -15,13 +15,14 @@ import zmq
 from common.errors import LinkDown, PeerRejected, ProtocolError, SemlinkError
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
-from common.transport.caller import Caller
+from common.transport.dialer import Dialer
 from common.transport.keystore import Keys
 from common.transport.multipart import put
 from common.transport.turns import TICK_MS, Turns
 from common.transport.watch import Waker, Watch
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
-from sctx.session import INBOUND, Hear, Session, unheard
+from sctx.pending import Hear
+from sctx.session import INBOUND, Session, unheard
 
 logger = logging.getLogger(__name__)
 BURST = 64
@@ -44,7 +45,7 @@ class Link:
         self._ticked_ns = 0
         self._context = zmq.Context()
         try:
-            self._caller = Caller(self._context, "tx", peer, keys)
+            self._dialer = Dialer(self._context, "tx", peer, keys)
         except BaseException:
             self._context.destroy(linger=0)
             raise
@@ -52,7 +53,7 @@ class Link:
         self._over: Failed | None = None
         self._watch = Watch()
         self._watch.register(self._waker.reader, zmq.POLLIN)
-        self._caller.watch(self._watch)
+        self._dialer.watch(self._watch)
         self._turns = Turns(self._turn, self._waker.wake, "sctx-link")
         self._turns.start()
 
@@ -99,7 +100,7 @@ class Link:
             logger.info("link_closed", extra=asdict(self.session.counters))
             self._take(self.session.close())
             self._over = self._over or Failed(SemlinkError("this transmitter was closed; open another"))
-            self._caller.close(linger=200)
+            self._dialer.close(linger=200)
             self._waker.reader.close(0)
         self._waker.close()
         self._context.destroy(linger=0)
@@ -109,11 +110,11 @@ class Link:
         if self._over is not None or self._closed:
             return False
         try:
-            heard = self._caller.inbox.due and self._receive()
+            heard = self._dialer.inbox.due and self._receive()
             ready = self._watch.wait(0 if heard else timeout_ms, awake)
             if self._waker.reader in ready:
                 self._waker.drain()
-            if self._caller.socket in ready and not heard:
+            if self._dialer.socket in ready and not heard:
                 self._receive()
             if (now := time.monotonic_ns()) - self._ticked_ns >= TICK_MS * 1_000_000:
                 self._ticked_ns = now
@@ -128,17 +129,17 @@ class Link:
         return self._over is None
 
     def _watch_connection(self, now: int) -> None:
-        was = self._caller.connections
-        self._caller.serve()
-        if self._caller.refusal:
-            raise PeerRejected(f"{self.peer} refused the connection: {self._caller.refusal}")
-        if self._caller.connections > was:
+        was = self._dialer.connections
+        self._dialer.serve()
+        if self._dialer.refusal:
+            raise PeerRejected(f"{self.peer} refused the connection: {self._dialer.refusal}")
+        if self._dialer.connections > was:
             self._take(self.session.reconnected(now))
 
     def _receive(self) -> bool:
         """Read what waits, but no further than to an event, for which its owner waits; True if there was anything."""
         heard = False
-        for parts in self._caller.inbox.take(BURST):  # then look at the clock again, whatever the peer sends
+        for parts in self._dialer.inbox.take(BURST):  # then look at the clock again, whatever the peer sends
             heard = True
             try:
                 message = decode(parts, INBOUND)
@@ -156,7 +157,7 @@ class Link:
         if isinstance(message, Data):
             self.session.counters.header_bytes += len(parts[0]) + len(parts[1])
         try:
-            put(self._caller.socket, parts)
+            put(self._dialer.socket, parts)
         except zmq.Again:
             logger.debug("send_dropped", extra={"kind": message.KIND.name})  # the session's timers send it again
 
@@ -178,10 +179,10 @@ class Link:
 
     def _explained(self, error: LinkDown) -> SemlinkError:
         """The same with what this side knows of why."""
-        if self._caller.suspicion:
-            return PeerRejected(f"{error} {self.peer}: {self._caller.suspicion}")
-        if self._caller.tried and not self._caller.connections:
-            error = LinkDown(f"{error} {self.peer}: {self._caller.tried}")
+        if self._dialer.suspicion:
+            return PeerRejected(f"{error} {self.peer}: {self._dialer.suspicion}")
+        if self._dialer.tried and not self._dialer.connections:
+            error = LinkDown(f"{error} {self.peer}: {self._dialer.tried}")
         if self.session.accept is None and self.protocol_errors:
             reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.protocol_errors.items()))
             return LinkDown(f"{error} {self.peer} answers, but not as a receiver or an emulator does ({reasons})")

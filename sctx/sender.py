@@ -22,8 +22,9 @@ from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.capture.feed import Feed
 from sctx.capture.source import Capture
 from sctx.outcomes import Answer, Missed
+from sctx.pending import Hear
 from sctx.rate.controller import Controller
-from sctx.session import Hear
+from sctx.rate.decision import Decision
 from sctx.settings import CLASSIFY, Settings
 
 if TYPE_CHECKING:
@@ -170,13 +171,20 @@ class Sender:
     def _submit(self, capture: Capture) -> None:
         layout, seq = self.manifest.layout, self._seq
         started = self._clock()
-        features = self.chain.encode(fit_image(capture.image, self.manifest.preprocess)[None])
+        features = self._features(fit_image(capture.image, self.manifest.preprocess))
         encoded = self._clock()
-        decision = self._controller.decide(layout.air_start(seq, 0), encoded)
+        decision = self._decide(layout.air_start(seq, 0), encoded)
         symbols = self.chain.modulate(features, decision.told_snr_db)[0]
         took_us = (encoded - started) // 1000, (self._clock() - encoded) // 1000
         self._seq += 1
         self._send_round(seq, _Image(capture, symbols, decision.rate, *took_us), start=0)
+
+    def _features(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """image: uint8 [H, W, C] as the manifest says -> features float32 [1, 2 S]."""
+        return self.chain.encode(image[None])
+
+    def _decide(self, air_start: int, now_ns: int) -> Decision:
+        return self._controller.decide(air_start, now_ns)
 
     def _send_round(self, seq: int, image: _Image, start: int) -> None:
         """Send increments start..rate of an image."""

@@ -10,17 +10,13 @@ are answered. A live source skips images when there is no credit; a frame past i
 """
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
 
 from common.errors import LinkDown, PeerRejected, SemlinkError
-from common.protocol.clock import ClockOffset
 from common.protocol.messages import (
     VERSION,
     Accept,
     Bye,
     ByeCode,
-    Data,
     Hello,
     Kind,
     Message,
@@ -31,20 +27,14 @@ from common.protocol.messages import (
     Reject,
     RejectCode,
     Result,
-    Status,
 )
 from common.text import safe
-from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
-from sctx.pending import MAX_REFUSED, MAX_REFUSED_FRAMES, REFUSED, Counters, Patience, Pending
+from sctx.actions import Action, Down, Failed, Frame, Send, Stalled, Terms, Up
+from sctx.pending import MS, Hear, Patience, PendingFrames
 
-MS = 1_000_000
 HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 200 * MS
-RESEND_FIRST_NS, RESEND_LAST_NS = 1000 * MS, 4000 * MS
-MAX_EXPIRED, MAX_SENDS = 8, 30
 LONGEST_SILENCE_MS, KEPT_HELLOS = 60_000, 64
 STALLED_MS = 5000
-Hear = Callable[[Result, int], None]
-"""What listens to channel reports: a RESULT, and when it came in ns."""
 INBOUND = Kind.RESULT, Kind.PONG, Kind.PING, Kind.ACCEPT, Kind.REJECT, Kind.NAK, Kind.BYE
 
 
@@ -58,22 +48,17 @@ class Session:
     def __init__(self, terms: Terms, now: int, hear: Hear = unheard) -> None:
         """hear: told each RESULT whose report can be true."""
         self.terms = terms
-        self._hear = hear
         self.accept: Accept | None = None
-        self.counters = Counters()
-        self.clock = ClockOffset()
+        self._patience = Patience(terms.give_up_s, now)
+        self._frames = PendingFrames(terms, hear, self._patience)
+        self.counters, self.clock = self._frames.counters, self._frames.clock
         self._up = False
         self._over = False
         self._credits = 0
-        self._pending: dict[int, Pending] = {}
-        self._answered: deque[tuple[int, int]] = deque(maxlen=4096)
         self._heard_ns = now
-        self._patience = Patience(terms.give_up_s, now)
-        self._sent_air = -1
         self._hello_ns, self._hello_wait, self._hellos = now, HELLO_FIRST_NS, deque[int](maxlen=KEPT_HELLOS)
         self._ping_ns, self._nonce, self._unanswered = now, 0, 0
         self._stalled = self._asked = self._hello_open = False
-        self._refused_in_a_row = 0
 
     @property
     def up(self) -> bool:
@@ -83,7 +68,7 @@ class Session:
     @property
     def outstanding(self) -> int:
         """Frames without an answer."""
-        return len(self._pending)
+        return len(self._frames)
 
     @property
     def window(self) -> int:
@@ -93,12 +78,11 @@ class Session:
     @property
     def _wants(self) -> bool:
         """Whether something is waited for: a receiver, room in its window, an answer."""
-        return bool(self._pending) or not self.window
+        return bool(self._frames) or not self.window
 
     def submit(self, frame: Frame, now: int) -> list[Action]:
         """Take a frame. The caller has looked at `window`."""
-        pending = self._pending[frame.seq] = Pending(frame, frame.captured_ns)
-        return [self._data(pending, now)]
+        return [self._frames.add(frame, now)]
 
     def tick(self, now: int) -> list[Action]:
         """Whatever time alone demands. Call after the socket was drained, at least every heartbeat."""
@@ -116,7 +100,7 @@ class Session:
             actions += self._ping(now)
         elif now >= self._hello_ns:
             actions.append(self._hello(now))
-        return actions + self._look_after_pending(now)
+        return actions + self._frames.look_after(now, self._up)
 
     def reconnected(self, now: int) -> list[Action]:
         """The socket has a new connection: what was under way on the old one is gone."""
@@ -124,11 +108,8 @@ class Session:
             return []
         if not self._up:
             return [self._hello(now)]
-        again = [] if self.terms.live else list(self._pending.values())
-        for pending in again:
-            pending.sends = max(pending.sends - 1, 0)  # a cable that flaps uses up no patience
         # HELLO first: in the clear a receiver knows us by our connection, and a new one must be introduced.
-        return [self._hello(now), self._ask(now), *(self._restart(pending, now) for pending in again)]
+        return [self._hello(now), self._ask(now), *self._frames.reconnected(now)]
 
     def close(self) -> list[Action]:
         """Say goodbye."""
@@ -191,7 +172,8 @@ class Session:
         first, self.accept, self._hello_open = self.accept is None, accept, False
         self._up, self._credits, self._hello_wait = True, accept.window, HELLO_FIRST_NS
         self._patience.accepted(now)
-        return [Up(accept, first), *([] if self.terms.live else self._send_again(list(self._pending.values()), now))]
+        self._frames.deadline_cap_ms = accept.deadline_cap_ms
+        return [Up(accept, first), *self._frames.accepted(now)]
 
     def _on_reject(self, reject: Reject, now: int) -> list[Action]:
         if reject.code is RejectCode.BUSY:
@@ -219,23 +201,15 @@ class Session:
         if nak.code is NakCode.NO_SESSION and self._up:
             down = self._go_down("the receiver does not know us", now)
             return [*down, self._hello(now)] if now >= self._hello_ns else down
-        pending = self._pending.get(nak.seq)
-        if nak.code is NakCode.NEED_ROUND0 and pending is not None and pending.frame.round == nak.round > 0:
-            return [self._lose(pending, "forgotten")]
-        if nak.code in REFUSED and pending is not None and pending.frame.round == nak.round:
-            return self._on_refused(pending, nak.code)
-        return []
+        try:
+            return self._frames.on_nak(nak.seq, nak.round, nak.code)
+        except PeerRejected as refusal:
+            return self._fail(refusal)
 
-    def _on_refused(self, pending: Pending, code: NakCode) -> list[Action]:
-        pending.refused += 1
-        if pending.refused < MAX_REFUSED and not self.terms.live:
-            return []
-        self.counters.refused += 1
-        self._refused_in_a_row += 1
-        if self._refused_in_a_row >= MAX_REFUSED_FRAMES:
-            told = f"{self._refused_in_a_row} frames in a row were refused as {code.name} by {REFUSED[code]}"
-            return self._fail(PeerRejected(told))
-        return [self._lose(pending, "refused")]
+    def _on_result(self, result: Result, now: int) -> list[Action]:
+        if self._up and self.accept:
+            self._credits = min(result.credits, self.accept.window)
+        return self._frames.on_result(result, now)
 
     def _go_down(self, why: str, now: int) -> list[Action]:
         if not self._up:
@@ -261,91 +235,10 @@ class Session:
         if not self._up:
             why = "lost the receiver" if self.accept else "no receiver answered"
             return f"{why} {for_s}; is it running, and is its address right?"
-        why = f"answered none of {len(self._pending)} frames" if self._pending else "let nothing be sent"
+        why = f"answered none of {len(self._frames)} frames" if self._frames else "let nothing be sent"
         naks = ", ".join(f"{name} {count}" for name, count in sorted(self.counters.naks.items()))
         return f"the receiver is there, but {why} {for_s}" + (f"; it refused frames: {naks}" if naks else "")
 
     def _fail(self, error: SemlinkError) -> list[Action]:
         self._over, self._up = True, False
         return [Failed(error)]
-
-    # -- frames
-
-    def _data(self, pending: Pending, now: int) -> Action:
-        pending.sent_ns, pending.sends = now, pending.sends + 1
-        self._sent_air = max(self._sent_air, pending.frame.air_start)
-        self.counters.sends += 1
-        self.counters.resends += pending.sends > 1
-        frame = pending.frame
-        age_ms = (now - pending.age_from_ns + self.clock.round_trip_ns // 2) // MS
-        deadline_ms = min(self.terms.deadline_ms, self.accept.deadline_cap_ms if self.accept else 0xFFFF)
-        return Send(
-            Data(
-                self.terms.session, frame.seq, frame.stream, frame.air_start, frame.round, 0, frame.start_id,
-                frame.rate_id, len(frame.payload) // 8, min(max(age_ms, 0), 0xFFFF), deadline_ms,
-                frame.ask_below, frame.payload,
-            )
-        )  # fmt: skip
-
-    def _restart(self, pending: Pending, now: int) -> Action:
-        pending.age_from_ns = now
-        return self._data(pending, now)
-
-    def _look_after_pending(self, now: int) -> list[Action]:
-        if self.terms.live:
-            late = [pending for pending in self._pending.values() if self._too_old(pending, now)]
-            return [self._lose(pending, "expired") for pending in late]
-        if not self._up:
-            return []
-        return self._send_again([p for p in self._pending.values() if now - p.sent_ns > self._resend_after(p)], now)
-
-    def _send_again(self, frames: list[Pending], now: int) -> list[Action]:
-        """Up to MAX_SENDS times (two minutes, where only time goes by): then nobody takes this frame."""
-        return [self._restart(p, now) if p.sends < MAX_SENDS else self._lose(p, "failed") for p in frames]
-
-    def _too_old(self, pending: Pending, now: int) -> bool:
-        return now - pending.frame.captured_ns > self.terms.deadline_ms * MS
-
-    def _resend_after(self, pending: Pending) -> int:
-        return min(RESEND_FIRST_NS << min(pending.sends - 1, 8), RESEND_LAST_NS)
-
-    def _lose(self, pending: Pending, why: str) -> Action:
-        del self._pending[pending.frame.seq]
-        return Lost(pending.frame, why)
-
-    def _on_result(self, result: Result, now: int) -> list[Action]:
-        if self._up and self.accept:
-            self._credits = min(result.credits, self.accept.window)
-        pending = self._pending.get(result.seq)
-        if pending is None or pending.frame.round != result.round:
-            if (result.seq, result.round) in self._answered:
-                self.counters.duplicates += 1
-            else:
-                self.counters.late += 1
-            return []
-        if result.air_start <= self._sent_air:  # of what was never sent nothing can be known
-            self._hear(result, now)
-        else:
-            self.counters.untrue += 1
-        if result.status is Status.EXPIRED:
-            return self._on_expired(pending, now)
-        if result.status is Status.FAILED:
-            self._patience.advanced(now)
-            return [self._lose(pending, "failed")]
-        if self.terms.live and self._too_old(pending, now):  # it waited here, while this process was kept from running
-            return [self._lose(pending, "expired")]
-        del self._pending[result.seq]
-        self._patience.advanced(now)
-        self._refused_in_a_row = 0
-        self._answered.append((result.seq, result.round))
-        if result.status is Status.LOW_CONFIDENCE and not 100.0 * result.confidence < pending.frame.ask_below:
-            self.counters.untrue += 1  # nobody asked: an answer it is, and all that will come
-            result = replace(result, status=Status.OK)
-        return [Answered(pending.frame, result, now - pending.frame.captured_ns, now - pending.sent_ns)]
-
-    def _on_expired(self, pending: Pending, now: int) -> list[Action]:
-        pending.expired += 1
-        if self.terms.live or pending.expired >= MAX_EXPIRED:
-            self._patience.advanced(now)
-            return [self._lose(pending, "expired")]
-        return [self._restart(pending, now)]

@@ -15,8 +15,8 @@ from common.pair.manifest import Manifest, find_pair
 from common.transport.curve import reach
 from sctx.actions import Terms
 from sctx.link import Link
+from sctx.pending import Hear
 from sctx.sender import Sender
-from sctx.session import Hear
 from sctx.settings import Settings
 
 

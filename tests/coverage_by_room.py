@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from training.report.progress import print_table
+from training.report.tabular import print_table
 
 
 def by_room(files: Mapping[str, Any]) -> dict[str, tuple[int, int]]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.channel.spec.spec import ChannelSpec
+from common.channel.spec.ways import FeedbackSpec, TransitSpec
 from common.errors import ConfigError, ModelError
 from common.pair.shapes import Accuracy, Calibration, DecoderShape, EncoderShape, Preprocess
 from common.phy.layout import Layout
@@ -19,6 +21,9 @@ SOUND: dict[type, dict[str, Any]] = {
     DecoderShape: {"hidden": 8, "blocks": 1, "embedding": 4},
     Accuracy: {"snr_db": (0.0, 1.0), "acc": ((0.1, 0.2),), "clean": 0.3},
     Calibration: {"edges_db": (0.0,), "temperature": ((1.0, 1.0),)},
+    ChannelSpec: {"snr_db": 3.0, "doppler": 0.01, "coherence": 64, "seed": 3},
+    FeedbackSpec: {"loss": 0.5, "delay": 128, "bits": 4, "bias_db": 1.0},
+    TransitSpec: {"delay_ms": 1.0, "drop": 0.1, "burst": 2.0},
     Goal: {"kind": "budget", "value": 8.0},
     RatePolicy: {"kind": "fixed", "symbols": 16},
     Capture: {"index": 0, "image": np.zeros((8, 8), np.uint8), "label": 3, "captured_ns": 5},

@@ -147,7 +147,7 @@ def load_splits(
         parts.append((found, images))
         bad += left_out
     if bad and not skip_bad:
-        raise DataError(f"cannot read {_listed(bad, spec)}; mend or remove them, or leave them out by --skip-bad")
+        raise DataError(f"cannot read {_listed(bad, spec)}; mend or remove them, or leave them out by skip_bad=True")
     for split, (found, images) in zip(splits, parts, strict=True):
         if not len(images):
             raise DataError(f"'{found.name}' holds no images in its {split} split that can be read")

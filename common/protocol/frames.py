@@ -6,7 +6,6 @@
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import astuple
 from math import isfinite
 from operator import attrgetter
 from typing import Any
@@ -46,7 +45,6 @@ MAX_AMPLITUDE = 1e3
 
 _CLASSES: tuple[type[Message], ...] = (Hello, Accept, Reject, Data, Result, Ping, Pong, Nak, Bye)
 _PREFIXES = {cls: MAGIC + bytes((VERSION, cls.KIND)) for cls in _CLASSES}
-_packer = msgpack.Packer(buf_size=MAX_HEADER_BYTES)  # keeps nothing from one message to the next
 Read = Callable[[tuple[Any, ...]], Sequence[Any]]
 HEADERS = {cls: Header(cls.CHECKS) for cls in _CLASSES} | {
     Data: Header(Data.CHECKS, sound.data),
@@ -55,11 +53,13 @@ HEADERS = {cls: Header(cls.CHECKS) for cls in _CLASSES} | {
 _FIELDS = {cls: attrgetter(*tuple(cls.__dataclass_fields__)[: len(cls.CHECKS)]) for cls in _CLASSES}
 _READ = {prefix: (cls.KIND, cls, HEADERS[cls].read) for cls, prefix in _PREFIXES.items()}
 _WRITE = {cls: (prefix, _FIELDS[cls], HEADERS[cls].read) for cls, prefix in _PREFIXES.items()}
+# One for all threads: a header holds built-in types, so that no Python code runs, and no other thread, while it packs.
+_pack_header: Callable[[Sequence[Any]], bytes] = msgpack.Packer(buf_size=MAX_HEADER_BYTES).pack
 _PLAIN = frozenset({type(None), bool, int, str})
 _FLOAT, _MOST_ENERGY = np.dtype("<f4"), MAX_AMPLITUDE**2
 
 
-def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
+def split(parts: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """A received multipart message -> (ROUTER envelope, three body frames); ProtocolError on one no ROUTER makes."""
     envelope = len(parts) - BODY_FRAMES
     if not 0 <= envelope <= MAX_ENVELOPE:
@@ -67,19 +67,19 @@ def split(parts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
     for part in parts[:envelope]:
         if len(part) > MAX_IDENTITY_BYTES:  # routes are kept, and nobody's identity is longer
             raise ProtocolError("envelope", f"a part of {len(part)} bytes; at most {MAX_IDENTITY_BYTES}")
-    return list(parts[:envelope]), list(parts[envelope:])
+    return parts[:envelope], parts[envelope:]
 
 
 def encode(message: Message) -> list[bytes]:
     """Message -> [prefix, header, payload]. Raises ProtocolError for whatever the peer's `decode` would refuse."""
     prefix, pick, read = _WRITE[type(message)]
-    header = _pack(read(pick(message)))
+    header = _pack_header(read(pick(message)))
     payload = b""
     if isinstance(message, Data):
         payload = message.payload
         _check_symbols(payload, message.n_symbols)
     elif isinstance(message, Result):
-        payload = _pack(_check_outputs(message.outputs))
+        payload = msgpack.Packer(buf_size=MAX_HEADER_BYTES).pack(_check_outputs(message.outputs))
         if len(payload) > MAX_OUTPUT_BYTES:
             raise ProtocolError("payload_size", f"outputs of {len(payload)} bytes; at most {MAX_OUTPUT_BYTES}")
     return [prefix, header, payload]
@@ -151,6 +151,7 @@ class ResultHead:
 
 
 RESULT_HEAD = Header(Result.CHECKS[:10], sound.result_head)
+_HEAD_FIELDS = attrgetter(*ResultHead.__dataclass_fields__)
 
 
 def peek_result(header: bytes) -> ResultHead:
@@ -160,12 +161,7 @@ def peek_result(header: bytes) -> ResultHead:
 
 def put_result(head: ResultHead, header: bytes) -> bytes:
     """A RESULT header with its first ten fields replaced by those of `head`; the rest stays as it is."""
-    return _pack([*astuple(head), *_unpack(header)[10:]])
-
-
-def _pack(value: Any) -> bytes:
-    packed: bytes = _packer.pack(value)
-    return packed
+    return _pack_header((*_HEAD_FIELDS(head), *_unpack(header)[10:]))
 
 
 def _unpack(header: bytes) -> tuple[Any, ...]:

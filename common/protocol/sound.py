@@ -8,7 +8,7 @@ from typing import Any
 
 from common.protocol.messages import Status
 
-_STATUS = tuple(Status)
+_STATUS = {int(status): status for status in Status}
 
 
 def data(fields: tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -53,7 +53,7 @@ def result(fields: tuple[Any, ...]) -> tuple[Any, ...] | None:
         type(session) is bytes and len(session) == 16
         and type(seq) is int and 0 <= seq <= 0xFFFF_FFFF
         and type(round_) is int and 0 <= round_ <= 0xFF
-        and (type(status) is int or type(status) is Status) and 0 <= status < len(_STATUS)
+        and (type(status) is int or type(status) is Status) and status in _STATUS
         and (inst is None or (type(inst) is float and -100.0 <= inst <= 100.0))
         and (avg is None or (type(avg) is float and -100.0 <= avg <= 100.0))
         and (inst_error is None or (type(inst_error) is float and -100.0 <= inst_error <= 100.0))

@@ -26,7 +26,8 @@ class Inbox:
 
     Every so often there must be a read that finds nothing: with one libzmq looks for connections that ended, and else
     at every 100th part, also between the parts of a message, which then ends the process. Such a read is slow (an
-    exception of pyzmq's), so after most messages it is asked instead whether another one waits.
+    exception of pyzmq's). So after a first message it is asked instead whether another one waits; where one does, all
+    are read until a read finds nothing.
     """
 
     def __init__(self, socket: "zmq.Socket[bytes]") -> None:
@@ -46,7 +47,7 @@ class Inbox:
         if self._unfinished and not self._pass_over():
             return
         recv = self._socket.recv
-        for _ in range(most):
+        for taken in range(most):
             try:
                 frame = recv(_NOBLOCK, False)
             except zmq.Again:
@@ -60,7 +61,7 @@ class Inbox:
             self._unfinished = frame.more
             whole = not frame.more or self._pass_over()
             yield parts
-            if not whole or (self._reads < MOST_READS and not self._is_readable()):
+            if not whole or (taken == 0 and not self.due and not self._is_readable()):
                 return
 
     def _is_readable(self) -> bool:

@@ -75,7 +75,7 @@ def check_free(address: str, flag: str = "listen") -> None:
 
 
 def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "peer") -> None:
-    """Connect to one address of the peer, which need not be there yet; `Caller` tries all that a name has.
+    """Connect to one address of the peer, which need not be there yet; `Dialer` tries all that a name has.
 
     Raises ConfigError where no address of this form can ever be reached.
     """

@@ -111,8 +111,12 @@ def tasks_of(manifest: Manifest) -> dict[str, Task]:
 
 def confidence_of(outputs: Outputs) -> float:
     """That of the first answer that says one, in the order of the manifest; 1 where none does: no more is needed."""
-    said = (TASKS[name].confidence(output) for name, output in outputs.items() if name in TASKS)
-    return next((confidence for confidence in said if confidence is not None), 1.0)
+    for name, output in outputs.items():
+        task = TASKS.get(name)
+        confidence = None if task is None else task.confidence(output)
+        if confidence is not None:
+            return confidence
+    return 1.0
 
 
 def snr_bins(gamma: NDArray[np.float32], edges_db: Sequence[float]) -> NDArray[np.int64]:

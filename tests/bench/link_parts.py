@@ -115,9 +115,8 @@ def receive(port: str) -> None:
             times[message.seq]["answered"] = time.monotonic_ns()
 
     receiver.Receiver._handle, receiver.Receiver._finish, Link._send = noted_take, noted_finish, noted_send  # type: ignore[method-assign,assignment]
-    receiver.find_pair = lambda model: manifest_8kb()  # type: ignore[assignment]
     stop = StopFlag()
-    with receiver.Receiver(port, decoder=lambda symbols, gamma, tasks: [ANSWER] * len(tasks)) as rx:
+    with receiver.Receiver(port, manifest_8kb(), decoder=lambda symbols, gamma, tasks: [ANSWER] * len(tasks)) as rx:
         print(f"listening on {rx.address}", file=sys.stderr, flush=True)
         while not stop:
             time.sleep(0.05)

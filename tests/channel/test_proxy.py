@@ -328,7 +328,7 @@ def test_a_receiver_that_is_behind_is_waited_for_and_nothing_is_pushed_out(
     make_bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = make_bench(ChannelSpec())
-    back, away, refusals = bench.proxy._caller.socket, bench.proxy.counts["upstream_away"], iter(range(5))
+    back, away, refusals = bench.proxy._dialer.socket, bench.proxy.counts["upstream_away"], iter(range(5))
 
     def put_later(socket: zmq.Socket, parts: list[bytes]) -> None:
         if socket is back and next(refusals, None) is not None:  # no room for the first five times

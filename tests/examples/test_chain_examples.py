@@ -8,9 +8,9 @@ import pytest
 
 import scrx
 import sctx
-from common.errors import ModelError
+from common.errors import ConfigError, ModelError
 from common.images.datasets import load_images
-from common.pair.manifest import find_pair
+from common.pair.manifest import Manifest, find_pair
 from common.pair.shapes import EncoderShape
 from scrx.decoding.decoder import Answerer
 from scrx.decoding.tasks import TASKS
@@ -25,10 +25,17 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 IMAGES = load_images("digits", "test")
 
 
-def test_a_further_task_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """The shipped pair with a further task."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASKS, Parity.name, Parity)
+        return with_parity(find_pair("digits"), tmp_path_factory.mktemp("pair") / "parity")
+
+
+def test_a_further_task_is_one_class(pair: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TASKS, Parity.name, Parity)
     shipped = find_pair("digits")
-    pair = with_parity(shipped, tmp_path / "parity")
     soft = Lab(pair, IMAGES.images).hear(Setting("awgn", "estimated", 6.0, 8, 1, 0, 0, 0.0, 6.0), stream=1)
     rows = Answerer(pair).answer(soft.symbols, soft.gamma, [pair.tasks] * len(IMAGES))
     assert np.mean([row["parity"]["even"] for row in rows] == (IMAGES.labels % 2 == 0)) > 0.93
@@ -36,27 +43,22 @@ def test_a_further_task_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [{name: row[name] for name in shipped.tasks} for row in rows] == before
     with scrx.Receiver("0", pair.path) as rx:
         address = rx.address.removeprefix("tcp://")
-        with sctx.Transmitter(address, pair.path, policy="robust", tasks=("parity",)) as tx:
+        with sctx.Transmitter(address, pair.path, sctx.Settings(policy="robust", tasks=("parity",))) as tx:
             answer = tx.send(IMAGES.images[0])
     assert set(answer.outputs) == {"parity"}
     assert answer.confidence == pytest.approx(answer.outputs["parity"]["confidence"], abs=1e-3)
 
 
-def test_a_receiver_without_the_class_refuses_the_pair_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setitem(TASKS, Parity.name, Parity)
-        pair = with_parity(find_pair("digits"), tmp_path / "parity")
+def test_a_receiver_without_the_class_refuses_the_pair_in_one_line(pair: Manifest) -> None:
     with pytest.raises(ModelError, match=r"answers the task 'parity', and this version of semlink knows classify, emb"):
         scrx.Receiver("0", pair.path)
 
 
 def test_another_encoder_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digits = load_recipe("digits")
-    recipe = replace(digits, encoder=EncoderShape(16, 2, kind="strided"),
-                     schedule=Schedule(epochs=6, batch=64, lr=5e-3, ema=0.9))  # fmt: skip
-    with pytest.raises(ModelError, match=r"no encoder of kind 'strided': this version of semlink has resnet"):
+    recipe = replace(digits, encoder=EncoderShape(12, 2, kind="strided"),
+                     schedule=Schedule(epochs=4, batch=64, lr=8e-3, ema=0.9))  # fmt: skip
+    with pytest.raises(ConfigError, match=r"no encoder of kind 'strided': this version of semlink has resnet"):
         trained(recipe, tmp_path)
     with monkeypatch.context() as patch:
         patch.setitem(ENCODERS, "strided", Strided)
@@ -64,6 +66,6 @@ def test_another_encoder_is_one_class(tmp_path: Path, monkeypatch: pytest.Monkey
         setting = Setting("awgn", "estimated", 10.0, 16, 1, 0, 0, 0.0, 10.0)
         assert find_pair(pair.path).encoder == recipe.encoder
         right = Lab(pair, IMAGES.images).decide(setting, stream=0) == IMAGES.labels
-        assert right.mean() > 0.5  # of ten classes, after a second of training
+        assert right.mean() > 0.4  # of ten classes, after a second of training
     with pytest.raises(ModelError, match=r"pair digits: no encoder of kind 'strided'"):
         sctx.Transmitter("127.0.0.1:9", pair.path)

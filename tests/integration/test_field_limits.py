@@ -40,7 +40,8 @@ from scrx.receiver import received
 from scrx.sessions.table import SessionTable, Work
 from scrx.sessions.table import Terms as RxTerms
 from sctx.actions import Frame, Terms
-from sctx.session import MS, Session
+from sctx.pending import MS
+from sctx.session import Session
 
 MANIFEST = find_pair("digits")
 LAYOUT, MODEL, SESSION = MANIFEST.layout, bytes.fromhex(MANIFEST.id), b"s" * 16
@@ -118,7 +119,7 @@ def transmitter() -> Callable[[Message, int], None]:
         if session.outstanding < 2:
             seq = next(seqs)
             session.submit(Frame(seq, 0, 7, seq * LAYOUT.slot, 0, 0, now, PAYLOAD), now)
-        pending = next(iter(session._pending), 0)
+        pending = next(iter(session._frames._frames), 0)
         session.on_message(replace(message, seq=pending) if isinstance(message, Result) else message, now)
         session.on_message(message, now)
         session.tick(now)

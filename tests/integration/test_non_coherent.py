@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import ConfigError
 from common.phy.layout import Layout
 from training.recipes.specs import Conditions
 from training.student.air import draw, receive
@@ -11,7 +12,7 @@ from training.student.air import draw, receive
 
 def test_a_layout_without_pilots_is_allowed_and_one_pilot_is_not() -> None:
     assert Layout((4, 4), pilots=0).frame_symbols(0, 1) == 8
-    with pytest.raises(ValueError, match="0: non-coherent"):
+    with pytest.raises(ConfigError, match="0: non-coherent"):
         Layout((4, 4), pilots=1)
 
 

@@ -29,6 +29,7 @@ from common.transport.curve import secure_client
 from common.transport.keystore import Keys, make_keys
 from common.transport.sockets import connect, make_socket
 from scrx.receiver import Receiver
+from scrx.settings import Settings
 
 MANIFEST = find_pair("digits")
 LAYOUT, MODEL = MANIFEST.layout, bytes.fromhex(MANIFEST.id)
@@ -52,9 +53,7 @@ class Bench:
         self.own = make_keys(folder / "rx", "rx") if folder else None
         keys = folder / "rx" if folder else None
         self.receiver = self.closing.enter_context(
-            Receiver(
-                "127.0.0.1:0", MANIFEST.path, keys=keys, decoder=lambda symbols, gamma, tasks: [ANSWER for _ in tasks]
-            )
+            Receiver("127.0.0.1:0", MANIFEST, Settings(keys=keys), decoder=lambda _, __, tasks: [ANSWER for _ in tasks])
         )
 
     def peer(self, name: str, identity: bytes = b"") -> "zmq.Socket[bytes]":

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import sctx.encoder
-from common.errors import ModelError
+from common.errors import ConfigError, ModelError
 from common.pair.manifest import find_pair, read_manifest, shipped_pairs
 from common.pair.shapes import EncoderShape
 from sctx.encoder import ResNet, load_encoder, make_encoder
@@ -45,7 +45,7 @@ def test_a_recipe_keeps_the_kind_that_it_names(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('base = "digits"\n[encoder]\nkind = "pyramid"\n')
     recipe = load_recipe(str(tmp_path / "mine.toml"))
     assert recipe.plain()["encoder"]["kind"] == recipe.encoder.kind == "pyramid"
-    with pytest.raises(ModelError, match="no encoder of kind 'pyramid': this version of semlink has resnet"):
+    with pytest.raises(ConfigError, match="no encoder of kind 'pyramid': this version of semlink has resnet"):
         make_encoder(recipe.encoder, 1, 8)
 
 
@@ -58,5 +58,5 @@ def test_a_kind_is_a_word(kind: str) -> None:
 def test_an_encoder_that_would_take_hours_is_refused_before_it_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     Objective(tiny_student(), PREPROCESS, LossSpec())
     monkeypatch.setattr(sctx.encoder, "MOST_MACS", 1000)
-    with pytest.raises(ModelError, match="multiply-accumulates"):
+    with pytest.raises(ConfigError, match="multiply-accumulates"):
         Objective(tiny_student(), PREPROCESS, LossSpec())

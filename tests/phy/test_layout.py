@@ -78,3 +78,20 @@ def test_pilots_have_unit_modulus_and_are_those_of_the_specification(count: int)
 @pytest.mark.parametrize("count", [4, 8, 16, 64])
 def test_a_constant_offset_does_not_look_like_pilots(count: int) -> None:
     assert abs(pilot_sequence(count).mean()) <= 1.01 / np.sqrt(count)
+
+
+@pytest.mark.parametrize("layout", [Layout((4, 4, 8)), Layout((1,), pilots=2, slot=8), Layout((3, 5), pilots=0)])
+def test_a_frame_is_taken_apart_as_it_was_put_together(layout: Layout) -> None:
+    payload = np.exp(1j * np.arange(layout.max_symbols)).astype(np.complex64)
+    for rate in range(len(layout.increments)):
+        for start in range(rate + 1):
+            frame = layout.frame(payload, start, rate)
+            assert (frame.dtype, len(frame)) == (np.complex64, layout.frame_symbols(start, rate))
+            pilots, increments = layout.split(frame)
+            assert np.array_equal(pilots, pilot_sequence(layout.pilots))
+            assert np.array_equal(increments, payload[layout.span(start, rate)])
+
+
+def test_nobody_can_change_the_pilots_that_all_use() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        pilot_sequence(8)[0] = 0

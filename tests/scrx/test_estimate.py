@@ -35,8 +35,8 @@ def exact_pilots(count: int) -> NDArray[np.complex128]:
 def fitted(received: NDArray[np.complex64]) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
     """Gain and unexplained energy of each frame, [...], of its pilots, complex64 [..., P]."""
     exact = received.astype(np.complex128)
-    match = (exact * exact_pilots(received.shape[-1]).conj()).sum(-1)
-    gain, unexplained = fit(match, (np.abs(exact) ** 2).sum(-1), received.shape[-1])
+    count = received.shape[-1]
+    gain, unexplained = fit(exact @ exact_pilots(count).conj(), np.vecdot(exact, exact).real, count)
     return gain, unexplained
 
 

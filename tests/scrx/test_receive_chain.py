@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from common.pair.manifest import find_pair
 from common.phy.layout import pilot_sequence
-from scrx.demodulation.demodulate import Received
+from scrx.demodulation.demodulate import Demodulator, Known, Received
 from scrx.pipeline import ReceiveChain
 
 PAIR = find_pair("digits")
@@ -60,3 +61,20 @@ def test_a_last_round_that_is_sent_again_is_still_decoded_with_those_before() ->
     last = replace(frame(0, 2, 2), more=False)
     once = embedding(chain, frame(0, 0, 1), last)
     assert embedding(chain, last) == once
+
+
+@pytest.mark.parametrize("n0", [1e-9, 0.1, 3.0])
+@pytest.mark.parametrize("gain", [1.0 + 0j, 0.3 - 0.4j, 0j])
+def test_a_channel_that_is_known_is_not_estimated(gain: complex, n0: float) -> None:
+    """x^ = h* y / (|h|^2 + N0) and gamma = |h|^2 / N0, without pilots; frames beside it are estimated as ever."""
+    demodulator, alone = Demodulator(LAYOUT), Demodulator(LAYOUT)
+    seen, y = frame(0, 0, 1), np.exp(1j * np.arange(LAYOUT.rates[1])).astype(np.complex64)
+    known = replace(seen, seq=1, symbols=y, known=Known(gain, n0))
+    soft, estimates = demodulator.demodulate([seen, known, replace(seen, seq=2)])
+    span = LAYOUT.span(0, 1)
+    np.testing.assert_allclose(soft.symbols[1, span], y * np.conj(gain) / (abs(gain) ** 2 + n0), rtol=1e-6)
+    np.testing.assert_allclose(soft.gamma[1, span], abs(gain) ** 2 / n0, rtol=1e-6)
+    assert not soft.gamma[1, LAYOUT.rates[1] :].any()
+    expected, both = alone.demodulate([seen, replace(seen, seq=2)])
+    assert estimates == [both[0], None, both[1]]
+    assert np.array_equal(soft.symbols[[0, 2]], expected.symbols)

@@ -40,10 +40,11 @@ class Air:
             self.batcher.close()
 
 
-def listener(comes: Sequence[int], wait_s: float = 0.0, most: int = 4) -> tuple[scrx.Receiver, Air]:
+def listener(comes: Sequence[int], wait_ms: float = 0.0) -> tuple[scrx.Receiver, Air]:
     """A receiver without sockets or threads: its queue, and an air that it listens to."""
     rx = object.__new__(scrx.Receiver)
-    rx._batcher, rx._max_batch, rx._wait_s, rx.pool = Batcher(), most, wait_s, None
+    rx._batcher, rx.pool = Batcher(), None
+    rx.settings = scrx.Settings(max_batch=4, batch_wait_ms=wait_ms)
     air = Air(rx._batcher, comes)
     rx.link = air  # type: ignore[assignment]
     return rx, air
@@ -62,7 +63,7 @@ def test_the_decode_thread_listens_before_each_batch_and_not_while_frames_wait()
 
 
 def test_the_decode_thread_listens_on_while_a_batch_fills() -> None:
-    rx, air = listener(comes=(0, 1, 2, 3), wait_s=30.0)
+    rx, air = listener(comes=(0, 1, 2, 3), wait_ms=1000.0)
     assert [one.data.seq for one in rx._take() or []] == [0, 1, 2, 3]
     assert air.listened == [TURN_S] * 4
 

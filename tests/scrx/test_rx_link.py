@@ -57,7 +57,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Link]]:
 
     def hear(*messages: list[bytes]) -> Link:
         with link._turns, monkeypatch.context() as patch:
-            patch.setattr(link._front.inbox, "take", lambda *_: iter(messages))
+            patch.setattr(link._listener.inbox, "take", lambda *_: iter(messages))
             link._receive()
         return link
 
@@ -105,7 +105,7 @@ def test_messages_of_a_muted_route_are_read_no_longer_than_others(monkeypatch: p
             time.sleep(BURST_NS / 2e9)
             yield [b"route", *encode(Hello(SESSION, 1, 1, "", MODEL, (0,), (), 0))]
 
-    monkeypatch.setattr(link._front.inbox, "take", large)
+    monkeypatch.setattr(link._listener.inbox, "take", large)
     monkeypatch.setattr(link, "_is_muted", lambda route, now: True)
     link._receive()
     link.close()

@@ -10,10 +10,12 @@ from common.pair.shapes import Accuracy
 from common.phy.layout import Layout
 from common.protocol.messages import VERSION, Accept, Bye, ByeCode, Result, Status
 from sctx.actions import Frame, Terms
+from sctx.pending import MS
 from sctx.rate.belief import STALE_NS, STALE_SLOTS
 from sctx.rate.controller import Controller
 from sctx.rate.policy import RatePolicy
-from sctx.session import MS, Session
+from sctx.session import Session
+from sctx.settings import Settings
 
 SESSION, MODEL, SLOT = b"s" * 16, b"m" * 32, 128
 LAYOUT = Layout((4, 4, 8), slot=SLOT)
@@ -99,5 +101,6 @@ def test_a_receiver_that_was_away_finds_no_rate_of_before() -> None:
 
 
 def test_the_documented_time_out_is_the_one_in_force() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text()
-    assert re.search(rf"{STALE_NS // 10**9} s or {STALE_SLOTS} frames", text)
+    document = (Path(__file__).parents[2] / "sctx" / "README.md").read_text()
+    for text in (document, " ".join(str(Settings.__doc__).split())):
+        assert re.search(rf"{STALE_NS // 10**9} s or {STALE_SLOTS} frames", text)

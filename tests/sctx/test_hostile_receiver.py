@@ -22,7 +22,8 @@ from common.protocol.messages import (
     Status,
 )
 from sctx.actions import Action, Answered, Failed, Frame, Lost, Send, Stalled, Terms
-from sctx.session import MAX_SENDS, MS, Hear, Session, unheard
+from sctx.pending import MAX_SENDS, MS, Hear
+from sctx.session import Session, unheard
 
 SESSION, MODEL = b"s" * 16, b"m" * 32
 TERMS = Terms(SESSION, MODEL, "test", slot=128, live=False, deadline_ms=10_000, give_up_s=60.0)

@@ -25,9 +25,10 @@ from common.protocol.messages import (
     Status,
 )
 from sctx.actions import Answered, Down, Failed, Frame, Lost, Send, Terms, Up
+from sctx.pending import MS, Hear
 from sctx.rate.controller import Controller
 from sctx.rate.policy import RatePolicy
-from sctx.session import MS, Hear, Session, unheard
+from sctx.session import Session, unheard
 
 SESSION, MODEL = b"s" * 16, b"m" * 32
 TERMS = Terms(SESSION, MODEL, "test", slot=128, live=False, deadline_ms=10_000, give_up_s=60.0)

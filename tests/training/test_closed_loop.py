@@ -141,6 +141,7 @@ def test_every_experiment_has_a_panel_of_accuracy_above_one_of_uses() -> None:
     assert (list(accuracy.curves[0].x), list(accuracy.curves[0].y)) == ([1.0, 2.0], [50.0, 50.0])
     assert list(used.curves[0].y) == [12.0, 12.0]
     assert accuracy.curves[0].low[0] < 50.0 < accuracy.curves[0].high[0]
+    assert panels([row for row in rows if row["experiment"] == "snr"]) == [[accuracy, used]]
 
 
 def test_other_pilots_get_a_table_and_temperatures_of_their_own(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import zmq
 
 from common.errors import ConfigError
 from common.transport.curve import DOMAIN, Doorman, secure_client, secure_server
-from common.transport.front import Front
 from common.transport.keystore import Keys, make_keys
+from common.transport.listener import Listener
 from common.transport.monitor import CLOSES, REFUSED_KEY, REFUSED_MECHANISM, REFUSED_OTHER, Monitor
 from common.transport.sockets import bind, connect, make_socket
 
@@ -38,45 +38,45 @@ class Client:
 
 
 class Bench:
-    """A front in this thread, and clients before it; `until` runs the front."""
+    """A listener in this thread, and clients before it; `until` runs the listener."""
 
     def __init__(self, context: Context, tmp_path: Path) -> None:
         self.context, self.tmp_path = context, tmp_path
         self.keys = make_keys(tmp_path / "rx", "rxhost")
-        self.front: Front | None = None
+        self.listener: Listener | None = None
         self.clients: list[Client] = []
 
-    def listen(self, keys: Keys | None) -> Front:
-        self.front, self.poller = Front(self.context, "rx", "tcp://127.0.0.1:0", keys), zmq.Poller()
-        self.front.watch(self.poller)
-        return self.front
+    def listen(self, keys: Keys | None) -> Listener:
+        self.listener, self.poller = Listener(self.context, "rx", "tcp://127.0.0.1:0", keys), zmq.Poller()
+        self.listener.watch(self.poller)
+        return self.listener
 
     def client(self, keys: Keys | None) -> Client:
-        assert self.front is not None
-        self.clients.append(Client(self.context, self.front.address, keys))
+        assert self.listener is not None
+        self.clients.append(Client(self.context, self.listener.address, keys))
         return self.clients[-1]
 
     def stranger(self, name: str = "txhost") -> Keys:
-        """The keys of a host that takes the front's host for the one it knows as 127.0.0.1."""
+        """The keys of a host that takes the listener's host for the one it knows as 127.0.0.1."""
         keys = make_keys(self.tmp_path / name, name)
         keys.trust("127.0.0.1", self.keys.own.public)
         return keys
 
     def until(self, happened: Callable[[], object]) -> None:
-        assert self.front is not None
+        assert self.listener is not None
         for _ in range(1000):
             for client in self.clients:
                 client.monitor.drain()
             if happened():
                 return
-            self.front.serve(dict(self.poller.poll(10)))
+            self.listener.serve(dict(self.poller.poll(10)))
         pytest.fail("it did not happen")
 
     def heard(self) -> bytes:
-        assert self.front is not None
-        front = self.front
-        self.until(lambda: front.socket.poll(0))
-        return front.socket.recv_multipart()[1]
+        assert self.listener is not None
+        listener = self.listener
+        self.until(lambda: listener.socket.poll(0))
+        return listener.socket.recv_multipart()[1]
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def bench(context: Context, tmp_path: Path) -> Iterator[Bench]:
     yield bench
     for client in bench.clients:
         client.close()
-    if bench.front:
-        bench.front.close()
+    if bench.listener:
+        bench.listener.close()
 
 
 def test_a_trusted_key_comes_in(bench: Bench) -> None:
@@ -137,29 +137,29 @@ def test_one_side_in_the_clear_is_refused(bench: Bench, server_has_keys: bool) -
 
 
 def test_a_key_that_is_forgotten_loses_its_connection_and_the_others_come_back(bench: Bench) -> None:
-    front = bench.listen(bench.keys)
+    listener = bench.listen(bench.keys)
     friends = [bench.stranger(f"tx{n}") for n in range(2)]
     for friend in friends:
         bench.keys.trust(friend.own.name, friend.own.public)
     clients = [bench.client(friend) for friend in friends]
     bench.until(lambda: all(client.can_send() for client in clients))
-    address = front.address
+    address = listener.address
     Keys(bench.keys.folder).forget("tx0")  # another process edits the list
     bench.until(lambda: clients[0].monitor.refusal)
     assert clients[0].monitor.refusal == REFUSED_KEY
     bench.until(clients[1].can_send)
     clients[1].socket.send(b"still here")
     assert bench.heard() == b"still here"
-    assert front.address == address
+    assert listener.address == address
 
 
 def test_a_key_that_is_added_is_let_in_without_cutting_anybody(bench: Bench) -> None:
-    front = bench.listen(bench.keys)
+    listener = bench.listen(bench.keys)
     bench.until(bench.client(Keys(bench.keys.folder)).can_send)
-    socket, late = front.socket, bench.stranger()
+    socket, late = listener.socket, bench.stranger()
     Keys(bench.keys.folder).trust("txhost", late.own.public)
     bench.until(bench.client(late).can_send)
-    assert front.socket is socket
+    assert listener.socket is socket
 
 
 def test_without_a_doorman_nobody_comes_in(context: Context, tmp_path: Path) -> None:

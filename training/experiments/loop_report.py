@@ -165,15 +165,16 @@ def _text(found: Interval, scale: float, digits: int) -> str:
 
 
 def panels(rows: Sequence[Mapping[str, Any]]) -> list[list[Panel | None]]:
-    """Per experiment: accuracy above, channel uses below; three experiments side by side."""
+    """Accuracy above, channel uses below, three experiments side by side; of one alone both beside each other."""
     experiments = list(dict.fromkeys(row["experiment"] for row in rows))
     bands = [experiments[first : first + WIDE] for first in range(0, len(experiments), WIDE)]
-    measured = (("accuracy", "accuracy in %", 100.0), ("uses", "channel uses per image", 1.0))
-    return [
+    measured = (("accuracy", "accuracy in %", 100.0), ("uses", "channel uses per image, pilots counted", 1.0))
+    grid: list[list[Panel | None]] = [
         [_panel([row for row in rows if row["experiment"] == one], name, what, scale) for one in band]
         for band in bands
         for name, what, scale in measured
     ]
+    return [[panel for row in grid for panel in row]] if len(experiments) == 1 else grid
 
 
 def _panel(rows: Sequence[Mapping[str, Any]], name: str, what: str, scale: float) -> Panel:
@@ -184,4 +185,4 @@ def _panel(rows: Sequence[Mapping[str, Any]], name: str, what: str, scale: float
         mean, low, high = zip(*(scaled(row[name], scale) for row in part), strict=True)
         curves.append(Curve(system, [row["x"] for row in part], mean, low, high))
     experiment = rows[0]["experiment"]
-    return Panel(curves, AXES[experiment], what, log=experiment in ("delay", "pilots"))
+    return Panel(curves, AXES[experiment], what, log=experiment in ("delay", "pilots"), from_zero=name == "uses")

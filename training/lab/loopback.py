@@ -36,9 +36,10 @@ from scrx.sessions.table import Reply, SessionTable, Work
 from sctx.actions import Action, Answered, Failed, Frame, Lost, Send, Terms
 from sctx.capture.source import Capture
 from sctx.outcomes import Answer, Missed
+from sctx.pending import Hear
 from sctx.sender import Sender
 from sctx.session import INBOUND as TO_TRANSMITTER
-from sctx.session import Hear, Session
+from sctx.session import Session
 from sctx.settings import Settings
 
 NOW_NS = 0

@@ -48,7 +48,7 @@ class Taps:
         if low < 0.0 or high > MAX_DELAY:
             raise ConfigError(
                 f"profile {self.name}: delays from {low:g} to {high:g} samples at rate {rate_hz:g} Hz; "
-                f"they must lie within 0 to {MAX_DELAY}: change --delay-spread or --rate"
+                f"they must lie within 0 to {MAX_DELAY}: change delay_spread=SECONDS or rate=HZ"
             )
 
     def at(self, delay_spread_s: float, rate_hz: float) -> Profile:

@@ -70,7 +70,7 @@ def raw_only(fading: str, cfo: float) -> str:
 def needs_raw(what: str) -> str:
     """Why `what` is refused on the framed link."""
     why = "a single-carrier frame with a one-tap equaliser cannot use it"
-    return f"{what} works on a raw wire only (--wire cf32): {why}"
+    return f"{what} works on a raw wire only (`channel-emu --wire cf32`): {why}"
 
 
 def _ratio_db(ratio: float) -> float:

@@ -39,9 +39,9 @@ from common.protocol.frames import (
     split,
 )
 from common.protocol.messages import VERSION, Kind
-from common.transport.caller import Caller
-from common.transport.front import Front
+from common.transport.dialer import Dialer
 from common.transport.keystore import Keys
+from common.transport.listener import Listener
 from common.transport.multipart import Inbox, put
 from common.transport.turns import TICK_MS
 from common.transport.watch import Watch
@@ -112,16 +112,16 @@ class Proxy:
         self._tell_away_s = clock() + AWAY_S
         self._waiting: Parts | None = None
         self._upstream = upstream
-        self._front = Front(context, "emu", listen, keys)
+        self._listener = Listener(context, "emu", listen, keys)
         try:
-            self._caller = Caller(context, "emu", upstream, keys, "--upstream")
+            self._dialer = Dialer(context, "emu", upstream, keys, "--upstream")
         except BaseException:
-            self._front.close()
+            self._listener.close()
             raise
-        self.address = self._front.address
+        self.address = self._listener.address
         self.poller = Watch()
-        self._front.watch(self.poller)
-        self._caller.watch(self.poller)
+        self._listener.watch(self.poller)
+        self._dialer.watch(self.poller)
 
     def step(self, timeout_ms: int = TICK_MS) -> Collection[object]:
         """Wait for something to do, at most `timeout_ms`, and do it. Returns the sockets that were ready.
@@ -138,35 +138,35 @@ class Proxy:
         if self._waiting is not None:
             parts, self._waiting = self._waiting, None
             self._pass(parts)
-        heard, answered = self._front.socket in ready, self._caller.socket in ready
+        heard, answered = self._listener.socket in ready, self._dialer.socket in ready
         if heard and self._waiting is None:
-            self._drain(self._front.inbox, self._forward)
+            self._drain(self._listener.inbox, self._forward)
         if answered:
-            self._drain(self._caller.inbox, self._return)
+            self._drain(self._dialer.inbox, self._return)
         for parts in self._on_the_way.due(self._clock()) if self._on_the_way else ():
-            self._send(self._caller.socket, parts, "passed", "upstream_away")
+            self._send(self._dialer.socket, parts, "passed", "upstream_away")
         for parts in self._on_the_way_back.due(self._clock()) if self._on_the_way_back else ():
-            self._send(self._front.socket, parts, "returned", "transmitter_away")
+            self._send(self._listener.socket, parts, "returned", "transmitter_away")
         if len(ready) > heard + answered or self._clock() - self._served_s >= TICK_MS / 1e3:
             self._served_s = self._clock()
-            self._front.serve(ready)
+            self._listener.serve(ready)
             self._watch_connection()
         return ready
 
     def close(self) -> None:
         """Close both sockets."""
-        self._front.close()
-        self._caller.close()
+        self._listener.close()
+        self._dialer.close()
 
     def _watch_connection(self) -> None:
-        self._caller.serve()
-        if self._caller.refusal:
-            raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._caller.refusal}")
-        if self._caller.connected:
+        self._dialer.serve()
+        if self._dialer.refusal:
+            raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._dialer.refusal}")
+        if self._dialer.connected:
             self._tell_away_s = self._clock() + AWAY_S
         elif self._clock() >= self._tell_away_s:
             self._tell_away_s = self._clock() + AWAY_AGAIN_S
-            away = {"upstream": self._upstream} | ({"why": self._caller.tried} if self._caller.tried else {})
+            away = {"upstream": self._upstream} | ({"why": self._dialer.tried} if self._dialer.tried else {})
             logger.warning("upstream_away", extra=away)
 
     def _drain(self, inbox: Inbox, handle: Callable[[Parts], None]) -> None:
@@ -196,7 +196,7 @@ class Proxy:
         if delay_s:
             self._hold(self._on_the_way_back, parts, delay_s)
         else:
-            self._send(self._front.socket, parts, "returned", "transmitter_away")
+            self._send(self._listener.socket, parts, "returned", "transmitter_away")
 
     def _forward(self, parts: Parts) -> None:
         try:
@@ -278,7 +278,7 @@ class Proxy:
         """Answer a frame that was refused, if its header can be read."""
         with suppress(ProtocolError):
             if (nak := self._refusals.answer(peek_data(header), error)) is not None:
-                self._send(self._front.socket, [*envelope, *nak], "nak", "transmitter_away")
+                self._send(self._listener.socket, [*envelope, *nak], "nak", "transmitter_away")
 
     def _hold(self, way: OnTheWay[Parts], parts: Parts, delay_s: float) -> None:
         if not way.put(parts, self._clock() + delay_s, sum(map(len, parts)) + _OVERHEAD_BYTES * len(parts)):
@@ -287,16 +287,16 @@ class Proxy:
     def _pass(self, parts: Parts) -> None:
         """Forward, or keep it and read no more until there is room. A receiver that is away is not waited for.
 
-        The front gives each connection its turn; dropping here would let a flood push out what others send.
+        The listener gives each connection its turn; dropping here would let a flood push out what others send.
         """
         try:
-            put(self._caller.socket, parts)
+            put(self._dialer.socket, parts)
             self.counts["passed"] += 1
         except zmq.Again:
             self._watch_connection()
-            if self._caller.connected:
+            if self._dialer.connected:
                 self._waiting = parts
-                self._caller.socket.poll(1, zmq.POLLOUT)
+                self._dialer.socket.poll(1, zmq.POLLOUT)
             else:
                 self.counts["upstream_away"] += 1
 

@@ -31,7 +31,7 @@ PATIENCE_S, HANDSHAKE_S, PAUSE_S = 1.0, 2.5, 0.05
 ASK_EVERY_S = 1.0
 
 
-class Caller:
+class Dialer:
     """`socket` is the DEALER, `inbox` what comes in there (both are others after it was cut). For one thread; call
     `serve` every few milliseconds.
 

@@ -14,6 +14,7 @@ import pytest
 
 from common import cli
 from common.errors import ConfigError, DataError, LinkDown, PeerRejected, SemlinkError
+from common.flags import in_flags
 
 
 @click.command()
@@ -49,6 +50,11 @@ def tool(
         Path("x" * 300).stat()
     if fail in errors:
         raise errors[fail]("this was\nwrong")
+    if fail.startswith("name"):
+        with in_flags(context):
+            raise LinkDown(fail)
+    if fail.startswith("say"):
+        raise DataError(fail)
     click.echo(f"{snr} {name} {fast} {','.join(tag)}{' json' if as_json else ''}")
 
 
@@ -189,6 +195,20 @@ def test_a_file_that_is_missing_or_has_no_end_is_told_in_one_line(run: Run, tmp_
 )
 def test_each_error_has_its_exit_code_and_one_line(run: Run, name: str, code: int) -> None:
     assert run("--fail", name) == Ran(code, "", "error: this was wrong\n")
+
+
+@pytest.mark.parametrize(
+    ("told", "typed"),
+    [
+        ("name is 5", "--name is 5"),
+        ("name x: name=DIR or fast=True", "--name x: --name DIR or --fast"),
+        ("names are many", "names are many"),
+        ("say as_json=True, or fast=True.", "say --json, or --fast."),
+        ("say breakfast=True, name=value, fast=Truely", "say breakfast=True, name=value, fast=Truely"),
+    ],
+)
+def test_errors_of_the_python_api_are_told_in_flags(run: Run, told: str, typed: str) -> None:
+    assert run("--fail", told).err == f"error: {typed}\n"
 
 
 def test_a_library_that_the_base_install_leaves_out_is_named_with_its_extra(

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from common.transport import front as module
+from common.transport import listener as module
 from common.transport import memory
-from common.transport.front import Front
+from common.transport.listener import Listener
 from common.transport.memory import CUTS_IN_VAIN, MEMORY_STEP
 from common.transport.sockets import bind, connect, make_socket
 
@@ -21,36 +21,36 @@ Context = zmq.Context[zmq.Socket[bytes]]
 
 
 class Bench:
-    """A front in the clear under a clock and a memory of its own, each turn a second later."""
+    """A listener in the clear under a clock and a memory of its own, each turn a second later."""
 
     def __init__(self, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s, self.held = 0.0, 100 << 20
         monkeypatch.setattr(memory, "own_bytes", lambda: self.held)
         self.context, self.poller = context, zmq.Poller()
-        self.front = Front(context, "rx", "tcp://127.0.0.1:0", clock=lambda: self.now_s)
-        self.front.watch(self.poller)
+        self.listener = Listener(context, "rx", "tcp://127.0.0.1:0", clock=lambda: self.now_s)
+        self.listener.watch(self.poller)
 
     def turn(self) -> None:
         self.now_s += 1.0
-        self.front.serve(dict(self.poller.poll(10)))
+        self.listener.serve(dict(self.poller.poll(10)))
 
     def hears(self) -> bool:
         """Whether somebody who comes now gets through."""
         with make_socket(self.context, zmq.DEALER, "tx") as dealer:
-            connect(dealer, self.front.address)
+            connect(dealer, self.listener.address)
             for _ in range(500):
                 if dealer.poll(0, zmq.POLLOUT):
                     dealer.send(b"hello")
                     break
                 self.turn()
-            return bool(self.front.socket.poll(5000)) and self.front.socket.recv_multipart()[1:] == [b"hello"]
+            return bool(self.listener.socket.poll(5000)) and self.listener.socket.recv_multipart()[1:] == [b"hello"]
 
 
 @pytest.fixture
 def bench(context: Context, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     bench = Bench(context, monkeypatch)
     yield bench
-    bench.front.close()
+    bench.listener.close()
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -61,9 +61,9 @@ def test_an_address_that_is_taken_for_long_is_waited_for_with_one_socket(
     bench: Bench, context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     with make_socket(context, zmq.ROUTER, "rx") as taker:
-        bench.front.address = bind(taker, "tcp://127.0.0.1:0")
-        bench.front.reopen()
-        waiting = bench.front.socket
+        bench.listener.address = bind(taker, "tcp://127.0.0.1:0")
+        bench.listener.reopen()
+        waiting = bench.listener.socket
         for _ in range(60):
             bench.turn()
     lines = len(told(caplog))
@@ -73,21 +73,21 @@ def test_an_address_that_is_taken_for_long_is_waited_for_with_one_socket(
         if "listening_again" in told(caplog):
             break
         bench.turn()
-    assert bench.front.socket is waiting
+    assert bench.listener.socket is waiting
     assert bench.hears()
 
 
 def test_where_no_socket_can_be_had_the_old_one_goes_on_and_is_cut_later(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    old, make = bench.front.socket, module.make_socket
+    old, make = bench.listener.socket, module.make_socket
 
     def none_left(*_: object) -> None:
         raise zmq.ZMQError(errno.EMFILE)
 
     monkeypatch.setattr(module, "make_socket", none_left)
-    bench.front.reopen()
-    assert bench.front.socket is old
+    bench.listener.reopen()
+    assert bench.listener.socket is old
     assert bench.hears()
     monkeypatch.setattr(module, "make_socket", make)
     for _ in range(10):
@@ -132,18 +132,18 @@ def test_memory_that_cannot_be_seen_for_a_moment_is_no_growth(bench: Bench, capl
 
 LEAVER = """
 import sys, time, zmq
-from common.transport.front import Front
+from common.transport.listener import Listener
 context = zmq.Context()
-front = Front(context, "emu", "tcp://127.0.0.1:0")
+listener = Listener(context, "emu", "tcp://127.0.0.1:0")
 with context.socket(zmq.DEALER) as dealer:
     dealer.linger = 0
-    dealer.connect(front.address)
+    dealer.connect(listener.address)
     for _ in range(2000):
         dealer.send(bytes(1000))
     time.sleep(0.5)
 time.sleep(1.5)  # longer than the heartbeat of libzmq would be
-print("alive", bool(front.socket.poll(0)))
-front.close()
+print("alive", bool(listener.socket.poll(0)))
+listener.close()
 context.destroy(linger=0)
 """
 
@@ -167,8 +167,8 @@ def test_a_peer_that_falls_silent_is_dropped_though_the_bound_side_asks_nothing(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    with subprocess.Popen([sys.executable, "-c", SILENT, bench.front.address]) as peer:
-        assert bench.front.socket.poll(30_000)
+    with subprocess.Popen([sys.executable, "-c", SILENT, bench.listener.address]) as peer:
+        assert bench.listener.socket.poll(30_000)
         time.sleep(1.5)  # the first heartbeat of the peer says how long its silence is to be borne
         peer.send_signal(signal.SIGSTOP)
         until = time.monotonic() + 30

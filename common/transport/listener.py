@@ -29,7 +29,7 @@ QUICK_PAUSES_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
 
-class Front:
+class Listener:
     """`socket` is the ROUTER, bound to `address`, and `inbox` what comes in there. For one thread.
 
     After it was opened anew both are others.

@@ -10,11 +10,11 @@ import pytest
 import zmq
 
 from common.errors import ConfigError
-from common.transport import caller as module
+from common.transport import dialer as module
 from common.transport import memory
-from common.transport.caller import Caller
-from common.transport.front import Front
+from common.transport.dialer import Dialer
 from common.transport.keystore import make_keys
+from common.transport.listener import Listener
 from common.transport.monitor import REFUSED_OTHER
 from common.transport.sockets import bind, make_socket
 
@@ -22,19 +22,19 @@ Context = zmq.Context[zmq.Socket[bytes]]
 
 
 class Bench:
-    """A caller of "many.test" whose addresses the test says; hosts that listen are 127.0.0.2 and others like it."""
+    """A dialer of "many.test" whose addresses the test says; hosts that listen are 127.0.0.2 and others like it."""
 
     def __init__(self, context: Context, port: int) -> None:
         self.context, self.port = context, port
         self.stands_for: list[str] = []
         self.closing = ExitStack()
 
-    def call(self, keys: object = None) -> Caller:
-        self.caller = Caller(
+    def call(self, keys: object = None) -> Dialer:
+        self.dialer = Dialer(
             self.context, "tx", f"tcp://many.test:{self.port}", keys, find=lambda host, port: list(self.stands_for)
         )
-        self.closing.callback(lambda: self.caller.close())
-        return self.caller
+        self.closing.callback(lambda: self.dialer.close())
+        return self.dialer
 
     def at(self, host: str) -> str:
         return f"tcp://{host}:{self.port}"
@@ -47,14 +47,14 @@ class Bench:
     def until(self, happened: Callable[[], object], limit_s: float = 8.0) -> float:
         begun = time.monotonic()
         while not happened():
-            assert time.monotonic() - begun < limit_s, self.caller.tried
-            self.caller.serve()
+            assert time.monotonic() - begun < limit_s, self.dialer.tried
+            self.dialer.serve()
             time.sleep(0.005)
         return time.monotonic() - begun
 
     def gets_through(self, router: "zmq.Socket[bytes]") -> bool:
-        self.until(lambda: self.caller.connected)
-        self.caller.socket.send(b"hello", zmq.NOBLOCK)
+        self.until(lambda: self.dialer.connected)
+        self.dialer.socket.send(b"hello", zmq.NOBLOCK)
         return bool(router.poll(5000)) and router.recv_multipart()[1:] == [b"hello"]
 
 
@@ -87,36 +87,36 @@ def test_every_address_of_a_name_is_tried(bench: Bench, only: str) -> None:
 def test_the_real_localhost_is_both_of_its_addresses(context: Context) -> None:
     with make_socket(context, zmq.ROUTER, "rx") as router:
         port = bind(router, "tcp://[::1]:0").rpartition(":")[2]
-        caller, until = Caller(context, "tx", f"tcp://localhost:{port}"), time.monotonic() + 8
-        while not caller.connected and time.monotonic() < until:
-            caller.serve()
+        dialer, until = Dialer(context, "tx", f"tcp://localhost:{port}"), time.monotonic() + 8
+        while not dialer.connected and time.monotonic() < until:
+            dialer.serve()
             time.sleep(0.005)
-        assert caller.connected
-        caller.close()
+        assert dialer.connected
+        dialer.close()
 
 
 def test_who_listens_later_is_found_wherever_it_is_and_a_name_may_move(bench: Bench) -> None:
     bench.stands_for = [bench.at("127.0.0.2"), bench.at("127.0.0.3")]
-    caller = bench.call()
-    bench.until(lambda: "127.0.0.3" in caller.tried)
+    dialer = bench.call()
+    bench.until(lambda: "127.0.0.3" in dialer.tried)
     late = bench.listen("127.0.0.3")
     assert bench.gets_through(late)
     bench.stands_for = [bench.at("127.0.0.4")]
     moved = bench.listen("127.0.0.4")
     late.close(0)
-    bench.until(lambda: not caller.connected)
+    bench.until(lambda: not dialer.connected)
     assert bench.gets_through(moved)
-    assert caller.connections == 2
+    assert dialer.connections == 2
 
 
 def test_a_connection_that_stands_is_left_alone(bench: Bench) -> None:
     bench.stands_for = [bench.at("127.0.0.2"), bench.at("127.0.0.3")]
     routers = [bench.listen("127.0.0.2"), bench.listen("127.0.0.3")]
-    caller = bench.call()
-    bench.until(lambda: caller.connected)
-    first, begun = caller.socket, time.monotonic()
+    dialer = bench.call()
+    bench.until(lambda: dialer.connected)
+    first, begun = dialer.socket, time.monotonic()
     bench.until(lambda: time.monotonic() - begun > 0.4)  # longer than any patience
-    assert caller.socket is first
+    assert dialer.socket is first
     assert not routers[1].poll(0)
 
 
@@ -126,9 +126,9 @@ def test_what_speaks_something_else_at_one_address_is_passed_over(bench: Bench) 
     other.bind(bench.at("127.0.0.2"))
     bench.stands_for = [bench.at("127.0.0.2"), bench.at("127.0.0.3")]
     router = bench.listen("127.0.0.3")
-    caller = bench.call()
+    dialer = bench.call()
     assert bench.gets_through(router)
-    assert caller.refusal == ""
+    assert dialer.refusal == ""
 
 
 def test_a_refusal_at_all_addresses_is_one(bench: Bench) -> None:
@@ -137,18 +137,18 @@ def test_a_refusal_at_all_addresses_is_one(bench: Bench) -> None:
         other.curve_server, other.curve_secretkey = True, zmq.curve_keypair()[1]
         other.bind(bench.at(host))
         bench.stands_for.append(bench.at(host))
-    caller = bench.call()
-    bench.until(lambda: caller.refusal)
-    assert caller.refusal != REFUSED_OTHER
+    dialer = bench.call()
+    bench.until(lambda: dialer.refusal)
+    assert dialer.refusal != REFUSED_OTHER
 
 
 def test_what_was_tried_is_told(bench: Bench) -> None:
-    caller = bench.call()
-    bench.until(lambda: caller.tried)
-    assert caller.tried == "nobody here knows a host many.test"
+    dialer = bench.call()
+    bench.until(lambda: dialer.tried)
+    assert dialer.tried == "nobody here knows a host many.test"
     bench.stands_for = [bench.at("127.0.0.2"), bench.at("[::1]")]
-    bench.until(lambda: "tried" in caller.tried)
-    assert caller.tried == "tried 127.0.0.2, [::1]"
+    bench.until(lambda: "tried" in dialer.tried)
+    assert dialer.tried == "tried 127.0.0.2, [::1]"
 
 
 def test_a_name_that_takes_long_to_be_known_holds_nothing_up(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,26 +157,26 @@ def test_a_name_that_takes_long_to_be_known_holds_nothing_up(context: Context, m
         return []
 
     begun = time.monotonic()
-    caller = Caller(context, "tx", "tcp://slow.test:5", find=slow)
+    dialer = Dialer(context, "tx", "tcp://slow.test:5", find=slow)
     for _ in range(10):
-        caller.serve()
+        dialer.serve()
     assert time.monotonic() - begun < 0.4
-    caller.close()
+    dialer.close()
 
 
 def test_the_key_is_that_of_the_name_whatever_the_address(bench: Bench, tmp_path: Path) -> None:
     server, client = (make_keys(tmp_path / name, name) for name in ("server", "client"))
     server.trust("client", client.own.public)
     client.trust("many.test", server.own.public)
-    front = Front(bench.context, "rx", bench.at("127.0.0.3"), server)
-    bench.closing.callback(front.close)
+    listener = Listener(bench.context, "rx", bench.at("127.0.0.3"), server)
+    bench.closing.callback(listener.close)
     poller = zmq.Poller()
-    front.watch(poller)
+    listener.watch(poller)
     bench.stands_for = [bench.at("127.0.0.2"), bench.at("127.0.0.3")]
-    caller = bench.call(client)
-    bench.until(lambda: front.serve(dict(poller.poll(0))) or caller.connected)
+    dialer = bench.call(client)
+    bench.until(lambda: listener.serve(dict(poller.poll(0))) or dialer.connected)
     with pytest.raises(ConfigError, match=r"no trusted key for other\.test"):
-        Caller(bench.context, "tx", "tcp://other.test:5", client)
+        Dialer(bench.context, "tx", "tcp://other.test:5", client)
 
 
 def test_a_peer_that_makes_us_grow_is_cut_and_the_connection_made_anew(
@@ -187,14 +187,14 @@ def test_a_peer_that_makes_us_grow_is_cut_and_the_connection_made_anew(
     monkeypatch.setattr(module, "PAUSE_S", 0.0)
     bench.stands_for = [bench.at("127.0.0.2")]
     router = bench.listen("127.0.0.2")
-    caller, poller = bench.call(), zmq.Poller()
-    caller.watch(poller)
+    dialer, poller = bench.call(), zmq.Poller()
+    dialer.watch(poller)
     assert bench.gets_through(router)
-    old, held[0] = caller.socket, held[0] + memory.MEMORY_STEP + 1
-    bench.until(lambda: caller.socket is not old)
+    old, held[0] = dialer.socket, held[0] + memory.MEMORY_STEP + 1
+    bench.until(lambda: dialer.socket is not old)
     held[0] = 100 << 20
     assert old.closed
     assert "memory_grown" in caplog.messages
     assert bench.gets_through(router)
-    assert caller.connections == 2
-    assert [socket for socket, _ in poller.sockets] == [caller.socket]
+    assert dialer.connections == 2
+    assert [socket for socket, _ in poller.sockets] == [dialer.socket]
