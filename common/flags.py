@@ -62,16 +62,17 @@ def in_flags(context: click.Context) -> Iterator[None]:
     try:
         yield
     except SemlinkError as error:
-        error.args = (re.sub(rf"^({'|'.join(flags)})(?=[ :])", lambda found: flags[found[1]], str(error)),)
+        error.args = (re.sub(r"^(\w+)(?=[ :])", lambda found: flags.get(found[1], found[0]), str(error)),)
         raise
 
 
 def say_flags(told: str, command: click.Command) -> str:
     """What an error says is to be given, `keys=DIR or insecure=True`, as it is typed: `--keys DIR or --insecure`."""
     flags = _flags(command)
-    named = "|".join(flags)
-    told = re.sub(rf"\b({named})=True\b", lambda found: flags[found[1]], told)
-    return re.sub(rf"\b({named})=(?=[A-Z]+\b)", lambda found: f"{flags[found[1]]} ", told)
+    told = re.sub(r"\b(\w+)=True\b", lambda found: flags.get(found[1], found[0]), told)
+    return re.sub(
+        r"\b(\w+)=([A-Z]+)\b", lambda found: f"{flags[found[1]]} {found[2]}" if found[1] in flags else found[0], told
+    )
 
 
 def _flags(command: click.Command) -> dict[str, str]:

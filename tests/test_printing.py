@@ -1,6 +1,7 @@
 """What commands print goes through one place, so that nothing from outside reaches a terminal as it came."""
 
 import ast
+import re
 from pathlib import Path
 
 import common
@@ -18,3 +19,22 @@ def test_commands_print_through_one_place() -> None:
             calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
             found |= {(name, ast.unparse(call.func)) for call in calls if name not in SINKS}
     assert {(name, call) for name, call in found if call in FORBIDDEN} == set()
+
+
+COMMANDS = {"cli.py", "keys.py", "flags.py"}
+"""Files that speak to people who type: what they raise may name flags."""
+OF_THE_EMULATOR = "common/channel/"
+"""Its parts are used by its command alone."""
+
+
+def test_errors_below_the_commands_name_parameters_and_no_flags() -> None:
+    found = {}
+    for room in ("common", "sctx", "scrx"):
+        for path in (ROOT / room).rglob("*.py"):
+            name = str(path.relative_to(ROOT))
+            if path.name in COMMANDS or name.startswith(OF_THE_EMULATOR):
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Raise) and node.exc and "--" in re.sub("`[^`]*`", "", ast.unparse(node.exc)):
+                    found[name, node.lineno] = ast.unparse(node.exc)
+    assert not found  # a command to type stands in backticks

@@ -204,6 +204,7 @@ def test_each_error_has_its_exit_code_and_one_line(run: Run, name: str, code: in
         ("name x: name=DIR or fast=True", "--name x: --name DIR or --fast"),
         ("names are many", "names are many"),
         ("say as_json=True, or fast=True.", "say --json, or --fast."),
+        ("say names=DIR or nosuch=True", "say names=DIR or nosuch=True"),
         ("say breakfast=True, name=value, fast=Truely", "say breakfast=True, name=value, fast=Truely"),
     ],
 )

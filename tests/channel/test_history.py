@@ -66,7 +66,7 @@ def test_a_plan_and_the_same_changes_by_hand_are_one_channel(name: str) -> None:
     x = np.ones(apart, np.complex64)
     live = Channel(spec)
     for change in changes:
-        live.transform(3, live.streams.get(3, 0), x)
+        live.transform(3, max((end for _, end in live.tracks), default=0), x)
         live.change(change)
     n = apart * (len(changes) + 1)
     live.transform(3, n - apart, x)

@@ -119,6 +119,9 @@ def test_a_value_of_another_type_is_named_and_a_number_of_numpy_is_a_number(
             assert len(str(told.value)) < 200
         if one.kind is str:
             continue
+        for huge in (10**5000, -(10**400)):  # which Python itself may not write
+            with pytest.raises(ConfigError, match=f"^{one.name} a huge number "):
+                spec(**{one.name: huge})
         for kind in (np.int64,) if one.kind is int else (np.float64, np.float32, np.int16, int):
             value = next(kind(number) for number in (3, 1, 0, 100) if one.takes.low <= number <= one.takes.high)
             assert getattr(spec(**{one.name: value}), one.name) == value

@@ -157,13 +157,11 @@ def brief(value: Any) -> str:
 
 def _number(value: float) -> str:
     """As people write it: 2^32 and not 4.29497e+09."""
-    if isinstance(value, int) and abs(value) > 1_000_000:
-        power = (abs(value) + 1).bit_length() - 1
-        for less in (0, 1):
-            if value == 2**power - less:
-                return f"2^{power}-1" if less else f"2^{power}"
-        return str(value)
-    return f"{value:g}"
+    if not isinstance(value, int) or abs(value) <= 1_000_000:
+        return f"{value:g}"
+    if (power := value.bit_length()) > 128:  # of which Python itself does not write every one
+        return "a huge number"
+    return {2**power - 1: f"2^{power}-1", 2 ** (power - 1): f"2^{power - 1}"}.get(value, str(value))
 
 
 def _wrong_type(name: str, value: Any, kind: type) -> ConfigError:

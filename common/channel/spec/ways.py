@@ -23,7 +23,7 @@ class TransitSpec:
     drop: float = parameter(0.0, "--drop", "P", "Lose data frames with this probability.", 0, 1, "(a probability)")
     burst: float = parameter(
         0.0, "--burst", "N", "Mean number of losses in a row (Gilbert-Elliott); 0 loses one by one.",
-        0, math.inf,
+        0, 1e12, "(or inf)", beyond=math.inf,
     )  # fmt: skip
 
     def __post_init__(self) -> None:

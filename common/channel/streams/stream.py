@@ -131,7 +131,8 @@ class Track:
         """
         found, stop = [], start + count
         while start < stop:
-            _, high, mark = self._here = self._find(start)
+            self._here = self._find(start)
+            _, high, mark = self._here
             size = int(min(stop, high)) - start
             found.append((self._segment(mark), start, size))
             start += size
