@@ -30,8 +30,9 @@ quick: install  ## the tests of a minute: those that start no process and train 
 test: install  ## unit, statistical, integration, packaging and import tests
 	@$(PY) -m pytest -q
 
-lint: install  ## ruff
+lint: install  ## ruff: rules and form
 	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
 
 types: install  ## mypy, strict on all four packages
 	@$(VENV)/bin/mypy

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 
-def lazily(
-    package: str, homes: Mapping[str, Sequence[str]]
-) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+def lazily(package: str, homes: Mapping[str, Sequence[str]]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a package. homes: module -> the names that the package shows of it."""
     home = {name: module for module, names in homes.items() for name in names}
 

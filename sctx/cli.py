@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from sctx.outcomes import Answer, Missed, Summary
     from sctx.transmitter import Transmitter
 
-COUNT = Setting(
-    Whole(1, 2**32), "How many images; past the end it goes round again.", "--count", unset="each once"
-)
+COUNT = Setting(Whole(1, 2**32), "How many images; past the end it goes round again.", "--count", unset="each once")
 FPS = Setting(
     Number(0.0, above=True), "Pace of the source, images per second.", "--fps", unset="as fast as the link takes them"
 )

@@ -31,9 +31,7 @@ class Transmitter(Sender):
 
     link: Link
 
-    def __init__(
-        self, peer: str, model: str | Path | Manifest = "digits", settings: Settings | None = None
-    ) -> None:
+    def __init__(self, peer: str, model: str | Path | Manifest = "digits", settings: Settings | None = None) -> None:
         settings = made_by("settings", settings, Settings)
         manifest = model if isinstance(model, Manifest) else find_pair(model)
         address, keys = reach(peer, settings.keys, settings.insecure)

@@ -36,9 +36,7 @@ def test_type_checkers_are_told_the_same_as_everybody_else(package: str) -> None
     module = PACKAGES[package]
     tree = ast.parse(Path(str(module.__file__)).read_text())
     (branch,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-    told = {
-        alias.name: node.module for node in branch.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
+    told = {alias.name: node.module for node in branch.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert sorted(told) == sorted(module.__all__)
     for name, home in told.items():
         assert getattr(module, name) is getattr(sys.modules[str(home)], name), name

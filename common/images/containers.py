@@ -153,7 +153,6 @@ class Said:
         return next((one for one in (*self.exif, *self.xmp) if one is not None), 1)
 
 
-
 def _jpeg(raw: bytes) -> tuple[bytes, Said]:
     """Tables, frame and scans; of the application segments only those that say which colours these are."""
     kept, said, at = [raw[:2]], Said(), 2

@@ -34,6 +34,7 @@ SHUFFLE_KEY = 0x5EED
 TOLD = 10
 """So many of the pictures that cannot be used are named; the others are counted."""
 
+
 @dataclass(frozen=True, slots=True)
 class ImageSet:
     """images: uint8 [N, H, W, C], C 1 or 3; labels: int64 [N], indices into classes; notes: lines for people."""

@@ -124,7 +124,7 @@ def _opened(bare: bytes, kind: Kind) -> "Picture":
 
     reader: Callable[[io.BytesIO], Picture] = {
         "JPEG": JpegImageFile, "PNG": PngImageFile, "WebP": WebPImageFile, "BMP": BmpImageFile,
-    }[kind]
+    }[kind]  # fmt: skip
     return reader(io.BytesIO(bare))
 
 

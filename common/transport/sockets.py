@@ -93,5 +93,3 @@ def _seed() -> None:
     """Let nobody guess the identities that a ROUTER gives: it counts on from a number of the C library's `rand`, which
     libzmq never seeds. Whoever claims the next one ends the process (`deploy/SECURITY.md`)."""
     ctypes.CDLL(None).srand(ctypes.c_uint(secrets.randbits(32)))
-
-

@@ -17,12 +17,8 @@ GOALS = {
         "--within",
         unset="1",
     ),
-    "target": Setting(
-        Number(0.0, 1.0), "Goal: fewest symbols that reach this accuracy.", "--target-accuracy"
-    ),
-    "budget": Setting(
-        Number(1.0, 2.0**32), "Goal: best accuracy with at most so many payload symbols.", "--budget"
-    ),
+    "target": Setting(Number(0.0, 1.0), "Goal: fewest symbols that reach this accuracy.", "--target-accuracy"),
+    "budget": Setting(Number(1.0, 2.0**32), "Goal: best accuracy with at most so many payload symbols.", "--budget"),
     "outage": Setting(
         Number(0.0, 1.0),
         "Goal: fewest symbols whose chance of falling a point short of the full ladder is at most this.",

@@ -235,9 +235,7 @@ def test_round_trip_of_8_kb_beside_bare_pyzmq(tell: Tell, figures: Recorder, cha
     assert ratio.value <= 1.5
 
 
-def test_sixty_four_transmitters_at_thirty_frames_per_second(
-    tell: Tell, figures: Recorder, running: ExitStack
-) -> None:
+def test_sixty_four_transmitters_at_thirty_frames_per_second(tell: Tell, figures: Recorder, running: ExitStack) -> None:
     receiver = Command("python", BARE, "0", "0")
     running.callback(receiver.stop)
     with Fleet(f"127.0.0.1:{receiver.port()}", 64) as fleet:

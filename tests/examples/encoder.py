@@ -1,9 +1,11 @@
 """Another kind of encoder: one class and one row of ENCODERS; a recipe names it as `kind` in its table [encoder].
 
-[encoder]
-kind = "strided"
-width = 12
-blocks = 2
+In a recipe:
+
+    [encoder]
+    kind = "strided"
+    width = 12
+    blocks = 2
 """
 
 from dataclasses import replace

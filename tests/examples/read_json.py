@@ -1,5 +1,7 @@
 """Reads what `sctx --json` prints, and asks of it what the summary does not tell: is the confidence worth anything?
 
+Behind a transmitter, with receiver and channel running:
+
     sctx --peer 127.0.0.1:5556 --json | python tests/examples/read_json.py
 """
 

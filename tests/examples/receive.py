@@ -1,5 +1,7 @@
 """A receiver in a program of one's own: counts what it is shown, and stops after so many answers.
 
+In two terminals:
+
     python tests/examples/receive.py 5555 100
     sctx --peer 127.0.0.1:5555 --count 100
 """

@@ -1,5 +1,7 @@
 """Sends one picture and prints what the receiver answers.
 
+In two terminals:
+
     scrx --listen 5555 --model cifar10
     python tests/examples/send_image.py 127.0.0.1:5555 PICTURE cifar10
 """

@@ -22,9 +22,7 @@ def row(start: Start, pair: Path, *flags: str) -> int:
     return port
 
 
-@pytest.mark.parametrize(
-    ("snr", "fading", "told"), [("0", "none", -3.0), ("0", "rayleigh", None), ("10", "none", 7.0)]
-)
+@pytest.mark.parametrize(("snr", "fading", "told"), [("0", "none", -3.0), ("0", "rayleigh", None), ("10", "none", 7.0)])
 def test_every_image_is_answered_through_two_emulators(
     start: Start, tiny_pair: Path, snr: str, fading: str, told: float | None
 ) -> None:

@@ -75,5 +75,3 @@ def test_an_impaired_way_back_is_the_same_over_the_link_and_without_it(arq: str)
     assert [symbols for _, symbols, _, _, _ in impaired] != [symbols for _, symbols, _, _, _ in clean]
     assert any(snr is None for _, _, _, _, snr in impaired[10:])
     assert over_the_link(flags, "--arq", arq) == impaired
-
-

@@ -42,9 +42,7 @@ def test_what_was_trained_here_is_known_by_its_id(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     "place", ["/home/me/private", "private", "../private", "~/private", "owner/name", "", "cifar10"]
 )
-def test_a_pair_from_somebody_else_names_no_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
+def test_a_pair_from_somebody_else_names_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     (tmp_path / "private" / "test" / "0").mkdir(parents=True)
     (tmp_path / "cifar10").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))

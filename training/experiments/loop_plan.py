@@ -17,6 +17,7 @@ import numpy as np
 
 from common.channel.spec.ways import FeedbackSpec
 from common.errors import ConfigError
+from common.flags import numbers
 from common.pair.manifest import Manifest, canonical
 from common.pair.shapes import Accuracy
 from common.phy.layout import Layout
@@ -80,14 +81,13 @@ def plan(pairs: dict[int, Manifest], options: dict[str, Any]) -> list[Entry]:
     asked = options["experiments"].split(",")
     if unknown := set(asked) - set(EXPERIMENTS):
         raise ConfigError(f"--experiments {min(unknown)}: choose of {', '.join(EXPERIMENTS)}")
-    try:
-        snrs = [float(one) for one in options["snr"].split(",")]
-    except ValueError:
-        raise ConfigError(f"--snr '{options['snr']}': give numbers of dB with commas between them") from None
     xs: dict[str, Sequence[float]] = {
-        "snr": snrs, "delay": [SLOW_DOPPLER * (1 + slots) for slots in DELAYS], "loss": LOSSES, "bits": BITS,
+        "snr": numbers("snr", options["snr"], float),
+        "delay": [SLOW_DOPPLER * (1 + slots) for slots in DELAYS],
+        "loss": LOSSES,
+        "bits": BITS,
         "bias": BIASES_DB,
-    }  # fmt: skip
+    }
     few = slice(None, None, 2) if options["quick"] else slice(None)
     swept = {**{name: values[few] for name, values in xs.items()}, "pilots": [c for c in PILOTS if c in pairs]}
     systems = {one: options["systems" if one == "snr" else "loop_systems"].split(",") for one in asked}
