@@ -27,8 +27,8 @@ demo: install  ## the main job: three processes, real images, one table and one 
 quick: install  ## the tests of a minute: those that start no process and train nothing
 	@$(PY) -m pytest -q --quick
 
-test: install  ## unit, statistical, integration, packaging and import tests
-	@$(PY) -m pytest -q
+test: install  ## unit, statistical, integration, packaging and import tests, two files at a time
+	@$(PY) -m pytest -q -n 2 --dist loadfile
 
 lint: install  ## ruff: rules and form
 	@$(VENV)/bin/ruff check .
