@@ -17,8 +17,9 @@ from scrx.decoding.tasks import snr_bins
 from tests.model.pairs import LAYOUT, tiny_pair, tiny_student
 from training.distillation.measure import EDGES_DB, calibrate
 from training.distillation.pairs import load_student, trained_under, write_changed
-from training.experiments.reliability import Reliability, Row, panels, reliability
+from training.experiments.reliability import Row, panels
 from training.recipes.specs import Conditions
+from training.report.metrics import Reliability, reliability
 
 FITTED = Calibration((0.0,), ((0.5, 1.0), (2.0, 4.0)))
 

@@ -1,9 +1,6 @@
 """How far confidences can be believed: answers in bins of confidence, before and after the temperatures of a pair.
 
 Knows nothing about how temperatures are fitted (`distillation/measure.py`), the command line or tables.
-
-Expected calibration error (Naeini et al. 2015): sum over 15 equal bins of confidence of (share of answers in the bin)
-times |accuracy - mean confidence| there.
 """
 
 from collections.abc import Sequence
@@ -11,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from common.pair.manifest import Manifest
 from common.pair.shapes import Calibration
@@ -19,18 +15,7 @@ from scrx.decoding.tasks import snr_bins
 from training.data.images import load_told
 from training.lab.evaluation import Lab, plan
 from training.report.figures import Curve, Panel
-
-BINS = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Reliability:
-    """Answers by confidence. bins: (share of answers, mean confidence, accuracy) of each bin that has any."""
-
-    ece: float
-    nll: float
-    answers: int
-    bins: tuple[tuple[float, float, float], ...]
+from training.report.metrics import Reliability, reliability
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +51,6 @@ def measure(manifest: Manifest, fitted: Calibration, dataset: str, options: dict
             Row(symbols, temperatures, before, after, {w: reliability(p, labels).ece for w, p in scaled.items()})
         )
     return rows
-
-
-def reliability(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Reliability:
-    """logits: float [N, C], divided by their temperature; labels: int64 [N]."""
-    log_p = logits.astype(np.float64) - logits.max(-1, keepdims=True)
-    log_p -= np.log(np.exp(log_p).sum(-1, keepdims=True))
-    confidence, right = np.exp(log_p.max(-1)), log_p.argmax(-1) == labels
-    which = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    bins = [
-        (float(np.mean(which == one)), float(confidence[which == one].mean()), float(right[which == one].mean()))
-        for one in np.unique(which)
-    ]
-    ece = sum(share * abs(accuracy - mean) for share, mean, accuracy in bins)
-    return Reliability(ece, float(-log_p[np.arange(len(labels)), labels].mean()), len(labels), tuple(bins))
 
 
 def panels(rows: Sequence[Row]) -> list[Panel]:

@@ -1,0 +1,1 @@
+"""Baselines: what else could be sent in the same channel uses, each with its source."""
