@@ -9,7 +9,7 @@ from safetensors.torch import save
 from common.pair.manifest import Manifest, write_pair
 from common.pair.shapes import Accuracy, DecoderShape, EncoderShape, Preprocess
 from common.phy.layout import Layout
-from training.student.student import Shapes, Student
+from training.student.end_to_end import Shapes, Student
 
 LAYOUT = Layout((2, 4), pilots=4, slot=16)
 PREPROCESS = Preprocess(8, 8, 1, (0.3,), (0.4,))

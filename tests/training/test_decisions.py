@@ -18,8 +18,8 @@ from training.recipes.recipe import Recipe
 from training.recipes.specs import Conditions, DecisionSpec, Schedule
 from training.student.air import draw
 from training.student.decisions import Decisions, without_noise
+from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
-from training.student.student import Shapes, Student
 
 CPU = torch.device("cpu")
 PREPROCESS = Preprocess(8, 8, 1, (0.3,), (0.4,))

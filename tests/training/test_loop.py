@@ -15,8 +15,8 @@ from common.pair.shapes import Preprocess
 from training.loop import fit as loop
 from training.loop.fit import Fitted, Run, fit, one_cycle
 from training.recipes.recipe import Recipe
+from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
-from training.student.student import Shapes, Student
 
 CPU = torch.device("cpu")
 PREPROCESS = Preprocess(8, 8, 1, (0.3,), (0.4,))

@@ -16,8 +16,8 @@ from training.loop import fit as loop
 from training.loop.fit import Run, fit, pace
 from training.recipes.recipe import Recipe
 from training.recipes.specs import DecisionSpec, Schedule
+from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
-from training.student.student import Shapes, Student
 
 CPU = torch.device("cpu")
 

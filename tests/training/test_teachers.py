@@ -16,8 +16,8 @@ from tests.training.kinds import make
 from training.knowledge.generate import generate, plan_for
 from training.recipes.recipe import Recipe
 from training.recipes.specs import ViewSpec
+from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
-from training.student.student import Shapes, Student
 from training.teachers.find import Committee, Teacher, find_teacher, load_oracle, weights_sha256
 from training.teachers.identity import TeacherId
 from training.teachers.oracles import Classifier, ask

@@ -17,7 +17,7 @@ from scrx.decoding.tasks import snr_bins
 from sctx.encoder import normalise
 from training.recipes.specs import Conditions
 from training.student.air import draw, receive
-from training.student.student import Student
+from training.student.end_to_end import Student
 
 GRID_DB = tuple(float(snr) for snr in range(-10, 31, 2))
 CLEAN_DB = 60.0

@@ -18,7 +18,7 @@ from common.pair.shapes import Preprocess
 from scrx.decoding.decoder import load_decoder
 from sctx.encoder import load_encoder
 from training.recipes.specs import Conditions
-from training.student.student import Shapes, Student
+from training.student.end_to_end import Shapes, Student
 
 TASKS = ("classify", "embedding")
 

@@ -28,8 +28,8 @@ from training.loop.machine import process
 from training.recipes.recipe import Recipe
 from training.report.figures import draw
 from training.student.decisions import Decisions
+from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
-from training.student.student import Shapes, Student
 
 
 def distill(recipe: Recipe, request: Request, console: Console) -> Manifest | None:

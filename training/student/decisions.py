@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from common.pair.shapes import Preprocess
 from sctx.encoder import normalise
 from training.student.air import Draw
+from training.student.end_to_end import Student
 from training.student.losses import divergence
-from training.student.student import Student
 
 CLEAN_DB = 60.0
 

@@ -17,8 +17,8 @@ from training.knowledge.shards import Store
 from training.recipes.specs import Conditions, LossSpec
 from training.student.air import Draw, draw
 from training.student.decisions import Decisions
+from training.student.end_to_end import Student
 from training.student.losses import SymbolRate, distortion
-from training.student.student import Student
 from training.teachers.oracles import Oracle, ask
 
 
