@@ -70,8 +70,12 @@ class Inbox:
     def _pass_over(self) -> bool:
         """Read on in a message that is too long; True where it is over."""
         self._reads += MOST_PASSED_OVER
+        recv = self._socket.recv
         try:
-            self._unfinished = all(self._socket.recv(_NOBLOCK, False).more for _ in range(MOST_PASSED_OVER))
+            for _ in range(MOST_PASSED_OVER):
+                if not recv(_NOBLOCK, False).more:
+                    self._unfinished = False
+                    break
         except zmq.Again:  # it has gone with its connection
             self._unfinished = False
         return not self._unfinished
