@@ -1,0 +1,58 @@
+"""A system as the suites ask for it: a place in, what became of every image out. Knows nothing about files."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHANNELS = ("awgn", "block-rayleigh")
+CSI = ("perfect", "estimated")
+"""perfect: the receiver knows h and N0, and no pilots are sent. estimated: from pilots, which count; or without any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a system is measured. n: complex channel uses per image, pilots counted; snr_db: average Es/N0."""
+
+    channel: str
+    csi: str
+    n: int
+    snr_db: float
+
+
+class NotThere(Exception):
+    """A system has no number at a place; the text says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What became of the images. right: float64 [N], 1 or 0, or the probability where it is known without drawing.
+
+    decided: the answers, int64 [N], where there are any; uses: channel uses of each image, the mean.
+    """
+
+    right: NDArray[np.float64]
+    uses: float
+    decided: NDArray[np.int64] | None = None
+
+
+class System(ABC):
+    """One curve of the figures. A system that is trained says in `about` what that took."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def measure(self, place: Place, stream: int, seed: int) -> Measured:
+        """The test images as frames 0..N-1 of a stream of the channel that `seed` makes. NotThere says why not."""
+
+    @property
+    def tx_accuracy(self) -> float | None:
+        """Share of the images that its transmitter itself would get right (0..1); None: it makes no decision."""
+        return None
+
+    @property
+    def macs(self) -> float | None:
+        """Multiply-accumulates of the transmitter for one image; None: not counted."""
+        return None
