@@ -22,7 +22,7 @@ from training.distillation.provenance import without_paths
 from training.report.tabular import print_table
 from training.suites.definitions import Suite
 from training.suites.measuring import Outcomes, homes, measure
-from training.suites.roster import LABEL, OURS, roster, second_pair
+from training.suites.roster import LABEL, OURS, of_second_pair, roster
 from training.suites.shown import figure, show
 from training.suites.verdicts import LEVEL, Point, Verdict, changes, known, points, verdicts
 from training.systems.bench import Bench
@@ -70,7 +70,7 @@ def run(suite: Suite, order: Order, more: Sequence[System] = (), console: Consol
     """Measure what is not kept, then write OUT/SUITE.json, .md, .png, .svg and .pdf, and print the tables."""
     torch.set_num_threads(1)  # networks this small lose to the hand-over between threads
     bench = bench_of(suite, order)
-    others = [second_pair(bench, name) for name in order.pairs[1:]]
+    others = [one for given in order.pairs[1:] for one in of_second_pair(bench, given)]
     systems = roster(bench, order.only, [*others, *more])
     outcomes = measure(suite, bench, systems, order.out, order.seed, console or Console(stderr=True))
     measured = points(outcomes, systems)
