@@ -64,7 +64,7 @@ class Foreign(Carried):
 
     def __init__(self, bench: Bench, entrance: Entrance) -> None:
         super().__init__(bench)
-        self.name = entrance.name  # type: ignore[misc]  # of each of these another
+        self.name = entrance.name
         self._entrance = entrance
         self._made: dict[int, Checked] = {}
 
