@@ -34,12 +34,15 @@ class Told(Transmitter):
     """A transmitter that is told the SNR of the experiment, where that says one, in place of what was reported."""
 
     def __init__(self, port: int, ends: Ends) -> None:
+        rates = ends.agreement.layout.rates
+        self._highest = len(rates) - 1 if ends.most is None else rates.index(ends.most)
         self._told_db = ends.told_db
         super().__init__(f"127.0.0.1:{port}", ends.agreement, ends.settings, encoder=ends.encode)
 
     def _decide(self, air_start: int, now_ns: int) -> Decision:
         decision = super()._decide(air_start, now_ns)
-        return decision if self._told_db is None else Decision(decision.rate, self._told_db)
+        told_db = decision.told_snr_db if self._told_db is None else self._told_db
+        return Decision(min(decision.rate, self._highest), told_db)
 
 
 class Half:

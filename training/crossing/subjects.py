@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.channel.spec.spec import ChannelSpec
 from common.images.datasets import load_for
-from common.pair.manifest import find_pair
-from sctx.rate.policy import RatePolicy
-from training.lab.evaluation import CHANNELS, Lab, Setting
+from common.pair.manifest import Manifest, find_pair
+from training.lab.evaluation import Lab, Setting
 from training.systems.ends import Ends, pair_ends
-from training.systems.system import NotThere
+from training.systems.system import require_estimated
 
 Question = dict[str, Any]
 """What is asked of a subject; NaN and infinity are numbers in it."""
@@ -58,19 +56,15 @@ class PairSubject(Subject):
     def ends(self, question: Question) -> Ends:
         """See `Subject`. Its transmitter is told what the setting says, its rate is the setting's."""
         asked = Setting(**question)
-        if asked.csi in ("known", "perfect"):
-            raise NotThere(f"a link has to estimate its channel, so csi {asked.csi} is measured without one")
-        spec = ChannelSpec(snr_db=asked.snr_db, fading=CHANNELS[asked.channel], doppler=asked.doppler,
-                           coherence=self._manifest.layout.slot, seed=asked.seed)  # fmt: skip
-        policy = RatePolicy("fixed", asked.symbols)
-        return pair_ends(self._manifest, spec, asked.stream, policy, asked.told_db)
+        require_estimated(asked.csi)
+        return pair_ends(self._manifest, asked, asked.stream)
 
     def direct(self, question: Question) -> NDArray[np.int64]:
         """See `Subject`."""
         return self._lab.decide(Setting(**question), question["stream"])
 
     @cached_property
-    def _manifest(self) -> Any:
+    def _manifest(self) -> Manifest:
         return find_pair(self.pair)
 
     @cached_property

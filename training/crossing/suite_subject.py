@@ -1,3 +1,5 @@
 """stub until suites is merged"""
+
 from training.crossing.subjects import PairSubject
+
 KINDS = {"pair": PairSubject}

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from training.systems.bench import Bench
 from training.systems.carry import Way, carry, layout_of, spec_of
 from training.systems.ends import Ends, codec_ends
-from training.systems.system import Measured, NotThere, Place, System
+from training.systems.system import Measured, Place, System, require_estimated
 
 
 class Carried(System):
@@ -35,8 +35,7 @@ class Carried(System):
 
     def ends(self, place: Place, stream: int, seed: int) -> Ends:
         """See `System`. Its transmitter is told the average SNR of the place, as by `measure`."""
-        if place.csi != "estimated":
-            raise NotThere(f"a link has to estimate its channel, so {place.csi} CSI is measured without one")
+        require_estimated(place.csi)
         way = self.way(place)
         layout = layout_of(way, place)
         channel = spec_of(place, layout, seed)

@@ -20,6 +20,7 @@ from scrx.decoding.worker import Answer
 from sctx.chain import Encode
 from sctx.rate.policy import RatePolicy
 from sctx.settings import CLASSIFY, Settings
+from training.lab.evaluation import Setting, spec_of
 from training.systems.codec import Codec
 
 
@@ -28,7 +29,8 @@ class Ends:
     """Both ends and the channel between them.
 
     told_db: the average SNR, Es/N0 in dB, that the transmitter is told in place of reports, NaN: none; None: it
-    believes the reports. encode, decode: None: the networks of the pair that `agreement` is.
+    believes the reports. encode, decode: None: the networks of the pair that `agreement` is. most: payload symbols that
+    no image takes more of, whatever the policy would like; None: the full ladder.
     """
 
     agreement: Agreement
@@ -37,11 +39,13 @@ class Ends:
     told_db: float | None
     encode: Encode | None = None
     decode: Answer | None = None
+    most: int | None = None
 
 
-def pair_ends(manifest: Manifest, channel: ChannelSpec, stream: int, policy: RatePolicy, told_db: float | None) -> Ends:
-    """Of a pair, with its own pilots. policy: fixed at some symbols where `told_db` is given."""
-    return Ends(manifest, channel, _settings(stream, policy), told_db)
+def pair_ends(manifest: Manifest, setting: Setting, stream: int) -> Ends:
+    """Of a pair, with its own pilots, at the setting's rate, and told what the setting says."""
+    policy = RatePolicy("fixed", setting.symbols)
+    return Ends(manifest, spec_of(setting, manifest.layout), steady(stream, policy), setting.told_db)
 
 
 def codec_ends(
@@ -51,7 +55,7 @@ def codec_ends(
     policy = RatePolicy("fixed", codec.symbols)
     agreement = Agreement(name, _id(name, codec, layout, pair), layout, pair.preprocess, pair.labels, (CLASSIFY,), None)
     encode, decode = codec.encode_told, answering(codec, pair.labels)
-    return Ends(agreement, channel, _settings(stream, policy), told_db, encode, decode)
+    return Ends(agreement, channel, steady(stream, policy), told_db, encode, decode)
 
 
 def answering(codec: Codec, labels: Sequence[str]) -> Answer:
@@ -66,7 +70,7 @@ def answering(codec: Codec, labels: Sequence[str]) -> Answer:
     return answer
 
 
-def _settings(stream: int, policy: RatePolicy) -> Settings:
+def steady(stream: int, policy: RatePolicy) -> Settings:
     """One frame in flight, so that which reports a frame sees does not depend on timing."""
     return Settings(policy=policy, window=1, stream=stream, give_up_s=20.0, device="cpu")
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,12 @@ class NotThere(Exception):
     """A system has no number at a place; the text says why, in one line."""
 
 
+def require_estimated(csi: str) -> None:
+    """Raise NotThere where a channel is known: a link has to estimate its own."""
+    if csi in ("known", "perfect"):
+        raise NotThere(f"a link has to estimate its channel, so csi {csi} is measured without one")
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What became of the images. right: float64 [N], 1 or 0, or the probability where it is known without drawing.
@@ -43,6 +50,8 @@ class System(ABC):
     """One curve of the figures. A system that is trained says in `about` what that took."""
 
     name: str
+    home: tuple[tuple[str, str, int], ...] = ()
+    """Channel, csi and n where it belongs, and where it is measured at every SNR; none: where its suite says."""
 
     @abstractmethod
     def measure(self, place: Place, stream: int, seed: int) -> Measured:
@@ -61,3 +70,8 @@ class System(ABC):
     def macs(self) -> float | None:
         """Multiply-accumulates of the transmitter for one image; None: not counted."""
         return None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a reader needs to judge it, JSON-ready: parameters, tuning, what it is held to, what it assumes."""
+        return {}

@@ -197,7 +197,7 @@ def test_ends_agree_where_both_have_learnt_the_same(bench: Bench, tmp_path: Path
 
 def test_perfect_knowledge_of_the_channel_is_no_links(bench: Bench, tmp_path: Path) -> None:
     (system,) = open_codec(written(tmp_path)).systems(bench)
-    with pytest.raises(NotThere, match="a link has to estimate its channel, so perfect CSI is measured without one"):
+    with pytest.raises(NotThere, match="a link has to estimate its channel, so csi perfect is measured without one"):
         system.ends(Place("awgn", "perfect", 12, 10.0), 0, 0)
 
 
