@@ -44,10 +44,7 @@ class Half(Command):
         line = self.process.stdout.readline()
         if not line:
             raise self._ended()
-        reply: dict[str, Any] = json.loads(line)
-        if "error" in reply:
-            raise ERRORS.get(reply["code"], SemlinkError)(f"{self.role}: {reply['error']}")
-        return reply
+        return understood(self.role, line)
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """Both."""
@@ -58,6 +55,14 @@ class Half(Command):
         self.process.wait()
         self._reader.join(5)
         return SemlinkError(f"{self.role} ended: {self.said[-300:] or 'it said nothing'}")
+
+
+def understood(role: str, line: str) -> dict[str, Any]:
+    """A reply of the end of this role. Raises what that raised."""
+    reply: dict[str, Any] = json.loads(line)
+    if "error" in reply:
+        raise ERRORS.get(reply["code"], SemlinkError)(f"{role}: {reply['error']}")
+    return reply
 
 
 class LinkOfThree:
