@@ -51,7 +51,9 @@ class System(ABC):
 
     name: str
     home: tuple[tuple[str, str, int], ...] = ()
-    """Channel, csi and n where it belongs, and where it is measured at every SNR; none: where its suite says."""
+    """Channel, csi and n where it belongs, and where it is measured over more channels; none: where its suite says."""
+    made_of: str = ""
+    """What a number of it depends on beside the bench and the shipped files of its name, as a hash."""
 
     @abstractmethod
     def measure(self, place: Place, stream: int, seed: int) -> Measured:
