@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from common.channel.spec.spec import ChannelSpec
 from common.console import say
+from common.errors import SemlinkError
 from training.crossing.link_of_three import LinkOfThree
 from training.crossing.subjects import Question, Subject
 from training.report.progress import bar
@@ -29,15 +31,19 @@ class Crossed:
     differ: int = 0
     lost: int = 0
     reason: str = ""
-    """Why no link can answer it; empty where one did."""
+    """Why no link can answer it; empty where one could."""
+    failed: str = ""
+    """What went wrong where one could and did not."""
 
     @property
     def verdict(self) -> str:
         """In words."""
-        if self.reason:
-            return self.reason
         lost = f", {self.lost} of them lost" if self.lost else ""
-        return "identical" if not self.differ else f"{self.differ} of {self.images} differ{lost}"
+        return (
+            self.reason
+            or self.failed
+            or (f"{self.differ} of {self.images} differ{lost}" if self.differ else "identical")
+        )
 
 
 def cross(about: tuple[str, dict[str, Any]], subject: Subject, questions: Sequence[Question]) -> list[Crossed]:
@@ -46,17 +52,24 @@ def cross(about: tuple[str, dict[str, Any]], subject: Subject, questions: Sequen
     with bar(Console(stderr=True), "over the link", len(questions)) as advance, LinkOfThree(about) as link:
         for question in questions:
             try:
-                ends = subject.ends(question)
-            except NotThere as why:
+                ends, direct = subject.ends(question), subject.direct(question)
+            except (NotThere, SemlinkError) as why:
                 found.append(Crossed(question, reason=str(why)))
             else:
-                found.append(_beside(question, subject.direct(question), link.answers(question, ends.channel)))
+                found.append(_beside(question, direct, link, ends.channel))
             advance(now=found[-1].verdict)
     return found
 
 
-def _beside(question: Question, direct: NDArray[np.int64], linked: NDArray[np.int64]) -> Crossed:
-    return Crossed(question, len(direct), int((direct != linked).sum()), int((linked < 0).sum()))
+def _beside(question: Question, direct: NDArray[np.int64], link: LinkOfThree, channel: ChannelSpec) -> Crossed:
+    count = len(direct)
+    try:
+        linked = link.answers(question, channel)
+    except SemlinkError as error:
+        if not link.alive:
+            raise
+        return Crossed(question, count, count, count, failed=str(error))
+    return Crossed(question, count, int((direct != linked).sum()), int((linked < 0).sum()))
 
 
 def show(crossed: Sequence[Crossed], columns: Sequence[str]) -> int:

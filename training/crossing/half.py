@@ -24,8 +24,8 @@ from sctx.capture.source import Capture
 from sctx.outcomes import Answer
 from sctx.rate.decision import Decision
 from sctx.transmitter import Transmitter
+from training.crossing.of_suites import KINDS
 from training.crossing.subjects import Question, Subject
-from training.crossing.suite_subject import KINDS
 from training.systems.ends import Ends
 from training.systems.system import NotThere
 

@@ -51,6 +51,11 @@ class Half(Command):
         self.say(**request)
         return self.hear()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self.process.poll() is None
+
     def _ended(self) -> SemlinkError:
         self.process.wait()
         self._reader.join(5)
@@ -90,6 +95,11 @@ class LinkOfThree:
         """End both processes."""
         for half in self._halves:
             half.stop()
+
+    @property
+    def alive(self) -> bool:
+        """Whether further questions can be asked."""
+        return all(half.alive for half in self._halves)
 
     def answers(self, question: Question, channel: ChannelSpec) -> NDArray[np.int64]:
         """The class that came back for each image, int64 [N]; -1: none did. Raises SemlinkError."""

@@ -4,14 +4,16 @@ Runs the code of that file, so only a person may name it, on a command line: no 
 Every call is checked, one line for each mistake. Knows nothing about what the codec is.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import operator
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,11 +27,13 @@ from training.systems.bench import Bench
 from training.systems.carried import Carried
 from training.systems.carry import Way
 from training.systems.codec import Codec
-from training.systems.system import NotThere, Place, System
+from training.systems.system import NotThere, Place
 
 PILOTS = 4
 """Pilots of a codec that does not say how many it wants."""
 POWER_ERROR = 0.01
+QUIET_SNR = 1e4
+"""Linear SNR that a decoder is told of symbols without noise."""
 LONGEST_NAME = 40
 
 
@@ -42,20 +46,21 @@ class Entrance:
     make: Callable[[int, Bench], Codec]
     pilots: int
 
-    def systems(self, bench: Bench) -> list[System]:
-        """The one system that it is."""
-        return [Foreign(bench, self)]
+    def system(self, bench: Bench) -> "Foreign":
+        """As one more system of a suite."""
+        return Foreign(bench, self)
 
     def codec(self, symbols: int, bench: Bench) -> "Checked":
         """For so many symbols. ConfigError where it is none; NotThere where its maker says that there is none."""
-        with told(self.spec, "", self._file):
+        with told(self.spec, "", self.file):
             made = self.make(symbols, bench)
         if not isinstance(made, Codec):
             raise ConfigError(f"{self.spec} gave {_a(made)}, not a training.systems.codec.Codec")
-        return Checked(made, self.spec, symbols, len(bench.classes), self._file)
+        return Checked(made, self.spec, symbols, len(bench.classes), self.file)
 
     @property
-    def _file(self) -> str:
+    def file(self) -> str:
+        """Where its code lies."""
         return str(getattr(sys.modules.get(self.make.__module__), "__file__", ""))
 
 
@@ -67,6 +72,7 @@ class Foreign(Carried):
         self.name = entrance.name
         self._entrance = entrance
         self._made: dict[int, Checked] = {}
+        self.made_of = hashlib.sha256(Path(entrance.file).read_bytes()).hexdigest() if entrance.file else entrance.spec
 
     def way(self, place: Place) -> Way:
         """See `Carried`."""
@@ -77,6 +83,13 @@ class Foreign(Carried):
         if symbols not in self._made:
             self._made[symbols] = self._entrance.codec(symbols, self.bench)
         return Way(self._made[symbols], pilots)
+
+    def rehearse(self, place: Place) -> None:
+        """Two images there without a channel. ConfigError says what is wrong; what cannot be there is no mistake."""
+        with suppress(NotThere):
+            codec = self.way(place).codec
+            sent = codec.encode_told(self.bench.images[:2], place.snr_db).astype(np.complex64)
+            codec.decode(sent, np.full(sent.shape, QUIET_SNR, np.float32))
 
     @property
     def macs(self) -> float | None:

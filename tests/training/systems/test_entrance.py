@@ -63,7 +63,7 @@ def test_a_class_in_a_file_or_a_module_is_one_more_system(
     spec = written(tmp_path)
     found = []
     for named in (spec, "my:Mine"):
-        (system,) = open_codec(named).systems(bench)
+        system = open_codec(named).system(bench)
         assert system.name == "mine"
         measured = system.measure(HOME, 0, 0)
         assert measured.uses == 12
@@ -88,7 +88,7 @@ def test_a_function_will_do_and_what_says_no_name_has_its_own(bench: Bench, tmp_
 
 def test_what_there_is_not_for_a_place_has_a_reason_and_no_error(bench: Bench, tmp_path: Path) -> None:
     no = "from training.systems.system import NotThere\n        raise NotThere('a picture needs 99')"
-    (system,) = open_codec(written(tmp_path, ("self.symbols = symbols", no))).systems(bench)
+    system = open_codec(written(tmp_path, ("self.symbols = symbols", no))).system(bench)
     with pytest.raises(NotThere, match="a picture needs 99"):
         system.measure(HOME, 0, 0)
 
@@ -125,7 +125,7 @@ def test_a_codec_that_breaks_its_promise_is_told_so(
     bench: Bench, tmp_path: Path, changes: list[tuple[str, str]], told: str
 ) -> None:
     entrance = open_codec(written(tmp_path, *changes))
-    (system,) = entrance.systems(bench)
+    system = entrance.system(bench)
     with pytest.raises(ConfigError, match=told) as caught:
         system.measure(HOME, 0, 0)
     assert "\n" not in str(caught.value)
@@ -135,7 +135,7 @@ def test_a_codec_that_breaks_its_promise_is_told_so(
 def test_what_it_does_to_its_images_harms_nobody(bench: Bench, tmp_path: Path) -> None:
     before = bench.images.copy()
     spec = written(tmp_path, ("flat = images", "images //= 2\n        flat = images"))
-    open_codec(spec).systems(bench)[0].measure(HOME, 0, 0)
+    open_codec(spec).system(bench).measure(HOME, 0, 0)
     assert np.array_equal(bench.images, before)
 
 
@@ -181,7 +181,7 @@ def test_ends_agree_where_both_have_learnt_the_same(bench: Bench, tmp_path: Path
     def identity(place: Place, *changes: tuple[str, str], stream: int = 0) -> str:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
-        (system,) = open_codec(written(folder, declared, *changes)).systems(bench)
+        system = open_codec(written(folder, declared, *changes)).system(bench)
         return system.ends(place, stream, 0).agreement.id
 
     same = {identity(HOME), identity(HOME, stream=3), identity(Place("block-rayleigh", "estimated", 12, 0.0))}
@@ -196,7 +196,7 @@ def test_ends_agree_where_both_have_learnt_the_same(bench: Bench, tmp_path: Path
 
 
 def test_perfect_knowledge_of_the_channel_is_no_links(bench: Bench, tmp_path: Path) -> None:
-    (system,) = open_codec(written(tmp_path)).systems(bench)
+    system = open_codec(written(tmp_path)).system(bench)
     with pytest.raises(NotThere, match="a link has to estimate its channel, so csi perfect is measured without one"):
         system.ends(Place("awgn", "perfect", 12, 10.0), 0, 0)
 
@@ -205,4 +205,4 @@ def test_weights_that_are_no_arrays_are_told(bench: Bench, tmp_path: Path) -> No
     declared = ("    def encode", '    def weights(self):\n        return {"words": [1]}\n\n    def encode')
     entrance: Entrance = open_codec(written(tmp_path, declared))
     with pytest.raises(ConfigError, match=r"weights\['words'\] is a list, not an array of numbers"):
-        entrance.systems(bench)[0].ends(HOME, 0, 0)
+        entrance.system(bench).ends(HOME, 0, 0)

@@ -1,5 +1,0 @@
-"""stub until suites is merged"""
-
-from training.crossing.subjects import PairSubject
-
-KINDS = {"pair": PairSubject}
