@@ -1,0 +1,142 @@
+"""What every system of a suite is given: a pair, images, the transmitter's own decision, where fitted weights lie.
+
+Knows nothing about channels, or about which systems there are. Test images are for measuring; whatever is chosen or
+fitted is so on `train` and `validation`, which is a part of train wherever a data set brings none.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.images.datasets import ImageSet, load_for
+from common.pair.manifest import Manifest, find_pair
+from common.pair.origin import dataset_of
+from training.data.images import fingerprint, tell_notes
+
+if TYPE_CHECKING:
+    from scrx.decoding.decoder import Answerer
+    from sctx.pipeline import TransmitChain
+
+SHIPPED = Path(__file__).parents[1] / "baselines" / "shipped"
+"""Weights of what is compared with a pair, a folder for each suite."""
+SURE = 1e4
+"""Linear SNR that a decoder is told of symbols without noise; what is above is the same to it."""
+DECIDED = 512
+"""Images that are decided at a time, so that they fit into memory."""
+
+
+class Bench:
+    """A pair and the images it is measured on. Whatever is long to compute is computed once, when it is asked for."""
+
+    def __init__(self, suite: str, manifest: Manifest, dataset: str, images: ImageSet, device: str = "cpu") -> None:
+        """suite: its name, which is that of the folder of fitted weights; images: as `load_for` gives them."""
+        self.suite, self.manifest, self.dataset, self.device = suite, manifest, dataset, device
+        self.test = images
+        self._splits: dict[str, ImageSet] = {}
+
+    @classmethod
+    def open(
+        cls, suite: str, pair: str | Path, dataset: str | None = None, split: str = "test", device: str = "cpu",
+        most: int | None = None,
+    ) -> "Bench":  # fmt: skip
+        """pair: a shipped name or a folder; dataset: None: what it was trained on; most: images, None: all."""
+        manifest = find_pair(pair)
+        dataset = dataset or dataset_of(manifest)
+        images = load_for(manifest, dataset, split)
+        tell_notes(images.notes)
+        return cls(suite, manifest, dataset, images.take(np.arange(len(images))[:most]), device)
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """uint8 [N, H, W, C], as the pair's encoder takes them."""
+        return self.test.images
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """int64 [N], indices into `classes`; for scoring, and never for a system to look at."""
+        return self.test.labels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names, in the pair's own order."""
+        return self.manifest.labels
+
+    @cached_property
+    def data(self) -> str:
+        """SHA-256 of the test images, their labels and class names."""
+        return fingerprint(self.test)
+
+    def train(self) -> ImageSet:
+        """To fit on: images uint8 [M, H, W, C] as the pair takes them, labels in its own order."""
+        return self._split("train")
+
+    def validation(self) -> ImageSet:
+        """To choose on; never among `train`."""
+        return self._split("validation")
+
+    def weights(self, name: str) -> Path:
+        """Where the fitted weights of a system lie, whether or not they are there; NAME.json beside it says how."""
+        return SHIPPED / self.suite / f"{name}.safetensors"
+
+    def folder(self, name: str) -> Path:
+        """Where a system lies that is a pair of its own."""
+        return SHIPPED / self.suite / name
+
+    def decide(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The pair's own decoder on its own symbols of the full rate, without noise or channel: [B, H, W, C] -> [B]."""
+        parts = np.array_split(images, max(-(-len(images) // DECIDED), 1))
+        return np.concatenate([self._decide(part) for part in parts])
+
+    @cached_property
+    def _own(self) -> NDArray[np.int64]:
+        return self.decide(self.images)
+
+    def tx_decided(self) -> NDArray[np.int64]:
+        """The transmitter's own decision on each test image, int64 [N]."""
+        return self._own
+
+    @property
+    def tx_accuracy(self) -> float:
+        """Share of the test images that the transmitter itself has right, 0..1."""
+        return float(np.mean(self._own == self.labels))
+
+    @cached_property
+    def encoder_cost(self) -> tuple[int, int]:
+        """Parameters of the encoder with its adaptive module, and its multiply-accumulates for one image."""
+        from training.distillation.measure import transmitter_cost
+        from training.distillation.pairs import load_student
+
+        return transmitter_cost(load_student(self.manifest), self.manifest.preprocess)
+
+    @cached_property
+    def decider_cost(self) -> tuple[int, int]:
+        """The same of a transmitter that decides by itself: with the pair's decoder, which has linear layers alone."""
+        from torch import nn
+
+        from scrx.decoding.decoder import load_decoder
+
+        decoder = load_decoder(self.manifest)
+        parameters, macs = self.encoder_cost
+        linear = sum(one.weight.numel() for one in decoder.modules() if isinstance(one, nn.Linear))
+        return parameters + sum(one.numel() for one in decoder.parameters()), macs + linear
+
+    def _split(self, name: str) -> ImageSet:
+        if name not in self._splits:
+            self._splits[name] = load_for(self.manifest, self.dataset, name)
+        return self._splits[name]
+
+    def _decide(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+        chain, answerer = self._halves
+        symbols = chain.modulate(chain.encode(images), None)
+        decided: NDArray[np.int64] = answerer.logits(symbols, np.full(symbols.shape, SURE, np.float32)).argmax(-1)
+        return decided
+
+    @cached_property
+    def _halves(self) -> "tuple[TransmitChain, Answerer]":
+        from scrx.decoding.decoder import Answerer
+        from sctx.pipeline import TransmitChain
+
+        return TransmitChain(self.manifest, self.device), Answerer(self.manifest, self.device)
