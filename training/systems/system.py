@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +40,7 @@ class Measured:
 class System(ABC):
     """One curve of the figures. A system that is trained says in `about` what that took."""
 
-    name: ClassVar[str]
+    name: str
 
     @abstractmethod
     def measure(self, place: Place, stream: int, seed: int) -> Measured:
