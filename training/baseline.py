@@ -37,9 +37,9 @@ PAIRS = {"quick": "digits", "cifar10": "cifar10"}
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.pair.device import limit_threads
-    from training.baselines.learned import FAMILIES
-    from training.baselines.tuning import Budget, Tuning
     from training.systems.bench import Bench
+    from training.trained.learned import FAMILIES
+    from training.trained.tuning import Budget, Tuning
 
     names = options["systems"].split(",")
     if unknown := [name for name in names if name not in FAMILIES]:

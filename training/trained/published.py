@@ -21,11 +21,11 @@ from torch import Tensor
 
 from common.images.datasets import ImageSet
 from sctx.encoder import normalise
-from training.baselines.discrete import WordShape
-from training.baselines.dt_jscc import ORDER, Psk, nearest, points
-from training.baselines.small_nets import SmallNet, fitted
-from training.baselines.vfe import Analog
 from training.recipes.specs import LossSpec
+from training.trained.discrete import WordShape
+from training.trained.dt_jscc import ORDER, Psk, nearest, points
+from training.trained.small_nets import SmallNet, fitted
+from training.trained.vfe import Analog
 
 HARD = LossSpec(hard=1.0)
 REPEATS = 4

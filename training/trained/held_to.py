@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from common.images.datasets import ImageSet
-from training.baselines.learned import Kit, Option, share_right
 from training.systems.system import Place
+from training.trained.learned import Kit, Option, share_right
 
 CLEAN_DB = 60.0
 STREAMS = range(950, 954)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.phy.decibel import from_db
-from training.baselines.discrete import Discrete, WordShape
-from training.baselines.family import Family, Space, Weights
-from training.baselines.fronts import OURS, Examples, Front
-from training.baselines.small_nets import Settings, fitted
 from training.recipes.specs import LossSpec
 from training.systems.codec import Codec
+from training.trained.discrete import Discrete, WordShape
+from training.trained.family import Family, Space, Weights
+from training.trained.fronts import OURS, Examples, Front
+from training.trained.small_nets import Settings, fitted
 
 ORDER = 16
 SNRS_DB = (-10, -6, -3, 0, 3, 6, 10, 20)

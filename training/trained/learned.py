@@ -22,18 +22,19 @@ from torch import Tensor
 from common.errors import ModelError
 from common.files import write_atomic, write_json
 from common.images.datasets import ImageSet
-from training.baselines.dt_jscc import DtJscc, DtJsccOurs
-from training.baselines.family import Family, Weights
-from training.baselines.fronts import Front
-from training.baselines.quantised import PqCode, Separate
-from training.baselines.vfe import Vfe
 from training.systems.bench import Bench
 from training.systems.carried import Carried
 from training.systems.carry import Way, carry
 from training.systems.codec import Codec
 from training.systems.system import NotThere, Place
+from training.trained.dt_jscc import DtJscc, DtJsccOurs
+from training.trained.family import Family, Weights
+from training.trained.fronts import Front
+from training.trained.quantised import PqCode, Separate
+from training.trained.vfe import Vfe
 
 FAMILIES: dict[str, Family] = {one.name: one for one in (DtJscc(), DtJsccOurs(), Vfe(), Separate(), PqCode())}
+NAMES = tuple(FAMILIES)
 PILOTS = (2, 4, 8, 16)
 """Of which one is chosen for each place where the channel is estimated."""
 FORMAT = 1

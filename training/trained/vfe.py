@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scrx.demodulation.equalise import mmse_tap
-from training.baselines.family import Family, Space, Weights
-from training.baselines.fronts import OURS, Examples, Front, linear_macs, mlp
-from training.baselines.small_nets import Settings, SmallNet, fitted
 from training.recipes.specs import LossSpec
 from training.student.losses import distortion
 from training.systems.codec import Codec
+from training.trained.family import Family, Space, Weights
+from training.trained.fronts import OURS, Examples, Front, linear_macs, mlp
+from training.trained.small_nets import Settings, SmallNet, fitted
 
 LOW_DB, HIGH_DB = -10.0, 20.0
 """Average SNRs of training, half of it under block Rayleigh as ours."""

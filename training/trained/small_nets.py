@@ -6,7 +6,7 @@ Knows nothing about what the network is.
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,13 +14,25 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 
-from training.baselines.fronts import CPU, Examples
+from common.images.datasets import ImageSet
 from training.loop.fit import Run, fit
 from training.recipes.specs import Schedule, ViewSpec
 
 Settings = dict[str, Any]
 """What a trial chose, by name: numbers and words."""
 N = TypeVar("N", bound="SmallNet")
+
+
+class Seen(Protocol):
+    """What a network is trained on: as `fronts.Examples`."""
+
+    images: ImageSet
+    labels: Tensor
+    views: int
+
+    def view(self, view: int) -> tuple[Tensor, Tensor]:
+        """Inputs float [N, D], and soft answers to them, logits float [N, C]."""
+        ...
 
 
 class SmallNet(nn.Module):
@@ -37,7 +49,7 @@ class SmallNet(nn.Module):
 class _Small:
     """See `training.loop.fit.Task`."""
 
-    def __init__(self, net: SmallNet, examples: Examples) -> None:
+    def __init__(self, net: SmallNet, examples: Seen) -> None:
         self.objective: nn.Module = net
         self._net, self._examples = net, examples
         self._view = (torch.empty(0), torch.empty(0))
@@ -53,7 +65,7 @@ class _Small:
         return inputs[ours], self._examples.labels[ours], own[ours], *self._net.draw(len(ours), random)
 
 
-def fitted(make: Callable[[], N], examples: Examples, settings: Settings, folder: Path, seed: int) -> N:
+def fitted(make: Callable[[], N], examples: Seen, settings: Settings, folder: Path, seed: int) -> N:
     """Make and train a network; one that was killed goes on from its checkpoint in `folder`.
 
     settings: `epochs`, `lr` and `batch` are for here. The weights are rounded to half precision, as they are shipped.
@@ -64,7 +76,7 @@ def fitted(make: Callable[[], N], examples: Examples, settings: Settings, folder
     schedule = Schedule(epochs=settings["epochs"], batch=settings["batch"], lr=settings["lr"], ema=0.99)
     identity = {"settings": settings, "net": repr(net)}
     views = min(examples.views, settings["epochs"])
-    run = Run(folder.name, folder, identity, examples.images, ViewSpec(), views, schedule, seed, CPU,
+    run = Run(folder.name, folder, identity, examples.images, ViewSpec(), views, schedule, seed, torch.device("cpu"),
               Console(quiet=True))  # fmt: skip
     net.load_state_dict(halved(fit(_Small(net, examples), run).weights))
     run.forget()

@@ -18,14 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.baselines.discrete import Discrete, WordShape
-from training.baselines.family import Family, Space, Weights
-from training.baselines.fronts import OURS, Examples, Front, mlp
 from training.baselines.short_codes import ShortCode
-from training.baselines.small_nets import Settings, SmallNet, fitted
 from training.recipes.specs import LossSpec
 from training.student.losses import distortion
 from training.systems.codec import Codec
+from training.trained.discrete import Discrete, WordShape
+from training.trained.family import Family, Space, Weights
+from training.trained.fronts import OURS, Examples, Front, mlp
+from training.trained.small_nets import Settings, SmallNet, fitted
 
 BITS, ORDER = 4, 16
 """Of a letter, and letters."""

@@ -22,14 +22,14 @@ from common import __version__
 from common.console import tell
 from common.files import write_atomic
 from common.pair.manifest import canonical
-from training.baselines.family import Family, Weights
-from training.baselines.fronts import Examples, Front
-from training.baselines.held_to import held_to
-from training.baselines.learned import Kit, Option, share_right, write_record
 from training.data.images import fingerprint
 from training.report.progress import bar
 from training.systems.bench import Bench
 from training.systems.system import Place
+from training.trained.family import Family, Weights
+from training.trained.fronts import Examples, Front
+from training.trained.held_to import held_to
+from training.trained.learned import Kit, Option, share_right, write_record
 
 REFERENCE = tuple(Place("awgn", "perfect", 16, float(snr)) for snr in (-6, 0, 6))
 """Where trials are compared: the mean over these."""

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.baselines.fronts import linear_macs, mlp
-from training.baselines.small_nets import SmallNet
 from training.recipes.specs import LossSpec
 from training.student.losses import distortion
+from training.trained.fronts import linear_macs, mlp
+from training.trained.small_nets import SmallNet
 
 GUMBEL_TAU = 0.5
 """As published."""
@@ -71,7 +71,8 @@ class Discrete(SmallNet):
     def scores(self, inputs: Tensor) -> Tensor:
         """float [B, D] -> float [B, positions, order]; the largest of a position is its letter."""
         words: Tensor = self.encoder(inputs)
-        return words.reshape(-1, self.positions, self.wide) @ self.codebook.T / math.sqrt(self.wide)
+        scores: Tensor = words.reshape(-1, self.positions, self.wide) @ self.codebook.T / math.sqrt(self.wide)
+        return scores
 
     def answers(self, letters: Tensor) -> Tensor:
         """Letters as they were read, int64 [B, positions] -> logits float [B, C]."""
@@ -87,7 +88,7 @@ class Discrete(SmallNet):
         logits = self.decoder((chosen @ self.codebook).flatten(1))
         log_p = scores.log_softmax(-1)
         entropy = -(log_p.exp() * log_p).sum(-1).mean()
-        usage = torch.special.entr(log_p.exp().mean(0)).sum(-1).mean()
+        usage: Tensor = torch.special.entr(log_p.exp().mean(0)).sum(-1).mean()
         return distortion(logits, own, labels, self.loss) - self.entropy * entropy - self.usage * usage
 
     @property

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from training.baselines.fronts import PIXELS, Examples, Front
-from training.baselines.small_nets import Settings
 from training.systems.codec import Codec
+from training.trained.fronts import PIXELS, Examples, Front
+from training.trained.small_nets import Settings
 
 Weights = dict[str, Tensor]
 Space = Mapping[str, tuple[Any, ...]]
