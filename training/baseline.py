@@ -24,7 +24,7 @@ PAIRS = {"quick": "digits", "cifar10": "cifar10"}
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--suite", default="quick", show_default=True, help="Whose pair and data: quick, cifar10.")
-@click.option("--system", "systems", required=True, help="dt-jscc, dt-jscc-ours, vfe, separate, pq-code; with commas.")
+@click.option("--system", "systems", required=True, help="dt-jscc, vfe, separate, pq-code ...; with commas.")
 @click.option("--trials", default=8, show_default=True, help="Settings that are tried, as many for each system.")
 @click.option("--cpu-seconds", default=1800.0, show_default=True, help="After which no further trial is begun.")
 @click.option("--pair", help="Shipped name or folder of a pair. [default: the suite's]")
@@ -39,11 +39,13 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     from common.pair.device import limit_threads
     from training.systems.bench import Bench
     from training.trained.learned import FAMILIES
-    from training.trained.tuning import Budget, Tuning
+    from training.trained.of_ours import NAME, OursTuning
+    from training.trained.trying import Budget
+    from training.trained.tuning import Tuning
 
     names = options["systems"].split(",")
-    if unknown := [name for name in names if name not in FAMILIES]:
-        raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join(FAMILIES)}")
+    if unknown := [name for name in names if name not in (NAME, *FAMILIES)]:
+        raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join((NAME, *FAMILIES))}")
     if options["trials"] < 1 or not options["cpu_seconds"] > 0:
         raise ConfigError("--trials must be at least 1 and --cpu-seconds above 0")
     if (pair := options["pair"] or PAIRS.get(options["suite"])) is None:
@@ -53,10 +55,10 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     rows = []
     for name in names:
         out = (options["out"] or bench.weights(name).parent) / f"{name}.safetensors"
-        tuning = Tuning(FAMILIES[name], bench, Budget(options["trials"], options["cpu_seconds"]),
-                        options["build"] / options["suite"], options["seed"])  # fmt: skip
-        document = tuning.run(out, typed())
-        tell(f"{name}: {out}, {out.stat().st_size / 1024:.0f} KiB")
+        budget, build = Budget(options["trials"], options["cpu_seconds"]), options["build"] / options["suite"]
+        given = (bench, budget, build, options["seed"])
+        document = (OursTuning(*given) if name == NAME else Tuning(FAMILIES[name], *given)).run(out, typed())
+        tell(f"{name}: {out.with_suffix('.json')}")
         rows.append(row(document))
     print_table(
         "fitted on held-out images", ("system", "trials", "tuning CPU s", "fitting CPU s", "ours", "%", "held"), rows

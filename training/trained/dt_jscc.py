@@ -87,8 +87,8 @@ class DtJscc(Family):
         "hidden": (64, 96),
         "whole": (128,),
         "hard": (1.0,),
-        "epochs": (400, 200),
-        "batch": (128,),
+        "epochs": (200, 100),
+        "batch": (256,),
     }
     reference = ("d16@-6", "d16@0", "d16@6")
 
@@ -123,7 +123,7 @@ class DtJsccOurs(DtJscc):
     name = "dt-jscc-ours"
     source = f"{DtJscc.source}; on the pair's own encoder and its distilled answers"
     front = OURS
-    space: ClassVar[Space] = {**DtJscc.space, "hard": (0.1, 1.0), "epochs": (200, 100)}
+    space: ClassVar[Space] = {**DtJscc.space, "hard": (0.1, 1.0), "epochs": (100, 200)}
 
     def members(self) -> tuple[str, ...]:
         return tuple(f"d{uses}@{snr}" for uses, snrs in ((16, SNRS_DB), (12, FEW_DB)) for snr in snrs)

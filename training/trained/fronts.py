@@ -3,6 +3,7 @@
 Knows nothing about channels, or about what is made of it.
 """
 
+import hashlib
 from functools import cached_property
 from itertools import pairwise
 
@@ -23,6 +24,8 @@ from training.systems.bench import SURE, Bench
 PIXELS, OURS = "pixels", "ours"
 ROWS = 512
 """Images that are seen at a time, so that they fit into memory."""
+KEPT = 20
+"""Parts whose vectors are kept."""
 CPU = torch.device("cpu")
 
 
@@ -35,6 +38,7 @@ class Front:
         self.kind, self._mean, self._std = kind, image.mean, image.std
         self.wide, self.parameters, self.macs = image.height * image.width * image.channels, 0, 0
         self._encoder = None
+        self._seen: dict[bytes, Tensor] = {}
         if kind == OURS:
             self._encoder, adapt = load_encoder(bench.manifest)
             self.wide = self._encoder.head.in_features
@@ -48,10 +52,17 @@ class Front:
         """images: uint8 [B, H, W, C] -> float [B, wide]. Each image by itself."""
         parts = np.array_split(images, max(-(-len(images) // ROWS), 1))
         with one_thread(CPU, len(images)):
-            return torch.cat([self._of(normalise(torch.from_numpy(part), self._mean, self._std)) for part in parts])
+            return torch.cat([self._of(part) for part in parts])
 
-    def _of(self, pixels: Tensor) -> Tensor:
-        return pixels.flatten(1) if self._encoder is None else self._encoder.pooled(pixels)
+    def _of(self, part: NDArray[np.uint8]) -> Tensor:
+        """What was seen last is not computed again: the same images go over many channels."""
+        key = hashlib.sha256(part.tobytes()).digest() + len(part).to_bytes(4)
+        if key not in self._seen:
+            pixels = normalise(torch.from_numpy(part), self._mean, self._std)
+            self._seen[key] = pixels.flatten(1) if self._encoder is None else self._encoder.pooled(pixels)
+            if len(self._seen) > KEPT:
+                self._seen.pop(next(iter(self._seen)))
+        return self._seen[key]
 
 
 class Examples:

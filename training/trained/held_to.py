@@ -20,9 +20,9 @@ POINT = 0.01
 def held_to(kit: Kit, held: ImageSet) -> list[dict[str, Any]]:
     """Each check as {"what", "measured", "bound", "holds"}, shares of the held-out images."""
     checks = [_channel_costs_nothing(kit, held)]
-    if "b4" in kit.weights:
+    if enough := [bits for bits in ("b4", "b64") if bits in kit.weights]:
         own = float(np.mean(kit.bench.decide(held.images) == held.labels))
-        checks += [_reaches(kit, held, bits, own) for bits in ("b4", "b64")]
+        checks += [_reaches(kit, held, bits, own) for bits in enough]
     return checks
 
 

@@ -35,8 +35,8 @@ from training.trained.vfe import Vfe
 
 FAMILIES: dict[str, Family] = {one.name: one for one in (DtJscc(), DtJsccOurs(), Vfe(), Separate(), PqCode())}
 NAMES = tuple(FAMILIES)
-PILOTS = (2, 4, 8, 16)
-"""Of which one is chosen for each place where the channel is estimated."""
+SHARES = (8, 4)
+"""Where the channel is estimated, one use of so many is a pilot, but two uses at least: one of both is chosen."""
 FORMAT = 1
 HOME_USES = 16
 
@@ -86,8 +86,8 @@ class Kit:
 
     def options(self, place: Place) -> list[Option]:
         """All that fit into a place."""
-        pilots = PILOTS if place.csi == "estimated" else (0,)
-        every = [Option(member, count) for member in self.weights for count in pilots]
+        pilots = {max(place.n // share, 2) for share in SHARES} if place.csi == "estimated" else {0}
+        every = [Option(member, count) for member in self.weights for count in sorted(pilots)]
         return [one for one in every if self.way(one, place) is not None]
 
 

@@ -9,6 +9,7 @@ Knows nothing about codes but that they take bits and give bits. Four bits say o
                classifier is trained on what is left of them
 """
 
+import math
 from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.phy.decibel import from_db
 from training.baselines.short_codes import ShortCode
 from training.recipes.specs import LossSpec
 from training.student.losses import distortion
@@ -30,7 +32,9 @@ from training.trained.small_nets import Settings, SmallNet, fitted
 BITS, ORDER = 4, 16
 """Of a letter, and letters."""
 ALL_BITS = (4, 8, 12, 16, 32, 64)
-MOST_ROWS = 20_000
+CAPACITIES = 2.0
+"""Bits of more than so many capacities of the channel are not tried."""
+MOST_ROWS = 4096
 """Vectors that k-means sees."""
 
 
@@ -133,8 +137,11 @@ class _Quantised(Family):
     def codec(
         self, member: str, weights: Weights, settings: Settings, front: Front, classes: int, uses: int, told_db: float
     ) -> Codec | None:
+        bits = int(member[1:])
+        if bits > max(BITS, CAPACITIES * uses * math.log2(1 + from_db(told_db))):
+            return None
         try:
-            code = ShortCode(int(member[1:]), uses)
+            code = ShortCode(bits, uses)
         except ValueError:
             return None
         net = self.net(member, settings, front.wide, classes)
@@ -155,8 +162,8 @@ class Separate(_Quantised):
         "hidden": (64, 96),
         "whole": (64, 128),
         "hard": (0.1, 1.0),
-        "epochs": (200, 400),
-        "batch": (128,),
+        "epochs": (100, 200),
+        "batch": (256,),
     }
 
     def net(self, member: str, settings: Settings, wide: int, classes: int) -> Bottleneck:
@@ -181,7 +188,7 @@ class PqCode(_Quantised):
         "hidden": (64, 0, 96),
         "hard": (0.1, 1.0),
         "epochs": (100, 200),
-        "batch": (128,),
+        "batch": (256,),
     }
 
     def net(self, member: str, settings: Settings, wide: int, classes: int) -> Product:
@@ -224,7 +231,7 @@ def product_quantiser(
         turn[part, : len(share)] = axes[:, share].T
     turn = turn.reshape(-1, wide)
     moved = (seen @ turn.T).reshape(len(seen), parts, each)
-    books = [KMeans(ORDER, n_init=4, random_state=seed).fit(moved[:, part]).cluster_centers_ for part in range(parts)]
+    books = [KMeans(ORDER, n_init=2, random_state=seed).fit(moved[:, part]).cluster_centers_ for part in range(parts)]
     return turn.astype(np.float32), np.array(books, np.float32)
 
 

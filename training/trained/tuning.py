@@ -1,13 +1,12 @@
-"""Settings tried on held-out images, the best of them fitted in full, a member chosen for each place, all written down.
+"""A family tuned: the best of its trials fitted in full, a member chosen for each place, all of it written down.
 
-Knows nothing about what is fitted. One thread, the same seeds again, and whatever was finished is not done twice.
+Knows nothing about what is fitted. One thread, and the same seeds again.
 """
 
 import hashlib
 import json
-import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,11 +17,8 @@ import numpy as np
 from rich.console import Console
 from safetensors.torch import load_file, save
 
-from common import __version__
-from common.console import tell
 from common.files import write_atomic
 from common.pair.manifest import canonical
-from training.data.images import fingerprint
 from training.report.progress import bar
 from training.systems.bench import Bench
 from training.systems.system import Place
@@ -30,10 +26,9 @@ from training.trained.family import Family, Weights
 from training.trained.fronts import Examples, Front
 from training.trained.held_to import held_to
 from training.trained.learned import Kit, Option, share_right, write_record
+from training.trained.trying import REFERENCE, STREAMS, Budget, Trials
 
-REFERENCE = tuple(Place("awgn", "perfect", 16, float(snr)) for snr in (-6, 0, 6))
-"""Where trials are compared: the mean over these."""
-SNRS_DB = (-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 15.0, 20.0)
+SNRS_DB = (-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 20.0)
 PLACES = tuple(
     Place(channel, csi, n, snr)
     for channel in ("awgn", "block-rayleigh")
@@ -42,18 +37,6 @@ PLACES = tuple(
     for snr in SNRS_DB
 )
 """Where a member is chosen."""
-STREAMS = range(900, 902)
-"""Channels on which is chosen; suites count theirs from 0."""
-MOST = 1000
-"""Held-out images that are looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a system may spend on choosing its settings: trials, and CPU seconds after which none is begun."""
-
-    trials: int
-    cpu_s: float
 
 
 @dataclass
@@ -71,40 +54,12 @@ class Spent:
             self.seconds[what] = self.seconds.get(what, 0.0) + time.process_time() - began
 
 
-class Lines:
-    """A file of JSON lines that a killed process may leave half a line of."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.read: list[dict[str, Any]] = []
-        if path.is_file():
-            for line in path.read_text().splitlines():
-                try:
-                    self.read.append(json.loads(line))
-                except ValueError:
-                    break
-            write_atomic(path, "".join(f"{json.dumps(one)}\n" for one in self.read).encode())
-
-    def add(self, entry: dict[str, Any]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.read.append(entry)
-
-
-class Tuning:
-    """One family on one bench. build: where trials and members lie until all is written."""
+class Tuning(Trials):
+    """Trials of a family, and what follows them."""
 
     def __init__(self, family: Family, bench: Bench, budget: Budget, build: Path, seed: int = 0) -> None:
-        self.family, self.bench, self.budget, self.seed = family, bench, budget, seed
-        held = bench.validation()
-        self.held = held.take(np.arange(min(len(held), MOST)))
-        self.data = hashlib.sha256((fingerprint(bench.train()) + fingerprint(held)).encode()).hexdigest()
-        document = {"version": __version__, "system": family.name, "pair": bench.manifest.id, "data": self.data,
-                    "space": {key: list(values) for key, values in family.space.items()}, "seed": seed}  # fmt: skip
-        self.folder = build / f"{family.name}-{hashlib.sha256(canonical(document)).hexdigest()[:8]}"
+        super().__init__(family.name, family.space, bench, budget, build, seed)
+        self.family = family
         self._members: dict[str, Weights] = {}
 
     @cached_property
@@ -115,24 +70,7 @@ class Tuning:
     def examples(self) -> Examples:
         return Examples(self.bench, self.front)
 
-    def trials(self) -> list[dict[str, Any]]:
-        """Each as {"trial", "settings", "accuracy", "cpu_s"}; those that are done already are read."""
-        lines = Lines(self.folder / "trials.jsonl")
-        every = drawn(self.family.space, self.budget.trials, self.seed)
-        for number, settings in enumerate(every):
-            if number < len(lines.read):
-                continue
-            if sum(one["cpu_s"] for one in lines.read) >= self.budget.cpu_s:
-                tell(f"{self.family.name}: {number} of {len(every)} trials took the {self.budget.cpu_s:g} CPU seconds")
-                break
-            began = time.process_time()
-            accuracy = self._try(settings, self.folder / f"trial-{number}")
-            taken = time.process_time() - began
-            lines.add({"trial": number, "settings": settings, "accuracy": accuracy, "cpu_s": round(taken, 2)})
-            tell(f"{self.family.name}: trial {number}: {100 * accuracy:.1f} % in {taken:.0f} CPU s with {settings}")
-        return lines.read[: len(every)]
-
-    def _try(self, settings: dict[str, Any], folder: Path) -> float:
+    def attempt(self, settings: dict[str, Any], folder: Path) -> float:
         weights = {
             one: self.family.fit(one, self.examples, settings, folder / one, self.seed) for one in self.family.reference
         }
@@ -182,32 +120,12 @@ class Tuning:
         kit = Kit(self.family, self.bench, best["settings"], weights)
         with spent.on("choosing"):
             choices = self.choices(kit)
-        document = {
-            "system": self.family.name, "suite": self.bench.suite, "source": self.family.source, "command": command,
-            "pair": self.bench.manifest.id, "dataset": self.bench.dataset, "data": self.data, "seed": self.seed,
-            "spent": {"trials": len(tried), "tuning_cpu_s": round(sum(one["cpu_s"] for one in tried), 1),
-                      **{f"{what}_cpu_s": round(seconds, 1) for what, seconds in spent.seconds.items()}},
-            "ours": ours(self.bench), "budget": {"trials": self.budget.trials, "cpu_s": self.budget.cpu_s},
-            "tried": tried, "chosen": best["settings"],
-            "validation": {"images": len(self.held), "reference": "awgn, perfect CSI, n = 16, mean of -6, 0 and 6 dB",
-                           "accuracy": best["accuracy"]},
-            "choices": choices, "held_to": held_to(kit, self.held),
-        }  # fmt: skip
+        document = self.told(tried, command)
+        document |= {"source": self.family.source, "ours": ours(self.bench), "choices": choices,
+                     "held_to": held_to(kit, self.held)}  # fmt: skip
+        document["spent"] |= {f"{what}_cpu_s": round(seconds, 1) for what, seconds in spent.seconds.items()}
         write_record(out, document, weights)
         return document
-
-
-def drawn(space: Mapping[str, tuple[Any, ...]], trials: int, seed: int) -> list[dict[str, Any]]:
-    """Settings of each trial: the first of everything, then draws of which no two are alike, while there are some."""
-    found = [{key: values[0] for key, values in space.items()}]
-    random = np.random.Generator(np.random.Philox(key=[seed, 0]))
-    for _ in range(100 * trials):
-        if len(found) >= trials:
-            break
-        one = {key: values[random.integers(len(values))] for key, values in space.items()}
-        if one not in found:
-            found.append(one)
-    return found
 
 
 def ours(bench: Bench) -> dict[str, Any] | None:
