@@ -18,9 +18,6 @@ from common.errors import ConfigError
 from common.files import OutFolder
 from training.report.tabular import print_table
 
-PAIRS = {"quick": "digits", "cifar10": "cifar10"}
-"""Suites and the pair that each is about."""
-
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--suite", default="quick", show_default=True, help="Whose pair and data: quick, cifar10.")
@@ -37,6 +34,7 @@ PAIRS = {"quick": "digits", "cifar10": "cifar10"}
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.pair.device import limit_threads
+    from training.suites.definitions import find_suite
     from training.systems.bench import Bench
     from training.trained.learned import FAMILIES
     from training.trained.of_ours import NAME, OursTuning
@@ -48,10 +46,9 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
         raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join((NAME, *FAMILIES))}")
     if options["trials"] < 1 or not options["cpu_seconds"] > 0:
         raise ConfigError("--trials must be at least 1 and --cpu-seconds above 0")
-    if (pair := options["pair"] or PAIRS.get(options["suite"])) is None:
-        raise ConfigError(f"--suite {options['suite']} is not one of {', '.join(PAIRS)}: say which --pair it is about")
+    suite = find_suite(options["suite"])
     limit_threads(1)
-    bench = Bench.open(options["suite"], pair, options["dataset"])
+    bench = Bench.open(suite.name, options["pair"] or suite.pair, options["dataset"] or suite.dataset)
     rows = []
     for name in names:
         out = (options["out"] or bench.weights(name).parent) / f"{name}.safetensors"

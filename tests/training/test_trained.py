@@ -279,7 +279,7 @@ def test_what_was_not_fitted_or_for_another_pair_names_the_command(record: Path,
         (["--system", "dt-jsc"], "--system dt-jsc is not fitted by this command: it has ours, dt-jscc"),
         (["--system", "vfe", "--trials", "0"], "--trials must be at least 1"),
         (["--system", "vfe", "--cpu-seconds", "nan"], "--cpu-seconds above 0"),
-        (["--system", "vfe", "--suite", "mine"], "--suite mine is not one of quick, cifar10"),
+        (["--system", "vfe", "--suite", "mine"], "--suite mine: there are quick, cifar10"),
     ],
 )
 def test_wrong_use_is_told_before_any_work(arguments: list[str], told: str) -> None:

@@ -5,6 +5,7 @@ with one frame in flight (`sctx --window 1`); a test holds the two together.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,18 +34,21 @@ def run_direct(
     feedback: FeedbackSpec | None = None,
     device: str = "cpu",
     encodings: "Encodings | None" = None,
+    most: int | None = None,
 ) -> Iterator[Answer]:
     """images: uint8 [N, H, W, C] as the manifest says, sent as frames 0..N-1 of `stream`.
 
     policy: may be a genie's, which no link can serve. ask_below: confidence (0 to 1) below which an image's next
     increment follows, as with `sctx --arq incremental`. feedback: what happens to the reports on their way back, as
-    with `channel-emu --feedback-loss` and the like. encodings: features that are known from other runs.
+    with `channel-emu --feedback-loss` and the like. encodings: features that are known from other runs. most: payload
+    symbols that no image takes more of, whatever the policy would like.
     """
     genie = policy.kind == "genie"
     settings = Settings(stream=stream, policy="robust" if genie else policy, ask_below=ask_below, device=device)
     with _Direct(manifest, spec, settings, feedback) as link:
         link.encodings = encodings or Encodings()
         link.genie = _Genie(policy, manifest, spec, stream) if genie else None
+        link.highest = max(k for k, symbols in enumerate(manifest.layout.rates) if most is None or symbols <= most)
         for image in images:
             yield link.send(image)
             link.link.answers.clear()  # what the receiver would have shown, nobody reads
@@ -81,9 +85,12 @@ class _Genie:
 class _Direct(Loopback):
     encodings: Encodings
     genie: _Genie | None
+    highest: int
+    """The highest rate that may be sent."""
 
     def _features(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self.encodings.of(self.chain, image)
 
     def _decide(self, air_start: int, now_ns: int) -> Decision:
-        return (self.genie or self._controller).decide(air_start, now_ns)
+        decision = (self.genie or self._controller).decide(air_start, now_ns)
+        return replace(decision, rate=min(decision.rate, self.highest))

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,10 @@ class System(ABC):
     """One curve of the figures. A system that is trained says in `about` what that took."""
 
     name: str
+    home: tuple[tuple[str, str, int], ...] = ()
+    """Channel, csi and n where it belongs, and where it is measured over more channels; none: where its suite says."""
+    made_of: str = ""
+    """What a number of it depends on beside the bench and the shipped files of its name, as a hash."""
 
     @abstractmethod
     def measure(self, place: Place, stream: int, seed: int) -> Measured:
@@ -55,3 +60,8 @@ class System(ABC):
     def macs(self) -> float | None:
         """Multiply-accumulates of the transmitter for one image; None: not counted."""
         return None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a reader needs to judge it, JSON-ready: parameters, tuning, what it is held to, what it assumes."""
+        return {}

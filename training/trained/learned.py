@@ -38,7 +38,8 @@ NAMES = tuple(FAMILIES)
 SHARES = (8, 4)
 """Where the channel is estimated, one use of so many is a pilot, but two uses at least: one of both is chosen."""
 FORMAT = 1
-HOME_USES = 16
+HOME = Place("awgn", "perfect", 16, 10.0)
+"""Where its multiply-accumulates are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,6 @@ class Kit:
 class Learned(Carried):
     """A fitted family: at each place, whichever of its members did best there on held-out images."""
 
-    home = (("awgn", "perfect", HOME_USES),)
-
     def __init__(self, bench: Bench, family: Family) -> None:
         super().__init__(bench)
         self.family = family
@@ -137,7 +136,7 @@ class Learned(Carried):
     def macs(self) -> float | None:
         """Of what it sends at home."""
         try:
-            return self.way(Place(*self.home[0], snr_db=10.0)).codec.macs
+            return self.way(HOME).codec.macs
         except NotThere:
             return None
 
