@@ -1,4 +1,4 @@
-"""Accuracy of a pair against SNR through the emulator's own channel: `python -m training.evaluate`.
+"""Accuracy of a pair against SNR through the emulator's own channel, or a suite: `python -m training.evaluate`.
 
 Knows nothing about training or sockets: images, channel and decisions of the running link, without the wire.
 
@@ -9,15 +9,25 @@ Channel state information (csi):
     none       a pair without pilots: non-coherent reception, the transmitter is told nothing; n = payload symbols
 Image i of the split is frame i of a stream on the air clock, as over the link. Intervals: bootstrap over images, of
 each image's mean over the channels.
+
+--suite measures a pair, what else could be sent, and bounds over a whole grid, and writes OUT/SUITE.json, .md, .png,
+.svg and .pdf; a run that was killed goes on where it was.
+
+--over-the-link asks the same of the real processes, image by image; the exit code is 1 where any decision differs.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from common.cli import begin, invoke, shared_options
-from common.files import FIGURES, OutFile, write_json
+from common.console import say
+from common.errors import ConfigError
+from common.files import FIGURES, OutFile, OutFolder, write_json
 from common.images.datasets import held_out
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
@@ -27,9 +37,31 @@ from training.report.figures import draw
 from training.report.points import Point, by_curve, panel
 from training.report.tabular import print_table
 
+PLAIN = ("channel", "csi", "snr", "symbols", "told", "seeds", "stream", "doppler", "json_file", "figure", "skip_bad")
+OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
+"""Options that go without --suite, and those that go with it."""
+
 
 @click.command(help=__doc__.splitlines()[0])
-@click.option("--pair", default="digits", show_default=True, help="Shipped name or folder of a pair.")
+@click.option("--suite", help="quick, cifar10 or tinyimagenet100: many systems over a whole grid.")
+@click.option("--only", default="", help="With --suite: systems, with commas. [default: all]")
+@click.option("--out", type=OutFolder(), help="With --suite: folder for results. [default: build/suites/SUITE-SEED]")
+@click.option("--against", type=click.Path(path_type=Path), help="With --suite: JSON of another run, to compare with.")
+@click.option("--cards", type=OutFolder(), help="With --suite: write a result card for each number into this folder.")
+@click.option("--hours", type=float, help="With --cards, of a pair that does not ship: hours that it took to train.")
+@click.option("--images", type=int, help="With --suite or --over-the-link: only the first so many. [default: all]")
+@click.option(
+    "--codec",
+    multiple=True,
+    metavar="FILE.py:CLASS",
+    help="With --suite: somebody's own encoder and decoder as one more system, also MODULE:CLASS. Runs their code.",
+)
+@click.option(
+    "--over-the-link",
+    is_flag=True,
+    help="Send the same through receiver, channel-emu and transmitter as processes: are the decisions the same?",
+)
+@click.option("--pair", help="Name or folder; with --suite several, with commas. [default: digits, or the suite's]")
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
 @click.option("--split", help="train, validation or test. [default: test, or validation where there is none]")
 @click.option(
@@ -56,16 +88,69 @@ from training.report.tabular import print_table
 @click.pass_context
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    manifest = find_pair(options["pair"])
+    if options["suite"]:
+        alone = _given(context, PLAIN)
+        if alone:
+            raise ConfigError(f"--{alone[0]} goes without --suite, which says what is measured")
+        context.exit(_suite(options))
+    over = options["over_the_link"]
+    if beside := [name for name in _given(context, OF_SUITES) if not (over and name == "images")]:
+        raise ConfigError(f"--{beside[0]} goes with --suite")
+    manifest = find_pair(options["pair"] or "digits")
+    if over and not options["csi"] and manifest.layout.pilots:
+        options["csi"] = "estimated"  # all that a link can do
     settings = plan(manifest, options)
     dataset = options["dataset"] or dataset_of(manifest)
     split = options["split"] or held_out(dataset)
+    if over:
+        from training.crossing.asking import ask_pair
+
+        context.exit(ask_pair(str(manifest.path), settings, dataset, split, _images(options), options["json_file"]))
     points = evaluate(manifest, settings, dataset, split, options["device"], options["skip_bad"])
     show(points)
     if options["json_file"]:
         write_json(options["json_file"], {"points": [asdict(point) for point in points]})
     if options["figure"]:
         draw(options["figure"], [[panel(points)]])
+
+
+def _given(context: click.Context, names: Sequence[str]) -> list[str]:
+    """Those of the options that somebody gave, as they are typed."""
+    given = [name for name in names if context.get_parameter_source(name) != ParameterSource.DEFAULT]
+    return [name.removesuffix("_file").replace("_", "-") for name in given]
+
+
+def _suite(options: dict[str, Any]) -> int:
+    """Run a suite; returns the exit code."""
+    from training.cards.from_suite import training_of, write_cards
+    from training.suites.definitions import find_suite
+    from training.suites.whole import Order, compare, run
+
+    suite = find_suite(options["suite"])
+    seed, out = options["seed"], options["out"] or Path("build/suites") / f"{options['suite']}-{options['seed']}"
+    pairs, only = ([part for part in (options[name] or "").split(",") if part] for name in ("pair", "only"))
+    order = Order(out, seed, only, pairs, options["dataset"], options["split"] or "test", options["device"],
+                  _images(options), options["codec"])  # fmt: skip
+    if options["cards"]:
+        training_of(find_pair(pairs[0] if pairs else suite.pair), options["hours"])
+    if options["over_the_link"]:
+        from training.crossing.asking import ask_suite
+
+        if options["against"]:
+            raise ConfigError("--against goes without --over-the-link, which compares by itself")
+        return ask_suite(suite, order)
+    done = run(suite, order)
+    say(f"written: {out / suite.name}.json, .md, .png, .svg, .pdf")
+    if options["cards"]:
+        say(f"written: {len(write_cards(done, order, options['cards'], options['hours']))} cards in {options['cards']}")
+    return 1 if options["against"] and compare(done.document, options["against"]) else 0
+
+
+def _images(options: dict[str, Any]) -> int | None:
+    if options["images"] is not None and options["images"] < 1:
+        raise ConfigError(f"--images must be at least 1, not {options['images']}")
+    images: int | None = options["images"]
+    return images
 
 
 def show(points: list[Point]) -> None:

@@ -16,10 +16,13 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def load_half(manifest: Manifest, half: Half) -> dict[str, torch.Tensor]:
-    """Weights of one half by name; raises as `read_half`, and where that file holds no tensors."""
+    """Weights of one half by name; raises as `read_half`, and where that file holds no tensors.
+
+    A file may hold them in half precision; they are computed with in single precision all the same.
+    """
     raw = read_half(manifest, half)
     try:
-        tensors: dict[str, torch.Tensor] = load(raw)
+        tensors = {name: one.float() if one.dtype == torch.float16 else one for name, one in load(raw).items()}
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         path = manifest.path / f"{half}.safetensors"
         why = safe(" ".join(str(error).split()), 200) or type(error).__name__

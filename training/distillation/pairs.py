@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
+import torch
+from safetensors.torch import load, save
 
 from common.errors import ConfigError, ModelError
 from common.images.datasets import ImageSet
-from common.pair.manifest import MANIFEST, Manifest, write_pair
+from common.pair.manifest import MANIFEST, Half, Manifest, read_half, write_pair
 from common.pair.origin import recall, remember
 from common.pair.shapes import Preprocess
 from scrx.decoding.decoder import load_decoder
@@ -21,6 +22,7 @@ from training.recipes.specs import Conditions
 from training.student.end_to_end import Shapes, Student
 
 TASKS = ("classify", "embedding")
+HALVES: tuple[Half, Half] = ("encoder", "decoder")
 
 
 def write_student(
@@ -56,6 +58,18 @@ def trained_under(manifest: Manifest) -> Conditions:
         return Conditions(**json.loads(manifest.provenance.get("channel", "{}")))
     except (ValueError, TypeError) as error:
         raise ModelError(f"{manifest.path / MANIFEST}: provenance.channel is damaged: {error}") from None
+
+
+def write_halved(manifest: Manifest, folder: Path) -> Manifest:
+    """The same pair in half the bytes, under another model id: weights in half precision (10 bits of a number)."""
+    document = json.loads((manifest.path / MANIFEST).read_bytes())
+    for name in ("schema", "sha256"):
+        del document[name]
+    halves = []
+    for half in HALVES:
+        weights = load(read_half(manifest, half))
+        halves.append(save({name: one.half() if one.dtype == torch.float32 else one for name, one in weights.items()}))
+    return write_pair(folder, document, *halves)
 
 
 def write_changed(manifest: Manifest, folder: Path, decoder: bytes | None = None, **fields: Any) -> Manifest:

@@ -5,6 +5,8 @@ with one frame in flight (`sctx --window 1`); a test holds the two together.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +15,8 @@ from common.channel.spec.spec import ChannelSpec
 from common.channel.spec.ways import FeedbackSpec
 from common.channel.streams.channel import Channel
 from common.pair.manifest import Manifest
+from sctx.chain import Chain
 from sctx.outcomes import Answer
-from sctx.pipeline import TransmitChain
 from sctx.rate.belief import Report
 from sctx.rate.controller import Controller
 from sctx.rate.decision import Decision
@@ -33,18 +35,21 @@ def run_direct(
     feedback: FeedbackSpec | None = None,
     device: str = "cpu",
     encodings: "Encodings | None" = None,
+    most: int | None = None,
 ) -> Iterator[Answer]:
     """images: uint8 [N, H, W, C] as the manifest says, sent as frames 0..N-1 of `stream`.
 
     policy: may be a genie's, which no link can serve. ask_below: confidence (0 to 1) below which an image's next
     increment follows, as with `sctx --arq incremental`. feedback: what happens to the reports on their way back, as
-    with `channel-emu --feedback-loss` and the like. encodings: features that are known from other runs.
+    with `channel-emu --feedback-loss` and the like. encodings: features that are known from other runs. most: payload
+    symbols that no image takes more of, whatever the policy would like.
     """
     genie = policy.kind == "genie"
     settings = Settings(stream=stream, policy="robust" if genie else policy, ask_below=ask_below, device=device)
     with _Direct(manifest, spec, settings, feedback) as link:
         link.encodings = encodings or Encodings()
         link.genie = _Genie(policy, manifest, spec, stream) if genie else None
+        link.highest = max(k for k, symbols in enumerate(manifest.layout.rates) if most is None or symbols <= most)
         for image in images:
             yield link.send(image)
             link.link.answers.clear()  # what the receiver would have shown, nobody reads
@@ -54,11 +59,11 @@ class Encodings:
     """Features of images, for runs that see them again: no channel and no policy changes what the encoder gives."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, bytes], NDArray[np.float32]] = {}
+        self._known: dict[tuple[str, bytes], NDArray[Any]] = {}
 
-    def of(self, chain: TransmitChain, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """image: uint8 [H, W, C] -> features float32 [1, 2 S]; encoded alone, as the transmitter does it."""
-        key = chain.manifest.id, image.tobytes()
+    def of(self, chain: Chain, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """image: uint8 [H, W, C] -> what the chain encodes of it; alone, as the transmitter does it."""
+        key = chain.agreement.id, image.tobytes()
         if key not in self._known:
             self._known[key] = chain.encode(image[None])
         return self._known[key]
@@ -81,9 +86,12 @@ class _Genie:
 class _Direct(Loopback):
     encodings: Encodings
     genie: _Genie | None
+    highest: int
+    """The highest rate that may be sent."""
 
-    def _features(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _features(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         return self.encodings.of(self.chain, image)
 
     def _decide(self, air_start: int, now_ns: int) -> Decision:
-        return (self.genie or self._controller).decide(air_start, now_ns)
+        decision = (self.genie or self._controller).decide(air_start, now_ns)
+        return replace(decision, rate=min(decision.rate, self.highest))

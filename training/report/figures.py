@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 DPI = 150
+LOOKS = tuple((f"C{index}", line) for line in ("-", "--", ":") for index in range(10))
+"""Colour and line of each label in turn."""
 Floats = Sequence[float]
 
 
@@ -39,7 +41,7 @@ class Panel:
 
 
 def draw(path: Path, grid: Sequence[Sequence[Panel | None]]) -> None:
-    """Panels in rows, None where there is none. A label has one colour in the whole figure; the folder is made."""
+    """Panels in rows, None where there is none. A label looks the same in the whole figure; the folder is made."""
     from matplotlib.figure import Figure
 
     rows, columns = len(grid), max(map(len, grid))
@@ -48,30 +50,31 @@ def draw(path: Path, grid: Sequence[Sequence[Panel | None]]) -> None:
     axes = figure.subplots(rows, columns, squeeze=False)
     panels = [panel for row in grid for panel in row if panel]
     labels = [curve.label for panel in panels for curve in panel.curves]
-    colours = {label: f"C{index}" for index, label in enumerate(dict.fromkeys(labels))}
-    shared = len(panels) > 1 and len(colours) < len(labels)
+    looks = {label: LOOKS[index % len(LOOKS)] for index, label in enumerate(dict.fromkeys(labels))}
+    shared = len(panels) > 1 and len(looks) < len(labels)
     for j, row in enumerate(grid):
         for i in range(columns):
             panel = row[i] if i < len(row) else None
             axes[j, i].set_visible(panel is not None)
             if panel is not None:
-                _fill(axes[j, i], panel, colours)
+                _fill(axes[j, i], panel, looks)
                 if panel.curves and not shared:
                     axes[j, i].legend(fontsize="small", ncols=1 + len(panel.curves) // 8)
     if shared:
-        lines = {line.get_label(): line for one in axes.flat for line in one.get_lines() if line.get_label() in colours}
+        lines = {line.get_label(): line for one in axes.flat for line in one.get_lines() if line.get_label() in looks}
         figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=min(5, len(lines)))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI)
 
 
-def _fill(axes: Any, panel: Panel, colours: dict[str, str]) -> None:
+def _fill(axes: Any, panel: Panel, looks: dict[str, tuple[str, str]]) -> None:
     if panel.diagonal:
         axes.plot([0, 1], [0, 1], ":", color="grey")
     for one in panel.curves:
-        axes.plot(one.x, one.y, ".-", label=one.label, color=colours[one.label])
+        colour, line = looks[one.label]
+        axes.plot(one.x, one.y, line, marker=".", label=one.label, color=colour)
         if one.low:
-            axes.fill_between(one.x, one.low, one.high, alpha=0.15, color=colours[one.label])
+            axes.fill_between(one.x, one.low, one.high, alpha=0.15, color=colour)
     axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.title)
     axes.grid(alpha=0.3)
     if panel.log:

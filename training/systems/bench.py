@@ -15,6 +15,7 @@ from common.images.datasets import ImageSet, load_for
 from common.pair.manifest import Manifest, find_pair
 from common.pair.origin import dataset_of
 from training.data.images import fingerprint, tell_notes
+from training.systems.system import NotThere
 
 if TYPE_CHECKING:
     from scrx.decoding.decoder import Answerer
@@ -48,6 +49,15 @@ class Bench:
         images = load_for(manifest, dataset, split)
         tell_notes(images.notes)
         return cls(suite, manifest, dataset, images.take(np.arange(len(images))[:most]), device)
+
+    def of(self, manifest: Manifest) -> "Bench":
+        """The same images for another pair. NotThere where it sees other images, or knows other classes."""
+        ours, theirs = self.manifest.preprocess, manifest.preprocess
+        if (ours.height, ours.width, ours.channels) != (theirs.height, theirs.width, theirs.channels):
+            raise NotThere(f"pair {manifest.name} takes images of {theirs.height} x {theirs.width} x {theirs.channels}")
+        if manifest.labels != self.manifest.labels:
+            raise NotThere(f"pair {manifest.name} knows other classes than pair {self.manifest.name}")
+        return Bench(self.suite, manifest, self.dataset, self.test, self.device)
 
     @property
     def images(self) -> NDArray[np.uint8]:

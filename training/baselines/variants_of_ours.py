@@ -1,0 +1,97 @@
+"""What is made as a pair was and compared with it: its recipe with one thing changed, a dedicated bank, its teacher.
+
+Knows nothing about how a pair is distilled. What is made lies where `Bench` looks for it, in half precision, and beside
+it a file that says what it took. A run that was killed goes on where it was.
+"""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from common.errors import ConfigError
+from common.files import write_json
+from common.pair.device import pick_device
+from training.distillation.pairs import write_halved
+from training.distillation.request import BUILD, Request
+from training.distillation.reuse import own_teacher
+from training.distillation.stages import distill
+from training.experiments.variants import Variant, dedicated, variant
+from training.recipes.recipe import Recipe, adjusted, load_recipe
+from training.systems.bench import Bench
+from training.systems.ours import Bank
+from training.systems.teacher_alone import TeacherAlone, keep
+from training.teachers.find import load_oracle, weights_sha256
+from training.teachers.oracles import ask
+from training.teachers.pretrain import accuracy
+
+CHANGED = {
+    "no-distillation": "without distillation",
+    "online-distillation": "online teacher",
+    "never-told": "never told the SNR",
+    "no-adaptive-module": "without adaptive module",
+}
+"""Systems, and what `training.ablate` calls what is changed."""
+NAMES = (*CHANGED, Bank.name, TeacherAlone.name)
+BANK_DB = (-10, -6, -3, 0, 6)
+"""From 6 dB on a pair of 16 symbols loses nothing to noise any more, so the last serves all that is above."""
+BANK_SYMBOLS = 16
+"""Payload of the bank: n = 16 where no pilots are sent, 24 with 8."""
+
+
+def make(bench: Bench, name: str, seed: int = 0, epochs: int | None = None, console: Console | None = None) -> Path:
+    """Make one of NAMES for a bench, as its suite's pair was made; returns where it lies.
+
+    epochs: of the student; None: the recipe's. ConfigError where the pair does not say which recipe made it.
+    """
+    console = console or Console(stderr=True)
+    recipe = recipe_of(bench, epochs)
+    if name == TeacherAlone.name:
+        return _teacher(bench, recipe, seed, console)
+    took: dict[str, float] = {}
+    if name == Bank.name:
+        for snr_db in BANK_DB:
+            one = f"{snr_db}dB"
+            part = Variant(name, dedicated(recipe, float(snr_db), BANK_SYMBOLS))
+            took[one] = _pair(bench, part, bench.folder(name) / one, f"{name}-{one}", seed, console)
+    else:
+        changed = variant(recipe, CHANGED[name])
+        took[name] = _pair(bench, changed, bench.folder(name), name, seed, console)
+    path = bench.weights(name).with_suffix(".json")
+    write_json(path, {"trials": 1, "seed": seed, "recipe": recipe.name, "epochs": recipe.schedule.epochs,
+                      "data": bench.data, "cpu_s": took, "chosen": "the recipe's own settings, as for the pair itself",
+                      "command": f"python -m training.baseline --suite {bench.suite} --system {name}"})  # fmt: skip
+    return bench.folder(name)
+
+
+def recipe_of(bench: Bench, epochs: int | None) -> Recipe:
+    """The recipe that made the pair, by its provenance."""
+    name = bench.manifest.provenance.get("recipe")
+    if name is None:
+        raise ConfigError(f"pair {bench.manifest.name} does not say by which recipe it was made")
+    return adjusted(load_recipe(name), epochs)
+
+
+def _pair(bench: Bench, what: Variant, out: Path, title: str, seed: int, console: Console) -> float:
+    """Distil one pair, and keep it in half precision at `out`; returns the seconds of processor that it took."""
+    place = BUILD / "baselines" / bench.suite / title
+    began = time.process_time()
+    request = Request(bench.dataset, None, None, place, place / "run", bench.device, seed, what.online)
+    written = distill(what.recipe, request, console)
+    if written is not None:
+        write_halved(written, out)
+    return round(time.process_time() - began, 1)
+
+
+def _teacher(bench: Bench, recipe: Recipe, seed: int, console: Console) -> Path:
+    """Ask the recipe's own teacher, made if it is missing, about the test images."""
+    began, device = time.process_time(), pick_device(bench.device, recipe.threads)
+    folder = str(own_teacher(recipe, bench.train(), seed, device, console))
+    decided = ask(load_oracle(folder, bench.classes, device), bench.images).argmax(-1).numpy()
+    about = {
+        "teacher": recipe.teacher.model_type, "weights": weights_sha256(folder), "recipe": recipe.name, "seed": seed,
+        "cpu_s": round(time.process_time() - began, 1), "validation": accuracy(folder, bench.validation(), device),
+        "command": f"python -m training.baseline --suite {bench.suite} --system {TeacherAlone.name}",
+    }  # fmt: skip
+    keep(bench, decided, about)
+    return bench.weights(TeacherAlone.name).with_suffix(".json")
