@@ -1,18 +1,20 @@
 """Pictures in as few bytes as JPEG and WebP allow, when both ends have agreed on all that does not change.
 
-Knows nothing about channels or classes. Pillow makes a file; what is the same for every picture of a size and quality is
-not sent, and put back before Pillow reads it:
+Knows nothing about channels or classes. Pillow makes a file; what is the same for every picture of a size and quality
+is not sent, and put back before Pillow reads it:
 
-    JPEG    everything but the entropy-coded data: markers, quantisation and Huffman tables (T.81's standard ones), and the
-            zero that is stuffed behind each 0xFF. Chroma at half size.
-    WebP    (lossy, VP8) container, start code and size; the frame tag stays, 3 bytes, since it says where coefficients begin
+    JPEG    markers, quantisation and Huffman tables (those of ITU-T T.81, annex K), and the zero that is stuffed behind
+            each 0xFF: the entropy-coded data alone is sent. Chroma at half size
+    WebP    container, start code and size of lossy VP8 (RFC 6386, 9.1); 3 bytes of the frame tag are sent, since they
+            say where the coefficients begin
 
 What is sent is the rung of the quality ladder, 4 bits, and the data, padded with zeros to a fixed number of bytes; each
-picture takes the best quality that fits. Pictures with less than a rung's bytes cannot be sent.
+picture takes the best quality that fits. One that no quality fits is sent as zeros.
 """
 
 import io
 from abc import ABC, abstractmethod
+from bisect import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +25,8 @@ RUNG_BITS = 4
 QUALITIES = (1, 2, 3, 5, 7, 10, 14, 18, 23, 30, 38, 47, 57, 68, 80, 92)
 """Of the ladder, best last."""
 END = b"\xff\xd9"
+TAIL = b"\0" * 16
+"""More than a decoder of VP8 reads ahead."""
 
 
 class Format(ABC):
@@ -43,12 +47,11 @@ class Format(ABC):
         """uint8 [B, H, W, C] -> bits, uint8 [B, 4 + 8 size]; rung 0 and zeros where no quality fits."""
         packed = np.zeros((len(images), size + 1), np.uint8)
         for row, image in zip(packed, images, strict=True):
-            for rung in reversed(range(len(QUALITIES))):
-                data = self.data(image, QUALITIES[rung])
-                if len(data) <= size:
-                    row[0] = rung
-                    row[1 : 1 + len(data)] = np.frombuffer(data, np.uint8)
-                    break
+            rungs = bisect(QUALITIES, size, key=lambda quality: len(self.data(image, quality)))
+            if rungs:
+                row[0] = rungs - 1
+                data = self.data(image, QUALITIES[rungs - 1])
+                row[1 : 1 + len(data)] = np.frombuffer(data, np.uint8)
         return np.unpackbits(packed, axis=1)[:, 8 - RUNG_BITS :]
 
     def unpack(self, bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -99,7 +102,7 @@ class Jpeg(Format):
 
 
 class Webp(Format):
-    """Lossy WebP without what is behind its first 20 bytes but the frame tag and the partitions."""
+    """Lossy WebP: of its frame the tag and the partitions."""
 
     def data(self, image: NDArray[np.uint8], quality: int) -> bytes:
         """See `Format`."""
@@ -112,6 +115,8 @@ class Webp(Format):
         """See `Format`."""
         height, width, _ = self.shape
         frame = data[:3] + b"\x9d\x01\x2a" + width.to_bytes(2, "little") + height.to_bytes(2, "little") + data[3:]
+        first = min(int.from_bytes(data[:3], "little") >> 5, height * width * 3)  # bytes of the first partition
+        frame = frame.ljust(10 + first, b"\0") + TAIL  # zeros at the end of either were not sent
         frame += b"\0" * (len(frame) % 2)
         chunk = b"VP8 " + len(frame).to_bytes(4, "little") + frame
         return b"RIFF" + (4 + len(chunk)).to_bytes(4, "little") + b"WEBP" + chunk
