@@ -37,7 +37,7 @@ class LdpcQam:
 
         if not fits(bits, uses, order_bits):
             raise ValueError(f"5G LDPC has no rate for {bits} bits in {uses} uses of {order_bits} code bits")
-        self.bits, self.uses = bits, uses
+        self.bits, self.uses, self.order_bits = bits, uses, order_bits
         self._encoder = LDPC5GEncoder(bits, uses * order_bits, num_bits_per_symbol=order_bits, device=CPU)
         self._decoder = LDPC5GDecoder(self._encoder, device=CPU)
         self._levels = levels(2**order_bits).astype(np.float64)

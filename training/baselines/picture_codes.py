@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from common.phy.decibel import from_db
 from training.baselines.ldpc import LdpcQam
-from training.baselines.pictures import RUNG_BITS, Format, Jpeg, Webp
+from training.baselines.pictures import QUALITIES, RUNG_BITS, Format, Jpeg, Webp
 from training.baselines.remembered import Remembered
 from training.systems.bench import Bench
 from training.systems.carried import Carried
@@ -63,6 +63,11 @@ class PictureCodec(Codec):
     def decode(self, symbols: NDArray[np.complex64], snr: NDArray[np.float32]) -> NDArray[np.int64]:
         """See `Codec`."""
         return np.asarray(self._classify(self._form.unpack(self._code.decode(symbols, snr))))
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """What both ends must hold: nothing is learnt, but word, modulation and qualities are agreed on."""
+        code = self._code
+        return {"agreed": np.array([code.bits, code.uses, code.order_bits, *QUALITIES])}
 
 
 class PictureCode(Carried):

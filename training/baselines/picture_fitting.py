@@ -5,24 +5,27 @@ Pictures: held-out training images. Words: random bits on AWGN. Test images are 
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.phy.decibel import from_db
+from common.files import write_json
+from common.phy.decibel import from_db, to_db
 from training.baselines.ldpc import LdpcQam, fits
 from training.baselines.picture_codes import FORMATS, ORDER_BITS, PILOTS, lost_share
 from training.baselines.pictures import RUNG_BITS, Format
 from training.systems.bench import Bench
 
-LADDER = (6, 8, 10, 12, 14, 18, 24, 32, 40, 48, 60, 80, 100, 120, 160, 200, 260, 340)
+LADDER = (8, 10, 14, 18, 24, 32, 40, 50, 64, 80, 100, 130, 160, 200, 260, 340)
 """Bytes a picture that are tried."""
 STEP_N, MOST_N = 8, 512
 """The smallest n is looked for in such steps, up to so many."""
 BEST_DB = 20.0
 WORDS = 96
-OFFSETS_DB = (-2.0, -1.0, 0.0, 1.0, 2.0, 3.5, 5.0)
-"""Around the SNR that loses half of the words."""
+OFFSETS_DB = (-1.0, 0.0, 1.0, 2.5)
+"""About the SNR that loses half of the words."""
+USUAL_GAP_DB, MOST_DB = 2.0, 60.0
 MOST_IMAGES = 500
 SAME = 0.995
 """Of the best accuracy: larger pictures than the first that reaches it are not tried."""
@@ -54,6 +57,13 @@ def fit(bench: Bench, name: str, sizes_n: tuple[int, ...], tell: Callable[[str],
         "for each n, SNR and channel, on held-out training images and random words",
         "spent": {"tuning_cpu_s": round(time.process_time() - began)},
     }
+
+
+def make(bench: Bench, name: str, sizes_n: tuple[int, ...], command: str, tell: Callable[[str], None]) -> Path:
+    """Measure for a picture code of FORMATS and write what it needs to where it looks for it."""
+    path = bench.weights(name).with_suffix(".json")
+    write_json(path, {**fit(bench, name, sizes_n, tell), "command": command}, indent=None)
+    return path
 
 
 def pictures(bench: Bench, form: Format) -> tuple[dict[int, float], float]:
@@ -95,13 +105,14 @@ def smallest(accuracy: dict[int, float], lost: float, curves: dict[str, list[tup
 
 
 def curve(size: int, uses: int, order_bits: int) -> list[tuple[float, float]]:
-    """SNR in dB, ascending -> share of words that are lost on AWGN, falling to both sides of half."""
+    """SNR in dB, ascending -> share of words that are lost on AWGN, about the SNR that loses half of them."""
     code = LdpcQam(RUNG_BITS + 8 * size, uses, order_bits)
-    low, high = -10.0, 40.0
-    while high - low > 1.0:
-        middle = (low + high) / 2
-        low, high = (middle, high) if lost_words(code, middle, WORDS // 2) > 0.5 else (low, middle)
-    found = [(round(high + away, 2), lost_words(code, high + away, WORDS)) for away in OFFSETS_DB]
+    at = round(to_db(2.0 ** (code.bits / uses) - 1.0) + USUAL_GAP_DB)  # Shannon's limit, and what is usual above it
+    step = 1 if lost_words(code, at, WORDS // 2) > 0.5 else -1
+    while abs(at) < MOST_DB and (lost_words(code, at + step, WORDS // 2) > 0.5) == (step > 0):
+        at += step
+    half = at + max(step, 0)
+    found = [(half + away, lost_words(code, half + away, WORDS)) for away in OFFSETS_DB]
     return [(found[0][0] - 1.0, 1.0), *found, (found[-1][0] + 2.0, 0.0)]
 
 
