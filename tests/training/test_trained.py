@@ -55,7 +55,8 @@ def examples(bench: Bench) -> dict[str, Examples]:
 
 
 def settings_of(family: Family, **other: Any) -> dict[str, Any]:
-    return {key: values[0] for key, values in family.space.items()} | {"epochs": 20, "lr": 1e-2, "batch": 64} | other
+    """As the last of each has it: a hidden layer, no rotation, true labels."""
+    return {key: values[-1] for key, values in family.space.items()} | {"epochs": 20, "lr": 1e-2, "batch": 32} | other
 
 
 def fit(
@@ -74,7 +75,7 @@ def test_each_learns_and_sends_what_a_codec_may_send(
     way = kit.way(Option(member, 0), HOME)
     assert way is not None
     assert way.codec.symbols <= 16
-    assert share_right(way, bench.validation(), HOME, range(2)) > 0.4  # chance: 0.1
+    assert share_right(way, bench.validation(), HOME, range(2)) > 0.25  # chance: 0.1
     check_codec(way, bench.images)
 
 
@@ -106,11 +107,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few members, few places, short trials."""
-    family = FAMILIES["pq-code"]
+    family = FAMILIES["vfe"]
     short = {**family.space, "epochs": (1,), "batch": (256,)}
     monkeypatch.setattr(type(family), "space", short)
-    monkeypatch.setattr(type(family), "reference", ("b4", "b8"))
-    monkeypatch.setattr(type(family), "members", lambda _: ("b4", "b8"))
+    monkeypatch.setattr(type(family), "reference", ("d16", "d12"))
+    monkeypatch.setattr(type(family), "members", lambda _: ("d16", "d12"))
     monkeypatch.setattr(tuning, "REFERENCE", (HOME,))
     monkeypatch.setattr(tuning, "PLACES", (HOME, Place("block-rayleigh", "estimated", 16, 10.0)))
 
@@ -119,7 +120,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_killed_tuning_goes_on_and_ends_as_if_it_had_not_been(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    family, budget = FAMILIES["pq-code"], Budget(3, 1e6)
+    family, budget = FAMILIES["vfe"], Budget(3, 1e6)
     whole = Tuning(family, bench, budget, tmp_path / "whole").run(tmp_path / "whole.safetensors", "command")
     done, real = [], type(family).fit
 
@@ -144,7 +145,7 @@ def test_a_killed_tuning_goes_on_and_ends_as_if_it_had_not_been(
 
 @pytest.mark.usefixtures("small")
 def test_no_trial_is_begun_once_the_cpu_seconds_are_spent(bench: Bench, tmp_path: Path) -> None:
-    tried = Tuning(FAMILIES["pq-code"], bench, Budget(5, 1e-3), tmp_path).trials()
+    tried = Tuning(FAMILIES["vfe"], bench, Budget(5, 1e-3), tmp_path).trials()
     assert [one["trial"] for one in tried] == [0]
 
 
