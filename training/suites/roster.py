@@ -7,6 +7,7 @@ from common.errors import ConfigError, SemlinkError
 from common.pair.manifest import find_pair
 from training.systems.bench import Bench
 from training.systems.bounds import FanoBound, SimplexBound
+from training.systems.ends import Ends
 from training.systems.ours import VARIANTS, Bank, Ours, trained_otherwise
 from training.systems.system import Measured, NotThere, Place, System
 from training.systems.teacher_alone import TeacherAlone
@@ -35,13 +36,21 @@ class Absent(System):
         """Always NotThere."""
         raise NotThere(self._why)
 
+    def ends(self, place: Place, stream: int, seed: int) -> Ends:
+        """Always NotThere."""
+        raise NotThere(self._why)
+
 
 def roster(bench: Bench, only: Sequence[str] = (), more: Sequence[System] = ()) -> dict[str, System]:
     """Name -> system, in the order of NAMES. only: these alone, none for all; more: systems beside the suite's own.
 
-    ConfigError for a name that there is not.
+    ConfigError for a name that there is not, or that two have.
     """
-    found = {one.name: one for make in (_of_pairs, *OTHERS) for one in make(bench)} | {one.name: one for one in more}
+    found = {one.name: one for make in (_of_pairs, *OTHERS) for one in make(bench)}
+    for one in more:
+        if one.name in {*NAMES, *found}:
+            raise ConfigError(f"two systems are called '{one.name}': give a codec another `name`, or a pair's folder")
+        found[one.name] = one
     order = [*NAMES, *(name for name in found if name not in NAMES)]
     if unknown := [name for name in only if name not in order]:
         raise ConfigError(f"--only {unknown[0]}: there are {', '.join(order)}")
