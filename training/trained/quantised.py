@@ -162,7 +162,7 @@ class Separate(_Quantised):
         "hidden": (64, 96),
         "whole": (64, 128),
         "hard": (0.1, 1.0),
-        "epochs": (100, 150),
+        "epochs": (40, 80),
         "batch": (128,),
     }
 
@@ -187,7 +187,7 @@ class PqCode(_Quantised):
         "lr": (3e-3, 1e-3, 1e-2),
         "hidden": (64, 0, 96),
         "hard": (0.1, 1.0),
-        "epochs": (100, 150),
+        "epochs": (40, 80),
         "batch": (128,),
     }
 

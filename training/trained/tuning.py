@@ -28,7 +28,7 @@ from training.trained.held_to import held_to
 from training.trained.learned import Kit, Option, share_right, write_record
 from training.trained.trying import REFERENCE, STREAMS, Budget, Trials
 
-SNRS_DB = (-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 20.0)
+SNRS_DB = (-10.0, -6.0, -3.0, 0.0, 3.0, 7.0, 12.0, 20.0)
 PLACES = tuple(
     Place(channel, csi, n, snr)
     for channel in ("awgn", "block-rayleigh")

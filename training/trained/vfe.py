@@ -163,7 +163,7 @@ class Vfe(Family):
         "before": (0, 64),
         "hidden": (128, 96),
         "hard": (1.0, 0.1),
-        "epochs": (100, 150),
+        "epochs": (40, 80),
         "batch": (128,),
     }
     reference = ("d16",)
