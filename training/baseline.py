@@ -40,7 +40,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     from training.baselines.variants_of_ours import make
     from training.suites.definitions import find_suite
     from training.systems.bench import Bench
-    from training.trained.learned import FAMILIES
+    from training.trained.learned import FAMILIES, spent_on_ours
     from training.trained.of_ours import NAME, OursTuning
     from training.trained.trying import Budget
     from training.trained.tuning import Tuning
@@ -68,7 +68,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
         given = (bench, budget, build, options["seed"])
         document = (OursTuning(*given) if name == NAME else Tuning(FAMILIES[name], *given)).run(out, typed())
         tell(f"{name}: {out.with_suffix('.json')}")
-        rows.append(row(document))
+        rows.append(row(document, spent_on_ours(bench)))
     if rows:
         headings = ("system", "trials", "tuning CPU s", "fitting CPU s", "ours", "%", "held to")
         print_table("fitted; accuracy of held-out images", headings, rows, left=("system",))
@@ -86,9 +86,9 @@ def show_published(name: str, dataset: str, epochs: int, build: Path, out: Path 
         tell(f"{one['what']}: {100 * one['measured']:.1f} %, at least {100 * one['bound']:.1f}")
 
 
-def row(document: dict[str, Any]) -> tuple[str, ...]:
+def row(document: dict[str, Any], own: dict[str, Any] | None) -> tuple[str, ...]:
     """What a system took beside what ours took, its accuracy on held-out images, and the checks that it holds."""
-    spent, own = document["spent"], document["ours"]
+    spent = document["spent"]
     held = [one["holds"] for one in document["held_to"]]
     beside = "unknown" if own is None else f"{own['trials']} trials, {own['tuning_cpu_s']:.0f} s"
     return (document["system"], str(spent["trials"]), f"{spent['tuning_cpu_s']:.0f}", f"{spent['fitting_cpu_s']:.0f}",
