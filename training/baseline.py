@@ -80,7 +80,8 @@ def show_published(name: str, dataset: str, epochs: int, build: Path, out: Path 
 
     if name not in FIGURES:
         raise ConfigError(f"--published: of {name} there is no figure to hold it to; of {', '.join(FIGURES)} there is")
-    found = hold(name, dataset, epochs, build / "published" / name, typed())
+    command = f"python -m training.baseline --system {name} --published MNIST --epochs {epochs}"
+    found = hold(name, dataset, epochs, build / "published" / name, command)
     write_json((out or place_of(name).parent) / f"{name}.json", found)
     for one in found["held_to"]:
         tell(f"{one['what']}: {100 * one['measured']:.1f} %, at least {100 * one['bound']:.1f}")

@@ -32,8 +32,8 @@ from training.trained.small_nets import Settings, SmallNet, fitted
 BITS, ORDER = 4, 16
 """Of a letter, and letters."""
 ALL_BITS = (4, 8, 12, 16, 32, 64)
-CAPACITIES = 2.0
-"""Bits of more than so many capacities of the channel are not tried."""
+CAPACITIES = 1.0
+"""More bits than so many capacities of the channel are not tried."""
 MOST_ROWS = 4096
 """Vectors that k-means sees."""
 
