@@ -36,17 +36,12 @@ from training.report.tabular import print_table
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.pair.device import limit_threads
-    from training.baselines.variants_of_ours import NAMES as VARIANTS
-    from training.baselines.variants_of_ours import make
-    from training.suites.definitions import find_suite
-    from training.systems.bench import Bench
-    from training.trained.learned import FAMILIES, spent_on_ours
-    from training.trained.of_ours import NAME, OursTuning
-    from training.trained.trying import Budget
-    from training.trained.tuning import Tuning
+    from training.baselines import variants_of_ours
+    from training.trained.learned import FAMILIES
+    from training.trained.of_ours import NAME
 
     names = options["systems"].split(",")
-    known = (NAME, *FAMILIES, *VARIANTS)
+    known = (NAME, *FAMILIES, *variants_of_ours.NAMES)
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join(known)}")
     if options["trials"] < 1 or not options["cpu_seconds"] > 0:
@@ -55,13 +50,26 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     if options["published"]:
         for name in names:
             show_published(name, options["published"], options["epochs"], options["build"], options["out"])
-        return
+    else:
+        fit(names, options)
+
+
+def fit(names: list[str], options: dict[str, Any]) -> None:
+    """Fit each system on the suite's pair and images, and tell what that took."""
+    from training.baselines import variants_of_ours
+    from training.suites.definitions import find_suite
+    from training.systems.bench import Bench
+    from training.trained.learned import FAMILIES, spent_on_ours
+    from training.trained.of_ours import NAME, OursTuning
+    from training.trained.trying import Budget
+    from training.trained.tuning import Tuning
+
     suite = find_suite(options["suite"])
     bench = Bench.open(suite.name, options["pair"] or suite.pair, options["dataset"] or suite.dataset)
     rows = []
     for name in names:
-        if name in VARIANTS:  # the pair's own recipe with one thing changed: nothing is chosen
-            tell(f"{name}: {make(bench, name, options['seed'])}")
+        if name in variants_of_ours.NAMES:  # the pair's own recipe with one thing changed: nothing is chosen
+            tell(f"{name}: {variants_of_ours.make(bench, name, options['seed'])}")
             continue
         out = (options["out"] or bench.weights(name).parent) / f"{name}.safetensors"
         budget, build = Budget(options["trials"], options["cpu_seconds"]), options["build"] / options["suite"]
