@@ -24,6 +24,7 @@ from typing import Any
 from common import log
 from common.check import made_by, real
 from common.errors import ConfigError, SemlinkError
+from common.pair.agreement import Agreement
 from common.pair.manifest import Manifest, find_pair, read_half
 from common.protocol.messages import Result, Status
 from common.text import safe
@@ -82,7 +83,8 @@ class Receiver:
     listen: "PORT" or "ADDRESS:PORT" (port 0 takes a free one; `address` says which). model: a shipped pair's name, a
     directory, or a manifest that was read. settings: see `Settings`, which says what holds without.
     stop: asked while the workers start; once it says True they are not waited for, and all that is left is to close.
-    decoder: another one than the pair's, such as a model that some engine serves; called in the decode thread.
+    decoder: another one than the pair's, such as a model that some engine serves; called in the decode thread. It is
+    all that is needed where `model` is no pair, but what both ends agreed on (`common.pair.agreement`).
 
     Raises ConfigError (wrong use, port taken, no such model), ModelError (damaged weights) on opening.
     """
@@ -90,7 +92,7 @@ class Receiver:
     def __init__(
         self,
         listen: str = "5555",
-        model: str | Path | Manifest = "digits",
+        model: str | Path | Agreement = "digits",
         settings: Settings | None = None,
         *,
         stop: Callable[[], bool] = lambda: False,
@@ -102,7 +104,7 @@ class Receiver:
                 raise ConfigError(f"{name} is {safe(repr(given))} and must be something to call")
         if settings.workers and decoder is not None:
             raise ConfigError("a receiver has either workers or a decoder of its own")
-        self.manifest = model if isinstance(model, Manifest) else find_pair(model)
+        self.manifest = model if isinstance(model, Agreement) else find_pair(model)
         self.keys = find_keys(settings.keys, settings.insecure)
         address = parse_listen(listen, settings.insecure or self.keys is not None)
         check_free(address)
@@ -114,8 +116,8 @@ class Receiver:
         self._demodulator = Demodulator(self.manifest.layout)
         self.pool: Pool | None = None
         if settings.workers:
-            read_half(self.manifest, "decoder")  # what is wrong with it is told once, and not by each worker
-            commands = [_command(self.manifest, settings.device)] * settings.workers
+            pair = _readable(self.manifest)  # what is wrong with it is told once, and not by each worker
+            commands = [_command(pair, settings.device)] * settings.workers
             self.pool = Pool(commands, settings.worker_timeout_s, self._publish, stop)
         else:
             self._decode = decoder or _decoder_here(self.manifest, settings.device)
@@ -253,7 +255,7 @@ class Receiver:
         self._answers.put(item)
 
 
-def offered(manifest: Manifest, settings: Settings) -> Terms:
+def offered(manifest: Agreement, settings: Settings) -> Terms:
     """What a receiver of this pair offers a transmitter."""
     layout = manifest.layout
     rates = range(len(layout.increments))
@@ -285,9 +287,17 @@ def _command(manifest: Manifest, device: str) -> list[str]:
     return [sys.executable, "-m", "scrx.decoding.worker", str(manifest.path.resolve()), manifest.id, device, form]
 
 
-def _decoder_here(manifest: Manifest, device: str) -> Answer:
+def _decoder_here(manifest: Agreement, device: str) -> Answer:
     """A decoder in this process, which pays for torch only here."""
-    read_half(manifest, "decoder")
+    pair = _readable(manifest)
     from scrx.decoding.decoder import Answerer
 
-    return Answerer(manifest, device).answer
+    return Answerer(pair, device).answer
+
+
+def _readable(manifest: Agreement) -> Manifest:
+    """A pair whose decoder's file is the one that it names."""
+    if not isinstance(manifest, Manifest):
+        raise ConfigError(f"{manifest.name} is no pair with networks of its own: give a decoder")
+    read_half(manifest, "decoder")
+    return manifest

@@ -7,28 +7,27 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common import __version__
 from common.check import real
-from common.errors import SemlinkError
+from common.errors import ConfigError, SemlinkError
 from common.images.photo import fit_image
+from common.pair.agreement import Agreement
 from common.pair.manifest import Manifest, read_half
 from common.protocol.messages import Accept, Status
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.capture.feed import Feed
 from sctx.capture.source import Capture
+from sctx.chain import Chain, Encode, GivenChain
 from sctx.outcomes import Answer, Missed
 from sctx.pending import Hear
 from sctx.rate.controller import Controller
 from sctx.rate.decision import Decision
 from sctx.settings import CLASSIFY, Settings
-
-if TYPE_CHECKING:
-    from sctx.pipeline import TransmitChain
 
 MAX_STARTS = 8
 
@@ -63,17 +62,19 @@ class _Image:
 class Sender:
     """Sends images by a pair, as settings say. Not for several threads at once.
 
-    open_way: terms and what listens to channel reports -> the way to the receiver. clock: monotonic ns.
+    open_way: terms and what listens to channel reports -> the way to the receiver. clock: monotonic ns. encoder:
+    another one than the pair's; it is all that is needed where `manifest` is no pair's, but an agreement alone.
     """
 
     def __init__(
         self,
-        manifest: Manifest,
+        manifest: Agreement,
         settings: Settings,
         stream: int,
         session: bytes,
         open_way: Callable[[Terms, Hear], Way],
         clock: Callable[[], int] = time.monotonic_ns,
+        encoder: Encode | None = None,
     ) -> None:
         settings.check(manifest)
         self.manifest, self.settings, self.stream = manifest, settings, stream
@@ -92,7 +93,7 @@ class Sender:
             window=settings.window or 255,
             tasks=settings.tasks_of(manifest),
         )
-        self.chain = _load_chain(manifest, settings.device)
+        self.chain = _load_chain(manifest, settings.device) if encoder is None else GivenChain(manifest, encoder)
         self.link = open_way(self._terms, self._controller.hear)
 
     def __enter__(self) -> Self:
@@ -179,8 +180,8 @@ class Sender:
         self._seq += 1
         self._send_round(seq, _Image(capture, symbols, decision.rate, *took_us), start=0)
 
-    def _features(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """image: uint8 [H, W, C] as the manifest says -> features float32 [1, 2 S]."""
+    def _features(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """image: uint8 [H, W, C] as the manifest says -> what the chain encodes of it, of a pair float32 [1, 2 S]."""
         return self.chain.encode(image[None])
 
     def _decide(self, air_start: int, now_ns: int) -> Decision:
@@ -256,8 +257,10 @@ class Sender:
         )
 
 
-def _load_chain(manifest: Manifest, device: str) -> "TransmitChain":
+def _load_chain(manifest: Agreement, device: str) -> Chain:
     """Torch, which takes its time, is loaded only when all else is right."""
+    if not isinstance(manifest, Manifest):
+        raise ConfigError(f"{manifest.name} is no pair with networks of its own: give an encoder")
     read_half(manifest, "encoder")
     from sctx.pipeline import TransmitChain
 

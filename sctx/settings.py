@@ -11,7 +11,7 @@ from common.text import safe
 from sctx.rate.policy import RatePolicy
 
 if TYPE_CHECKING:
-    from common.pair.manifest import Manifest
+    from common.pair.agreement import Agreement
 
 CLASSIFY = "classify"
 LIVE_DEADLINE_MS, FINITE_DEADLINE_MS = 500, 10_000
@@ -119,13 +119,13 @@ class Settings:
         """In ms: what was given, or what goes with `live`."""
         return self.deadline_ms or (LIVE_DEADLINE_MS if self.live else FINITE_DEADLINE_MS)
 
-    def tasks_of(self, manifest: "Manifest") -> tuple[str, ...]:
+    def tasks_of(self, manifest: "Agreement") -> tuple[str, ...]:
         """The names to ask for: what was given, or the class, or all where the pair knows none."""
         if self.tasks is None:
             return (CLASSIFY,) if CLASSIFY in manifest.tasks else manifest.tasks
         return tuple(self.tasks) or manifest.tasks
 
-    def check(self, manifest: "Manifest") -> None:
+    def check(self, manifest: "Agreement") -> None:
         """Raise ConfigError where a pair has not what is asked for: a rate, or a task."""
         self.rate_policy.check(manifest.layout.rates)
         if not set(self.tasks_of(manifest)) <= set(manifest.tasks):

@@ -11,9 +11,13 @@ import secrets
 from pathlib import Path
 
 from common.check import made_by
-from common.pair.manifest import Manifest, find_pair
+from common.errors import ConfigError
+from common.pair.agreement import Agreement
+from common.pair.manifest import find_pair
+from common.text import safe
 from common.transport.curve import reach
 from sctx.actions import Terms
+from sctx.chain import Encode
 from sctx.link import Link
 from sctx.pending import Hear
 from sctx.sender import Sender
@@ -24,20 +28,30 @@ class Transmitter(Sender):
     """One session with a receiver, straight or through a channel emulator: `send`, `run`, `connect`, `finish`, `close`.
 
     peer: "HOST:PORT". model: a shipped pair's name, a directory, or a manifest that was read. settings: see `Settings`,
-    which says what holds without.
+    which says what holds without. encoder: another one than the pair's, or one without any pair, and then `model` is
+    what both ends agreed on (`common.pair.agreement`); the receiver's is `decoder`.
 
     Raises ConfigError, ModelError on opening; PeerRejected, LinkDown while sending. Not for several threads at once.
     """
 
     link: Link
 
-    def __init__(self, peer: str, model: str | Path | Manifest = "digits", settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        peer: str,
+        model: str | Path | Agreement = "digits",
+        settings: Settings | None = None,
+        *,
+        encoder: Encode | None = None,
+    ) -> None:
         settings = made_by("settings", settings, Settings)
-        manifest = model if isinstance(model, Manifest) else find_pair(model)
+        if encoder is not None and not callable(encoder):
+            raise ConfigError(f"encoder is {safe(repr(encoder))} and must be something to call")
+        manifest = model if isinstance(model, Agreement) else find_pair(model)
         address, keys = reach(peer, settings.keys, settings.insecure)
 
         def open_link(terms: Terms, hear: Hear) -> Link:
             return Link(address, terms, keys, hear)
 
         stream = secrets.randbits(32) if settings.stream is None else settings.stream
-        super().__init__(manifest, settings, stream, secrets.token_bytes(16), open_link)
+        super().__init__(manifest, settings, stream, secrets.token_bytes(16), open_link, encoder=encoder)

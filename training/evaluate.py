@@ -12,6 +12,8 @@ each image's mean over the channels.
 
 --suite measures a pair, what else could be sent, and bounds over a whole grid, and writes OUT/SUITE.json, .md, .png,
 .svg and .pdf; a run that was killed goes on where it was.
+
+--over-the-link asks the same of the real processes, image by image; the exit code is 1 where any decision differs.
 """
 
 from collections.abc import Sequence
@@ -36,7 +38,7 @@ from training.report.points import Point, by_curve, panel
 from training.report.tabular import print_table
 
 PLAIN = ("channel", "csi", "snr", "symbols", "told", "seeds", "stream", "doppler", "json_file", "figure", "skip_bad")
-OF_SUITES = ("only", "out", "against", "images", "cards", "hours")
+OF_SUITES = ("only", "out", "against", "images", "codec", "cards", "hours")
 """Options that go without --suite, and those that go with it."""
 
 
@@ -47,7 +49,18 @@ OF_SUITES = ("only", "out", "against", "images", "cards", "hours")
 @click.option("--against", type=click.Path(path_type=Path), help="With --suite: JSON of another run, to compare with.")
 @click.option("--cards", type=OutFolder(), help="With --suite: write a result card for each number into this folder.")
 @click.option("--hours", type=float, help="With --cards, of a pair that does not ship: hours that it took to train.")
-@click.option("--images", type=int, help="With --suite: only the first so many images. [default: all]")
+@click.option("--images", type=int, help="With --suite or --over-the-link: only the first so many. [default: all]")
+@click.option(
+    "--codec",
+    multiple=True,
+    metavar="FILE.py:CLASS",
+    help="With --suite: somebody's own encoder and decoder as one more system, also MODULE:CLASS. Runs their code.",
+)
+@click.option(
+    "--over-the-link",
+    is_flag=True,
+    help="Send the same through receiver, channel-emu and transmitter as processes: are the decisions the same?",
+)
 @click.option("--pair", help="Name or folder; with --suite several, with commas. [default: digits, or the suite's]")
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
 @click.option("--split", help="train, validation or test. [default: test, or validation where there is none]")
@@ -80,12 +93,19 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
         if alone:
             raise ConfigError(f"--{alone[0]} goes without --suite, which says what is measured")
         context.exit(_suite(options))
-    if beside := _given(context, OF_SUITES):
+    over = options["over_the_link"]
+    if beside := [name for name in _given(context, OF_SUITES) if not (over and name == "images")]:
         raise ConfigError(f"--{beside[0]} goes with --suite")
     manifest = find_pair(options["pair"] or "digits")
+    if over and not options["csi"] and manifest.layout.pilots:
+        options["csi"] = "estimated"  # all that a link can do
     settings = plan(manifest, options)
     dataset = options["dataset"] or dataset_of(manifest)
     split = options["split"] or held_out(dataset)
+    if over:
+        from training.crossing.asking import ask_pair
+
+        context.exit(ask_pair(str(manifest.path), settings, dataset, split, _images(options), options["json_file"]))
     points = evaluate(manifest, settings, dataset, split, options["device"], options["skip_bad"])
     show(points)
     if options["json_file"]:
@@ -109,10 +129,14 @@ def _suite(options: dict[str, Any]) -> int:
     suite = find_suite(options["suite"])
     seed, out = options["seed"], options["out"] or Path("build/suites") / f"{options['suite']}-{options['seed']}"
     pairs, only = ([part for part in (options[name] or "").split(",") if part] for name in ("pair", "only"))
-    if options["images"] is not None and options["images"] < 1:
-        raise ConfigError(f"--images must be at least 1, not {options['images']}")
     order = Order(out, seed, only, pairs, options["dataset"], options["split"] or "test", options["device"],
-                  options["images"])  # fmt: skip
+                  _images(options), options["codec"])  # fmt: skip
+    if options["over_the_link"]:
+        from training.crossing.asking import ask_suite
+
+        if alone := [name for name in ("against", "cards") if options[name]]:
+            raise ConfigError(f"--{alone[0]} goes without --over-the-link, which compares decisions by itself")
+        return ask_suite(suite, order)
     if options["cards"]:
         training_of(find_pair(pairs[0] if pairs else suite.pair), options["hours"])
     done = run(suite, order)
@@ -120,6 +144,13 @@ def _suite(options: dict[str, Any]) -> int:
     if options["cards"]:
         say(f"written: {len(write_cards(done, order, options['cards'], options['hours']))} cards in {options['cards']}")
     return 1 if options["against"] and compare(done.document, options["against"]) else 0
+
+
+def _images(options: dict[str, Any]) -> int | None:
+    if options["images"] is not None and options["images"] < 1:
+        raise ConfigError(f"--images must be at least 1, not {options['images']}")
+    images: int | None = options["images"]
+    return images
 
 
 def show(points: list[Point]) -> None:

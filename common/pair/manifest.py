@@ -18,16 +18,9 @@ from typing import Any, Literal, get_type_hints
 
 from common.errors import ConfigError, ModelError
 from common.files import user_path, write_atomic
-from common.pair.shapes import (
-    Accuracy,
-    Calibration,
-    DecoderShape,
-    EncoderShape,
-    Preprocess,
-    without_default_kind,
-)
+from common.pair.agreement import Agreement
+from common.pair.shapes import Accuracy, Calibration, DecoderShape, EncoderShape, without_default_kind
 from common.phy.constellation import ORDERS
-from common.phy.layout import Layout
 from common.text import safe
 from common.typed import decode, parse
 
@@ -36,7 +29,6 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST, LARGEST_HALF = 4 << 20, 256 << 20
 """Bytes of the files of a pair that are read at all."""
-MOST_CLASSES, LONGEST_NAME = 65_536, 200
 OPTIONAL = {"calibration"}
 """Fields that a pair may do without."""
 SHIPPED = Path(__file__).parent / "shipped"
@@ -44,36 +36,26 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Agreement):
     """Everything that both ends must know about a pair. `id` is the SHA-256 of the canonical manifest bytes."""
 
-    name: str
+    accuracy: Accuracy
     path: Path
-    id: str
-    layout: Layout
     order: int
-    preprocess: Preprocess
     dataset: str
-    labels: tuple[str, ...]
-    tasks: tuple[str, ...]
     encoder: EncoderShape
     decoder: DecoderShape
-    accuracy: Accuracy
     provenance: Mapping[str, str]
     sha256: Mapping[str, str]
     calibration: Calibration | None = None
     """None: none was fitted, confidence is the softmax of the logits as they are."""
 
     def __post_init__(self) -> None:
-        if not 2 <= len(self.labels) <= MOST_CLASSES or not all(0 < len(one) <= LONGEST_NAME for one in self.labels):
-            raise ModelError(f"a pair has 2 to {MOST_CLASSES} classes, with names of 1 to {LONGEST_NAME} characters")
-        if not 0 < len(self.name) <= LONGEST_NAME or not 0 < len(self.tasks) <= 64 or len(self.provenance) > 1000:
-            raise ModelError("it has no name of its own, or no tasks, or too many of them or of notes")
+        Agreement.__post_init__(self)  # not super(): slots make the class anew
+        if len(self.provenance) > 1000:
+            raise ModelError(f"it has {len(self.provenance)} notes on where it comes from, and 1000 are the most")
         if self.order not in ORDERS:
             raise ModelError(f"QAM order {self.order} is not one of {ORDERS}")
-        if len(self.accuracy.acc) != len(self.layout.increments):
-            have, need = len(self.accuracy.acc), len(self.layout.increments)
-            raise ModelError(f"the accuracy table has {have} rates, not {need}")
         if set(self.sha256) != {"encoder", "decoder"}:
             raise ModelError("the manifest must hold the SHA-256 of encoder and decoder")
         if self.calibration is not None and len(self.calibration.temperature) != len(self.layout.increments):

@@ -13,9 +13,12 @@ from sctx.rate.policy import RatePolicy
 
 
 class Controller:
-    """What was reported last, the rate of the image before, and the policy that makes a decision of them."""
+    """What was reported last, the rate of the image before, and the policy that makes a decision of them.
 
-    def __init__(self, policy: RatePolicy, layout: Layout, table: Accuracy) -> None:
+    table: of the accuracy of each rate; None: not measured, and there is one rate.
+    """
+
+    def __init__(self, policy: RatePolicy, layout: Layout, table: Accuracy | None) -> None:
         policy.check(layout.rates)
         self.policy = policy
         self.report: Report | None = None

@@ -31,7 +31,7 @@ def decide(
     report: Report | None,
     air_now: int,
     rates: tuple[int, ...],
-    table: Accuracy,
+    table: Accuracy | None,
     last: int | None = None,
 ) -> Decision:
     """The decision for a frame at air sample `air_now`.
@@ -45,8 +45,8 @@ def decide(
         return Decision(rates.index(policy.symbols), told)
     if policy.kind == "robust":
         return Decision(full, None)
-    if belief is None:
-        return Decision(_affordable(policy.goal, rates)[-1], None)
+    if belief is None or table is None:
+        return Decision(_affordable(policy.goal, rates)[-1], told)
     return Decision(_fewest(policy.goal, _accuracies(table, belief), rates, last), told)
 
 

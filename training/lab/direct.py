@@ -6,6 +6,7 @@ with one frame in flight (`sctx --window 1`); a test holds the two together.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,8 @@ from common.channel.spec.spec import ChannelSpec
 from common.channel.spec.ways import FeedbackSpec
 from common.channel.streams.channel import Channel
 from common.pair.manifest import Manifest
+from sctx.chain import Chain
 from sctx.outcomes import Answer
-from sctx.pipeline import TransmitChain
 from sctx.rate.belief import Report
 from sctx.rate.controller import Controller
 from sctx.rate.decision import Decision
@@ -58,11 +59,11 @@ class Encodings:
     """Features of images, for runs that see them again: no channel and no policy changes what the encoder gives."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, bytes], NDArray[np.float32]] = {}
+        self._known: dict[tuple[str, bytes], NDArray[Any]] = {}
 
-    def of(self, chain: TransmitChain, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """image: uint8 [H, W, C] -> features float32 [1, 2 S]; encoded alone, as the transmitter does it."""
-        key = chain.manifest.id, image.tobytes()
+    def of(self, chain: Chain, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """image: uint8 [H, W, C] -> what the chain encodes of it; alone, as the transmitter does it."""
+        key = chain.agreement.id, image.tobytes()
         if key not in self._known:
             self._known[key] = chain.encode(image[None])
         return self._known[key]
@@ -88,7 +89,7 @@ class _Direct(Loopback):
     highest: int
     """The highest rate that may be sent."""
 
-    def _features(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _features(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         return self.encodings.of(self.chain, image)
 
     def _decide(self, air_start: int, now_ns: int) -> Decision:

@@ -17,6 +17,7 @@ from common.errors import ConfigError
 from common.flags import numbers
 from common.pair.manifest import Manifest
 from common.phy.decibel import from_db
+from common.phy.layout import Layout
 from scrx.demodulation.demodulate import Demodulator, Known, Received, SoftBatch
 from training.data.images import load_told
 from training.report.points import Point
@@ -107,8 +108,7 @@ class Lab:
     def _received(self, setting: Setting, stream: int) -> list[Received]:
         """Each image's frame as it comes off the air: with pilots, or with a channel that is known."""
         layout, rate = self.layout, self.layout.rates.index(setting.symbols)
-        channel = Channel(ChannelSpec(snr_db=setting.snr_db, fading=CHANNELS[setting.channel], doppler=setting.doppler,
-                                      coherence=layout.slot, seed=setting.seed))  # fmt: skip
+        channel = Channel(spec_of(setting, layout))
         n0 = max(from_db(-setting.snr_db), QUIET_N0)
         received = []
         for seq, symbols in enumerate(self._chain.modulate(self._features, setting.told_db)):
@@ -120,6 +120,12 @@ class Lab:
                 known = Known(complex(truth.h), n0)
             received.append(Received("lab", seq, y, at, 0, rate, (), more=False, known=known))
         return received
+
+
+def spec_of(setting: Setting, layout: Layout) -> ChannelSpec:
+    """The channel of a setting; where it fades by blocks, each frame has its own h."""
+    return ChannelSpec(snr_db=setting.snr_db, fading=CHANNELS[setting.channel], doppler=setting.doppler,
+                       coherence=layout.slot, seed=setting.seed)  # fmt: skip
 
 
 def _point(

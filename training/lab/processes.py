@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -29,6 +30,7 @@ class Command:
 
     begin: ClassVar[Callable[..., Any]] = subprocess.Popen
     """How a process is made; the tests put in its place what makes one that has torch already (`tests/warm.py`)."""
+    stdin: ClassVar[int] = subprocess.DEVNULL
 
     def __init__(self, name: str, *arguments: str) -> None:
         self.name, self.arguments = name, arguments
@@ -37,7 +39,7 @@ class Command:
         script = Path(sys.executable).with_name(name)
         self.process: subprocess.Popen[str] = self.begin(
             [str(script), *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=self.stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -105,9 +107,10 @@ class Command:
 
     def _close(self) -> None:
         self._reader.join(5)
-        for pipe in (self.process.stdout, self.process.stderr):
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):
+                    pipe.close()
 
     def _read_errors(self) -> None:
         assert self.process.stderr is not None

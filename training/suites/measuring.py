@@ -3,7 +3,7 @@
 Knows nothing about tables, figures or what is compared.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,16 +85,20 @@ def _tasks(suite: Suite, bench: Bench, systems: Mapping[str, System], seed: int)
     """Place by place, so that the time that is left is told well from what is done."""
     shared = {"pair": bench.manifest.id, "data": bench.data, "code": code_sha256()}
     made_of = {name: {**shared, "weights": _weights(bench, one), "more": one.made_of} for name, one in systems.items()}
-    tasks = []
+    return [
+        Task(one, place, streams, key_of(suite.name, made_of[one.name], one.name, place, seed, streams))
+        for one, place, streams in asked(suite, systems)
+    ]
+
+
+def asked(suite: Suite, systems: Mapping[str, System]) -> Iterator[tuple[System, Place, int]]:
+    """Which systems are measured at which places, and over how many streams; place by place."""
     for corner in corners_of(suite, list(systems.values())):
         for place in suite.places(corner):
             for name, system in systems.items():
                 home = corner in homes(suite, system)
                 if corner in suite.corners or home or name in (OURS, LABEL):
-                    streams = suite.home_seeds if home else suite.seeds
-                    key = key_of(suite.name, made_of[name], name, place, seed, streams)
-                    tasks.append(Task(system, place, streams, key))
-    return tasks
+                    yield system, place, suite.home_seeds if home else suite.seeds
 
 
 def _weights(bench: Bench, system: System) -> str:

@@ -1,10 +1,13 @@
 """All systems of a suite, by name. Knows nothing about places; what cannot be had is a system that says why."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from common.errors import ConfigError, SemlinkError
+from common.pair.manifest import find_pair
 from training.systems.bench import Bench
 from training.systems.bounds import FanoBound, SimplexBound
+from training.systems.ends import Ends
 from training.systems.ours import VARIANTS, Bank, Ours, trained_otherwise
 from training.systems.system import Measured, NotThere, Place, System
 from training.systems.teacher_alone import TeacherAlone
@@ -32,17 +35,26 @@ class Absent(System):
         """Always NotThere."""
         raise NotThere(self._why)
 
+    def ends(self, place: Place, stream: int, seed: int) -> Ends:
+        """Always NotThere."""
+        raise NotThere(self._why)
+
 
 def roster(bench: Bench, only: Sequence[str] = (), more: Sequence[System] = ()) -> dict[str, System]:
     """Name -> system, in the order of NAMES. only: these alone, none for all; more: systems beside the suite's own.
 
-    ConfigError for a name that there is not.
+    ConfigError for a name that there is not, or that two have.
     """
-    found = {one.name: one for make in (_of_pairs, *OTHERS) for one in make(bench)} | {one.name: one for one in more}
+    found = {one.name: one for make in (_of_pairs, *OTHERS) for one in make(bench)}
+    for one in more:
+        if one.name in {*NAMES, *found}:
+            raise ConfigError(f"two systems are called '{one.name}': give a codec another `name`, or a pair's folder")
+        found[one.name] = one
     order = [*NAMES, *(name for name in found if name not in NAMES)]
     if unknown := [name for name in only if name not in order]:
         raise ConfigError(f"--only {unknown[0]}: there are {', '.join(order)}")
-    return {name: found.get(name) or Absent(name, "not in this version") for name in order if not only or name in only}
+    wanted = {*(only or order), *(one.name for one in more)}
+    return {name: found.get(name) or Absent(name, "not in this version") for name in order if name in wanted}
 
 
 def _of_pairs(bench: Bench) -> list[System]:
@@ -57,13 +69,14 @@ def _of_pairs(bench: Bench) -> list[System]:
     return systems
 
 
-def second_pair(bench: Bench, name: str) -> System:
-    """`ours` of another pair on the same images, for the same figure."""
-    from common.pair.manifest import find_pair
+def of_second_pair(bench: Bench, given: str) -> list[System]:
+    """`ours` of another pair on the same images, and its own decision as a label: for the same tables and figure.
 
-    manifest = find_pair(name)
-    title = f"{OURS}:{manifest.name}"
+    given: as `--pair` names it, which is what the systems are called after. ConfigError where it is of other images.
+    """
     try:
-        return Ours(bench.of(manifest), title)
+        other = bench.of(find_pair(given))
     except NotThere as why:
-        raise ConfigError(f"--pair {name}: {why}") from None
+        raise ConfigError(f"--pair {given}: {why}") from None
+    title = Path(given).name
+    return [Ours(other, f"{OURS}:{title}"), SimplexBound(other, f"{SimplexBound.name}:{title}")]

@@ -22,17 +22,18 @@ from training.distillation.provenance import without_paths
 from training.report.tabular import print_table
 from training.suites.definitions import Suite
 from training.suites.measuring import Outcomes, homes, measure
-from training.suites.roster import LABEL, OURS, roster, second_pair
+from training.suites.roster import LABEL, OURS, of_second_pair, roster
 from training.suites.shown import figure, show
 from training.suites.verdicts import LEVEL, Point, Verdict, changes, known, points, verdicts
 from training.systems.bench import Bench
+from training.systems.entrance import open_codec
 from training.systems.system import System
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is asked for beside the suite. pairs: the first is the suite's own, none for the one that it names; only:
-    systems, none for all; most: images, None for all."""
+    systems, none for all; most: images, None for all; codecs: as `training.systems.entrance` opens them."""
 
     out: Path
     seed: int = 0
@@ -42,6 +43,7 @@ class Order:
     split: str = "test"
     device: str = "cpu"
     most: int | None = None
+    codecs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,21 @@ def bench_of(suite: Suite, order: Order) -> Bench:
     return Bench.open(suite.name, pair, dataset, order.split, order.device, order.most)
 
 
-def run(suite: Suite, order: Order, more: Sequence[System] = (), console: Console | None = None) -> Run:
+def ordered(suite: Suite, order: Order) -> tuple[Bench, dict[str, System]]:
+    """What is measured on what. Codecs that somebody brought are tried once, so that a mistake is told and not kept."""
+    opened = [open_codec(spec) for spec in order.codecs]
+    bench = bench_of(suite, order)
+    brought = [entrance.system(bench) for entrance in opened]
+    for one in brought:
+        one.rehearse(next(iter(suite.places(suite.home))))
+    others = [one for given in order.pairs[1:] for one in of_second_pair(bench, given)]
+    return bench, roster(bench, order.only, [*others, *brought])
+
+
+def run(suite: Suite, order: Order, console: Console | None = None) -> Run:
     """Measure what is not kept, then write OUT/SUITE.json, .md, .png, .svg and .pdf, and print the tables."""
     torch.set_num_threads(1)  # networks this small lose to the hand-over between threads
-    bench = bench_of(suite, order)
-    others = [second_pair(bench, name) for name in order.pairs[1:]]
-    systems = roster(bench, order.only, [*others, *more])
+    bench, systems = ordered(suite, order)
     outcomes = measure(suite, bench, systems, order.out, order.seed, console or Console(stderr=True))
     measured = points(outcomes, systems)
     found = [one for against in (OURS, LABEL) if against in systems for one in verdicts(outcomes, against)]

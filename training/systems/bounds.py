@@ -97,8 +97,8 @@ class SimplexBound(System):
 
     name = "simplex-bound"
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
+    def __init__(self, bench: Bench, name: str = name) -> None:
+        self.bench, self.name = bench, name
 
     def measure(self, place: Place, stream: int, seed: int) -> Measured:
         """See `System`."""

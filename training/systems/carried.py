@@ -6,8 +6,9 @@ Knows nothing about what the codec is. Label code, picture codes, other people's
 from abc import abstractmethod
 
 from training.systems.bench import Bench
-from training.systems.carry import Way, carry
-from training.systems.system import Measured, Place, System
+from training.systems.carry import Way, carry, layout_of, spec_of
+from training.systems.ends import Ends, codec_ends
+from training.systems.system import Measured, Place, System, require_estimated
 
 
 class Carried(System):
@@ -31,3 +32,11 @@ class Carried(System):
             raise ValueError(f"system {self.name} would take {uses} uses where there are {place.n}")
         decided = carry(way, self.bench.images, place, stream, seed)
         return Measured((decided == self.bench.labels).astype(float), float(uses), decided)
+
+    def ends(self, place: Place, stream: int, seed: int) -> Ends:
+        """See `System`. Its transmitter is told the average SNR of the place, as by `measure`."""
+        require_estimated(place.csi)
+        way = self.way(place)
+        layout = layout_of(way, place)
+        channel = spec_of(place, layout, seed)
+        return codec_ends(self.name, way.codec, layout, self.bench.manifest, channel, stream, place.snr_db)

@@ -37,12 +37,21 @@ def send(way: Way, images: NDArray[np.uint8], told_db: float = math.nan) -> NDAr
     return np.concatenate([way.codec.encode_told(part, told_db) for part in parts]).astype(np.complex64)
 
 
+def layout_of(way: Way, place: Place) -> Layout:
+    """How a codec's frame lies on the air: one increment, and pilots where the channel is estimated."""
+    pilots = way.pilots if place.csi == "estimated" else 0
+    return Layout((way.codec.symbols,), pilots, max(SLOT, pilots + way.codec.symbols))
+
+
+def spec_of(place: Place, layout: Layout, seed: int) -> ChannelSpec:
+    """The channel of a place: where it fades by blocks, each frame has its own h."""
+    return ChannelSpec(snr_db=place.snr_db, fading=FADING[place.channel], coherence=layout.slot, seed=seed)
+
+
 def hear(way: Way, symbols: NDArray[np.complex64], place: Place, stream: int, seed: int) -> SoftBatch:
     """symbols, complex64 [N, S], as frames 0..N-1 of a stream on the air clock -> what a decoder is given."""
-    pilots = way.pilots if place.csi == "estimated" else 0
-    slot = max(SLOT, pilots + way.codec.symbols)
-    layout = Layout((way.codec.symbols,), pilots, slot)
-    channel = Channel(ChannelSpec(snr_db=place.snr_db, fading=FADING[place.channel], coherence=layout.slot, seed=seed))
+    layout = layout_of(way, place)
+    channel = Channel(spec_of(place, layout, seed))
     n0 = max(from_db(-place.snr_db), QUIET_N0)
     received = []
     for seq, row in enumerate(symbols):

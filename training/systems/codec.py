@@ -4,6 +4,7 @@ Whoever has a method writes one class, and all that is done to ours can be done 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,3 +39,7 @@ class Codec(ABC):
     def encode_told(self, images: NDArray[np.uint8], told_db: float) -> NDArray[np.complexfloating[Any]]:
         """As `encode`, for a transmitter that was told the average SNR, Es/N0 in dB; NaN: nothing was reported."""
         return self.encode(images)
+
+    def weights(self) -> Mapping[str, NDArray[Any]]:
+        """What it has learnt, by name: where these are the same, both ends of a link hold the same codec."""
+        return {}

@@ -11,7 +11,8 @@ from typing import Any
 from common.pair.manifest import MANIFEST, Manifest, find_pair
 from training.lab.evaluation import Lab, Setting
 from training.systems.bench import Bench
-from training.systems.system import Measured, NotThere, Place, System
+from training.systems.ends import Ends, pair_ends
+from training.systems.system import Measured, NotThere, Place, System, require_estimated
 
 VARIANTS = ("no-distillation", "online-distillation", "never-told", "no-adaptive-module")
 """Pairs of the suite's recipe with one thing changed; `training.baseline` makes them."""
@@ -34,6 +35,12 @@ class Ours(System):
         decided = self.lab.decide(setting, stream)
         uses = setting.symbols + (self.bench.manifest.layout.pilots if place.csi == "estimated" else 0)
         return Measured((decided == self.bench.labels).astype(float), float(uses), decided)
+
+    def ends(self, place: Place, stream: int, seed: int) -> Ends:
+        """See `System`."""
+        require_estimated(place.csi)
+        manifest = self.bench.manifest
+        return pair_ends(manifest, setting_of(manifest, place, self.payload(place), seed, self.told), stream)
 
     @cached_property
     def lab(self) -> Lab:
@@ -72,6 +79,10 @@ class Bank(System):
     def measure(self, place: Place, stream: int, seed: int) -> Measured:
         """See `System`."""
         return self._nearest(place).measure(place, stream, seed)
+
+    def ends(self, place: Place, stream: int, seed: int) -> Ends:
+        """See `System`."""
+        return self._nearest(place).ends(place, stream, seed)
 
     @cached_property
     def members(self) -> dict[int, dict[float, Ours]]:

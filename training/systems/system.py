@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.systems.ends import Ends
+
 CHANNELS = ("awgn", "block-rayleigh")
 CSI = ("perfect", "estimated")
 """perfect: the receiver knows h and N0, and no pilots are sent. estimated: from pilots, which count; or without any."""
@@ -24,6 +26,12 @@ class Place:
 
 class NotThere(Exception):
     """A system has no number at a place; the text says why, in one line."""
+
+
+def require_estimated(csi: str) -> None:
+    """Raise NotThere where a channel is known: a link has to estimate its own."""
+    if csi in ("known", "perfect"):
+        raise NotThere(f"a link has to estimate its channel, so csi {csi} is measured without one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,10 @@ class System(ABC):
     @abstractmethod
     def measure(self, place: Place, stream: int, seed: int) -> Measured:
         """The test images as frames 0..N-1 of a stream of the channel that `seed` makes. NotThere says why not."""
+
+    def ends(self, place: Place, stream: int, seed: int) -> Ends:
+        """What a real link is given so that it decides as `measure` does, image by image. NotThere says why not."""
+        raise NotThere(f"{self.name} has no two ends: nothing is sent")
 
     @property
     def tx_accuracy(self) -> float | None:

@@ -11,8 +11,9 @@ from sctx.rate.policy import Goal, RatePolicy
 from training.lab.direct import Encodings, run_direct
 from training.systems.bench import Bench
 from training.systems.carry import FADING
+from training.systems.ends import Ends, steady
 from training.systems.ours import Ours, fitting
-from training.systems.system import Measured, NotThere, Place
+from training.systems.system import Measured, NotThere, Place, require_estimated
 
 
 class OursAdaptive(Ours):
@@ -31,9 +32,20 @@ class OursAdaptive(Ours):
         if place.csi == "perfect":
             raise NotThere("the closed loop estimates its channel: there is no report without pilots")
         most = fitting(manifest, place)
-        spec = ChannelSpec(snr_db=place.snr_db, fading=FADING[place.channel], coherence=manifest.layout.slot, seed=seed)
+        spec = self._spec(place, seed)
         answers = list(run_direct(manifest, self.bench.images, spec, stream, self.policy,
                                   device=self.bench.device, encodings=self._encodings, most=most))  # fmt: skip
         decided = np.array([one.answer for one in answers], np.int64)
         uses = float(np.mean([one.uses for one in answers]))
         return Measured((decided == self.bench.labels).astype(float), uses, decided)
+
+    def ends(self, place: Place, stream: int, seed: int) -> Ends:
+        """See `System`. Its transmitter believes the reports."""
+        require_estimated(place.csi)
+        manifest = self.bench.manifest
+        most = fitting(manifest, place)
+        return Ends(manifest, self._spec(place, seed), steady(stream, self.policy), told_db=None, most=most)
+
+    def _spec(self, place: Place, seed: int) -> ChannelSpec:
+        slot = self.bench.manifest.layout.slot
+        return ChannelSpec(snr_db=place.snr_db, fading=FADING[place.channel], coherence=slot, seed=seed)

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from common.errors import ConfigError, ModelError
+from common.pair.manifest import find_pair
 from training.evaluate import main
 from training.suites import measuring, whole
 from training.suites.definitions import SUITES, Suite
@@ -153,7 +154,7 @@ def test_a_part_that_is_missing_is_a_reason(raised: Exception, told: str) -> Non
         def measure(self, place: Place, stream: int, seed: int) -> Measured:
             raise raised
 
-    outcome = measuring.outcome_of(Broken(), Place("awgn", "perfect", 8, 0.0), 2, 0, 5)
+    outcome = measuring.outcome_of(Broken(), Place("awgn", "perfect", 8, 0.0), range(2), 0, 5)
     assert outcome.reason is not None
     assert outcome.reason.startswith(told)
     assert outcome.right.shape == (0, 5)
@@ -176,7 +177,9 @@ PLACES = [Place("awgn", "perfect", n, float(snr)) for n in (8, 16) for snr in ra
 
 
 def outcomes_of(seed: int, *coins: Coin) -> measuring.Outcomes:
-    return {(one.name, place): measuring.outcome_of(one, place, 3, seed, 400) for one in coins for place in PLACES}
+    return {
+        (one.name, place): measuring.outcome_of(one, place, range(3), seed, 400) for one in coins for place in PLACES
+    }
 
 
 def test_who_is_ahead_is_only_said_where_it_is_no_chance() -> None:
@@ -222,6 +225,18 @@ def test_the_command_runs_a_suite_and_compares_it_with_another(
     result = CliRunner().invoke(main, obj={}, args=[*flags, "--against", str(tmp_path / "spoilt.json")])
     assert result.exit_code == 1
     assert "22 of 22 points differ" in result.output
+
+
+def test_several_pairs_are_in_one_figure_each_with_its_own_label(tmp_path: Path) -> None:
+    """Both are of the same weights here: their numbers are the same, under names of their own."""
+    (tmp_path / "copy").symlink_to(find_pair("digits").path)
+    both = tiny(tmp_path / "out", pairs=("digits", str(tmp_path / "copy")))
+    accuracy: dict[str, list[float]] = {}
+    for point in both.document["points"]:
+        accuracy.setdefault(point["system"], []).append(point["accuracy"])
+    assert list(accuracy) == [*SYSTEMS, "ours:copy", "simplex-bound:copy"]
+    assert accuracy["ours:copy"][2:4] == accuracy["ours"][2:4]
+    assert accuracy["simplex-bound:copy"] == accuracy["simplex-bound"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""Decisions over the link beside the direct ones, question by question, and what is told of them.
+
+Knows nothing about processes or networks.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from common.channel.spec.spec import ChannelSpec
+from common.console import say
+from common.errors import SemlinkError
+from training.crossing.link_of_three import LinkOfThree
+from training.crossing.subjects import Question, Subject
+from training.report.progress import bar
+from training.report.tabular import print_table
+from training.systems.system import NotThere
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """What came of one question. differ, lost: images that were decided otherwise, or not at all, over the link."""
+
+    question: Question
+    images: int = 0
+    differ: int = 0
+    lost: int = 0
+    reason: str = ""
+    """Why no link can answer it; empty where one could."""
+    failed: str = ""
+    """What went wrong where one could and did not."""
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        lost = f", {self.lost} of them lost" if self.lost else ""
+        return (
+            self.reason
+            or self.failed
+            or (f"{self.differ} of {self.images} differ{lost}" if self.differ else "identical")
+        )
+
+
+def cross(about: tuple[str, dict[str, Any]], subject: Subject, questions: Sequence[Question]) -> list[Crossed]:
+    """Ask everything both ways. about: how other processes make the same subject."""
+    found = []
+    with bar(Console(stderr=True), "over the link", len(questions)) as advance, LinkOfThree(about) as link:
+        for question in questions:
+            try:
+                ends, direct = subject.ends(question), subject.direct(question)
+            except (NotThere, SemlinkError) as why:
+                found.append(Crossed(question, reason=str(why)))
+            else:
+                found.append(_beside(question, direct, link, ends.channel))
+            advance(now=found[-1].verdict)
+    return found
+
+
+def _beside(question: Question, direct: NDArray[np.int64], link: LinkOfThree, channel: ChannelSpec) -> Crossed:
+    count = len(direct)
+    try:
+        linked = link.answers(question, channel)
+    except SemlinkError as error:
+        if not link.alive:
+            raise
+        return Crossed(question, count, count, count, failed=str(error))
+    return Crossed(question, count, int((direct != linked).sum()), int((linked < 0).sum()))
+
+
+def show(crossed: Sequence[Crossed], columns: Sequence[str]) -> int:
+    """A row for each question that a link answered, a line for each reason why others were not; the exit code."""
+    asked = [one for one in crossed if not one.reason]
+    if asked:
+        rows = [(*(f"{one.question[name]}" for name in columns), f"{one.images}", one.verdict) for one in asked]
+        print_table("decisions over the link beside the direct ones", (*columns, "images", "verdict"), rows)
+    for reason, count in Counter(one.reason for one in crossed if one.reason).items():
+        say(f"not over a link, {count} points: {reason}")
+    wrong = sum(one.differ > 0 for one in asked)
+    say(f"{len(asked)} points over the link: {'all identical' if not wrong else f'{wrong} differ'}")
+    return int(wrong > 0) if asked else 2
