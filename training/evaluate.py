@@ -38,7 +38,7 @@ from training.report.points import Point, by_curve, panel
 from training.report.tabular import print_table
 
 PLAIN = ("channel", "csi", "snr", "symbols", "told", "seeds", "stream", "doppler", "json_file", "figure", "skip_bad")
-OF_SUITES = ("only", "out", "against", "images", "codec", "cards", "hours")
+OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
 """Options that go without --suite, and those that go with it."""
 
 
@@ -131,14 +131,14 @@ def _suite(options: dict[str, Any]) -> int:
     pairs, only = ([part for part in (options[name] or "").split(",") if part] for name in ("pair", "only"))
     order = Order(out, seed, only, pairs, options["dataset"], options["split"] or "test", options["device"],
                   _images(options), options["codec"])  # fmt: skip
+    if options["cards"]:
+        training_of(find_pair(pairs[0] if pairs else suite.pair), options["hours"])
     if options["over_the_link"]:
         from training.crossing.asking import ask_suite
 
         if alone := [name for name in ("against", "cards") if options[name]]:
             raise ConfigError(f"--{alone[0]} goes without --over-the-link, which compares decisions by itself")
         return ask_suite(suite, order)
-    if options["cards"]:
-        training_of(find_pair(pairs[0] if pairs else suite.pair), options["hours"])
     done = run(suite, order)
     say(f"written: {out / suite.name}.json, .md, .png, .svg, .pdf")
     if options["cards"]:

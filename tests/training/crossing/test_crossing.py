@@ -109,22 +109,6 @@ def test_what_differs_or_was_lost_is_a_failure(
     assert told in capsys.readouterr().out
 
 
-class Wrong(PairSubject):
-    """Decides one image otherwise."""
-
-    def direct(self, question: dict[str, object]) -> np.ndarray:
-        decided = super().direct(question).copy()
-        decided[4] = (decided[4] + 1) % 10
-        return decided
-
-
-@pytest.mark.usefixtures("nearby")
-def test_one_image_that_is_decided_otherwise_is_counted() -> None:
-    subject = Wrong("digits", "digits", "test", 30)
-    (found,) = cross(("pair", asdict(subject)), subject, questions_of([SETTING]))
-    assert found.verdict == "1 of 30 differ"
-
-
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
