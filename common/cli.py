@@ -24,7 +24,7 @@ MOST_CONFIG_BYTES = 16 << 10
 
 EXTRA_OF = {
     "torch": "model", "PIL": "model", "pyarrow": "parquet", "transformers": "train", "datasets": "train",
-    "sklearn": "train", "matplotlib": "train",
+    "sklearn": "train", "matplotlib": "train", "sionna": "baselines",
 }  # fmt: skip
 """Libraries that the base install leaves out -> the extra that brings them."""
 

@@ -38,7 +38,7 @@ from training.report.points import Point, by_curve, panel
 from training.report.tabular import print_table
 
 PLAIN = ("channel", "csi", "snr", "symbols", "told", "seeds", "stream", "doppler", "json_file", "figure", "skip_bad")
-OF_SUITES = ("only", "out", "against", "images", "codec")
+OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
 """Options that go without --suite, and those that go with it."""
 
 
@@ -47,6 +47,8 @@ OF_SUITES = ("only", "out", "against", "images", "codec")
 @click.option("--only", default="", help="With --suite: systems, with commas. [default: all]")
 @click.option("--out", type=OutFolder(), help="With --suite: folder for results. [default: build/suites/SUITE-SEED]")
 @click.option("--against", type=click.Path(path_type=Path), help="With --suite: JSON of another run, to compare with.")
+@click.option("--cards", type=OutFolder(), help="With --suite: write a result card for each number into this folder.")
+@click.option("--hours", type=float, help="With --cards, of a pair that does not ship: hours that it took to train.")
 @click.option("--images", type=int, help="With --suite or --over-the-link: only the first so many. [default: all]")
 @click.option(
     "--codec",
@@ -120,6 +122,7 @@ def _given(context: click.Context, names: Sequence[str]) -> list[str]:
 
 def _suite(options: dict[str, Any]) -> int:
     """Run a suite; returns the exit code."""
+    from training.cards.from_suite import training_of, write_cards
     from training.suites.definitions import find_suite
     from training.suites.whole import Order, compare, run
 
@@ -128,6 +131,8 @@ def _suite(options: dict[str, Any]) -> int:
     pairs, only = ([part for part in (options[name] or "").split(",") if part] for name in ("pair", "only"))
     order = Order(out, seed, only, pairs, options["dataset"], options["split"] or "test", options["device"],
                   _images(options), options["codec"])  # fmt: skip
+    if options["cards"]:
+        training_of(find_pair(pairs[0] if pairs else suite.pair), options["hours"])
     if options["over_the_link"]:
         from training.crossing.asking import ask_suite
 
@@ -136,6 +141,8 @@ def _suite(options: dict[str, Any]) -> int:
         return ask_suite(suite, order)
     done = run(suite, order)
     say(f"written: {out / suite.name}.json, .md, .png, .svg, .pdf")
+    if options["cards"]:
+        say(f"written: {len(write_cards(done, order, options['cards'], options['hours']))} cards in {options['cards']}")
     return 1 if options["against"] and compare(done.document, options["against"]) else 0
 
 

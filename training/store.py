@@ -18,6 +18,7 @@ from common.text import safe
 from training.report.tabular import print_table
 
 if TYPE_CHECKING:
+    from training.knowledge.plan import Plan
     from training.knowledge.shards import Store
 
 FOLDER = click.Path(path_type=Path)
@@ -37,18 +38,20 @@ def main(debug: bool) -> None:
 @click.option("--views", type=int, help="Views per image. [default: the recipe's]")
 @click.option("--first", default=0, help="Begin with this view: a part that another machine's part is merged with.")
 @click.option("--encoding", help="int8 or topK, such as top10. [default: the recipe's]")
+@click.option("--embedding", type=int, help="Bytes of its embedding to keep as well; 0: none. [default: the recipe's]")
 @click.option("--dtype", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", help="auto: bf16 on a GPU.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--by-position", is_flag=True, help="Take the teacher's classes in their order, whatever their names.")
 def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, device: str, **options: Any) -> None:
     from common.pair.device import pick_device
     from training.data.images import load_data
-    from training.knowledge.generate import generate, plan_for
+    from training.knowledge.generate import generate, plan_for, projected
     from training.recipes.fitted import recipe_for
     from training.recipes.recipe import adjusted
     from training.teachers.find import find_teacher
 
-    recipe = adjusted(recipe_for(dataset, options["recipe"])[0], views=options["views"], encoding=options["encoding"])
+    recipe = adjusted(recipe_for(dataset, options["recipe"])[0], views=options["views"], encoding=options["encoding"],
+                      embedding=options["embedding"])  # fmt: skip
     if not 0 <= first < recipe.views:
         raise ConfigError(f"--first must be one of the views 0 to {recipe.views - 1}, not {first}")
     where = pick_device(device)
@@ -57,8 +60,10 @@ def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, devic
     found = find_teacher(teacher, train.classes, precision, options["by_position"])
     for line in found.told:
         tell(line)
-    plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding)
-    made = generate(store, plan, range(first, recipe.views), train, found.load(where), Console(stderr=True))
+    oracle = found.load(where)
+    kept = projected(store, train, oracle, recipe.embedding) if recipe.embedding else None
+    plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding, embedding=kept)
+    made = generate(store, plan, range(first, recipe.views), train, oracle, Console(stderr=True))
     if made is not None:
         _show(made)
 
@@ -123,6 +128,11 @@ def merge(store: Path, parts: tuple[Path, ...]) -> None:
     _show(knowledge.merge(store, opened))
 
 
+def _embedding(plan: "Plan") -> str:
+    kept = plan.embedding
+    return f", {kept.bytes} of them for an embedding of {kept.width} numbers" if kept else ""
+
+
 def _show(store: "Store") -> None:
     from training.teachers.columns import shown
 
@@ -134,7 +144,7 @@ def _show(store: "Store") -> None:
         "names": shown(plan.names) if plan.names else "none: it was made before stores held class names",
         "teacher": f"{plan.teacher.name}, {plan.teacher.dtype}, {plan.teacher.sha256[:16]}",
         "views": f"{len(store.present)} ({', '.join(map(str, store.present))}), {plan.view}",
-        "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view",
+        "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view{_embedding(plan)}",
         "size": f"{sum(shard.bytes for shard in store.shards):,} bytes in {len(store.shards)} shards",
     }
     print_table("", ("", " "), [(name, safe(value, 400)) for name, value in rows.items()], left=("", " "))

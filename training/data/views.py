@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from training.recipes.specs import ViewSpec
 
+AT_ONCE = 1024
+"""Images whose view is in memory at a time where it is only looked at."""
 VERSION = 1
 """Changes whenever the same parameters would give other pixels; a store made with another version is refused."""
 
@@ -47,8 +49,12 @@ def augment(images: NDArray[np.uint8], parameters: NDArray[np.uint64], spec: Vie
 
 def fingerprint(images: NDArray[np.uint8], spec: ViewSpec, view: int, start: int) -> str:
     """SHA-256 of a view of consecutive samples from `start` on: proof that training sees what the teacher saw."""
-    pixels = augment(images, words(spec, view, start, start + len(images)), spec)
-    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    digest = hashlib.sha256()
+    for low in range(0, len(images), AT_ONCE):
+        part = images[low : low + AT_ONCE]
+        seen = augment(part, words(spec, view, start + low, start + low + len(part)), spec)
+        digest.update(seen.tobytes())
+    return digest.hexdigest()
 
 
 def _below(word: NDArray[np.uint64], bound: int) -> NDArray[np.int64]:

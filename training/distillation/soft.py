@@ -3,6 +3,7 @@
 Knows nothing about students. The order in which things are looked for is that of `soft_labels`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from common.images.datasets import ImageSet
 from training.distillation.request import BUILD, Request
 from training.distillation.reuse import own_teacher
 from training.knowledge import encoding as codec
-from training.knowledge.generate import generate, plan_for
+from training.knowledge.generate import generate, plan_for, projected
 from training.knowledge.shards import MANIFEST, Store, open_store
 from training.loop.machine import autocasts
 from training.recipes.recipe import Recipe
@@ -27,13 +28,17 @@ def soft_labels(
     recipe: Recipe, request: Request, train: ImageSet, device: torch.device, console: Console
 ) -> Store | Oracle | None:
     """The knowledge store, made where it is missing; the teacher itself with --online-teacher; None without either."""
-    if recipe.loss.hard == 1:
+    if recipe.loss.hard == 1 and not recipe.loss.embedding:
         return None
+    if request.online and recipe.loss.embedding:
+        raise ConfigError(
+            "--online-teacher gives no embeddings: set loss.embedding to 0 in the recipe, or keep a store"
+        )
     codec.check(recipe.encoding, len(train.classes))
     if request.store and (request.store / MANIFEST).is_file() and not request.teacher and not request.online:
         return _ready_store(recipe, request.store, train, request.by_position)
     if not request.online:
-        answers = codec.payload(recipe.encoding, len(train), len(train.classes)) * recipe.views
+        answers = (codec.payload(recipe.encoding, 1, len(train.classes)) + recipe.embedding) * len(train) * recipe.views
         writable(request.store or BUILD / "stores", folder=True, room=ROOM + answers)
     teacher = request.teacher or str(own_teacher(recipe, train, request.seed, device, console))
     dtype = "bf16" if autocasts(recipe.teacher.schedule, device) else "fp32"
@@ -43,14 +48,18 @@ def soft_labels(
     if request.online:
         return found.load(device)
     plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding)
-    where = request.store or BUILD / "stores" / f"{recipe.name}-{plan.id[:8]}"
+    kept = f"-e{recipe.embedding}" if recipe.embedding else ""
+    where, oracle = request.store or BUILD / "stores" / f"{recipe.name}-{plan.id[:8]}{kept}", None
+    if recipe.embedding:
+        oracle = found.load(device)
+        plan = replace(plan, embedding=projected(where, train, oracle, recipe.embedding))
     if (where / MANIFEST).is_file():
         store = open_store(where)
         plan.refuse(store.plan, where)
         if store.views >= recipe.views:
             tell(f"store: re-using {where} ({store.views} views)")
             return store
-    return generate(where, plan, range(recipe.views), train, found.load(device), console)
+    return generate(where, plan, range(recipe.views), train, oracle or found.load(device), console)
 
 
 def soft_name(soft: Store | Oracle | None) -> str:
@@ -64,6 +73,10 @@ def _ready_store(recipe: Recipe, folder: Path, train: ImageSet, by_position: boo
     """A finished store is all that training needs: its teacher may be gone."""
     store = open_store(folder)
     store.check_data(train, recipe.view, by_position)
+    has = store.plan.embedding.bytes if store.plan.embedding else 0
+    if recipe.loss.embedding and has != recipe.embedding:
+        raise ConfigError(f"{folder} holds {has} bytes of embedding for each view, and the recipe needs "
+                          f"{recipe.embedding}; make another store")  # fmt: skip
     if store.views < recipe.views:
         raise ConfigError(f"{folder} holds {store.views} views, not {recipe.views}; say --views {store.views}")
     tell(f"store: re-using {folder} (teacher {store.plan.teacher.name}), no teacher is loaded")

@@ -73,7 +73,7 @@ def untrained(recipe: Recipe, images: ImageSet, preprocess: Preprocess) -> Objec
     shapes = Shapes(
         recipe.layout, recipe.order, recipe.image.channels, len(images.classes), recipe.encoder, recipe.decoder
     )
-    return Objective(Student(shapes), preprocess, recipe.loss)
+    return Objective(Student(shapes), preprocess, recipe.loss, 8 * recipe.embedding)  # a component has a bit at least
 
 
 def second_stage(recipe: Recipe, objective: Objective, first: Run) -> list[Run]:

@@ -89,12 +89,8 @@ def payload(encoding: str, rows: int, classes: int) -> int:
     return sum(kind.itemsize * math.prod(shape) for kind, shape in layout(encoding, rows, classes).values())
 
 
-def refuse_unsound(tensors: dict[str, Tensor], encoding: str, rows: int, classes: int) -> None:
-    """ValueError unless these are tensors that `encode` can have made of `rows` images."""
-    wanted = layout(encoding, rows, classes)
-    found = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
-    if found != wanted:
-        raise ValueError(f"it holds {found}, not {wanted}")
+def refuse_unsound(tensors: dict[str, Tensor], classes: int) -> None:
+    """ValueError unless the numbers of these tensors, of the right types and shapes, can be answers."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             row = int(tensor.isfinite().all(-1).logical_not().nonzero()[0])

@@ -3,36 +3,78 @@
 Knows nothing about students or losses.
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from common.console import tell
+from common.errors import ModelError
 from common.images.datasets import ImageSet
 from training.data.images import fingerprint
 from training.data.views import VERSION, augment, words
 from training.data.views import fingerprint as view_fingerprint
 from training.knowledge import encoding as codec
-from training.knowledge.plan import SHARD, Plan
-from training.knowledge.shards import MANIFEST, Store, finished, open_store, seal, write_shard
+from training.knowledge.embedding import Projection, fit_projection
+from training.knowledge.plan import EMBEDDING, SHARD, Embedded, Plan
+from training.knowledge.shards import (
+    MANIFEST,
+    PROJECTION,
+    Store,
+    finished,
+    open_store,
+    projection_of,
+    read_projection,
+    seal,
+    write_projection,
+    write_shard,
+)
 from training.loop.machine import process, wait
 from training.recipes.specs import ViewSpec
 from training.report.progress import bar
 from training.teachers.identity import TeacherId
-from training.teachers.oracles import Oracle, ask
+from training.teachers.oracles import Oracle, ask, ask_both
 
 BATCH = 256
+FITTED = 4096
+"""Images whose embeddings say how embeddings are projected."""
 
 
 def plan_for(
-    images: ImageSet, split: str, teacher: TeacherId, view: ViewSpec, encoding: str, shard: int = SHARD
-) -> Plan:
-    """What a store of this teacher on these views is; its id names the default folder."""
+    images: ImageSet, split: str, teacher: TeacherId, view: ViewSpec, encoding: str, shard: int = SHARD,
+    embedding: Embedded | None = None,
+) -> Plan:  # fmt: skip
+    """What a store of this teacher on these views is; its id names the default folder. embedding: is kept as well."""
     codec.check(encoding, len(images.classes))
     return Plan(images.name, split, fingerprint(images), len(images), len(images.classes), teacher, view, VERSION,
-                encoding, shard, images.classes)  # fmt: skip
+                encoding, shard, images.classes, embedding)  # fmt: skip
+
+
+def projected(folder: Path, images: ImageSet, oracle: Oracle, size: int) -> Embedded:
+    """How a store in `folder` keeps this teacher's embeddings in `size` bytes: as FITTED of the images have them.
+
+    A projection that lies there and is of the same is used again: stores whose shards are to be merged share the file.
+    """
+    of = f"{oracle.id.sha256} {fingerprint(images)} {size}"
+    if process()[0] == 0 and projection_of(folder) != of:
+        picked = np.sort(np.random.default_rng(0).permutation(len(images))[:FITTED])
+        parts = []
+        with bar(Console(stderr=True), "embeddings", len(picked)) as advance:
+            for rows in np.array_split(picked, -(-len(picked) // BATCH)):
+                parts.append(ask_both(oracle, images.images[rows], rows)[1])
+                advance(len(rows))
+        try:
+            projection = fit_projection(torch.cat(parts), size)
+        except ValueError as error:
+            raise ModelError(f"teacher '{oracle.id.name}': no embedding can be kept: {error}") from error
+        write_projection(folder, projection.to_bytes(of))
+    wait()
+    projection = read_projection(folder)
+    digest = hashlib.sha256((folder / PROJECTION).read_bytes()).hexdigest()
+    return Embedded(projection.width, projection.size, digest)
 
 
 def generate(
@@ -40,7 +82,8 @@ def generate(
 ) -> Store | None:
     """Make every missing shard of these views and seal the store. Process r of n makes shards r, r + n, ...
 
-    Returns the store on process 0, None on the others (they wait until it is sealed).
+    A plan with embeddings needs its projection in the folder (`projected`). Returns the store on process 0, None on the
+    others (they wait until it is sealed).
     """
     rank, world = process()
     held: set[int] = set()
@@ -52,9 +95,10 @@ def generate(
     missing = [one for one in work[rank::world] if not finished(folder, plan, *one)]
     if len(missing) < len(work[rank::world]) and not console.quiet:
         tell(f"store: {len(work[rank::world]) - len(missing)} shards are there already")
+    projection = read_projection(folder, plan.embedding.sha256) if plan.embedding else None
     with bar(console, "store", len(missing)) as advance:
         for view, start, stop in missing:
-            _shard(folder, plan, view, start, stop, images, oracle)
+            _shard(folder, plan, view, start, stop, images, oracle, projection)
             advance()
     wait()
     store = seal(folder, plan, held.union(which)) if rank == 0 else None
@@ -62,15 +106,24 @@ def generate(
     return store
 
 
-def _shard(folder: Path, plan: Plan, view: int, start: int, stop: int, images: ImageSet, oracle: Oracle) -> None:
+def _shard(
+    folder: Path, plan: Plan, view: int, start: int, stop: int, images: ImageSet, oracle: Oracle,
+    projection: Projection | None,
+) -> None:  # fmt: skip
+    """One shard, encoded batch by batch: what is in memory is the shard as it will lie on disk."""
     parameters = words(plan.view, view, start, stop)
-    parts = []
+    parts: list[dict[str, Tensor]] = []
     for low in range(0, stop - start, BATCH):
         part = slice(low, min(low + BATCH, stop - start))
         pixels = augment(images.images[start:stop][part], parameters[part], plan.view)
-        parts.append(ask(oracle, pixels, range(start + part.start, start + part.stop)))
+        numbers = range(start + part.start, start + part.stop)
+        if projection is None:
+            parts.append(codec.encode(ask(oracle, pixels, numbers), plan.encoding))
+        else:
+            logits, embedding = ask_both(oracle, pixels, numbers)
+            parts.append(codec.encode(logits, plan.encoding) | {EMBEDDING: projection.encode(embedding)})
     seen = view_fingerprint(images.images[start:stop], plan.view, view, start)
-    write_shard(folder, plan, view, start, torch.cat(parts), seen)
+    write_shard(folder, plan, view, start, {name: torch.cat([one[name] for one in parts]) for name in parts[0]}, seen)
 
 
 def agreement(store: Store, images: ImageSet, oracle: Oracle, rows: int, view: int = 0) -> tuple[float, float]:
@@ -80,6 +133,6 @@ def agreement(store: Store, images: ImageSet, oracle: Oracle, rows: int, view: i
     """
     picked = np.linspace(0, len(images) - 1, rows).astype(np.int64)
     pixels = augment(images.images[picked], words(store.plan.view, view, 0, len(images))[picked], store.plan.view)
-    fresh, kept = ask(oracle, pixels, picked), store.logits(view)[picked]
+    fresh, kept = ask(oracle, pixels, picked), store.view(view).logits(picked)
     top = kept.gather(-1, fresh.argmax(-1, keepdim=True)) == kept.amax(-1, keepdim=True)
     return float(codec.divergence(fresh, kept, 1.0).mean()), float(top.float().mean())

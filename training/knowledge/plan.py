@@ -6,11 +6,14 @@ checked first, and a shard has the name that the store itself would have given i
 
 import hashlib
 import json
+import math
 import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from common.errors import StoreError
 from common.pair.manifest import canonical
@@ -18,11 +21,12 @@ from common.text import safe
 from common.typed import decode
 from training.data.foreign import one_line, read_json
 from training.knowledge import encoding as codec
+from training.knowledge.embedding import MOST_BYTES, WIDEST
 from training.recipes.specs import VIEWS, ViewSpec
 from training.teachers.identity import TeacherId
 
-SCHEMA = 2
-"""1, still read, had no class names."""
+SCHEMA = 3
+"""Of a store with embeddings. 2, still read and written, has none, and 1, still read, had no class names either."""
 SHARD = 50_000
 """Samples per shard."""
 MOST = {"samples": 10**9, "classes": 10**6, "shard": 10**6, "view_version": 10**6}
@@ -30,6 +34,17 @@ MOST = {"samples": 10**9, "classes": 10**6, "shard": 10**6, "view_version": 10**
 HEADER = 1 << 16
 """Most bytes of a shard beside its payload."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
+EMBEDDING = "embedding"
+"""Name of the tensor that holds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What is kept of embeddings of `width` numbers: `bytes` for each, by the projection of this SHA-256."""
+
+    width: int
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,8 @@ class Plan:
     shard: int = SHARD
     names: tuple[str, ...] = ()
     """Of the classes, in the order of the columns; none in a store of schema 1, whose id does without them."""
+    embedding: Embedded | None = None
+    """None: answers alone are kept, and the id is that of a store of schema 2."""
 
     @property
     def id(self) -> str:
@@ -55,8 +72,23 @@ class Plan:
 
     def document(self) -> dict[str, Any]:
         """As a manifest holds it."""
-        plain = asdict(self)
-        return plain if self.names else {key: value for key, value in plain.items() if key != "names"}
+        unset = [key for key in ("names", "embedding") if not getattr(self, key)]
+        return {key: value for key, value in asdict(self).items() if key not in unset}
+
+    @property
+    def schema(self) -> int:
+        """Of its manifest."""
+        return SCHEMA if self.embedding else 2 if self.names else 1
+
+    def layout(self, rows: int) -> dict[str, tuple[torch.dtype, tuple[int, int]]]:
+        """Type and shape of each tensor of a shard of `rows` samples."""
+        answers = codec.layout(self.encoding, rows, self.classes)
+        kept = {EMBEDDING: (torch.uint8, (rows, self.embedding.bytes))} if self.embedding else {}
+        return answers | kept
+
+    def payload(self, rows: int) -> int:
+        """Bytes of those tensors."""
+        return sum(kind.itemsize * math.prod(shape) for kind, shape in self.layout(rows).values())
 
     def ranges(self) -> list[tuple[int, int]]:
         """Sample ranges of one view's shards."""
@@ -108,14 +140,15 @@ def read_document(path: Path) -> tuple[Plan, tuple[Shard, ...]]:
     """A store's manifest. StoreError, in one line, where it is damaged or says what cannot be."""
     remedy = "make the store again"
     document = read_json(path, StoreError, remedy)
-    if document.get("schema") not in (1, SCHEMA):
+    if document.get("schema") not in (1, 2, SCHEMA):
         raise StoreError(f"{path} has another schema than {SCHEMA}; {remedy}")
     with one_line(f"{path} is damaged", StoreError, remedy):
         if set(document) != {"schema", "plan", "shards"} or not isinstance(document["shards"], list):
             raise ValueError(f"it holds {safe(sorted(document))}, not schema, plan and a list of shards")
         plan = decode(Plan, document["plan"], "plan")
-        if bool(plan.names) != (document["schema"] == SCHEMA):
-            raise ValueError(f"schema {document['schema']} and {len(plan.names)} class names do not go together")
+        if plan.schema != document["schema"]:
+            have = f"{len(plan.names)} class names and {'an' if plan.embedding else 'no'} embedding"
+            raise ValueError(f"schema {document['schema']} and {have} do not go together")
         _check_plan(plan)
         shards = tuple(decode(Shard, one, f"shards[{k}]") for k, one in enumerate(document["shards"]))
         _check_shards(plan, shards)
@@ -132,6 +165,9 @@ def _check_plan(plan: Plan) -> None:
     if plan.names and (len(plan.names) != plan.classes or "" in plan.names):
         raise ValueError(f"plan.names are {len(plan.names)}, not one for each of {plan.classes} classes")
     codec.check(plan.encoding, plan.classes)
+    if (kept := plan.embedding) and not (0 < kept.width <= WIDEST and 0 < kept.bytes <= MOST_BYTES
+                                         and SHA256.fullmatch(kept.sha256)):  # fmt: skip
+        raise ValueError("plan.embedding needs a width, its bytes and the SHA-256 of a projection")
 
 
 def _check_shards(plan: Plan, shards: tuple[Shard, ...]) -> None:
@@ -146,7 +182,7 @@ def _check_shards(plan: Plan, shards: tuple[Shard, ...]) -> None:
             raise ValueError(f"{where}.file = '{safe(one.file)}' is not the name that a store gives it")
         if not SHA256.fullmatch(one.sha256) or not SHA256.fullmatch(one.view_sha256):
             raise ValueError(f"{where} has no SHA-256 of its file and of its view")
-        most = codec.payload(plan.encoding, one.stop - one.start, plan.classes) + HEADER
+        most = plan.payload(one.stop - one.start) + HEADER
         if not 0 < one.bytes <= most:
             raise ValueError(f"{where}.bytes = {one.bytes}, and no such shard has more than {most}")
         if one.start in seen.setdefault(one.view, set()):

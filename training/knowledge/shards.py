@@ -3,6 +3,7 @@
 Knows nothing about networks or how the outputs were computed.
 
     STORE/v0000/s00000000-00050000.safetensors   one shard per (view, range of samples)
+    STORE/projection.safetensors                 of a store with embeddings: how they became few bytes
     STORE/manifest.json                          written last: without it there is no store
 
 A shard's header names the plan it belongs to and hashes its own payload and the pixels that the teacher saw, so work
@@ -12,13 +13,15 @@ flipped bit in silence.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from common.errors import StoreError
@@ -27,22 +30,30 @@ from common.images.datasets import ImageSet
 from common.pair.manifest import canonical
 from common.typed import decode
 from training.data import views
-from training.data.foreign import one_line
+from training.data.foreign import one_line, refuse_pointer
 from training.data.images import fingerprint
 from training.knowledge import encoding as codec
-from training.knowledge.plan import SCHEMA, Plan, Shard, read_document, shard_path
+from training.knowledge.embedding import Projection, projection_from
+from training.knowledge.mapped import AT_ONCE, Mapped
+from training.knowledge.plan import EMBEDDING, Plan, Shard, read_document, shard_path
 from training.recipes.specs import ViewSpec
 
 __all__ = [
     "MANIFEST",
     "Store",
+    "View",
     "finished",
     "merge",
     "open_store",
+    "projection_of",
+    "read_projection",
     "seal",
+    "write_projection",
     "write_shard",
 ]  # fmt: skip
-MANIFEST = "manifest.json"
+MANIFEST, PROJECTION = "manifest.json", "projection.safetensors"
+LARGEST_PROJECTION = 1 << 28
+"""Bytes of a projection's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +65,44 @@ class _Header:
     payload_sha256: str
 
 
-def write_shard(folder: Path, plan: Plan, view: int, start: int, logits: Tensor, view_sha256: str) -> None:
-    """Write one shard whole or not at all. logits: float32 [n, C] of samples start..start+n-1."""
-    tensors = codec.encode(logits, plan.encoding)
-    header = asdict(_Header(plan.id, view_sha256, _payload(tensors)))
+def write_shard(folder: Path, plan: Plan, view: int, start: int, tensors: dict[str, Tensor], view_sha256: str) -> None:
+    """Write one shard whole or not at all. tensors: of samples start..start+n-1, as the plan lays them out."""
+    rows = len(next(iter(tensors.values())))
+    header = asdict(_Header(plan.id, view_sha256, _payload(_arrays(tensors))))
     # One entry: safetensors writes several in an order of its own, another in each process.
     metadata = {"semlink": canonical(header).decode()}
-    path = folder / shard_path(view, start, start + len(logits))
+    path = folder / shard_path(view, start, start + rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, save(tensors, metadata=metadata))
+
+
+def write_projection(folder: Path, raw: bytes) -> None:
+    """Put a projection's file where a store has it, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / PROJECTION, raw)
+
+
+def projection_of(folder: Path) -> str | None:
+    """What the projection that lies there was fitted to; None where there is none that can be read."""
+    try:
+        with safe_open(folder / PROJECTION, "np") as file:
+            return str((file.metadata() or {})["of"])
+    except (SafetensorError, OSError, KeyError):
+        return None
+
+
+def read_projection(folder: Path, sha256: str | None = None) -> Projection:
+    """The projection of a store; StoreError where there is none, or it is not the one with this SHA-256."""
+    path = folder / PROJECTION
+    remedy = "make the store again"
+    refuse_pointer(path, StoreError, remedy)
+    if (size := path.stat().st_size) > LARGEST_PROJECTION:
+        raise StoreError(f"{path} has {size:,} bytes, too many for what it should be; {remedy}")
+    raw = path.read_bytes()
+    if sha256 is not None and hashlib.sha256(raw).hexdigest() != sha256:
+        raise StoreError(f"{path} is not the one that the store was made with (SHA-256 differs); {remedy}")
+    with one_line(f"{path} is damaged", StoreError, remedy):
+        return projection_from(raw)
 
 
 def finished(folder: Path, plan: Plan, view: int, start: int, stop: int) -> bool:
@@ -72,15 +112,16 @@ def finished(folder: Path, plan: Plan, view: int, start: int, stop: int) -> bool
         return False
     try:
         header = _header(path)
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError):
         return False
     if header.plan != plan.id:
         raise StoreError(
             f"{path} belongs to another plan (data set, teacher or views); use another --store or remove it"
         )
-    return header.payload_sha256 == _payload(tensors)
+    try:
+        return header.payload_sha256 == _payload(Mapped(path, plan.layout(stop - start)).arrays())
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def seal(folder: Path, plan: Plan, which: Iterable[int]) -> "Store":
@@ -93,12 +134,12 @@ def seal(folder: Path, plan: Plan, which: Iterable[int]) -> "Store":
             name = shard_path(view, start, stop)
             if not finished(folder, plan, view, start, stop):
                 raise StoreError(f"{folder / name} is missing or damaged; run the same command again to make it")
-            raw = (folder / name).read_bytes()
-            seen = _header(folder / name).view_sha256
-            shards.append(Shard(name, view, start, stop, len(raw), hashlib.sha256(raw).hexdigest(), seen))
+            with (folder / name).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+            shards.append(Shard(name, view, start, stop, size, digest, _header(folder / name).view_sha256))
     lines = [asdict(shard) for shard in shards]
-    document = {"schema": SCHEMA if plan.names else 1, "plan": plan.document(), "shards": lines}
-    write_json(folder / MANIFEST, document)
+    write_json(folder / MANIFEST, {"schema": plan.schema, "plan": plan.document(), "shards": lines})
     return Store(folder, plan, tuple(shards))
 
 
@@ -120,22 +161,28 @@ class Store:
         """How many views training can use: 0, 1, 2 ... without a gap."""
         return next((k for k, view in enumerate(self.present) if view != k), len(self.present))
 
+    def view(self, view: int, images: ImageSet | None = None) -> "View":
+        """One view, its shards checked; `images` checks that the pixels agree."""
+        shards = sorted((one for one in self.shards if one.view == view), key=lambda one: one.start)
+        kept = self.plan.embedding
+        projection = read_projection(self.folder, kept.sha256) if kept else None
+        return View(self.plan, [self._open(one, images) for one in shards], projection)
+
     def logits(self, view: int, images: ImageSet | None = None) -> Tensor:
-        """The teacher's logits of one view, up to a constant, float32 [N, C]; `images` checks that the pixels agree."""
-        plan = self.plan
-        return torch.cat(
-            [codec.decode(self._read(shard, images), plan.encoding, plan.classes) for shard in self._of(view)]
-        )
+        """The teacher's logits of all images in one view, up to a constant, float32 [N, C]."""
+        return self.view(view, images).logits(np.arange(self.plan.samples))
 
     def verify(self, images: ImageSet | None = None) -> Iterator[Shard]:
         """Check every shard in turn (and with `images` every pixel); StoreError at the first that is wrong."""
+        if self.plan.embedding:
+            read_projection(self.folder, self.plan.embedding.sha256)
         for shard in self.shards:
-            self._read(shard, images)
+            self._open(shard, images)
             yield shard
 
     def payload_bytes(self) -> int:
         """Bytes per image and view, without headers."""
-        return codec.payload(self.plan.encoding, 1, self.plan.classes)
+        return self.plan.payload(1)
 
     def check_data(self, images: ImageSet, view: ViewSpec, by_position: bool = False) -> None:
         """StoreError that names what differs between this store and the data and views that training wants to use.
@@ -159,12 +206,9 @@ class Store:
             if have != want:
                 raise StoreError(f"{self.folder} was made for {what} = {have}, not {want}; use another --store")
 
-    def _of(self, view: int) -> list[Shard]:
-        return [shard for shard in self.shards if shard.view == view]
-
-    def _read(self, shard: Shard, images: ImageSet | None) -> dict[str, Tensor]:
-        """What a shard holds: its size, its hash, then what its tensors are, before anything is made of them."""
-        path, raw = self.folder / shard.file, self.raw(shard)
+    def _open(self, shard: Shard, images: ImageSet | None) -> Mapped:
+        """A shard: its size, its hash, then what its tensors are, before anything is made of them."""
+        path = self.path(shard)
         if images is not None:
             pixels = images.images[shard.start : shard.stop]
             if max(self.plan.view.shift, self.plan.view.shear, self.plan.view.cutout) > 2 * max(pixels.shape[1:3]):
@@ -174,11 +218,12 @@ class Store:
                     f"{path}: the teacher saw other pixels than view {shard.view} gives here; make it again"
                 )
         with one_line(f"{path} is damaged", StoreError, "remove it and make it again"):
-            tensors: dict[str, Tensor] = load(raw)
-            codec.refuse_unsound(tensors, self.plan.encoding, shard.stop - shard.start, self.plan.classes)
-        return tensors
+            mapped = Mapped(path, self.plan.layout(shard.stop - shard.start))
+            for part in mapped.parts():
+                codec.refuse_unsound(mapped.take(part), self.plan.classes)
+        return mapped
 
-    def raw(self, shard: Shard) -> bytes:
+    def path(self, shard: Shard) -> Path:
         """A shard's file, of the size and the hash that the manifest names and inside the store's own folder."""
         path = self.folder / shard.file
         try:
@@ -187,13 +232,41 @@ class Store:
             if (size := path.stat().st_size) != shard.bytes:
                 raise StoreError(f"{path} is damaged ({size} bytes, not {shard.bytes}, and another SHA-256); "
                                  "remove it and make it again")  # fmt: skip
-            raw = path.read_bytes()
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, RuntimeError) as error:  # RuntimeError: links that lead to one another
             reason = getattr(error, "strerror", None) or "its links lead nowhere"
             raise StoreError(f"cannot read {path}: {reason}; make the store again") from error
-        if hashlib.sha256(raw).hexdigest() != shard.sha256:
+        if digest != shard.sha256:
             raise StoreError(f"{path} is damaged (SHA-256 differs from the manifest's); remove it and make it again")
-        return raw
+        return path
+
+
+class View:
+    """What a teacher said of every image in one view. Rows are read and decoded when they are asked for."""
+
+    def __init__(self, plan: Plan, shards: Sequence[Mapped], projection: Projection | None) -> None:
+        self._plan, self._shards, self.projection = plan, shards, projection
+
+    def logits(self, index: NDArray[np.int64]) -> Tensor:
+        """The answers to these images, up to a constant: int64 [B] -> float32 [B, C]."""
+        plan = self._plan
+        return self._rows(index, plan.classes, lambda kept: codec.decode(kept, plan.encoding, plan.classes))
+
+    def embedding(self, index: NDArray[np.int64]) -> Tensor:
+        """Components of the embeddings of these images: int64 [B] -> float32 [B, d]. See `Projection`."""
+        projection = self.projection
+        assert projection is not None
+        return self._rows(index, projection.dims, lambda kept: projection.decode(kept[EMBEDDING]))
+
+    def _rows(self, index: NDArray[np.int64], width: int, decoded: Callable[[dict[str, Tensor]], Tensor]) -> Tensor:
+        found = torch.empty(len(index), width)
+        which = index // self._plan.shard
+        for shard in np.unique(which):
+            rows = np.flatnonzero(which == shard)
+            for part in np.array_split(rows, max(1, -(-len(rows) // AT_ONCE))):
+                found[part] = decoded(self._shards[shard].take(index[part] % self._plan.shard))
+        return found
 
 
 def open_store(folder: Path) -> Store:
@@ -206,6 +279,9 @@ def open_store(folder: Path) -> Store:
 def merge(folder: Path, parts: Sequence[Store]) -> Store:
     """Put the shards of stores of one plan into one, each under the name that the store gives it, and seal it."""
     plan = parts[0].plan
+    if plan.embedding:
+        read_projection(parts[0].folder, plan.embedding.sha256)
+        write_projection(folder, (parts[0].folder / PROJECTION).read_bytes())
     for part in parts:
         plan.refuse(part.plan, part.folder)
         for shard in part.verify():
@@ -214,7 +290,7 @@ def merge(folder: Path, parts: Sequence[Store]) -> Store:
             if not target.parent.resolve().is_relative_to(folder.resolve()):
                 raise StoreError(f"{target.parent} leads out of {folder}; use another folder")
             if not target.exists():
-                write_atomic(target, part.raw(shard))
+                write_atomic(target, part.path(shard).read_bytes())
             elif hashlib.sha256(target.read_bytes()).hexdigest() != shard.sha256:
                 raise StoreError(f"{target} is there and differs from {part.folder / shard.file}; merge what one "
                                  "teacher said on one machine, or remove one of them")  # fmt: skip
@@ -226,8 +302,12 @@ def _header(path: Path) -> _Header:
         return decode(_Header, json.loads((file.metadata() or {})["semlink"]), "header")
 
 
-def _payload(tensors: dict[str, Tensor]) -> str:
+def _payload(arrays: Mapping[str, NDArray[np.generic]]) -> str:
     digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(tensors[name].contiguous().numpy().tobytes())
+    for name in sorted(arrays):
+        digest.update(np.ascontiguousarray(arrays[name]).data)
     return digest.hexdigest()
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, NDArray[np.generic]]:
+    return {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}

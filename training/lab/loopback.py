@@ -12,7 +12,7 @@ Knows nothing about where images come from or what answers are used for.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,6 +118,8 @@ class _Path:
         self.session = Session(terms, NOW_NS, hear)
         self.in_flight, self._closed = 0, False
         self.answers: deque[ReceivedAnswer] = deque()
+        self.overhear: Callable[[Message], object] = lambda message: None
+        """Told every message that the transmitter sends, before the channel is."""
         self._air = air
         self._table = SessionTable(offered(manifest, scrx.settings.Settings(window=1)))
         self._chain = ReceiveChain(manifest, device)
@@ -152,6 +154,7 @@ class _Path:
         """Carry out what the transmitter's session asks for."""
         for action in actions:
             if isinstance(action, Send):
+                self.overhear(action.message)
                 self._hear(self._air.there(action.message))
             else:
                 self._events.append(action)

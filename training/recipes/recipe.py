@@ -16,6 +16,7 @@ from common.phy.layout import Layout
 from common.text import safe
 from common.typed import decode
 from training.recipes.specs import (
+    EMBEDDING_BYTES,
     SIDE,
     VIEWS,
     WIDEST,
@@ -58,6 +59,8 @@ class Recipe:
     decisions: DecisionSpec | None = None
     fraction: float = 1.0
     """Share of the training images that is used, the first of a fixed shuffle: a smaller share is part of a larger."""
+    embedding: int = 0
+    """Bytes of the teacher's embedding that the store keeps for each image and view; 0: none."""
     threads: int = 0
     """CPU threads, 0 = all. Networks on tiny images gain nothing from a second, and lose much on a busy machine."""
 
@@ -69,6 +72,7 @@ class Recipe:
         encoder, decoder = self.encoder, self.decoder
         for key, value, least, most in (
             ("views", self.views, 1, VIEWS), ("threads", self.threads, 0, 1024),
+            ("embedding", self.embedding, 0, EMBEDDING_BYTES),
             ("encoder.width", encoder.width, 1, WIDEST), ("encoder.blocks", encoder.blocks, 1, 100),
             ("encoder.stem_stride", encoder.stem_stride, 1, 64), ("decoder.hidden", decoder.hidden, 1, WIDEST),
             ("decoder.blocks", decoder.blocks, 0, 100), ("decoder.embedding", decoder.embedding, 1, WIDEST),
@@ -77,6 +81,8 @@ class Recipe:
             ("view.cutout", self.view.cutout, 0, SIDE),
         ):  # fmt: skip
             refuse_outside(key, value, least, most)
+        if self.loss.embedding and not self.embedding:
+            raise ConfigError("loss.embedding needs the key embedding: bytes of it that the store keeps, such as 64")
         if not self.channel.snr_low_db <= self.channel.snr_high_db:
             raise ConfigError("channel.snr_low_db must not be above channel.snr_high_db")
 
@@ -114,6 +120,7 @@ def adjusted(
     encoder: str | None = None,
     adaptive: bool = True,
     fraction: float | None = None,
+    embedding: int | None = None,
 ) -> Recipe:
     """The recipe with what the command line says; None leaves a value as it is. encoder: "WIDTH,BLOCKS,STRIDE"."""
     if views is not None and views < 1:
@@ -125,6 +132,7 @@ def adjusted(
         recipe,
         views=recipe.views if views is None else views,
         encoding=encoding or recipe.encoding,
+        embedding=recipe.embedding if embedding is None else embedding,
         loss=replace(recipe.loss, **wanted),
         encoder=replace(_encoder(encoder, recipe.encoder), adaptive=recipe.encoder.adaptive and adaptive),
         fraction=recipe.fraction if fraction is None else fraction,

@@ -12,6 +12,8 @@ SIDE, WIDEST = 4096, 65536
 """Largest side of an image in pixels; most units of a layer."""
 VIEWS = 10_000
 """Most views of an image."""
+EMBEDDING_BYTES = 4096
+"""Most bytes that a store keeps of an embedding."""
 
 
 def refuse_outside(key: str, value: float, least: float, most: float) -> None:
@@ -122,10 +124,12 @@ class LossSpec:
     """Weight of the rate, per bit and real dimension."""
     auxiliary: float = 0.0
     """Weight of the same distortion for a classifier on the encoder's features, without symbols or channel."""
+    embedding: float = 0.0
+    """Weight of the error in the teacher's embedding, as a share of the embedding's variance."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.hard <= 1 or self.tau <= 0 or min(self.beta, self.auxiliary) < 0:
-            raise ConfigError(f"a loss needs 0 <= hard <= 1, tau > 0, beta and auxiliary >= 0: {self}")
+        if not 0 <= self.hard <= 1 or self.tau <= 0 or min(self.beta, self.auxiliary, self.embedding) < 0:
+            raise ConfigError(f"a loss needs 0 <= hard <= 1, tau > 0, beta, auxiliary and embedding >= 0: {self}")
 
 
 @dataclass(frozen=True, slots=True)

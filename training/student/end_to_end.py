@@ -51,10 +51,15 @@ class Student(nn.Module):
 
     def from_features(self, features: Tensor, drawn: Draw) -> tuple[Tensor, Tensor]:
         """features: float [B, 2 S], as the encoder gives them -> logits float [K, B, C], squashed float [B, 2 S]."""
+        _, logits, squashed = self.hear(features, drawn)
+        return logits, squashed
+
+    def hear(self, features: Tensor, drawn: Draw) -> tuple[Tensor, Tensor, Tensor]:
+        """As `from_features`, with the receiver's embedding at every rate before it, float [K, B, E]."""
         if self.adapt is not None:
             features = self.adapt(features, drawn.told_db)
         sent = modulate(features, self.shapes.layout, self.shapes.order)
         equalised, gamma = receive(sent.symbols, drawn, self.shapes.layout)
-        kept = self.received[:, None]
-        _, logits = self.decoder((equalised * kept).flatten(0, 1), (gamma * kept).flatten(0, 1))
-        return logits[CLASSIFY].unflatten(0, (len(self.received), len(features))), sent.squashed
+        kept, shape = self.received[:, None], (len(self.received), len(features))
+        embedding, logits = self.decoder((equalised * kept).flatten(0, 1), (gamma * kept).flatten(0, 1))
+        return embedding.unflatten(0, shape), logits[CLASSIFY].unflatten(0, shape), sent.squashed

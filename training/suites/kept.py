@@ -21,7 +21,7 @@ from training.systems.system import Place
 
 NAME = "points.jsonl"
 ROOT = Path(__file__).parents[2]
-COMPUTES = ("common", "sctx", "scrx", "training/lab", "training/systems", "training/baselines")
+COMPUTES = ("common", "sctx", "scrx", "training/lab", "training/systems", "training/baselines", "training/trained")
 """Rooms on whose code a number may depend."""
 
 

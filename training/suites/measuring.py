@@ -44,7 +44,7 @@ def measure(
             for task in tasks:
                 outcome = kept.get(task.key)
                 if outcome is None:
-                    outcome = outcome_of(task.system, task.place, task.streams, seed, len(bench.labels))
+                    outcome = outcome_of(task.system, task.place, range(task.streams), seed, len(bench.labels))
                     if outcome.reason is None:
                         kept.put(
                             task.key, outcome, {"system": task.system.name, "place": _plain(task.place), "seed": seed}
@@ -54,10 +54,10 @@ def measure(
     return found
 
 
-def outcome_of(system: System, place: Place, streams: int, seed: int, count: int) -> Outcome:
-    """Of streams 0..streams-1; count: images. Whatever is missing or damaged is a reason and no error."""
+def outcome_of(system: System, place: Place, streams: Sequence[int], seed: int, count: int) -> Outcome:
+    """Of some streams; count: images. Whatever is missing or damaged is a reason and no error."""
     try:
-        each = [system.measure(place, stream, seed) for stream in range(streams)]
+        each = [system.measure(place, stream, seed) for stream in streams]
     except ModuleNotFoundError as missing:
         return _nothing(count, f"needs {missing.name}, which this install leaves out: install semlink[baselines]")
     except (NotThere, SemlinkError) as why:

@@ -12,6 +12,7 @@ from training.systems.ours import VARIANTS, Bank, Ours, trained_otherwise
 from training.systems.system import Measured, NotThere, Place, System
 from training.systems.teacher_alone import TeacherAlone
 from training.systems.with_feedback import OursAdaptive
+from training.trained import learned
 
 NAMES = (
     "ours", "ours-adaptive", "label-code", "pq-code", "separate", "jpeg-ldpc", "webp-ldpc", "dt-jscc", "vfe",
@@ -21,7 +22,7 @@ NAMES = (
 """Systems that every suite has, in the order of its tables."""
 OURS, LABEL = "ours", "label-code"
 """What all are compared with."""
-OTHERS: tuple[Callable[[Bench], Sequence[System]], ...] = ()
+OTHERS: tuple[Callable[[Bench], Sequence[System]], ...] = (learned.systems,)
 """Rooms of systems that are no pairs of ours."""
 
 

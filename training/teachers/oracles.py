@@ -3,8 +3,8 @@
 Knows nothing about folders, stores, views or students.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from common.errors import ModelError
+from common.errors import ConfigError, ModelError
 from training.teachers.identity import TeacherId
 from training.teachers.pixels import Pixels
 
@@ -33,6 +33,15 @@ class Oracle(Protocol):
         ...
 
 
+@runtime_checkable
+class Embedder(Oracle, Protocol):
+    """One that gives embeddings as well."""
+
+    def answers(self, images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """Logits, float32 [B, classes], and embeddings, float32 [B, D], on the CPU. ConfigError: it gives none."""
+        ...
+
+
 class Classifier:
     """One `transformers` model. A batch that does not fit into memory is halved and tried again."""
 
@@ -47,15 +56,51 @@ class Classifier:
         self._order = torch.tensor(order)
         self._largest = LARGEST
 
-    @torch.inference_mode()
     def logits(self, images: NDArray[np.uint8]) -> Tensor:
         """images: uint8 [B, H, W, C] -> float32 [B, classes] on the CPU."""
-        done: list[Tensor] = []
+        return self._asked(images, lambda part: (self._answer(part),))[0][:, self._order]
+
+    def answers(self, images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """Logits, float32 [B, classes], and what its last layer is given, float32 [B, D], on the CPU.
+
+        A network that answers several times, such as for an image and its mirror image, gives the mean.
+        """
+        given: list[Tensor] = []
+        hooks = [head.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0])) for head in self._heads()]
+
+        def both(part: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+            given.clear()
+            return self._answer(part), torch.stack([one.flatten(1).float() for one in given]).mean(0)
+
+        try:
+            logits, embedding = self._asked(images, both)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return logits[:, self._order], embedding
+
+    def _heads(self) -> list[nn.Linear]:
+        """Its last layers: linear ones with a number for each of its classes."""
+        wide = int(self.model.config.num_labels)  # type: ignore[union-attr, arg-type]
+        heads = [one for one in self.model.modules() if isinstance(one, nn.Linear) and one.out_features == wide]
+        if len({one.in_features for one in heads}) != 1:
+            raise ConfigError(
+                f"teacher '{self.id.name}' has no embedding: it does not end in a linear layer of {wide} numbers, "
+                "before which it would be read"
+            )
+        return heads
+
+    @torch.inference_mode()
+    def _asked(
+        self, images: NDArray[np.uint8], answer: Callable[[NDArray[np.uint8]], tuple[Tensor, ...]]
+    ) -> tuple[Tensor, ...]:
+        """What `answer` says of all images, on the CPU; as many at a time as memory allows."""
+        done: list[tuple[Tensor, ...]] = []
         start = 0
         while start < len(images):
             part = images[start : start + self._largest]
             try:
-                done.append(self._answer(part).float().cpu())
+                done.append(tuple(one.float().cpu() for one in answer(part)))
             except torch.OutOfMemoryError:
                 if self._largest == 1:
                     raise
@@ -63,7 +108,7 @@ class Classifier:
                 torch.cuda.empty_cache()
                 continue
             start += len(part)
-        return torch.cat(done)[:, self._order]
+        return tuple(torch.cat(parts) for parts in zip(*done, strict=True))
 
     @torch.inference_mode()
     def check(self, images: NDArray[np.uint8], columns: int) -> None:
@@ -108,9 +153,22 @@ class ZeroShot(Classifier):
         if not torch.allclose(ours, whole, rtol=0.02, atol=0.02 * self._scale, equal_nan=True):
             raise ValueError("its logits are not scale * cosine + bias, as those of CLIP and SigLIP are")
 
+    def answers(self, images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """Logits, float32 [B, classes], and image embeddings of unit length, float32 [B, D], on the CPU."""
+
+        def both(part: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+            image = self._image(part)
+            return self._scale * image @ self._text.T + self._bias, image
+
+        logits, embedding = self._asked(images, both)
+        return logits, embedding
+
     def _answer(self, images: NDArray[np.uint8]) -> Tensor:
-        image = _pooled(self.model.get_image_features(**self.inputs(images)))  # type: ignore[operator]
-        return self._scale * fn.normalize(image.float(), dim=-1) @ self._text.T + self._bias
+        return self._scale * self._image(images) @ self._text.T + self._bias
+
+    def _image(self, images: NDArray[np.uint8]) -> Tensor:
+        found = _pooled(self.model.get_image_features(**self.inputs(images)))  # type: ignore[operator]
+        return fn.normalize(found.float(), dim=-1)
 
 
 class Ensemble:
@@ -131,6 +189,25 @@ def ask(oracle: Oracle, images: NDArray[np.uint8], numbers: Sequence[int] | NDAr
     numbers: of the images in their data set, for the message.
     """
     logits = oracle.logits(images)
+    _judge(oracle, logits, images, numbers)
+    return logits
+
+
+def ask_both(
+    oracle: Oracle, images: NDArray[np.uint8], numbers: Sequence[int] | NDArray[np.int64] = ()
+) -> tuple[Tensor, Tensor]:
+    """`oracle.answers(images)`: logits and embeddings, both judged as by `ask`."""
+    if not isinstance(oracle, Embedder):
+        raise ConfigError(f"teacher '{oracle.id.name}' gives no embeddings; give one --teacher, not several")
+    logits, embedding = oracle.answers(images)
+    _judge(oracle, logits, images, numbers)
+    _judge(oracle, embedding, images, numbers)
+    return logits, embedding
+
+
+def _judge(
+    oracle: Oracle, logits: Tensor, images: NDArray[np.uint8], numbers: Sequence[int] | NDArray[np.int64]
+) -> None:
     finite = logits.isfinite().all(-1)
     if not finite.all():
         row = int(finite.logical_not().nonzero()[0])
@@ -147,7 +224,6 @@ def ask(oracle: Oracle, images: NDArray[np.uint8], numbers: Sequence[int] | NDAr
                 f"teacher '{oracle.id.name}' gives {len(images)} different images the same answer: its weights, its "
                 "image processor or its tokenizer are not those that it was trained with"
             )
-    return logits
 
 
 def _pooled(features: Any) -> Tensor:

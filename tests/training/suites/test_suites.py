@@ -1,6 +1,9 @@
 """Suites: every system has a number or a reason, a run goes on where it was killed, and two runs are compared."""
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -260,3 +263,24 @@ def test_what_is_no_run_of_these_images_is_not_compared_with(done: tuple[Path, R
     (tmp_path / "old.json").write_text(text)
     with pytest.raises(ConfigError, match="--against"):
         whole.compare(done[1].document, tmp_path / "old.json")
+
+
+@pytest.mark.full
+def test_a_process_that_is_killed_outright_loses_at_most_the_point_it_was_at(tmp_path: Path) -> None:
+    """The command itself, killed by SIGKILL twice and started again: its JSON is that of one that was left alone."""
+    words = ["-m", "training.evaluate", "--suite", "quick", "--only", "ours,fano-bound", "--images", "30", "--out"]
+    for lines in (5, 60):
+        with subprocess.Popen([sys.executable, *words, str(tmp_path / "killed")], stdout=subprocess.DEVNULL) as process:
+            deadline = time.monotonic() + 120
+            kept = tmp_path / "killed" / NAME
+            while not kept.is_file() or kept.read_bytes().count(b"\n") < lines:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.kill()
+        before = kept.read_bytes()
+    for folder in ("killed", "alone"):
+        subprocess.run([sys.executable, *words, str(tmp_path / folder)], check=True, stdout=subprocess.DEVNULL)
+    assert kept.read_bytes().startswith(before)
+    ends = [json.loads((tmp_path / folder / "quick.json").read_bytes()) for folder in ("killed", "alone")]
+    assert ends[0]["points"] == ends[1]["points"]

@@ -1,0 +1,288 @@
+"""Cards computed again: the same decisions are found, whatever was changed is, and what is missing is told as that."""
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from common.errors import ConfigError
+from training import verify
+from training.cards import making, replaying, retraining
+from training.cards.card import Card, read, sealed, summary, write
+from training.cards.from_suite import training_of, write_cards
+from training.cards.overview import OVERVIEW, against, overview, shipped
+from training.cards.packing import pack, unpack
+from training.cards.replaying import Verifier
+from training.suites.definitions import SUITES
+from training.suites.measuring import outcome_of
+from training.suites.roster import roster
+from training.suites.verdicts import points
+from training.suites.whole import Order, Run
+from training.systems.bench import Bench
+from training.systems.system import Place
+
+PLACE, STREAMS = Place("awgn", "perfect", 16, -3.0), 3
+ORDER = Order(Path())
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    """A suite of one place: all images of the test, so that there are a thousand decisions."""
+    bench = Bench.open("quick", "digits")
+    systems = roster(bench, ["ours", "simplex-bound"])
+    outcomes = {
+        (name, PLACE): outcome_of(one, PLACE, range(STREAMS), 0, len(bench.labels)) for name, one in systems.items()
+    }
+    document = {"points": points(outcomes, systems), "command": "python -m training.evaluate --suite quick"}
+    return Run(SUITES["quick"], bench, systems, outcomes, document)
+
+
+@pytest.fixture(scope="module")
+def cards(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Card]:
+    folder = tmp_path_factory.mktemp("cards")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making, "commit", lambda: "c" * 40)
+        return {one.system: one for one in map(read, write_cards(run, ORDER, folder))}
+
+
+@pytest.fixture(scope="module")
+def verifier() -> Verifier:
+    """One for all tests: what it has opened, the next finds open."""
+    return Verifier()
+
+
+def turned(card: Card, count: int) -> Card:
+    """So many decisions turned, and everything else made to agree with them, seal included."""
+    assert card.decisions is not None
+    decided, right = unpack(card.decisions), unpack(card.right).astype(float)
+    decided[0, :count] = (decided[0, :count] + 1) % 10
+    right[0, :count] = 1 - right[0, :count]
+    accuracy, low, high = summary(right)
+    return sealed(replace(card, decisions=pack(decided), right=pack(right), accuracy=accuracy, ci95=(low, high)))
+
+
+def test_the_numbers_of_a_card_are_those_of_the_suite(run: Run, cards: dict[str, Card]) -> None:
+    assert set(cards) == {"ours", "simplex-bound"}
+    for point in run.document["points"]:
+        card = cards[point["system"]]
+        assert (card.tx_accuracy, card.mean_uses) == (point["tx_accuracy"], point["mean_uses"])
+        assert card.accuracy == pytest.approx(point["accuracy"], abs=1e-12)
+        assert card.ci95 == pytest.approx(point["ci95"])
+    assert cards["ours"].decisions is not None
+    assert (unpack(cards["ours"].right) == (unpack(cards["ours"].decisions) == run.bench.labels)).all()
+
+
+@pytest.mark.parametrize("system", ["ours", "simplex-bound"])
+def test_a_sound_card_is_identical(cards: dict[str, Card], tmp_path: Path, verifier: Verifier, system: str) -> None:
+    found = verifier.verify(write(cards[system], tmp_path))
+    assert (found.verdict, found.differ, found.decisions, found.exit_code) == ("identical", 0, 1080, 0)
+
+
+@pytest.mark.parametrize(("count", "verdict", "code"), [(1, "few differ", 0), (2, "differs", 1), (300, "differs", 1)])
+def test_decisions_that_were_turned_and_sealed_again_are_counted(
+    cards: dict[str, Card], tmp_path: Path, verifier: Verifier, count: int, verdict: str, code: int
+) -> None:
+    found = verifier.verify(write(turned(cards["ours"], count), tmp_path))
+    assert (found.verdict, found.differ, found.exit_code) == (verdict, count, code)
+    assert f"{count} of 1080" in found.says
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"streams": (5, 6, 7)},
+        {"snr_db": 6.0},
+        {"n": 32},
+        {"channel": "block-rayleigh"},
+        {"mean_uses": 8.0},
+    ],
+    ids=str,
+)
+def test_a_card_that_claims_another_place_and_was_sealed_again_differs(
+    cards: dict[str, Card], tmp_path: Path, verifier: Verifier, change: dict[str, Any]
+) -> None:
+    found = verifier.verify(write(replace(cards["ours"], **change), tmp_path))
+    assert (found.verdict, found.exit_code) == ("differs", 1)
+
+
+def test_right_answers_that_are_none_differ(cards: dict[str, Card], tmp_path: Path, verifier: Verifier) -> None:
+    """The answers are as they were, and only the count of them was made better."""
+    right = np.ones((STREAMS, 360))
+    accuracy, low, high = summary(right)
+    better = replace(cards["ours"], right=pack(right), accuracy=accuracy, ci95=(low, high))
+    assert verifier.verify(write(better, tmp_path)).verdict == "differs"
+
+
+def test_an_altered_card_is_told_before_anything_is_computed(
+    cards: dict[str, Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("this needs no computing")
+
+    monkeypatch.setattr(replaying, "outcome_of", refuse)
+    path = write(cards["ours"], tmp_path)
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    found = Verifier().verify(path)
+    assert (found.verdict, found.exit_code) == ("altered", 1)
+    assert found.says == "seed is not what was sealed"
+
+
+MISSING: list[tuple[Callable[[Card], Card], str]] = [
+    (lambda c: replace(c, pair="mine", pair_id="0" * 64), "does not ship: give --pair"),
+    (lambda c: replace(c, pair_id="0" * 64), "it is of pair digits 000000000000, and digits is"),
+    (lambda c: replace(c, data=replace(c.data, fingerprint="0" * 64)), "its images are not these"),
+    (lambda c: replace(c, data=replace(c.data, split="validation")), "its images are not these"),
+    (lambda c: replace(c, weights={"quick/ours.safetensors": "0" * 64}), "other weights"),
+    (lambda c: replace(c, system="nothing"), "--only nothing"),
+    (lambda c: replace(c, suite="nothing"), "--suite nothing"),
+    (lambda c: replace(c, n=8, csi="estimated"), "cannot be measured here: 8 pilots"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), MISSING, ids=[told for _, told in MISSING])
+def test_what_is_not_here_is_told_as_that(
+    cards: dict[str, Card], tmp_path: Path, change: Callable[[Card], Card], told: str
+) -> None:
+    found = Verifier().verify(write(change(cards["ours"]), tmp_path))
+    assert (found.verdict, found.exit_code) == ("missing", 2)
+    assert told in found.says
+    assert "\n" not in found.says
+
+
+def test_weights_of_a_system_are_a_part_of_its_card(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.cards import from_suite
+
+    monkeypatch.setattr(from_suite, "SHIPPED", tmp_path)
+    monkeypatch.setattr(Bench, "weights", lambda self, name: tmp_path / f"{name}.safetensors")
+    monkeypatch.setattr(Bench, "folder", lambda self, name: tmp_path / name)
+    assert from_suite.weights_of(run.bench, "vfe") == {}
+    (tmp_path / "vfe.safetensors").write_bytes(b"a")
+    (tmp_path / "vfe" / "0dB").mkdir(parents=True)
+    (tmp_path / "vfe" / "0dB" / "manifest.json").write_bytes(b"b")
+    assert set(from_suite.weights_of(run.bench, "vfe")) == {"vfe.safetensors", "vfe/0dB/manifest.json"}
+
+
+# -- weights that do not ship
+
+
+def unshipped(card: Card, command: str = "python -m training.distill --recipe digits") -> Card:
+    return replace(card, pair="mine", kind="retrain", retrain=command, hours=0.25)
+
+
+def test_a_card_whose_weights_do_not_ship_says_what_makes_them(cards: dict[str, Card], tmp_path: Path) -> None:
+    found = Verifier().verify(write(unshipped(cards["ours"]), tmp_path))
+    assert (found.verdict, found.exit_code) == ("retrain", 0)
+    assert "`python -m training.distill --recipe digits`, about 0.25 hours" in found.says
+    given = Verifier(pair="digits").verify(write(unshipped(cards["ours"]), tmp_path))
+    assert given.verdict == "identical"
+
+
+def test_weights_are_made_again_and_the_accuracies_compared(
+    cards: dict[str, Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def train(words: list[str], check: bool) -> Any:
+        asked.append(words[1:])
+        folder = Path(words[words.index("--out") + 1])
+        folder.parent.mkdir(parents=True)
+        folder.symlink_to(find_shipped("digits"))
+        return type("Ran", (), {"returncode": 0})
+
+    monkeypatch.setattr(retraining.subprocess, "run", train)
+    again = Verifier(retrained=tmp_path / "again")
+    assert again.verify(write(unshipped(cards["ours"]), tmp_path)).verdict == "agrees"
+    far = Verifier(retrained=tmp_path / "far").verify(write(unshipped(turned(cards["ours"], 300)), tmp_path))
+    assert (far.verdict, far.exit_code) == ("differs", 1)
+    assert asked[0][:3] == ["-m", "training.distill", "--recipe"]
+
+
+def find_shipped(name: str) -> Path:
+    from common.pair.manifest import find_pair
+
+    return find_pair(name).path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm -rf /", "python -m training.soak", "python -c 1", "python -m training.distill --out /etc",
+        "python -m training.distill --run=/etc", "python -m training.distill --teacher /etc", "python",
+        "python -m training.distill --store x",
+    ],
+)  # fmt: skip
+def test_a_card_chooses_no_command_and_no_place(cards: dict[str, Card], tmp_path: Path, command: str) -> None:
+    card = unshipped(cards["ours"], command)
+    with pytest.raises(ConfigError, match="is no training of a pair"):
+        retraining.words_of(card, None, tmp_path)
+    found = Verifier(retrained=tmp_path / "again").verify(write(card, tmp_path))
+    assert (found.verdict, found.exit_code) == ("missing", 2)
+
+
+def test_a_pair_that_does_not_ship_needs_its_hours(run: Run) -> None:
+    manifest = run.bench.manifest
+    assert training_of(manifest, None) is None
+    other = replace(manifest, name="mine")
+    assert training_of(other, 2.0) == manifest.provenance["command"]
+    assert shlex.split(manifest.provenance["command"])[:3] == list(retraining.COMMAND)
+    for hours in (None, 0.0, -1.0, float("nan")):
+        with pytest.raises(ConfigError, match="--hours"):
+            training_of(other, hours)
+
+
+# -- the command, and the table
+
+
+def test_the_command_says_a_line_for_each_card_and_the_worst_exit_code(cards: dict[str, Card], tmp_path: Path) -> None:
+    good, bad = write(cards["simplex-bound"], tmp_path), write(cards["ours"], tmp_path)
+    bad.write_text(bad.read_text().replace('"n": 16', '"n": 15'))
+    runner = CliRunner()
+    result = runner.invoke(verify.main, [str(good), "--json", str(tmp_path / "found.json")], obj={})
+    assert (result.exit_code, result.output) == (0, f"{good}: identical, 1080 decisions\n")
+    assert json.loads((tmp_path / "found.json").read_text())["cards"][0]["verdict"] == "identical"
+    result = runner.invoke(verify.main, [str(tmp_path / "none.json"), str(bad)], obj={})
+    assert result.exit_code == 1
+    assert "no such card" in result.output
+    assert "n is not what was sealed" in result.output
+    assert runner.invoke(verify.main, [str(tmp_path / "none.json")], obj={}).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("difference", "told"),
+    [
+        ((0.02, 0.01, 0.03), "won, +2.00 (+1.00 .. +3.00)"), ((-0.02, -0.03, -0.01), "lost, -2.00 (-3.00 .. -1.00)"),
+        ((0.0, -0.01, 0.02), "even, +0.00 (-1.00 .. +2.00)"), (None, "not compared"),
+    ],
+)  # fmt: skip
+def test_the_table_says_what_was_won_or_lost(
+    cards: dict[str, Card], tmp_path: Path, difference: tuple[float, ...] | None, told: str
+) -> None:
+    path = write(replace(cards["ours"], against_label_code=difference), tmp_path)
+    assert against(read(path)) == told
+    assert f"| {told} |" in overview([path])
+    assert against(replace(cards["ours"], system="label-code")) == "is it"
+
+
+def test_the_table_is_that_of_the_cards_that_ship() -> None:
+    assert OVERVIEW.read_text(encoding="utf-8") == overview(shipped()), "python -m training.verify --table"
+
+
+@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.name)
+def test_every_card_that_ships_is_sealed_and_of_the_shipped_pair(path: Path) -> None:
+    card = read(path)
+    assert asdict(sealed(card)) == asdict(card)
+    assert path.name == card.name
+    assert not card.commit.endswith("+"), "made of files that are in no commit"
+
+
+@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.name)
+def test_every_card_that_ships_is_identical_here(path: Path, verifier: Verifier) -> None:
+    found = verifier.verify(path)
+    assert found.exit_code == 0, found.says

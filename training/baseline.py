@@ -1,0 +1,80 @@
+"""Fit what a pair is compared with, on the same images, with the same number of trials: `python -m training.baseline`.
+
+Knows nothing about how a method works or is measured; `python -m training.evaluate --suite` does that.
+
+Trials and whatever is chosen see train and its held-out part alone, never the test images. One thread; a run that was
+killed goes on after its last finished trial. What was tried, what it took and what was chosen is in NAME.json.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from common.cli import begin, invoke, shared_options
+from common.console import tell
+from common.errors import ConfigError
+from common.files import OutFolder
+from training.report.tabular import print_table
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.option("--suite", default="quick", show_default=True, help="Whose pair and data: quick, cifar10.")
+@click.option("--system", "systems", required=True, help="dt-jscc, vfe, separate, pq-code ...; with commas.")
+@click.option("--trials", default=8, show_default=True, help="Settings that are tried, as many for each system.")
+@click.option("--cpu-seconds", default=1800.0, show_default=True, help="After which no further trial is begun.")
+@click.option("--pair", help="Shipped name or folder of a pair. [default: the suite's]")
+@click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
+@click.option("--out", type=OutFolder(), help="Folder of weights. [default: where the suite looks for them]")
+@click.option("--build", type=OutFolder(), default=Path("build/baselines"), show_default=True, help="Trials so far.")
+@click.option("--seed", default=0, show_default=True, help="Seed of weights, batches and draws of settings.")
+@shared_options
+@click.pass_context
+def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
+    begin(context, log_level)
+    from common.pair.device import limit_threads
+    from training.suites.definitions import find_suite
+    from training.systems.bench import Bench
+    from training.trained.learned import FAMILIES
+    from training.trained.of_ours import NAME, OursTuning
+    from training.trained.trying import Budget
+    from training.trained.tuning import Tuning
+
+    names = options["systems"].split(",")
+    if unknown := [name for name in names if name not in (NAME, *FAMILIES)]:
+        raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join((NAME, *FAMILIES))}")
+    if options["trials"] < 1 or not options["cpu_seconds"] > 0:
+        raise ConfigError("--trials must be at least 1 and --cpu-seconds above 0")
+    suite = find_suite(options["suite"])
+    limit_threads(1)
+    bench = Bench.open(suite.name, options["pair"] or suite.pair, options["dataset"] or suite.dataset)
+    rows = []
+    for name in names:
+        out = (options["out"] or bench.weights(name).parent) / f"{name}.safetensors"
+        budget, build = Budget(options["trials"], options["cpu_seconds"]), options["build"] / options["suite"]
+        given = (bench, budget, build, options["seed"])
+        document = (OursTuning(*given) if name == NAME else Tuning(FAMILIES[name], *given)).run(out, typed())
+        tell(f"{name}: {out.with_suffix('.json')}")
+        rows.append(row(document))
+    print_table(
+        "fitted on held-out images", ("system", "trials", "tuning CPU s", "fitting CPU s", "ours", "%", "held"), rows
+    )
+
+
+def row(document: dict[str, Any]) -> tuple[str, ...]:
+    """What a system took beside what ours took, its accuracy on held-out images, and the checks that it holds."""
+    spent, own = document["spent"], document["ours"]
+    held = [one["holds"] for one in document["held_to"]]
+    beside = "unknown" if own is None else f"{own['trials']} trials, {own['tuning_cpu_s']:.0f} s"
+    return (document["system"], str(spent["trials"]), f"{spent['tuning_cpu_s']:.0f}", f"{spent['fitting_cpu_s']:.0f}",
+            beside, f"{100 * document['validation']['accuracy']:.1f}", f"{sum(held)} of {len(held)}")  # fmt: skip
+
+
+def typed() -> str:
+    """The command as it was typed, without paths of this machine before its name."""
+    return " ".join(["python -m training.baseline", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    invoke(main, "TRAINING_BASELINE")

@@ -1,0 +1,117 @@
+"""What a baseline's small networks are given of an image: its pixels, or the features of a pair's own encoder.
+
+Knows nothing about channels, or about what is made of it.
+"""
+
+import hashlib
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from common.pair.device import one_thread
+from scrx.decoding.decoder import Answerer
+from sctx.encoder import load_encoder, normalise
+from sctx.pipeline import TransmitChain
+from training.data.views import augment, words
+from training.recipes.fitted import recipe_for
+from training.recipes.recipe import CONFIGS, Recipe
+from training.systems.bench import SURE, Bench
+
+PIXELS, OURS = "pixels", "ours"
+ROWS = 512
+"""Images that are seen at a time, so that they fit into memory."""
+KEPT = 20
+"""Parts whose vectors are kept."""
+CPU = torch.device("cpu")
+
+
+class Front:
+    """Images -> one vector each. pixels: as the pair's encoder takes them; ours: what its last layer is given."""
+
+    def __init__(self, bench: Bench, kind: str) -> None:
+        """kind: `pixels` or `ours`; ModelError as of `load_encoder`."""
+        image = bench.manifest.preprocess
+        self.kind, self._mean, self._std = kind, image.mean, image.std
+        self.wide, self.parameters, self.macs = image.height * image.width * image.channels, 0, 0
+        self._encoder = None
+        self._seen: dict[bytes, Tensor] = {}
+        if kind == OURS:
+            self._encoder, adapt = load_encoder(bench.manifest)
+            self.wide = self._encoder.head.in_features
+            unused = [self._encoder.head, *([] if adapt is None else adapt.children())]
+            parameters, macs = bench.encoder_cost
+            self.parameters = parameters - sum(one.numel() for part in unused for one in part.parameters())
+            self.macs = macs - linear_macs(*unused)
+
+    @torch.no_grad()
+    def of(self, images: NDArray[np.uint8]) -> Tensor:
+        """images: uint8 [B, H, W, C] -> float [B, wide]. Each image by itself."""
+        parts = np.array_split(images, max(-(-len(images) // ROWS), 1))
+        with one_thread(CPU, len(images)):
+            return torch.cat([self._of(part) for part in parts])
+
+    def _of(self, part: NDArray[np.uint8]) -> Tensor:
+        """What was seen last is not computed again: the same images go over many channels."""
+        key = hashlib.sha256(part.tobytes()).digest() + len(part).to_bytes(4)
+        if key not in self._seen:
+            pixels = normalise(torch.from_numpy(part), self._mean, self._std)
+            self._seen[key] = pixels.flatten(1) if self._encoder is None else self._encoder.pooled(pixels)
+            if len(self._seen) > KEPT:
+                self._seen.pop(next(iter(self._seen)))
+        return self._seen[key]
+
+
+class Examples:
+    """The training images as a front sees them, augmented as the pair's own were, each view computed once."""
+
+    def __init__(self, bench: Bench, front: Front) -> None:
+        self.front, self.images = front, bench.train()
+        self.labels = torch.from_numpy(self.images.labels)
+        recipe = recipe_of(bench)
+        self.views, self._spec = recipe.views, recipe.view
+        self._bench = bench
+        self._seen: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def view(self, view: int) -> tuple[Tensor, Tensor]:
+        """What the front sees of a view, float [N, wide], and the pair's own answer to it, logits float [N, C]."""
+        if view not in self._seen:
+            images, spec = self.images.images, self._spec
+            pixels = augment(images, words(spec, view, 0, len(images)), spec)
+            self._seen[view] = self.front.of(pixels), torch.from_numpy(self._own(pixels))
+        return self._seen[view]
+
+    def _own(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Distilled from its teacher: the soft labels that anybody has who has the pair."""
+        chain, answerer = self._halves
+        parts = np.array_split(pixels, max(-(-len(pixels) // ROWS), 1))
+        sent = np.concatenate([chain.modulate(chain.encode(part), None) for part in parts])
+        return answerer.logits(sent, np.full(sent.shape, SURE, np.float32))
+
+    @cached_property
+    def _halves(self) -> tuple[TransmitChain, Answerer]:
+        return TransmitChain(self._bench.manifest), Answerer(self._bench.manifest)
+
+
+def recipe_of(bench: Bench) -> Recipe:
+    """The recipe that a pair's name says, or one that fits its data: what may happen to an image in training."""
+    name = bench.manifest.name
+    return recipe_for(bench.dataset, name if (CONFIGS / f"{name}.toml").is_file() else None)[0]
+
+
+def linear_macs(*modules: nn.Module) -> int:
+    """Multiply-accumulates of all linear layers for one image."""
+    layers = [layer for module in modules for layer in module.modules() if isinstance(layer, nn.Linear)]
+    return sum(layer.weight.numel() for layer in layers)
+
+
+def mlp(*widths: int) -> nn.Sequential:
+    """Linear layers with ReLU between them; a width of 0 is left out."""
+    kept = [width for width in widths if width]
+    layers: list[nn.Module] = []
+    for wide_in, wide_out in pairwise(kept):
+        layers += [nn.Linear(wide_in, wide_out), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
