@@ -2,6 +2,8 @@
 
 import io
 import json
+import signal
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,11 +20,17 @@ from training.crossing.half import Half
 from training.crossing.link_of_three import LinkOfThree, flags_of
 from training.crossing.subjects import PairSubject, questions_of
 from training.lab.evaluation import Setting
+from training.lab.processes import Command
 from training.suites.definitions import SUITES, Suite
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SETTING = Setting("block-rayleigh", "estimated", 3.0, 8, 1, 7, 5, 0.0, 3.0)
+AT = {"n": 8, "snr_db": 3.0, "stream": 0}
 PAIR = PairSubject("digits", "digits", "test", 30)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 class Nearby(Half):
@@ -94,12 +102,12 @@ def test_the_flags_of_a_channel_make_that_channel() -> None:
 @pytest.mark.parametrize(
     ("crossed", "code", "told"),
     [
-        ([Crossed({"n": 8}, 30)], 0, "1 points over the link: all identical"),
-        ([Crossed({"n": 8}, 30), Crossed({"n": 16}, reason="no ends")], 0, "not over a link, 1 points: no ends"),
-        ([Crossed({"n": 8}, 30), Crossed({"n": 16}, 30, 2)], 1, "2 of 30 differ"),
-        ([Crossed({"n": 8}, 30, 3, 1)], 1, "3 of 30 differ, 1 of them lost"),
-        ([Crossed({"n": 8}, 30), Crossed({"n": 8}, 30, 30, 30, failed="receiver: no")], 1, "receiver: no"),
-        ([Crossed({"n": 8}, reason="no ends")] * 3, 2, "not over a link, 3 points: no ends"),
+        ([Crossed(AT, 30)], 0, "1 points over the link: all identical"),
+        ([Crossed(AT, 30), Crossed(AT, reason="no ends")], 0, "not over a link, 1 points: no ends"),
+        ([Crossed(AT, 30), Crossed(AT, 30, 2)], 1, "3 dB, stream 0: 2 of 30 differ"),
+        ([Crossed(AT, 30, 3, 1)], 1, "3 of 30 differ, 1 of them lost"),
+        ([Crossed(AT, 30), Crossed(AT, 30, 30, 30, failed="receiver: no")], 1, "receiver: no"),
+        ([Crossed(AT, reason="no ends")] * 3, 2, "not over a link, 3 points: no ends"),
     ],
 )
 def test_what_differs_or_was_lost_is_a_failure(
@@ -248,6 +256,23 @@ def test_three_processes_decide_it_too_and_none_is_left() -> None:
         assert np.array_equal(link.answers(question, PAIR.ends(question).channel), PAIR.direct(question))
         processes = [one.process for one in link._halves]
     assert all(one.poll() is not None for one in processes)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_ends_the_command_ends_all_its_processes(tmp_path: Path, number: int) -> None:
+    words = ["--over-the-link", "--snr", ",".join(map(str, range(40))), "--symbols", "8", "--seeds", "4"]
+    with Command("python", "-m", "training.evaluate", *words) as command:
+        ours = []
+        for _ in range(600):
+            ours = children_of(command.process.pid)
+            if len(ours) == 3:  # both ends and an emulator
+                break
+            time.sleep(0.1)
+        assert len(ours) == 3
+        command.process.send_signal(number)
+        assert command.wait(30) == 130
+    assert not [pid for pid in ours if Path(f"/proc/{pid}").exists()]
 
 
 @pytest.mark.full
