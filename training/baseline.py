@@ -21,7 +21,7 @@ from training.report.tabular import print_table
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--suite", default="quick", show_default=True, help="Whose pair and data: quick, cifar10.")
-@click.option("--system", "systems", required=True, help="dt-jscc, vfe, separate, pq-code ...; with commas.")
+@click.option("--system", "systems", required=True, help="dt-jscc, vfe, never-told, dedicated ...; with commas.")
 @click.option("--trials", default=8, show_default=True, help="Settings that are tried, as many for each system.")
 @click.option("--cpu-seconds", default=1800.0, show_default=True, help="After which no further trial is begun.")
 @click.option("--pair", help="Shipped name or folder of a pair. [default: the suite's]")
@@ -34,6 +34,7 @@ from training.report.tabular import print_table
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.pair.device import limit_threads
+    from training.baselines import variants_of_ours
     from training.suites.definitions import find_suite
     from training.systems.bench import Bench
     from training.trained.learned import FAMILIES
@@ -42,24 +43,30 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     from training.trained.tuning import Tuning
 
     names = options["systems"].split(",")
-    if unknown := [name for name in names if name not in (NAME, *FAMILIES)]:
-        raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join((NAME, *FAMILIES))}")
+    known = (NAME, *FAMILIES, *variants_of_ours.NAMES)
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join(known)}")
     if options["trials"] < 1 or not options["cpu_seconds"] > 0:
         raise ConfigError("--trials must be at least 1 and --cpu-seconds above 0")
     suite = find_suite(options["suite"])
     limit_threads(1)
     bench = Bench.open(suite.name, options["pair"] or suite.pair, options["dataset"] or suite.dataset)
     rows = []
-    for name in names:
+    for name in (one for one in names if one in variants_of_ours.NAMES):
+        tell(f"{name}: {variants_of_ours.make(bench, name, options['seed'])}")
+    for name in (one for one in names if one not in variants_of_ours.NAMES):
         out = (options["out"] or bench.weights(name).parent) / f"{name}.safetensors"
         budget, build = Budget(options["trials"], options["cpu_seconds"]), options["build"] / options["suite"]
         given = (bench, budget, build, options["seed"])
         document = (OursTuning(*given) if name == NAME else Tuning(FAMILIES[name], *given)).run(out, typed())
         tell(f"{name}: {out.with_suffix('.json')}")
         rows.append(row(document))
-    print_table(
-        "fitted on held-out images", ("system", "trials", "tuning CPU s", "fitting CPU s", "ours", "%", "held"), rows
-    )
+    if rows:
+        print_table(
+            "fitted on held-out images",
+            ("system", "trials", "tuning CPU s", "fitting CPU s", "ours", "%", "held"),
+            rows,
+        )
 
 
 def row(document: dict[str, Any]) -> tuple[str, ...]:

@@ -13,9 +13,8 @@ from common.errors import ConfigError
 from common.files import write_json
 from common.pair.device import pick_device
 from training.distillation.pairs import write_halved
-from training.distillation.request import BUILD, Request
 from training.distillation.reuse import own_teacher
-from training.distillation.stages import distill
+from training.experiments.trials import trained
 from training.experiments.variants import Variant, dedicated, variant
 from training.recipes.recipe import Recipe, adjusted, load_recipe
 from training.systems.bench import Bench
@@ -48,20 +47,22 @@ def make(bench: Bench, name: str, seed: int = 0, epochs: int | None = None, cons
     recipe = recipe_of(bench, epochs)
     if name == TeacherAlone.name:
         return _teacher(bench, recipe, seed, console)
-    took: dict[str, float] = {}
-    if name == Bank.name:
-        for snr_db in BANK_DB:
-            one = f"{snr_db}dB"
-            part = Variant(name, dedicated(recipe, float(snr_db), BANK_SYMBOLS))
-            took[one] = _pair(bench, part, bench.folder(name) / one, f"{name}-{one}", seed, console)
-    else:
-        changed = variant(recipe, CHANGED[name])
-        took[name] = _pair(bench, changed, bench.folder(name), name, seed, console)
+    parts = {name: variant(recipe, CHANGED[name])} if name in CHANGED else bank(recipe)
+    epoch_s, options = {}, {"dataset": bench.dataset, "teacher": None, "device": bench.device}
+    for one, what in parts.items():
+        manifest, epoch_s[one] = trained(what, what.recipe, f"{bench.suite}-{one}", seed, options)
+        write_halved(manifest, bench.folder(name) / one if name == Bank.name else bench.folder(name))
     path = bench.weights(name).with_suffix(".json")
-    write_json(path, {"trials": 1, "seed": seed, "recipe": recipe.name, "epochs": recipe.schedule.epochs,
-                      "data": bench.data, "cpu_s": took, "chosen": "the recipe's own settings, as for the pair itself",
+    write_json(path, {"trials": 1, "chosen": "the recipe's own settings, as for the pair itself", "recipe": recipe.name,
+                      "seed": seed, "epochs": recipe.schedule.epochs, "seconds_per_epoch": epoch_s, "threads": 1,
+                      "data": bench.data,
                       "command": f"python -m training.baseline --suite {bench.suite} --system {name}"})  # fmt: skip
     return bench.folder(name)
+
+
+def bank(recipe: Recipe) -> dict[str, Variant]:
+    """The members of the bank by the names of their folders."""
+    return {f"{snr_db}dB": Variant(Bank.name, dedicated(recipe, float(snr_db), BANK_SYMBOLS)) for snr_db in BANK_DB}
 
 
 def recipe_of(bench: Bench, epochs: int | None) -> Recipe:
@@ -70,17 +71,6 @@ def recipe_of(bench: Bench, epochs: int | None) -> Recipe:
     if name is None:
         raise ConfigError(f"pair {bench.manifest.name} does not say by which recipe it was made")
     return adjusted(load_recipe(name), epochs)
-
-
-def _pair(bench: Bench, what: Variant, out: Path, title: str, seed: int, console: Console) -> float:
-    """Distil one pair, and keep it in half precision at `out`; returns the seconds of processor that it took."""
-    place = BUILD / "baselines" / bench.suite / title
-    began = time.process_time()
-    request = Request(bench.dataset, None, None, place, place / "run", bench.device, seed, what.online)
-    written = distill(what.recipe, request, console)
-    if written is not None:
-        write_halved(written, out)
-    return round(time.process_time() - began, 1)
 
 
 def _teacher(bench: Bench, recipe: Recipe, seed: int, console: Console) -> Path:

@@ -1,0 +1,57 @@
+"""What is made as the pair was: a variant of its recipe, kept in half the bytes, found by the suite."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.pair.manifest import find_pair
+from training.baselines.variants_of_ours import BANK_SYMBOLS, NAMES, bank, make, recipe_of
+from training.distillation.pairs import write_halved
+from training.lab.evaluation import Lab
+from training.suites.roster import NAMES as ALL
+from training.systems import bench as benches
+from training.systems.bench import Bench
+from training.systems.ours import missing, setting_of, trained_otherwise
+from training.systems.system import Place
+
+PLACE = Place("awgn", "perfect", 16, 0.0)
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return Bench.open("quick", "digits", "digits", most=60)
+
+
+@pytest.mark.full
+def test_a_variant_is_trained_where_the_suite_finds_it(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(benches, "SHIPPED", tmp_path / "shipped")
+    make(bench, "no-distillation", epochs=2)
+    system = trained_otherwise(bench, "no-distillation")
+    assert 0.1 < system.measure(PLACE, 0, 0).right.mean() < 1
+    assert system.bench.manifest.provenance["loss"].startswith("LossSpec(hard=1.0")
+    about = json.loads(bench.weights("no-distillation").with_suffix(".json").read_bytes())
+    assert (about["epochs"], about["data"]) == (2, bench.data)
+    assert about["command"] in missing(bench, "no-distillation")
+
+
+def test_half_precision_is_half_the_bytes_and_decides_the_same(bench: Bench, tmp_path: Path) -> None:
+    halved = write_halved(bench.manifest, tmp_path / "half")
+    sizes = [sum(path.stat().st_size for path in one.path.glob("*.safetensors")) for one in (bench.manifest, halved)]
+    assert sizes[1] < 0.55 * sizes[0]
+    assert halved.id != bench.manifest.id
+    setting = setting_of(bench.manifest, PLACE, 16, 0)
+    decided = [Lab(find_pair(one.path), bench.images).decide(setting, 0) for one in (bench.manifest, halved)]
+    assert np.mean(decided[0] == decided[1]) > 0.95
+
+
+def test_the_bank_is_of_one_rate_and_of_snrs_from_low_to_high(bench: Bench) -> None:
+    members = bank(recipe_of(bench, None))
+    for name, member in members.items():
+        assert member.recipe.layout.increments == (BANK_SYMBOLS,)
+        assert f"{member.recipe.channel.snr_low_db:g}dB" == name == f"{member.recipe.channel.snr_high_db:g}dB"
+    assert set(NAMES) <= set(ALL)
