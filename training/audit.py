@@ -16,6 +16,7 @@ from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError, SemlinkError
 from common.files import OutFile, write_json
 from training.report.tabular import print_table
+from training.systems.entrance import typed_alone
 
 if TYPE_CHECKING:
     from training.auditing.finding import Finding
@@ -26,7 +27,12 @@ FEWEST = 60
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--pair", default="digits", show_default=True, help="Shipped name or folder of a pair.")
-@click.option("--codec", metavar="FILE.py:CLASS", help="Audit this codec on the pair's images instead. Runs its code.")
+@click.option(
+    "--codec",
+    metavar="FILE.py:CLASS",
+    callback=typed_alone,
+    help="Audit this codec on the pair's images instead, also MODULE:CLASS. Runs its code.",
+)
 @click.option("--system", help="Audit this system of --suite instead, such as label-code.")
 @click.option("--suite", default="quick", show_default=True, help="Whose fitted weights a --system has.")
 @click.option("--symbols", type=click.IntRange(1), help="Of the pair, one of its rates. [default: all; of others 16]")

@@ -36,6 +36,7 @@ from training.lab.evaluation import evaluate, plan
 from training.report.figures import draw
 from training.report.points import Point, by_curve, panel
 from training.report.tabular import print_table
+from training.systems.entrance import typed_alone
 
 PLAIN = ("channel", "csi", "snr", "symbols", "told", "seeds", "stream", "doppler", "json_file", "figure", "skip_bad")
 OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
@@ -53,6 +54,7 @@ OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
 @click.option(
     "--codec",
     multiple=True,
+    callback=typed_alone,
     metavar="FILE.py:CLASS",
     help="With --suite: somebody's own encoder and decoder as one more system, also MODULE:CLASS. Runs their code.",
 )

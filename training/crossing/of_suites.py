@@ -43,7 +43,7 @@ class SuiteSubject(Subject):
     def direct(self, question: Question) -> NDArray[np.int64]:
         """See `Subject`. NotThere where there are no decisions to compare with."""
         system, place = self._at(question)
-        outcome = outcome_of(system, place, (STREAM,), question["seed"], len(self.images))
+        outcome = outcome_of(system, place, (question["stream"],), question["seed"], len(self.images))
         if outcome.decided is None:
             raise NotThere(outcome.reason or f"{system.name} has no decisions, only their probability")
         decided: NDArray[np.int64] = outcome.decided[0]

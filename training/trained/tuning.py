@@ -4,7 +4,6 @@ Knows nothing about what is fitted. One thread, and the same seeds again.
 """
 
 import hashlib
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from training.trained.held_to import held_to
 from training.trained.learned import Kit, Option, share_right, write_record
 from training.trained.trying import REFERENCE, STREAMS, Budget, Trials
 
-SNRS_DB = (-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 20.0)
+SNRS_DB = (-10.0, -6.0, -3.0, 0.0, 3.0, 7.0, 12.0, 20.0)
 PLACES = tuple(
     Place(channel, csi, n, snr)
     for channel in ("awgn", "block-rayleigh")
@@ -121,17 +120,8 @@ class Tuning(Trials):
         with spent.on("choosing"):
             choices = self.choices(kit)
         document = self.told(tried, command)
-        document |= {"source": self.family.source, "ours": ours(self.bench), "choices": choices,
+        document |= {"source": self.family.source, "choices": choices,
                      "held_to": held_to(kit, self.held)}  # fmt: skip
         document["spent"] |= {f"{what}_cpu_s": round(seconds, 1) for what, seconds in spent.seconds.items()}
         write_record(out, document, weights)
         return document
-
-
-def ours(bench: Bench) -> dict[str, Any] | None:
-    """What the pair itself took, to compare with: written by `--system ours`; None where that was never run."""
-    path = bench.weights("ours").with_suffix(".json")
-    if not path.is_file():
-        return None
-    spent: dict[str, Any] = json.loads(path.read_bytes())["spent"]
-    return spent
