@@ -2,8 +2,6 @@
 
 import io
 import json
-import math
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,15 +10,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.baselines.ldpc import LdpcQam, fits
+from training.baselines.ldpc import fits
 from training.baselines.picture_codes import FORMATS, PictureCode
-from training.baselines.picture_fitting import keys, lost_words
+from training.baselines.picture_fitting import keys
 from training.baselines.pictures import QUALITIES, RUNG_BITS
 from training.baselines.remembered import Remembered
 from training.systems.system import NotThere, Place
 
 SHAPES = [(8, 8, 1), (17, 9, 1), (32, 32, 3), (24, 40, 3)]
-needs_sionna = pytest.mark.skipif(find_spec("sionna") is None, reason="Sionna is not installed (extra `baselines`)")
 
 
 def drawn(shape: tuple[int, int, int], seed: int) -> NDArray[np.uint8]:
@@ -148,33 +145,3 @@ def test_only_rates_of_the_standard_are_tried() -> None:
             size, uses, order_bits = map(int, key.split("."))
             assert 0.2 <= (RUNG_BITS + 8 * size) / (uses * order_bits) <= 0.925
     assert not fits(20, 64, 2)  # below 1/5
-
-
-@needs_sionna
-@pytest.mark.parametrize(("bits", "uses", "order_bits"), [(52, 64, 2), (84, 32, 4), (68, 16, 6)])
-def test_a_word_comes_back_at_unit_power(bits: int, uses: int, order_bits: int) -> None:
-    code = LdpcQam(bits, uses, order_bits)
-    words = np.random.default_rng(0).integers(0, 2, (32, bits), dtype=np.uint8)
-    symbols = code.encode(words)
-    assert symbols.shape == (32, uses)
-    assert np.mean(np.abs(symbols) ** 2, 1) == pytest.approx(1.0, abs=1e-5)
-    assert (code.decode(symbols, np.full(symbols.shape, 1e5, np.float32)) == words).all()
-    assert lost_words(code, 30.0, 64) < 0.05  # though the scale of a word of 64-QAM is not sent
-    with pytest.raises(ValueError, match="no rate for 200 bits"):
-        LdpcQam(200, uses, 2)
-
-
-PUBLISHED = {1.5: 3.104e-1, 2.0: 1.539e-1, 2.5: 6.415e-2, 3.0: 2.076e-2, 3.5: 6.088e-3}
-"""Eb/N0 in dB, which is Es/N0 at two code bits a symbol and rate 1/2, and the share of wrong words."""
-
-
-@needs_sionna
-@pytest.mark.full
-@pytest.mark.parametrize("snr_db", [2.0, 2.5, 3.0])
-def test_5g_ldpc_reaches_a_published_curve_within_a_fifth_of_a_decibel(snr_db: float) -> None:
-    """(128, 64) of base graph 2, QPSK, 20 iterations: the table in "5G Channel Coding and Rate-Matching: Polar vs. LDPC
-    Codes", a tutorial of NVlabs/sionna (10,000 words and more a point)."""
-    lost = lost_words(LdpcQam(64, 64, 2), snr_db, 4000)
-    at, logs = list(PUBLISHED), [math.log(share) for share in PUBLISHED.values()]
-    before, after = (math.exp(np.interp(snr_db + away, at, logs)) for away in (-0.2, 0.2))
-    assert after <= lost <= before

@@ -23,6 +23,7 @@ from training.distillation.provenance import provenance
 from training.distillation.request import BUILD, Request
 from training.distillation.reuse import needs_teacher, pair_made_of, pair_place
 from training.distillation.soft import soft_labels, soft_name
+from training.knowledge.embedding import MOST_COMPONENTS
 from training.loop.fit import Run, fit
 from training.loop.journal import CURVE, draw_curve
 from training.loop.machine import process
@@ -80,7 +81,7 @@ def untrained(recipe: Recipe, images: ImageSet, preprocess: Preprocess) -> Objec
     shapes = Shapes(
         recipe.layout, recipe.order, recipe.image.channels, len(images.classes), recipe.encoder, recipe.decoder
     )
-    return Objective(Student(shapes), preprocess, recipe.loss, 8 * recipe.embedding)  # a component has a bit at least
+    return Objective(Student(shapes), preprocess, recipe.loss, MOST_COMPONENTS)
 
 
 def second_stage(recipe: Recipe, objective: Objective, first: Run) -> list[Run]:
