@@ -15,7 +15,7 @@ import click
 from common.cli import begin, invoke, shared_options
 from common.console import tell
 from common.errors import ConfigError
-from common.files import OutFolder
+from common.files import OutFolder, write_json
 from training.report.tabular import print_table
 
 
@@ -26,6 +26,8 @@ from training.report.tabular import print_table
 @click.option("--cpu-seconds", default=1800.0, show_default=True, help="After which no further trial is begun.")
 @click.option("--pair", help="Shipped name or folder of a pair. [default: the suite's]")
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
+@click.option("--published", metavar="MNIST", help="Hold dt-jscc or vfe, in its paper's form, to a figure on this set.")
+@click.option("--epochs", default=40, show_default=True, help="Of --published alone.")
 @click.option("--out", type=OutFolder(), help="Folder of weights. [default: where the suite looks for them]")
 @click.option("--build", type=OutFolder(), default=Path("build/baselines"), show_default=True, help="Trials so far.")
 @click.option("--seed", default=0, show_default=True, help="Seed of weights, batches and draws of settings.")
@@ -34,37 +36,71 @@ from training.report.tabular import print_table
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.pair.device import limit_threads
+    from training.baselines import picture_codes, variants_of_ours
+    from training.trained.learned import FAMILIES
+    from training.trained.of_ours import NAME
+
+    names = options["systems"].split(",")
+    known = (NAME, *FAMILIES, *variants_of_ours.NAMES, *picture_codes.NAMES)
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join(known)}")
+    if options["trials"] < 1 or not options["cpu_seconds"] > 0:
+        raise ConfigError("--trials must be at least 1 and --cpu-seconds above 0")
+    limit_threads(1)
+    if options["published"]:
+        for name in names:
+            show_published(name, options["published"], options["epochs"], options["build"], options["out"])
+    else:
+        fit(names, options)
+
+
+def fit(names: list[str], options: dict[str, Any]) -> None:
+    """Fit each system on the suite's pair and images, and tell what that took."""
+    from training.baselines import picture_codes, picture_fitting, variants_of_ours
     from training.suites.definitions import find_suite
     from training.systems.bench import Bench
-    from training.trained.learned import FAMILIES
+    from training.trained.learned import FAMILIES, spent_on_ours
     from training.trained.of_ours import NAME, OursTuning
     from training.trained.trying import Budget
     from training.trained.tuning import Tuning
 
-    names = options["systems"].split(",")
-    if unknown := [name for name in names if name not in (NAME, *FAMILIES)]:
-        raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join((NAME, *FAMILIES))}")
-    if options["trials"] < 1 or not options["cpu_seconds"] > 0:
-        raise ConfigError("--trials must be at least 1 and --cpu-seconds above 0")
     suite = find_suite(options["suite"])
-    limit_threads(1)
     bench = Bench.open(suite.name, options["pair"] or suite.pair, options["dataset"] or suite.dataset)
     rows = []
     for name in names:
+        if name in variants_of_ours.NAMES:  # the pair's own recipe with one thing changed: nothing is chosen
+            tell(f"{name}: {variants_of_ours.make(bench, name, options['seed'])}")
+            continue
+        if name in picture_codes.NAMES:
+            tell(f"{name}: {picture_fitting.make(bench, name, suite.n, typed(), tell)}")
+            continue
         out = (options["out"] or bench.weights(name).parent) / f"{name}.safetensors"
         budget, build = Budget(options["trials"], options["cpu_seconds"]), options["build"] / options["suite"]
         given = (bench, budget, build, options["seed"])
         document = (OursTuning(*given) if name == NAME else Tuning(FAMILIES[name], *given)).run(out, typed())
         tell(f"{name}: {out.with_suffix('.json')}")
-        rows.append(row(document))
-    print_table(
-        "fitted on held-out images", ("system", "trials", "tuning CPU s", "fitting CPU s", "ours", "%", "held"), rows
-    )
+        rows.append(row(document, spent_on_ours(bench)))
+    if rows:
+        headings = ("system", "trials", "tuning CPU s", "fitting CPU s", "ours", "%", "held to")
+        print_table("fitted; accuracy of held-out images", headings, rows, left=("system",))
 
 
-def row(document: dict[str, Any]) -> tuple[str, ...]:
+def show_published(name: str, dataset: str, epochs: int, build: Path, out: Path | None) -> None:
+    """Train a method on its paper's data, tell how near it comes to its figure, and write that down."""
+    from training.trained.published import FIGURES, hold, place_of
+
+    if name not in FIGURES:
+        raise ConfigError(f"--published: of {name} there is no figure to hold it to; of {', '.join(FIGURES)} there is")
+    command = f"python -m training.baseline --system {name} --published MNIST --epochs {epochs}"
+    found = hold(name, dataset, epochs, build / "published" / name, command)
+    write_json((out or place_of(name).parent) / f"{name}.json", found)
+    for one in found["held_to"]:
+        tell(f"{one['what']}: {100 * one['measured']:.1f} %, at least {100 * one['bound']:.1f}")
+
+
+def row(document: dict[str, Any], own: dict[str, Any] | None) -> tuple[str, ...]:
     """What a system took beside what ours took, its accuracy on held-out images, and the checks that it holds."""
-    spent, own = document["spent"], document["ours"]
+    spent = document["spent"]
     held = [one["holds"] for one in document["held_to"]]
     beside = "unknown" if own is None else f"{own['trials']} trials, {own['tuning_cpu_s']:.0f} s"
     return (document["system"], str(spent["trials"]), f"{spent['tuning_cpu_s']:.0f}", f"{spent['fitting_cpu_s']:.0f}",

@@ -23,9 +23,9 @@ from sklearn.neural_network import MLPClassifier
 from training.systems.bench import Bench
 from training.systems.codec import Codec
 
-TRAINED_DB = (-6.0, -2.0, 2.0, 6.0, 12.0, 20.0)
+TRAINED_DB = (-4.0, 2.0, 8.0, 20.0)
 """Es/N0 of the pictures that the classifier is fitted on, a copy of train at each."""
-MOST, PASSES = 20_000, 12
+MOST, PASSES = 20_000, 8
 """Pictures that are fitted on at most, and how often each is seen at each SNR."""
 Floats = NDArray[np.float64]
 

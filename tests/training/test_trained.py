@@ -13,17 +13,31 @@ import torch
 from click.testing import CliRunner
 
 from common.errors import ModelError
+from training.auditing.examine import audit
+from training.auditing.subject import Subject
 from training.baseline import main
+from training.recipes.recipe import Recipe
 from training.recipes.specs import LossSpec
 from training.systems import bench as bench_room
 from training.systems.bench import Bench
 from training.systems.carry import Way, carry
 from training.systems.system import NotThere, Place
-from training.trained import tuning
+from training.trained import of_ours, published, tuning
 from training.trained.dt_jscc import nearest, points
 from training.trained.family import Family
 from training.trained.fronts import Examples, Front
-from training.trained.learned import FAMILIES, Kit, Learned, Option, read_record, share_right, write_record
+from training.trained.learned import (
+    FAMILIES,
+    Kit,
+    Learned,
+    Option,
+    read_record,
+    share_right,
+    spent_on_ours,
+    write_record,
+)
+from training.trained.of_ours import OursTuning
+from training.trained.published import FIGURES, Peak
 from training.trained.quantised import _dealt, bits_of, letters_of
 from training.trained.trying import STREAMS, Budget, Lines, drawn
 from training.trained.tuning import Tuning
@@ -31,6 +45,7 @@ from training.trained.vfe import Analog
 
 TINY = {"dt-jscc": "d16@6", "dt-jscc-ours": "d16@6", "vfe": "d16", "separate": "b8", "pq-code": "b8"}
 HOME = Place("awgn", "perfect", 16, 10.0)
+SHIPPED = sorted(path.stem for path in (bench_room.SHIPPED / "quick").glob("*.safetensors"))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +70,8 @@ def examples(bench: Bench) -> dict[str, Examples]:
 
 
 def settings_of(family: Family, **other: Any) -> dict[str, Any]:
-    return {key: values[0] for key, values in family.space.items()} | {"epochs": 20, "lr": 1e-2, "batch": 64} | other
+    """As the last of each has it: a hidden layer, no rotation, true labels."""
+    return {key: values[-1] for key, values in family.space.items()} | {"epochs": 20, "lr": 1e-2, "batch": 32} | other
 
 
 def fit(
@@ -74,8 +90,20 @@ def test_each_learns_and_sends_what_a_codec_may_send(
     way = kit.way(Option(member, 0), HOME)
     assert way is not None
     assert way.codec.symbols <= 16
-    assert share_right(way, bench.validation(), HOME, range(2)) > 0.4  # chance: 0.1
+    assert share_right(way, bench.validation(), HOME, range(2)) > 0.25  # chance: 0.1
     check_codec(way, bench.images)
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name in FAMILIES])
+def test_there_is_something_to_send_wherever_something_was_chosen(name: str) -> None:
+    """Also between the SNRs at which it was, and far from them."""
+    bench = Bench.open("quick", "digits", most=1)
+    system = Learned(bench, FAMILIES[name])
+    corners = {(one["channel"], one["csi"], one["n"]) for one in system.record.document["choices"]}
+    for channel, csi, n in sorted(corners):
+        for snr_db in (-60.0, -11.0, -4.4, -1.6, 1.6, 4.9, 15.0, np.inf):
+            way = system.way(Place(channel, csi, n, snr_db))
+            assert 1 <= way.codec.symbols <= n - way.pilots
 
 
 def check_codec(way: Way, images: Any) -> None:
@@ -106,11 +134,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few members, few places, short trials."""
-    family = FAMILIES["pq-code"]
+    family = FAMILIES["vfe"]
     short = {**family.space, "epochs": (1,), "batch": (256,)}
     monkeypatch.setattr(type(family), "space", short)
-    monkeypatch.setattr(type(family), "reference", ("b4", "b8"))
-    monkeypatch.setattr(type(family), "members", lambda _: ("b4", "b8"))
+    monkeypatch.setattr(type(family), "reference", ("d16", "d12"))
+    monkeypatch.setattr(type(family), "members", lambda _: ("d16", "d12"))
     monkeypatch.setattr(tuning, "REFERENCE", (HOME,))
     monkeypatch.setattr(tuning, "PLACES", (HOME, Place("block-rayleigh", "estimated", 16, 10.0)))
 
@@ -119,7 +147,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_killed_tuning_goes_on_and_ends_as_if_it_had_not_been(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    family, budget = FAMILIES["pq-code"], Budget(3, 1e6)
+    family, budget = FAMILIES["vfe"], Budget(3, 1e6)
     whole = Tuning(family, bench, budget, tmp_path / "whole").run(tmp_path / "whole.safetensors", "command")
     done, real = [], type(family).fit
 
@@ -144,7 +172,7 @@ def test_a_killed_tuning_goes_on_and_ends_as_if_it_had_not_been(
 
 @pytest.mark.usefixtures("small")
 def test_no_trial_is_begun_once_the_cpu_seconds_are_spent(bench: Bench, tmp_path: Path) -> None:
-    tried = Tuning(FAMILIES["pq-code"], bench, Budget(5, 1e-3), tmp_path).trials()
+    tried = Tuning(FAMILIES["vfe"], bench, Budget(5, 1e-3), tmp_path).trials()
     assert [one["trial"] for one in tried] == [0]
 
 
@@ -203,18 +231,14 @@ def test_more_noise_never_shuts_a_gate_and_what_is_sent_is_a_prefix(seed: int) -
     torch.testing.assert_close(sent.abs().square().sum(1), net.active(told).sum(1).float())
 
 
-SHIPPED = sorted(path.stem for path in (bench_room.SHIPPED / "quick").glob("*.safetensors"))
-
-
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name in FAMILIES])
 def test_what_ships_is_what_its_json_says(name: str) -> None:
     """At home, on the images it was chosen on, to the last of them but two: another processor may round otherwise."""
     bench = Bench.open("quick", "digits", most=50)
     system = Learned(bench, FAMILIES[name])
     held = bench.validation()
-    home = [
-        one for one in system.record.document["choices"] if (one["channel"], one["csi"], one["n"]) == Learned.home[0]
-    ]
+    choices = system.record.document["choices"]
+    home = [one for one in choices if (one["channel"], one["csi"], one["n"]) == ("awgn", "perfect", 16)]
     assert len(home) >= 8
     for one in (home[2], home[5]):
         place = Place("awgn", "perfect", 16, one["snr_db"])
@@ -285,3 +309,47 @@ def test_what_was_not_fitted_or_for_another_pair_names_the_command(record: Path,
 def test_wrong_use_is_told_before_any_work(arguments: list[str], told: str) -> None:
     ran = CliRunner().invoke(main, arguments, obj={"log_format": "text"})
     assert told in str(ran.exception)
+
+
+def test_the_published_form_keeps_its_peak_and_noise_and_is_held_to_its_figures(bench: Bench, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = Peak(64, 10, 4, 0, 16, 1e-3, LossSpec())
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        told, gain, noise = net.draw(4000, random)
+        sent = net.send(5 * torch.randn(4000, 64), told)
+    assert float(torch.view_as_real(sent).abs().max()) <= 1.0
+    assert 10.0 <= float(told[0]) <= 26.1
+    assert bool((gain == 1).all())
+    spread = torch.view_as_real(noise * net.n0(told).sqrt()[:, None]).std()
+    assert float(spread) == pytest.approx(
+        10 ** (-float(told[0]) / 20), rel=0.02
+    )  # PSNR = 1/sigma^2 of a real dimension
+    for name in FIGURES:
+        held = published.run(name, bench.train(), bench.test, 1, tmp_path / name)
+        assert [one["holds"] for one in held] == [one["measured"] >= one["bound"] for one in held]
+        assert len(held) == len(FIGURES[name])
+
+
+@pytest.mark.full
+def test_ours_is_tried_as_they_are(
+    bench: Bench, recipe: Recipe, undrawn: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(of_ours, "recipe_of", lambda _: recipe)
+    monkeypatch.setattr(of_ours, "REFERENCE", (Place("awgn", "perfect", 6, 10.0),))
+    document = OursTuning(bench, Budget(2, 1e6), tmp_path / "trials").run(tmp_path / "ours", "command")
+    assert document["tried"][0]["settings"] != document["tried"][1]["settings"]
+    assert document["shipped_settings_best"] == (document["chosen"] == document["tried"][0]["settings"])
+    monkeypatch.setattr(Bench, "weights", lambda _, name: tmp_path / f"{name}.safetensors")
+    assert spent_on_ours(bench) == document["spent"]
+    assert document["spent"]["trials"] == 2
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name in FAMILIES])
+def test_what_ships_passes_the_audit(name: str) -> None:
+    bench = Bench.open("quick", "digits", most=200)
+    system = Learned(bench, FAMILIES[name])
+    subject = Subject(name, lambda: system.way(HOME).codec, bench.images, bench.labels)
+    assert [finding for finding in audit(subject) if not finding.passed] == []

@@ -77,15 +77,19 @@ def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> R
 
 
 def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dict[str, Any]) -> tuple[Manifest, float]:
-    """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again."""
+    """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again, and
+    one that was killed goes on. options: dataset, teacher (None: the recipe's own) and device."""
     teacher = variant.teacher or options["teacher"]
     data = fingerprint(load_data(recipe, options["dataset"])[0])  # the same path may hold other images by now
     asked = {"version": __version__, "recipe": recipe.plain(), "data": data, "seed": seed,
              "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
+    if variant.start is not None:
+        asked["start"] = variant.start.id
     place = BUILD / "ablate" / recipe.name / name
     if (place / MANIFEST).is_file() and find_pair(place).provenance.get("data") != data:
         place = place.with_name(f"{name}-{data[:8]}")
-    finished, identity = place / "run" / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
+    beside = place.with_name(f"{place.name}.run")  # not inside: a folder that holds it and no pair yet is refused
+    finished, identity = beside / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
     if not finished.is_file() or finished.read_text() != identity:
         finished.unlink(missing_ok=True)
         request = Request(
@@ -93,14 +97,15 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
             teacher=teacher,
             store=None,
             out=place,
-            run=place / "run",
+            run=beside,
             device=options["device"],
             seed=seed,
             online=variant.online,
+            start=variant.start,
         )
         distill(recipe, request, Console(stderr=True))
         write_atomic(finished, identity.encode())
-    return find_pair(place), float(np.median([one["seconds"] for one in epochs(place / "run")]))
+    return find_pair(place), float(np.median([one["seconds"] for one in epochs(beside)]))
 
 
 def answered(manifest: Manifest, settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:

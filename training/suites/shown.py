@@ -43,7 +43,7 @@ def table(corner: Corner, points: Sequence[Point], verdicts: Sequence[Verdict]) 
         wide = 50 * max(high - low for low, high in ends)
         beside = [_score(counts[ref].get((name, corner))) for ref in (LABEL, OURS)]
         rows.append((name, *cells, f"{wide:.1f}", spent, *beside))
-    headings = ("system", *(f"{snr:g} dB" for snr in snrs), "+-", "uses", f"to {LABEL}", f"to {OURS}")
+    headings = ("system", *(f"{snr:g} dB" for snr in snrs), "+-", "uses", f"beside {LABEL}", f"beside {OURS}")
     return headings, rows
 
 
@@ -52,7 +52,7 @@ def _cell(point: Point | None, sign: str) -> str:
 
 
 def _score(counts: tuple[int, int, int] | None) -> str:
-    return "" if counts is None else f"won {counts[0]}, lost {counts[1]} of {counts[2]}"
+    return "" if counts is None else f"+{counts[0]} -{counts[1]}"
 
 
 def reasons(points: Sequence[Point]) -> dict[str, list[str]]:
@@ -70,7 +70,8 @@ def show(points: Sequence[Point], verdicts: Sequence[Verdict], text: Path) -> No
     for corner, mine in in_corners(points).items():
         headings, rows = table(corner, mine, verdicts)
         title = f"{corner[0]}, {corner[1]} CSI, n = {corner[2]}"
-        print_table(f"{title}: accuracy in %; > <: ahead of, behind {LABEL}", headings, rows, left=("system",))
+        print_table(f"{title}: accuracy in %; > <: ahead of, behind {LABEL}; +W -L: places won, lost", headings, rows,
+                    left=("system",))  # fmt: skip
         said = [f"{', '.join(systems)}: {why}" for why, systems in reasons(mine).items()]
         for line in said:
             print(f"  no number: {line}")

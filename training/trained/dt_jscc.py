@@ -22,9 +22,9 @@ from training.trained.fronts import OURS, Examples, Front
 from training.trained.small_nets import Settings, fitted
 
 ORDER = 16
-SNRS_DB = (-10, -6, -3, 0, 3, 6, 10, 20)
+SNRS_DB = (-6, 0, 6, 14)
 """Of the models for 16 uses, which is what was published."""
-FEW_DB = (-3, 6)
+FEW_DB = (3,)
 """Of the models for other numbers of uses."""
 
 
@@ -82,18 +82,18 @@ class DtJscc(Family):
     source = "Xie et al. 2023, arXiv 2209.10382: K = 16, 16-PSK, hard decisions, CE - lambda H, a model for each SNR"
     space: ClassVar[Space] = {
         "entropy": (1e-3, 1e-2, 1e-4),
-        "lr": (1e-3, 1e-2, 3e-3),
+        "lr": (1e-3, 1e-2, 2e-2),
         "before": (0, 64),
         "hidden": (64, 96),
         "whole": (128,),
         "hard": (1.0,),
-        "epochs": (200, 100),
-        "batch": (256,),
+        "epochs": (40, 80),
+        "batch": (128,),
     }
-    reference = ("d16@-6", "d16@0", "d16@6")
+    reference = ("d16@0",)
 
     def members(self) -> tuple[str, ...]:
-        others = tuple(f"d{uses}@{snr}" for uses in (6, 8, 12, 28, 32, 56, 64) for snr in FEW_DB)
+        others = tuple(f"d{uses}@{snr}" for uses in (8, 12, 32, 64) for snr in FEW_DB)
         return (*(f"d16@{snr}" for snr in SNRS_DB), *others)
 
     def fit(self, member: str, examples: Examples, settings: Settings, folder: Path, seed: int) -> Weights:
@@ -123,7 +123,7 @@ class DtJsccOurs(DtJscc):
     name = "dt-jscc-ours"
     source = f"{DtJscc.source}; on the pair's own encoder and its distilled answers"
     front = OURS
-    space: ClassVar[Space] = {**DtJscc.space, "hard": (0.1, 1.0), "epochs": (100, 200)}
+    space: ClassVar[Space] = {**DtJscc.space, "hard": (0.1, 1.0), "epochs": (40, 80)}
 
     def members(self) -> tuple[str, ...]:
         return tuple(f"d{uses}@{snr}" for uses, snrs in ((16, SNRS_DB), (12, FEW_DB)) for snr in snrs)

@@ -22,7 +22,7 @@ from torch import Tensor
 from common.errors import ModelError
 from common.files import write_atomic, write_json
 from common.images.datasets import ImageSet
-from training.systems.bench import Bench
+from training.systems.bench import SHIPPED, Bench
 from training.systems.carried import Carried
 from training.systems.carry import Way, carry
 from training.systems.codec import Codec
@@ -86,10 +86,11 @@ class Kit:
         return None if codec is None else Way(codec, option.pilots)
 
     def options(self, place: Place) -> list[Option]:
-        """All that fit into a place."""
+        """All that fit into a place and are worth trying there."""
         pilots = {max(place.n // share, 2) for share in SHARES} if place.csi == "estimated" else {0}
         every = [Option(member, count) for member in self.weights for count in sorted(pilots)]
-        return [one for one in every if self.way(one, place) is not None]
+        worth = [one for one in every if self.family.worth_trying(one.member, place.n - one.pilots, place.snr_db)]
+        return [one for one in worth if self.way(one, place) is not None]
 
 
 class Learned(Carried):
@@ -147,7 +148,16 @@ class Learned(Carried):
             document = self.record.document
         except NotThere:
             return {"source": self.family.source}
-        return {key: document[key] for key in ("source", "spent", "ours", "chosen", "validation", "held_to", "command")}
+        told = {key: document[key] for key in ("source", "spent", "chosen", "validation", "held_to", "command")}
+        told["ours"] = spent_on_ours(self.bench)
+        published = SHIPPED / "published" / f"{self.name}.json"
+        return told | ({"published": json.loads(published.read_bytes())} if published.is_file() else {})
+
+
+def spent_on_ours(bench: Bench) -> dict[str, Any] | None:
+    """What trials of the pair itself took, to compare with; None where `--system ours` was never run."""
+    path = bench.weights("ours").with_suffix(".json")
+    return json.loads(path.read_bytes())["spent"] if path.is_file() else None
 
 
 def systems(bench: Bench) -> list[Learned]:

@@ -32,8 +32,6 @@ from training.trained.small_nets import Settings, SmallNet, fitted
 BITS, ORDER = 4, 16
 """Of a letter, and letters."""
 ALL_BITS = (4, 8, 12, 16, 32, 64)
-CAPACITIES = 2.0
-"""Bits of more than so many capacities of the channel are not tried."""
 MOST_ROWS = 4096
 """Vectors that k-means sees."""
 
@@ -130,6 +128,10 @@ class _Quantised(Family):
     def members(self) -> tuple[str, ...]:
         return tuple(f"b{bits}" for bits in ALL_BITS)
 
+    def worth_trying(self, member: str, uses: int, snr_db: float) -> bool:
+        """Not more bits than the channel could carry: their code would fail."""
+        return int(member[1:]) <= max(BITS, uses * math.log2(1 + from_db(snr_db)))
+
     @abstractmethod
     def net(self, member: str, settings: Settings, wide: int, classes: int) -> Bottleneck | Product:
         """An untrained one."""
@@ -137,11 +139,8 @@ class _Quantised(Family):
     def codec(
         self, member: str, weights: Weights, settings: Settings, front: Front, classes: int, uses: int, told_db: float
     ) -> Codec | None:
-        bits = int(member[1:])
-        if bits > max(BITS, CAPACITIES * uses * math.log2(1 + from_db(told_db))):
-            return None
         try:
-            code = ShortCode(bits, uses)
+            code = ShortCode(int(member[1:]), uses)
         except ValueError:
             return None
         net = self.net(member, settings, front.wide, classes)
@@ -162,8 +161,8 @@ class Separate(_Quantised):
         "hidden": (64, 96),
         "whole": (64, 128),
         "hard": (0.1, 1.0),
-        "epochs": (100, 200),
-        "batch": (256,),
+        "epochs": (40, 80),
+        "batch": (128,),
     }
 
     def net(self, member: str, settings: Settings, wide: int, classes: int) -> Bottleneck:
@@ -187,8 +186,8 @@ class PqCode(_Quantised):
         "lr": (3e-3, 1e-3, 1e-2),
         "hidden": (64, 0, 96),
         "hard": (0.1, 1.0),
-        "epochs": (100, 200),
-        "batch": (256,),
+        "epochs": (40, 80),
+        "batch": (128,),
     }
 
     def net(self, member: str, settings: Settings, wide: int, classes: int) -> Product:
@@ -220,6 +219,7 @@ def product_quantiser(
     rotated: along the principal axes, dealt out so that every part has about the same product of variances.
     """
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     wide = seen.shape[1]
     each, axes, shares = -(-wide // parts), np.eye(wide), np.array_split(np.arange(wide), parts)
@@ -231,7 +231,8 @@ def product_quantiser(
         turn[part, : len(share)] = axes[:, share].T
     turn = turn.reshape(-1, wide)
     moved = (seen @ turn.T).reshape(len(seen), parts, each)
-    books = [KMeans(ORDER, n_init=2, random_state=seed).fit(moved[:, part]).cluster_centers_ for part in range(parts)]
+    with threadpool_limits(1):
+        books = [KMeans(ORDER, n_init=2, random_state=seed).fit(one).cluster_centers_ for one in moved.swapaxes(0, 1)]
     return turn.astype(np.float32), np.array(books, np.float32)
 
 

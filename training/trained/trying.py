@@ -8,7 +8,6 @@ import json
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,14 +107,25 @@ class Trials(ABC):
         }  # fmt: skip
 
 
-def drawn(space: Mapping[str, tuple[Any, ...]], trials: int, seed: int) -> list[dict[str, Any]]:
-    """Settings of each trial: the first of everything, then draws of which no two are alike, while there are some."""
-    found = [{key: values[0] for key, values in space.items()}]
+def drawn(space: Space, trials: int, seed: int) -> list[dict[str, Any]]:
+    """Settings of each trial: the first of everything, then such that each value of a setting has its turn equally
+    often (McKay et al. 1979, Latin hypercube), no two trials alike while there are some left."""
     random = np.random.Generator(np.random.Philox(key=[seed, 0]))
-    for _ in range(100 * trials):
-        if len(found) >= trials:
+    found = [{key: values[0] for key, values in space.items()}]
+    for _ in range(100):
+        turns = {key: _turns(len(values), trials - 1, random) for key, values in space.items()}
+        for at in range(trials - 1):
+            one = {key: values[turns[key][at]] for key, values in space.items()}
+            if one not in found and len(found) < trials:
+                found.append(one)
+        if len(found) == trials:
             break
-        one = {key: values[random.integers(len(values))] for key, values in space.items()}
-        if one not in found:
-            found.append(one)
     return found
+
+
+def _turns(values: int, trials: int, random: np.random.Generator) -> list[int]:
+    """The first value was tried: the others come first, then all of them again."""
+    rest: list[int] = (1 + random.permutation(values - 1)).tolist()
+    while len(rest) < trials:
+        rest += random.permutation(values).tolist()
+    return rest[:trials]

@@ -163,8 +163,8 @@ class Vfe(Family):
         "before": (0, 64),
         "hidden": (128, 96),
         "hard": (1.0, 0.1),
-        "epochs": (100, 200),
-        "batch": (256,),
+        "epochs": (40, 80),
+        "batch": (128,),
     }
     reference = ("d16",)
 
