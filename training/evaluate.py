@@ -36,6 +36,7 @@ from training.lab.evaluation import evaluate, plan
 from training.report.figures import draw
 from training.report.points import Point, by_curve, panel
 from training.report.tabular import print_table
+from training.systems.entrance import typed_alone
 
 PLAIN = ("channel", "csi", "snr", "symbols", "told", "seeds", "stream", "doppler", "json_file", "figure", "skip_bad")
 OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
@@ -53,6 +54,7 @@ OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
 @click.option(
     "--codec",
     multiple=True,
+    callback=typed_alone,
     metavar="FILE.py:CLASS",
     help="With --suite: somebody's own encoder and decoder as one more system, also MODULE:CLASS. Runs their code.",
 )
@@ -136,8 +138,8 @@ def _suite(options: dict[str, Any]) -> int:
     if options["over_the_link"]:
         from training.crossing.asking import ask_suite
 
-        if options["against"]:
-            raise ConfigError("--against goes without --over-the-link, which compares by itself")
+        if alone := [name for name in ("against", "cards") if options[name]]:
+            raise ConfigError(f"--{alone[0]} goes without --over-the-link, which compares decisions by itself")
         return ask_suite(suite, order)
     done = run(suite, order)
     say(f"written: {out / suite.name}.json, .md, .png, .svg, .pdf")

@@ -10,6 +10,7 @@ from typing import Any
 
 from common.console import say
 from common.files import write_json
+from common.shutdown import interrupt_on_end
 from training.crossing.comparing import Crossed, cross, show
 from training.crossing.of_suites import SuiteSubject
 from training.crossing.subjects import PairSubject, questions_of
@@ -25,20 +26,22 @@ def ask_pair(
 
     json_file: where the points are to be written.
     """
+    interrupt_on_end()  # so that no process is left, however this one ends
     subject = PairSubject(pair, dataset, split, most)
     crossed = cross(("pair", asdict(subject)), subject, questions_of(settings))
     if json_file:
         write_json(json_file, _document(crossed))
-    return show(crossed, ("channel", "csi", "symbols", "snr_db", "told", "stream"))
+    return show(crossed, ("channel", "csi", "symbols", "told"))
 
 
 def ask_suite(suite: Suite, order: Order) -> int:
     """Every system of a suite at every place; as `ask_pair`. Writes OUT/SUITE-over-the-link.json."""
+    interrupt_on_end()
     subject = SuiteSubject(suite.name, {**asdict(order), "out": str(order.out.resolve())})
     crossed = cross(("suite", asdict(subject)), subject, subject.questions())
     path = order.out / f"{suite.name}-over-the-link.json"
     write_json(path, _document(crossed))
-    code = show(crossed, ("system", "channel", "n", "snr_db"))
+    code = show(crossed, ("system", "channel", "n"))
     say(f"written: {path}")
     return code
 

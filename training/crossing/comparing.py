@@ -73,13 +73,28 @@ def _beside(question: Question, direct: NDArray[np.int64], link: LinkOfThree, ch
 
 
 def show(crossed: Sequence[Crossed], columns: Sequence[str]) -> int:
-    """A row for each question that a link answered, a line for each reason why others were not; the exit code."""
+    """A row for each curve that a link answered, a line for each reason why others were not; the exit code.
+
+    columns: what tells curves apart; along a curve go SNR and streams.
+    """
     asked = [one for one in crossed if not one.reason]
-    if asked:
-        rows = [(*(f"{one.question[name]}" for name in columns), f"{one.images}", one.verdict) for one in asked]
-        print_table("decisions over the link beside the direct ones", (*columns, "images", "verdict"), rows)
+    curves: dict[tuple[str, ...], list[Crossed]] = {}
+    for one in asked:
+        curves.setdefault(tuple(str(one.question[name]) for name in columns), []).append(one)
+    if curves:
+        rows = [(*curve, len(points), points[0].images, _verdict(points)) for curve, points in curves.items()]
+        title = "decisions over the link beside the direct ones"
+        print_table(title, (*columns, "points", "images", "verdict"), rows, left=(columns[0], "verdict"))
     for reason, count in Counter(one.reason for one in crossed if one.reason).items():
         say(f"not over a link, {count} points: {reason}")
     wrong = sum(one.differ > 0 for one in asked)
     say(f"{len(asked)} points over the link: {'all identical' if not wrong else f'{wrong} differ'}")
     return int(wrong > 0) if asked else 2
+
+
+def _verdict(points: Sequence[Crossed]) -> str:
+    """Of a curve: identical, or which of its points are not."""
+    wrong = [
+        f"{one.question['snr_db']:g} dB, stream {one.question['stream']}: {one.verdict}" for one in points if one.differ
+    ]
+    return "; ".join(wrong) or "identical"

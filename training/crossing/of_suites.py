@@ -43,10 +43,10 @@ class SuiteSubject(Subject):
     def direct(self, question: Question) -> NDArray[np.int64]:
         """See `Subject`. NotThere where there are no decisions to compare with."""
         system, place = self._at(question)
-        outcome = outcome_of(system, place, STREAM + 1, question["seed"], len(self.images))
+        outcome = outcome_of(system, place, (question["stream"],), question["seed"], len(self.images))
         if outcome.decided is None:
             raise NotThere(outcome.reason or f"{system.name} has no decisions, only their probability")
-        decided: NDArray[np.int64] = outcome.decided[STREAM]
+        decided: NDArray[np.int64] = outcome.decided[0]
         return decided
 
     def questions(self) -> list[Question]:

@@ -17,7 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import numpy as np
+from click.core import ParameterSource
 from numpy.typing import NDArray
 
 from common.errors import ConfigError, SemlinkError
@@ -152,6 +154,15 @@ class Checked(Codec):
             raise ConfigError(
                 f"{self._spec}: {call} gave {given.dtype} {list(given.shape)}, and {what} {list(shape)} is needed"
             )
+
+
+def typed_alone(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Callback of a click option that runs somebody's code: what no person typed, in this very command, is refused."""
+    source = context.get_parameter_source(str(parameter.name))
+    if value and source is not ParameterSource.COMMANDLINE:
+        where = "the environment" if source is ParameterSource.ENVIRONMENT else "a file of settings"
+        raise ConfigError(f"{parameter.opts[0]} runs the code that it names, so type it; it is not taken from {where}")
+    return value
 
 
 def open_codec(spec: str) -> Entrance:

@@ -2,6 +2,9 @@
 
 import io
 import json
+import re
+import signal
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,13 +19,20 @@ from training.crossing import comparing, half, link_of_three
 from training.crossing.comparing import Crossed, cross, show
 from training.crossing.half import Half
 from training.crossing.link_of_three import LinkOfThree, flags_of
+from training.crossing.of_suites import SuiteSubject
 from training.crossing.subjects import PairSubject, questions_of
 from training.lab.evaluation import Setting
+from training.lab.processes import Command
 from training.suites.definitions import SUITES, Suite
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SETTING = Setting("block-rayleigh", "estimated", 3.0, 8, 1, 7, 5, 0.0, 3.0)
+AT = {"n": 8, "snr_db": 3.0, "stream": 0}
 PAIR = PairSubject("digits", "digits", "test", 30)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 class Nearby(Half):
@@ -94,12 +104,12 @@ def test_the_flags_of_a_channel_make_that_channel() -> None:
 @pytest.mark.parametrize(
     ("crossed", "code", "told"),
     [
-        ([Crossed({"n": 8}, 30)], 0, "1 points over the link: all identical"),
-        ([Crossed({"n": 8}, 30), Crossed({"n": 16}, reason="no ends")], 0, "not over a link, 1 points: no ends"),
-        ([Crossed({"n": 8}, 30), Crossed({"n": 16}, 30, 2)], 1, "2 of 30 differ"),
-        ([Crossed({"n": 8}, 30, 3, 1)], 1, "3 of 30 differ, 1 of them lost"),
-        ([Crossed({"n": 8}, 30), Crossed({"n": 8}, 30, 30, 30, failed="receiver: no")], 1, "receiver: no"),
-        ([Crossed({"n": 8}, reason="no ends")] * 3, 2, "not over a link, 3 points: no ends"),
+        ([Crossed(AT, 30)], 0, "1 points over the link: all identical"),
+        ([Crossed(AT, 30), Crossed(AT, reason="no ends")], 0, "not over a link, 1 points: no ends"),
+        ([Crossed(AT, 30), Crossed(AT, 30, 2)], 1, "3 dB, stream 0: 2 of 30 differ"),
+        ([Crossed(AT, 30, 3, 1)], 1, "3 of 30 differ, 1 of them lost"),
+        ([Crossed(AT, 30), Crossed(AT, 30, 30, 30, failed="receiver: no")], 1, "receiver: no"),
+        ([Crossed(AT, reason="no ends")] * 3, 2, "not over a link, 3 points: no ends"),
     ],
 )
 def test_what_differs_or_was_lost_is_a_failure(
@@ -133,6 +143,8 @@ SOMEBODYS = """
 import numpy as np
 from training.systems.codec import Codec
 
+HEARD = []
+
 class Codebook(Codec):
     \"\"\"One of two words, by how bright a picture is.\"\"\"
     name, pilots = "codebook", PILOTS
@@ -142,7 +154,7 @@ class Codebook(Codec):
         self.words = np.exp(2j * np.pi * np.random.default_rng(0).random((64, symbols)))
 
     def encode_told(self, images, told_db):
-        assert told_db == -2.0
+        assert told_db in (-2.0, -10.0)  # -10: the rehearsal
         return self.encode(images)
 
     def encode(self, images):
@@ -150,7 +162,8 @@ class Codebook(Codec):
         return self.words[LEVEL]
 
     def decode(self, symbols, snr):
-        return np.abs(symbols @ self.words.conj().T).argmax(1) % 10
+        found = np.abs(symbols @ self.words.conj().T).argmax(1) % 10
+        return np.array(HEARD) if len(HEARD) == len(found) else found
 """
 
 
@@ -229,6 +242,24 @@ def test_what_does_not_go_together_is_told(words: list[str], told: str) -> None:
     assert told in str(ran.exception)
 
 
+def test_code_is_run_by_what_a_person_typed_alone(tmp_path: Path) -> None:
+    """Neither an environment nor a file of settings, which may come from somebody else, names what is run."""
+    code, settings = tmp_path / "my.py", tmp_path / "settings.toml"
+    code.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    settings.write_text(f'codec = ["{code}:Codebook"]')
+    for words, environment, told in (
+        (["--config", str(settings)], {}, "a file of settings"),
+        ([], {"TRAINING_EVALUATE_CODEC": f"{code}:Codebook"}, "the environment"),
+    ):
+        ran = CliRunner().invoke(
+            evaluate.main, [*words, "--suite", "quick"], obj={}, env=environment,
+            auto_envvar_prefix="TRAINING_EVALUATE",
+        )  # fmt: skip
+        assert isinstance(ran.exception, ConfigError), ran.output
+        assert told in str(ran.exception)
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.usefixtures("nearby")
 def test_a_pair_is_asked_by_the_command(tmp_path: Path) -> None:
     words = ["--over-the-link", "--images", "12", "--snr", "0", "--symbols", "16", "--seeds", "1"]
@@ -248,6 +279,46 @@ def test_three_processes_decide_it_too_and_none_is_left() -> None:
         assert np.array_equal(link.answers(question, PAIR.ends(question).channel), PAIR.direct(question))
         processes = [one.process for one in link._halves]
     assert all(one.poll() is not None for one in processes)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("return self.words", "print('{}')\n        return self.words", "identical"),
+        ("return self.words", "HEARD[:] = ((level + 5) % 10).tolist()\n        return self.words", "20 of 20 differ"),
+        ("default_rng(0)", "default_rng()", "(1[0-9]|20) of 20 differ"),
+        ("return self.words", "assert len(images) > 1\n        return self.words", "transmitter: .*Codebook.encode .*"),
+        ("found = np", "assert len(symbols) > 1\n        found = np", "receiver: .*Codebook.decode .*"),
+    ],
+    ids=["prints", "remembers", "draws lots", "cannot send", "cannot answer"],
+)
+def test_what_only_processes_of_their_own_show(tmp_path: Path, old: str, new: str, told: str) -> None:
+    """Direct evaluation has both ends in one memory; and the ends speak to us through what a codec may print to."""
+    text = SOMEBODYS.replace(old, new, 1).replace("PILOTS", "4").replace("LEVEL", "level")
+    (tmp_path / "my.py").write_text(text)
+    order = {"out": str(tmp_path), "only": ["teacher"], "most": 20, "codecs": [f"{tmp_path / 'my.py'}:Codebook"]}
+    subject = SuiteSubject("quick", order)
+    question = {"system": "codebook", "channel": "awgn", "csi": "estimated", "n": 16, "snr_db": -2.0, "stream": 0}
+    (crossed,) = cross(("suite", asdict(subject)), subject, [{**question, "seed": 0}])
+    assert re.fullmatch(told, crossed.verdict)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_ends_the_command_ends_all_its_processes(tmp_path: Path, number: int) -> None:
+    words = ["--over-the-link", "--snr", ",".join(map(str, range(40))), "--symbols", "8", "--seeds", "4"]
+    with Command("python", "-m", "training.evaluate", *words) as command:
+        ours = []
+        for _ in range(600):
+            ours = children_of(command.process.pid)
+            if len(ours) == 3:  # both ends and an emulator
+                break
+            time.sleep(0.1)
+        assert len(ours) == 3
+        command.process.send_signal(number)
+        assert command.wait(30) == 130
+    assert not [pid for pid in ours if Path(f"/proc/{pid}").exists()]
 
 
 @pytest.mark.full
