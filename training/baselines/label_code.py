@@ -6,9 +6,9 @@ the pair's decoder is a part of its transmitter and counts there. Words: `words.
     perfect     the receiver knows h: coherent, all uses for the word
     estimated   the better of two: non-coherent words, told by their energy; or a word in fewer uses beside P pilots
 
-The better one, and P, are chosen for each n, SNR and channel on random words
-(`drawn_right` of `words.py`); no image is looked at. Non-coherent words have won wherever it was tried: pilots with a
-word behind them are one such set of words, and not the best.
+The better one, and P, are chosen for each n, SNR and channel on random words (`drawn_right` of `words.py`); no image is
+looked at. Non-coherent words have won wherever it was tried: pilots with a word behind them are one such set of words,
+and not the best.
 """
 
 from collections.abc import Callable

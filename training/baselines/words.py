@@ -46,7 +46,7 @@ def words_for(labels: int, uses: int, coherent: bool) -> Words:
 
 
 def simplex(labels: int, uses: int) -> Words:
-    """C words of correlation -1/(C - 1), their power spread over all 2n real dimensions."""
+    """C words of correlation -1/(C - 1), turned in all 2n real dimensions; nothing limits the peak of a symbol."""
     place = np.arange(labels)
     vertices = np.zeros((labels, 2 * uses))
     vertices[:, : labels - 1] = np.cos(np.pi * np.outer(2 * place + 1, place[1:]) / (2 * labels))
