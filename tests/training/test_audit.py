@@ -71,6 +71,8 @@ BROKEN: list[tuple[type[Codec], Check, str]] = [
     (broken.BatchPower, alike.batches, "symbols alone"),
     (broken.BatchPower, leaks.power, "power of each image"),
     (broken.BatchMean, alike.batches, "symbols alone"),
+    (broken.LateAttention, alike.batches, "symbols in any order"),
+    (broken.LouderWhenTold, leaks.power, "power of each image"),
     (broken.BatchNorm, alike.repeats, "symbols twice"),
     (broken.Beside, alike.batches, "symbols beside strangers"),
     (broken.BatchAnswers, alike.batches, "answers alone"),
@@ -114,6 +116,9 @@ CHANNELS: list[tuple[Hear, Check, str]] = [
     (broken.levelled, over_air.noise, "linear"),
     (broken.fewer_fades, over_air.fades, "received power fades"),
     (broken.no_noise_left, over_air.noise, "noise power, 10 dB"),
+    (broken.even_noise, over_air.noise, "noise is Gaussian"),
+    (broken.same_noise, over_air.noise, "noise of its own"),
+    (broken.renormalised_where_estimated, over_air.estimates, "error of faded frames"),
     (broken.wrong_estimate, over_air.estimates, "SNR estimated"),
 ]
 
