@@ -58,7 +58,8 @@ def here(images: int = COUNT) -> Where:
     return Where("quick", "digits", None, "test", images)
 
 
-def test_the_shipped_pair_passes() -> None:
+def test_the_shipped_pair_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.auditing.headers.POLICIES", ("adaptive",))
     pair, more = of_pair(here())
     found = list(audit(replace(pair, elsewhere=False), more))
     assert failed(found) == set(), found
@@ -154,6 +155,7 @@ def test_a_system_of_the_suite_passes(name: str) -> None:
 
 
 def test_what_cannot_be_audited_is_refused() -> None:
+    assert of_system(here(60), "ours")[0].codec.symbols == 32
     for name, told in (("fano-bound", "no codec"), ("nothing", "--only nothing")):
         with pytest.raises(ConfigError, match=told):
             of_system(here(60), name)
@@ -234,6 +236,16 @@ def test_a_shipped_pair_passes_on_pictures_of_any_kind(pair: str) -> None:
     bench = Bench("quick", manifest, "digits", ImageSet("any", images, np.zeros(300, np.int64), manifest.labels))
     every = Subject(pair, partial(PairCodec, pair), images, bench.tx_decided(), 8, elsewhere=True)
     assert failed(list(audit(every))) == set()
+
+
+@pytest.mark.full
+def test_the_shipped_pair_passes_as_a_whole_and_elsewhere() -> None:
+    pair, more = of_pair(here(360))
+    found = list(audit(pair, more))
+    assert failed(found) == set(), found
+    assert {"the same elsewhere", "headers, adaptive", "headers, average", "headers, robust"} <= {
+        o.check for o in found
+    }
 
 
 @pytest.mark.full
