@@ -207,6 +207,18 @@ def test_a_codec_that_looks_at_a_whole_batch_is_caught_by_the_link(tmp_path: Pat
     assert "1 differ" in said
 
 
+@pytest.mark.full
+@pytest.mark.usefixtures("nearby", "small")
+def test_ends_that_made_two_codecs_are_told_so(tmp_path: Path) -> None:
+    declared = "    def weights(self):\n        return {'words': self.words}\n\n    def encode_told"
+    text = SOMEBODYS.replace("    def encode_told", declared).replace("PILOTS", "4").replace("LEVEL", "level")
+    assert evaluated(tmp_path, text, "--only", "teacher")[0] == 0
+    (other := tmp_path / "other").mkdir()
+    code, said, verdicts = evaluated(other, text.replace("default_rng(0)", "default_rng()"), "--only", "teacher")
+    assert (code, verdicts["codebook", "estimated"]) == (1, "30 of 30")
+    assert "each end made this codec, and not the same one; what it draws or fits must come out the same" in said
+
+
 @pytest.mark.usefixtures("nearby", "small")
 def test_a_codec_that_is_wrong_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     text = SOMEBODYS.replace("PILOTS", "4").replace("LEVEL", "level")
