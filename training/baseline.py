@@ -36,12 +36,12 @@ from training.report.tabular import print_table
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.pair.device import limit_threads
-    from training.baselines import variants_of_ours
+    from training.baselines import picture_codes, variants_of_ours
     from training.trained.learned import FAMILIES
     from training.trained.of_ours import NAME
 
     names = options["systems"].split(",")
-    known = (NAME, *FAMILIES, *variants_of_ours.NAMES)
+    known = (NAME, *FAMILIES, *variants_of_ours.NAMES, *picture_codes.NAMES)
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join(known)}")
     if options["trials"] < 1 or not options["cpu_seconds"] > 0:
@@ -56,7 +56,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
 
 def fit(names: list[str], options: dict[str, Any]) -> None:
     """Fit each system on the suite's pair and images, and tell what that took."""
-    from training.baselines import variants_of_ours
+    from training.baselines import picture_codes, picture_fitting, variants_of_ours
     from training.suites.definitions import find_suite
     from training.systems.bench import Bench
     from training.trained.learned import FAMILIES, spent_on_ours
@@ -70,6 +70,9 @@ def fit(names: list[str], options: dict[str, Any]) -> None:
     for name in names:
         if name in variants_of_ours.NAMES:  # the pair's own recipe with one thing changed: nothing is chosen
             tell(f"{name}: {variants_of_ours.make(bench, name, options['seed'])}")
+            continue
+        if name in picture_codes.NAMES:
+            tell(f"{name}: {picture_fitting.make(bench, name, suite.n, typed(), tell)}")
             continue
         out = (options["out"] or bench.weights(name).parent) / f"{name}.safetensors"
         budget, build = Budget(options["trials"], options["cpu_seconds"]), options["build"] / options["suite"]

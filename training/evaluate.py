@@ -138,8 +138,8 @@ def _suite(options: dict[str, Any]) -> int:
     if options["over_the_link"]:
         from training.crossing.asking import ask_suite
 
-        if options["against"]:
-            raise ConfigError("--against goes without --over-the-link, which compares by itself")
+        if alone := [name for name in ("against", "cards") if options[name]]:
+            raise ConfigError(f"--{alone[0]} goes without --over-the-link, which compares decisions by itself")
         return ask_suite(suite, order)
     done = run(suite, order)
     say(f"written: {out / suite.name}.json, .md, .png, .svg, .pdf")

@@ -18,7 +18,6 @@ from common.text import safe
 from training.report.tabular import print_table
 
 if TYPE_CHECKING:
-    from training.knowledge.plan import Plan
     from training.knowledge.shards import Store
 
 FOLDER = click.Path(path_type=Path)
@@ -128,9 +127,14 @@ def merge(store: Path, parts: tuple[Path, ...]) -> None:
     _show(knowledge.merge(store, opened))
 
 
-def _embedding(plan: "Plan") -> str:
-    kept = plan.embedding
-    return f", {kept.bytes} of them for an embedding of {kept.width} numbers" if kept else ""
+def _embedding(store: "Store") -> str:
+    from training.knowledge.shards import projection_notes
+
+    kept, notes = store.plan.embedding, projection_notes(store.folder)
+    if kept is None:
+        return "none"
+    lost = ", ".join(f"{name.removeprefix('lost ')} {value}" for name, value in sorted(notes.items()) if name != "of")
+    return f"{kept.bytes} of those bytes, for {kept.width} numbers; cosine error {lost or 'not noted'}"
 
 
 def _show(store: "Store") -> None:
@@ -144,7 +148,8 @@ def _show(store: "Store") -> None:
         "names": shown(plan.names) if plan.names else "none: it was made before stores held class names",
         "teacher": f"{plan.teacher.name}, {plan.teacher.dtype}, {plan.teacher.sha256[:16]}",
         "views": f"{len(store.present)} ({', '.join(map(str, store.present))}), {plan.view}",
-        "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view{_embedding(plan)}",
+        "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view",
+        "embedding": _embedding(store),
         "size": f"{sum(shard.bytes for shard in store.shards):,} bytes in {len(store.shards)} shards",
     }
     print_table("", ("", " "), [(name, safe(value, 400)) for name, value in rows.items()], left=("", " "))

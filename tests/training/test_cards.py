@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -136,6 +136,7 @@ packable = st.one_of(
 )
 
 
+@settings(max_examples=30)
 @given(packable)
 def test_what_is_packed_comes_back(values: np.ndarray[Any, Any]) -> None:
     found = unpack(pack(values))
@@ -143,6 +144,7 @@ def test_what_is_packed_comes_back(values: np.ndarray[Any, Any]) -> None:
     assert (found == values).all()
 
 
+@settings(max_examples=30)
 @given(packable, st.data())
 def test_no_value_can_be_turned_without_another_hash(values: np.ndarray[Any, Any], data: st.DataObject) -> None:
     packed = pack(values)

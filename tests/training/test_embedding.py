@@ -19,10 +19,11 @@ from training.knowledge.embedding import (
     allot,
     cosine_error,
     fit_projection,
+    losses,
     projection_from,
 )
 from training.knowledge.generate import generate, plan_for, projected
-from training.knowledge.shards import MANIFEST, PROJECTION, Store, merge, open_store
+from training.knowledge.shards import MANIFEST, PROJECTION, Store, merge, open_store, projection_notes
 from training.recipes.specs import ViewSpec
 from training.student.losses import unexplained
 from training.teachers.identity import TeacherId
@@ -105,6 +106,9 @@ def test_what_comes_back_is_near_and_takes_the_bytes_that_were_asked_for(size: i
         assert distortion[projection.bits == bits].mean() < 1.35 * wanted[bits - 1], bits
     error = cosine_error(fresh, projection.restore(back)).mean()
     assert error < {1: 0.6, 7: 0.2, 16: 0.1, 64: 0.03}[size]
+    lost = losses(projection, fresh)
+    assert lost["in all"] == pytest.approx(float(error))
+    assert 0 < lost["by rounding"] < lost["in all"] + 1e-3
     again = projection_from(projection.to_bytes())
     assert torch.equal(again.decode(again.encode(fresh)), back)
 
@@ -145,6 +149,8 @@ def test_one_generation_serves_answers_and_embeddings(tmp_path: Path) -> None:
     assert torch.equal(view.logits(index), store.logits(1)[index])
     assert view.projection is not None
     assert view.embedding(index).shape == (5, view.projection.dims)
+    notes = projection_notes(store.folder)
+    assert 0 < float(notes["lost by rounding"]) < float(notes["lost in all"]) < 1
     for _ in store.verify(IMAGES):
         pass
 

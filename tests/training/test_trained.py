@@ -13,6 +13,8 @@ import torch
 from click.testing import CliRunner
 
 from common.errors import ModelError
+from training.auditing.examine import audit
+from training.auditing.subject import Subject
 from training.baseline import main
 from training.recipes.recipe import Recipe
 from training.recipes.specs import LossSpec
@@ -43,6 +45,7 @@ from training.trained.vfe import Analog
 
 TINY = {"dt-jscc": "d16@6", "dt-jscc-ours": "d16@6", "vfe": "d16", "separate": "b8", "pq-code": "b8"}
 HOME = Place("awgn", "perfect", 16, 10.0)
+SHIPPED = sorted(path.stem for path in (bench_room.SHIPPED / "quick").glob("*.safetensors"))
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,18 @@ def test_each_learns_and_sends_what_a_codec_may_send(
     assert way.codec.symbols <= 16
     assert share_right(way, bench.validation(), HOME, range(2)) > 0.25  # chance: 0.1
     check_codec(way, bench.images)
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name in FAMILIES])
+def test_there_is_something_to_send_wherever_something_was_chosen(name: str) -> None:
+    """Also between the SNRs at which it was, and far from them."""
+    bench = Bench.open("quick", "digits", most=1)
+    system = Learned(bench, FAMILIES[name])
+    corners = {(one["channel"], one["csi"], one["n"]) for one in system.record.document["choices"]}
+    for channel, csi, n in sorted(corners):
+        for snr_db in (-60.0, -11.0, -4.4, -1.6, 1.6, 4.9, 15.0, np.inf):
+            way = system.way(Place(channel, csi, n, snr_db))
+            assert 1 <= way.codec.symbols <= n - way.pilots
 
 
 def check_codec(way: Way, images: Any) -> None:
@@ -216,9 +231,6 @@ def test_more_noise_never_shuts_a_gate_and_what_is_sent_is_a_prefix(seed: int) -
     torch.testing.assert_close(sent.abs().square().sum(1), net.active(told).sum(1).float())
 
 
-SHIPPED = sorted(path.stem for path in (bench_room.SHIPPED / "quick").glob("*.safetensors"))
-
-
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name in FAMILIES])
 def test_what_ships_is_what_its_json_says(name: str) -> None:
     """At home, on the images it was chosen on, to the last of them but two: another processor may round otherwise."""
@@ -332,3 +344,12 @@ def test_ours_is_tried_as_they_are(
     monkeypatch.setattr(Bench, "weights", lambda _, name: tmp_path / f"{name}.safetensors")
     assert spent_on_ours(bench) == document["spent"]
     assert document["spent"]["trials"] == 2
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name in FAMILIES])
+def test_what_ships_passes_the_audit(name: str) -> None:
+    bench = Bench.open("quick", "digits", most=200)
+    system = Learned(bench, FAMILIES[name])
+    subject = Subject(name, lambda: system.way(HOME).codec, bench.images, bench.labels)
+    assert [finding for finding in audit(subject) if not finding.passed] == []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-DRAWS, PART = 1999, 100
+DRAWS, PART = 499, 100
 RARE = 0.01
 """A probability below which chance is not believed."""
 BINS = 16

@@ -59,9 +59,13 @@ class Subject:
         """What it answers to that in one batch: int64 [N]."""
         return self.decode(self.received)
 
+    def place(self, symbols: int, snr_db: float, channel: str = "awgn") -> Place:
+        """Where it sends so many symbols."""
+        return Place(channel, self.csi, symbols + (self.pilots if self.csi == "estimated" else 0), snr_db)
+
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.complex64]:
-        """By the codec that is asked most, told `told_db`."""
-        return np.asarray(self.codec.encode_told(images, self.told_db)).astype(np.complex64)
+        """By the codec that is asked most, told `told_db`; of a copy, whatever it does to it."""
+        return np.asarray(self.codec.encode_told(images.copy(), self.told_db)).astype(np.complex64)
 
     def decode(self, soft: SoftBatch, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.int64]:
         """Its answers to some rows."""
@@ -69,8 +73,7 @@ class Subject:
 
     def over(self, symbols: NDArray[np.complex64], snr_db: float, channel: str = "awgn", seed: int = 0) -> SoftBatch:
         """Symbols, complex64 [N, S], as its receiver has them at a place."""
-        pilots = self.pilots if self.csi == "estimated" else 0
-        place = Place(channel, self.csi, self.codec.symbols + pilots, snr_db)
+        place = self.place(self.codec.symbols, snr_db, channel)
         return self.hear(Way(self.codec, self.pilots), symbols, place, 0, seed)
 
     def out_of_noise(self, channel: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:

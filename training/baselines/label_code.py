@@ -16,7 +16,6 @@ Coherent on AWGN, C words of a simplex are told right as often as C orthogonal o
     P = integral of phi(x - sqrt(2 E)) Phi(x)^(C-1) dx
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from training.baselines.remembered import Remembered
 from training.baselines.words import Words, decide, drawn_right, words_for
 from training.systems.bench import Bench
 from training.systems.carried import Carried
@@ -79,29 +79,6 @@ def told_right(snr_db: float, uses: int, labels: int = 10) -> float:
     return float(quad(lambda x: norm.pdf(x - shift) * norm.cdf(x) ** (labels - 1), shift - 9.0, shift + 9.0)[0])
 
 
-class Remembered:
-    """Decisions on images, each asked for once: the same images are sent at every place."""
-
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._known: dict[bytes, int] = {}
-
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """images: uint8 [B, H, W, C] -> int64 [B]."""
-        if not self._known:
-            self._known = dict(zip(map(_digest, self._bench.images), self._bench.tx_decided().tolist(), strict=True))
-        digests = [_digest(image) for image in images]
-        new = [at for at, digest in enumerate(digests) if digest not in self._known]
-        if new:
-            decided = self._bench.decide(images[new]).tolist()
-            self._known |= {digests[at]: one for at, one in zip(new, decided, strict=True)}
-        return np.array([self._known[digest] for digest in digests], np.int64)
-
-
-def _digest(image: NDArray[np.uint8]) -> bytes:
-    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-
-
 @cache
 def best_pilots(labels: int, uses: int, channel: str, snr_db: float) -> int:
     """With estimated channels: the number of pilots at which most words are told right, 0: non-coherent words."""
@@ -119,7 +96,7 @@ class LabelCode(Carried):
 
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
-        self._own = Remembered(bench)
+        self._own = Remembered(bench.decide)
 
     def way(self, place: Place) -> Way:
         """See `Carried`."""

@@ -4,6 +4,7 @@ Knows nothing about the command line. What is there already is used again (`reus
 """
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -17,11 +18,12 @@ from training.data.images import load_data
 from training.distillation.accuracy_table import panel, show
 from training.distillation.measure import calibrate, measure, transmitter_cost
 from training.distillation.outlook import announce
-from training.distillation.pairs import write_student
+from training.distillation.pairs import load_student, write_student
 from training.distillation.provenance import provenance
 from training.distillation.request import BUILD, Request
 from training.distillation.reuse import needs_teacher, pair_made_of, pair_place
 from training.distillation.soft import soft_labels, soft_name
+from training.knowledge.embedding import MOST_COMPONENTS
 from training.loop.fit import Run, fit
 from training.loop.journal import CURVE, draw_curve
 from training.loop.machine import process
@@ -30,6 +32,7 @@ from training.report.figures import draw
 from training.student.decisions import Decisions
 from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
+from training.student.shorter import start_from
 
 
 def distill(recipe: Recipe, request: Request, console: Console) -> Manifest | None:
@@ -41,12 +44,17 @@ def distill(recipe: Recipe, request: Request, console: Console) -> Manifest | No
     out = pair_place(recipe.name, made_of, request.out)
     torch.manual_seed(request.seed)
     objective = untrained(recipe, train, preprocess)
+    begun: dict[str, Any] = {}
+    if request.start is not None:
+        start_from(objective.student, load_student(request.start))
+        begun = {"start": request.start.id}
     run = Run("student", request.run or BUILD / "runs" / out.name, {}, train, recipe.view,
               0 if request.online else recipe.views, recipe.schedule, request.seed, device, console)  # fmt: skip
     announce(recipe, objective, train, run, console, needs_teacher(recipe, request, train))
     soft = soft_labels(recipe, request, train, device, console)
     first = replace(recipe, decisions=None)  # which the student does not depend on
-    run = replace(run, identity={"recipe": first.plain(), "soft": soft_name(soft), "data": made_of["data"]})
+    run = replace(run, identity={"recipe": first.plain(), "soft": soft_name(soft), "data": made_of["data"],
+                                 **begun})  # fmt: skip
     fitted = fit(Distillation(objective, train, recipe.channel, soft, device), run)
     objective.load_state_dict(fitted.weights)
     runs = [run, *second_stage(recipe, objective, run)]
@@ -73,7 +81,7 @@ def untrained(recipe: Recipe, images: ImageSet, preprocess: Preprocess) -> Objec
     shapes = Shapes(
         recipe.layout, recipe.order, recipe.image.channels, len(images.classes), recipe.encoder, recipe.decoder
     )
-    return Objective(Student(shapes), preprocess, recipe.loss, 8 * recipe.embedding)  # a component has a bit at least
+    return Objective(Student(shapes), preprocess, recipe.loss, MOST_COMPONENTS)
 
 
 def second_stage(recipe: Recipe, objective: Objective, first: Run) -> list[Run]:

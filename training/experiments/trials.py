@@ -83,6 +83,8 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
     data = fingerprint(load_data(recipe, options["dataset"])[0])  # the same path may hold other images by now
     asked = {"version": __version__, "recipe": recipe.plain(), "data": data, "seed": seed,
              "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
+    if variant.start is not None:
+        asked["start"] = variant.start.id
     place = BUILD / "ablate" / recipe.name / name
     if (place / MANIFEST).is_file() and find_pair(place).provenance.get("data") != data:
         place = place.with_name(f"{name}-{data[:8]}")
@@ -99,6 +101,7 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
             device=options["device"],
             seed=seed,
             online=variant.online,
+            start=variant.start,
         )
         distill(recipe, request, Console(stderr=True))
         write_atomic(finished, identity.encode())

@@ -6,6 +6,7 @@ Knows nothing about how a variant is trained or measured.
 from dataclasses import dataclass, replace
 
 from common.errors import ConfigError
+from common.pair.manifest import Manifest
 from training.recipes.recipe import Recipe, adjusted
 
 FULL = "full method"
@@ -32,6 +33,8 @@ class Variant:
     """Folder or Hub id where it is not the one of all variants."""
     bank: bool = False
     """A model of its own for each SNR and rate."""
+    start: Manifest | None = None
+    """A pair whose weights it begins with."""
 
 
 def variant(recipe: Recipe, name: str) -> Variant:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 from torch import Tensor
 
+from common.pair.manifest import canonical
 from training.recipes.specs import EMBEDDING_BYTES
 
 MOST_BITS = 8
@@ -27,6 +28,8 @@ STEPS = (1.596, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.05687, 0.03076)
 same equations)."""
 WIDEST, MOST_BYTES = 65_536, EMBEDDING_BYTES
 """Numbers of an embedding, and bytes that it may take."""
+MOST_COMPONENTS = 256
+"""Components that are kept: beyond, a few bytes would go into directions that say little, each with a single bit."""
 Floats = NDArray[np.float32]
 
 
@@ -93,10 +96,11 @@ class Projection:
         levels = (1 << self.bits.astype(np.int64)).astype(np.float32)
         return torch.from_numpy((level + 0.5 - levels / 2) * self._steps())
 
-    def to_bytes(self, of: str = "") -> bytes:
-        """As a file holds it. of: whose embeddings of which images it was fitted to."""
+    def to_bytes(self, notes: dict[str, str] | None = None) -> bytes:
+        """As a file holds it. notes: what else is to be known of it."""
         tensors = {"mean": self.mean, "basis": self.basis, "deviation": self.deviation, "bits": self.bits}
-        raw: bytes = save(tensors, metadata={"of": of})
+        # One entry: safetensors writes several in an order of its own, another in each process.
+        raw: bytes = save(tensors, metadata={"semlink": canonical(notes or {}).decode()})
         return raw
 
     def _steps(self) -> Floats:
@@ -113,7 +117,7 @@ def projection_from(raw: bytes) -> Projection:
 
 
 def fit_projection(embedding: Tensor, size: int) -> Projection:
-    """The projection for embeddings like these, float [N, D], N > 1, which takes `size` bytes for each.
+    """The projection for embeddings like these, float [N, D], N > 1, which takes at most `size` bytes for each.
 
     ValueError where they do not differ, or have fewer bits than that to be worth.
     """
@@ -125,8 +129,8 @@ def fit_projection(embedding: Tensor, size: int) -> Projection:
     variance, direction = variance.flip(0), direction.flip(1)
     if not float(variance[0]) > 0:
         raise ValueError("all images have the same embedding")
-    kept = variance > 1e-7 * variance[0]
-    bits = allot(variance[kept].numpy(), 8 * size)
+    kept = int((variance[:MOST_COMPONENTS] > 1e-7 * variance[0]).sum())
+    bits = allot(variance[:kept].numpy(), 8 * size)
     used = bits > 0
     basis = direction.T[: len(bits)][used]
     # Eigenvectors have no sign of their own: the largest number of each is made positive.
@@ -150,3 +154,13 @@ def cosine_error(embedding: Tensor, kept: Tensor) -> Tensor:
     """1 - cosine between embeddings and what was kept of them, both about the mean of the first: float32 [N]."""
     mean = embedding.mean(0)
     return 1 - torch.nn.functional.cosine_similarity(embedding - mean, kept - mean, dim=-1)
+
+
+def losses(projection: Projection, embedding: Tensor) -> dict[str, float]:
+    """Mean cosine error of what comes back, float [N, D] that it was not fitted to: against the same components before
+    they were rounded, and against the whole embedding."""
+    exact = projection.project(embedding)
+    back = projection.decode(projection.encode(embedding))
+    rounded = cosine_error(projection.restore(exact), projection.restore(back))
+    whole = cosine_error(embedding.float(), projection.restore(back))
+    return {"by rounding": float(rounded.mean()), "in all": float(whole.mean())}

@@ -18,7 +18,7 @@ from training.data.images import fingerprint
 from training.data.views import VERSION, augment, words
 from training.data.views import fingerprint as view_fingerprint
 from training.knowledge import encoding as codec
-from training.knowledge.embedding import Projection, fit_projection
+from training.knowledge.embedding import Projection, fit_projection, losses
 from training.knowledge.plan import EMBEDDING, SHARD, Embedded, Plan
 from training.knowledge.shards import (
     MANIFEST,
@@ -26,7 +26,7 @@ from training.knowledge.shards import (
     Store,
     finished,
     open_store,
-    projection_of,
+    projection_notes,
     read_projection,
     seal,
     write_projection,
@@ -39,8 +39,8 @@ from training.teachers.identity import TeacherId
 from training.teachers.oracles import Oracle, ask, ask_both
 
 BATCH = 256
-FITTED = 4096
-"""Images whose embeddings say how embeddings are projected."""
+FITTED, CHECKED = 4096, 512
+"""Images whose embeddings say how embeddings are projected, and further ones that say what that loses."""
 
 
 def plan_for(
@@ -59,18 +59,20 @@ def projected(folder: Path, images: ImageSet, oracle: Oracle, size: int) -> Embe
     A projection that lies there and is of the same is used again: stores whose shards are to be merged share the file.
     """
     of = f"{oracle.id.sha256} {fingerprint(images)} {size}"
-    if process()[0] == 0 and projection_of(folder) != of:
-        picked = np.sort(np.random.default_rng(0).permutation(len(images))[:FITTED])
+    if process()[0] == 0 and projection_notes(folder).get("of") != of:
+        picked = np.random.default_rng(0).permutation(len(images))[: FITTED + CHECKED]
         parts = []
         with bar(Console(stderr=True), "embeddings", len(picked)) as advance:
             for rows in np.array_split(picked, -(-len(picked) // BATCH)):
                 parts.append(ask_both(oracle, images.images[rows], rows)[1])
                 advance(len(rows))
+        embedding, most = torch.cat(parts), max(1, len(picked) * FITTED // (FITTED + CHECKED))
         try:
-            projection = fit_projection(torch.cat(parts), size)
+            projection = fit_projection(embedding[:most], size)
         except ValueError as error:
             raise ModelError(f"teacher '{oracle.id.name}': no embedding can be kept: {error}") from error
-        write_projection(folder, projection.to_bytes(of))
+        lost = {f"lost {how}": f"{value:.4f}" for how, value in losses(projection, embedding[most:]).items()}
+        write_projection(folder, projection.to_bytes({"of": of, **lost}))
     wait()
     projection = read_projection(folder)
     digest = hashlib.sha256((folder / PROJECTION).read_bytes()).hexdigest()

@@ -28,7 +28,7 @@ from common.errors import StoreError
 from common.files import write_atomic, write_json
 from common.images.datasets import ImageSet
 from common.pair.manifest import canonical
-from common.typed import decode
+from common.typed import decode, parse
 from training.data import views
 from training.data.foreign import one_line, refuse_pointer
 from training.data.images import fingerprint
@@ -45,7 +45,7 @@ __all__ = [
     "finished",
     "merge",
     "open_store",
-    "projection_of",
+    "projection_notes",
     "read_projection",
     "seal",
     "write_projection",
@@ -82,13 +82,14 @@ def write_projection(folder: Path, raw: bytes) -> None:
     write_atomic(folder / PROJECTION, raw)
 
 
-def projection_of(folder: Path) -> str | None:
-    """What the projection that lies there was fitted to; None where there is none that can be read."""
+def projection_notes(folder: Path) -> dict[str, str]:
+    """What was noted of the projection that lies there; nothing where there is none that can be read."""
     try:
         with safe_open(folder / PROJECTION, "np") as file:
-            return str((file.metadata() or {})["of"])
-    except (SafetensorError, OSError, KeyError):
-        return None
+            found = parse((file.metadata() or {}).get("semlink", "{}").encode())
+    except (SafetensorError, OSError, ValueError, RecursionError):
+        return {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def read_projection(folder: Path, sha256: str | None = None) -> Projection:

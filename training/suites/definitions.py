@@ -40,7 +40,7 @@ class Suite:
 SUITES = {
     one.name: one
     for one in (
-        Suite("quick", "digits", (-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 15.0, 20.0), 4, 2, "digits"),
+        Suite("quick", "digits", (-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 15.0, 20.0), 4, 1, "digits"),
         Suite("cifar10", "cifar10", GRID_DB, 4, 1),
         Suite("tinyimagenet100", "tinyimagenet100", GRID_DB, 4, 1),
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.errors import ConfigError, SemlinkError
 from common.pair.manifest import find_pair
-from training.baselines import label_code
+from training.baselines import label_code, picture_codes
 from training.systems.bench import Bench
 from training.systems.bounds import FanoBound, SimplexBound
 from training.systems.ends import Ends
@@ -23,7 +23,7 @@ NAMES = (
 """Systems that every suite has, in the order of its tables."""
 OURS, LABEL = "ours", "label-code"
 """What all are compared with."""
-OTHERS: tuple[Callable[[Bench], Sequence[System]], ...] = (label_code.systems, learned.systems)
+OTHERS: tuple[Callable[[Bench], Sequence[System]], ...] = (label_code.systems, picture_codes.systems, learned.systems)
 """Rooms of systems that are no pairs of ours."""
 
 

@@ -98,6 +98,8 @@ class Bank(System):
         return found
 
     def _nearest(self, place: Place) -> Ours:
+        if (place.channel, place.csi) != ("awgn", "perfect"):
+            raise NotThere("trained for AWGN and a channel that is known")
         symbols = self._ours.payload(place)
         if symbols not in self.members:
             raise NotThere(f"trained for {', '.join(map(str, self.members))} symbols; here {symbols} are compared")

@@ -35,6 +35,10 @@ class Family(ABC):
     def members(self) -> tuple[str, ...]:
         """All that are fitted with what was chosen."""
 
+    def worth_trying(self, member: str, uses: int, snr_db: float) -> bool:
+        """Whether a member that fits may be the best where the average SNR is this, in dB."""
+        return True
+
     @abstractmethod
     def fit(self, member: str, examples: Examples, settings: Settings, folder: Path, seed: int) -> Weights:
         """Train one; what was killed goes on from `folder`."""

@@ -86,10 +86,11 @@ class Kit:
         return None if codec is None else Way(codec, option.pilots)
 
     def options(self, place: Place) -> list[Option]:
-        """All that fit into a place."""
+        """All that fit into a place and are worth trying there."""
         pilots = {max(place.n // share, 2) for share in SHARES} if place.csi == "estimated" else {0}
         every = [Option(member, count) for member in self.weights for count in sorted(pilots)]
-        return [one for one in every if self.way(one, place) is not None]
+        worth = [one for one in every if self.family.worth_trying(one.member, place.n - one.pilots, place.snr_db)]
+        return [one for one in worth if self.way(one, place) is not None]
 
 
 class Learned(Carried):

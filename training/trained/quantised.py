@@ -32,8 +32,6 @@ from training.trained.small_nets import Settings, SmallNet, fitted
 BITS, ORDER = 4, 16
 """Of a letter, and letters."""
 ALL_BITS = (4, 8, 12, 16, 32, 64)
-CAPACITIES = 1.0
-"""More bits than so many capacities of the channel are not tried."""
 MOST_ROWS = 4096
 """Vectors that k-means sees."""
 
@@ -130,6 +128,10 @@ class _Quantised(Family):
     def members(self) -> tuple[str, ...]:
         return tuple(f"b{bits}" for bits in ALL_BITS)
 
+    def worth_trying(self, member: str, uses: int, snr_db: float) -> bool:
+        """Not more bits than the channel could carry: their code would fail."""
+        return int(member[1:]) <= max(BITS, uses * math.log2(1 + from_db(snr_db)))
+
     @abstractmethod
     def net(self, member: str, settings: Settings, wide: int, classes: int) -> Bottleneck | Product:
         """An untrained one."""
@@ -137,11 +139,8 @@ class _Quantised(Family):
     def codec(
         self, member: str, weights: Weights, settings: Settings, front: Front, classes: int, uses: int, told_db: float
     ) -> Codec | None:
-        bits = int(member[1:])
-        if bits > max(BITS, CAPACITIES * uses * math.log2(1 + from_db(told_db))):
-            return None
         try:
-            code = ShortCode(bits, uses)
+            code = ShortCode(int(member[1:]), uses)
         except ValueError:
             return None
         net = self.net(member, settings, front.wide, classes)

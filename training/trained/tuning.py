@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save
 
 from common.files import write_atomic
+from common.images.datasets import ImageSet
 from common.pair.manifest import canonical
 from training.report.progress import bar
 from training.systems.bench import Bench
@@ -25,7 +26,7 @@ from training.trained.family import Family, Weights
 from training.trained.fronts import Examples, Front
 from training.trained.held_to import held_to
 from training.trained.learned import Kit, Option, share_right, write_record
-from training.trained.trying import REFERENCE, STREAMS, Budget, Trials
+from training.trained.trying import REFERENCE, STREAMS, Budget, Lines, Trials
 
 SNRS_DB = (-10.0, -6.0, -3.0, 0.0, 3.0, 7.0, 12.0, 20.0)
 PLACES = tuple(
@@ -36,6 +37,8 @@ PLACES = tuple(
     for snr in SNRS_DB
 )
 """Where a member is chosen."""
+CLOSELY = 2
+"""Options of a place that are judged on all held-out images."""
 
 
 @dataclass
@@ -74,20 +77,20 @@ class Tuning(Trials):
             one: self.family.fit(one, self.examples, settings, folder / one, self.seed) for one in self.family.reference
         }
         kit = Kit(self.family, self.bench, settings, weights)
-        return float(np.mean([max(right for _, right in self.judged(kit, place)) for place in REFERENCE]))
+        best = [self.judged(kit, place, kit.options(place), self.held, STREAMS)[0][0] for place in REFERENCE]
+        return float(np.mean(best))
 
-    def judged(self, kit: Kit, place: Place) -> list[tuple[Option, float]]:
-        """Every option that fits into a place, with its share of right answers to the held-out images."""
-        judged = []
-        for option in kit.options(place):
-            way = kit.way(option, place)
-            assert way is not None
-            judged.append((option, share_right(way, self.held, place, STREAMS)))
-        return judged
+    def judged(
+        self, kit: Kit, place: Place, options: list[Option], images: ImageSet, streams: range
+    ) -> list[tuple[float, Option]]:
+        """Each option's share of right answers to the images, the best first; equals in their order."""
+        ways = [(option, kit.way(option, place)) for option in options]
+        judged = [(share_right(way, images, place, streams), option) for option, way in ways if way is not None]
+        return sorted(judged, key=lambda one: -one[0])
 
     def members(self, settings: dict[str, Any]) -> dict[str, Weights]:
         """All members with these settings; a member that is done is read."""
-        folder = self.folder / f"chosen-{hashlib.sha256(canonical(settings)).hexdigest()[:8]}"
+        folder = self._chosen(settings)
         for name in self.family.members():
             done = folder / f"{name}.safetensors"
             if not done.is_file():
@@ -96,18 +99,28 @@ class Tuning(Trials):
             self._members[name] = load_file(done)
         return self._members
 
+    def _chosen(self, settings: dict[str, Any]) -> Path:
+        """Where lies what is made with these settings."""
+        return self.folder / f"chosen-{hashlib.sha256(canonical(settings)).hexdigest()[:8]}"
+
     def choices(self, kit: Kit) -> list[dict[str, Any]]:
-        """For each place, the option that did best; places into which nothing fits are left out."""
-        found = []
-        with bar(Console(stderr=True), f"{self.family.name}: which member where", len(PLACES)) as advance:
-            for place in PLACES:
-                if judged := self.judged(kit, place):
-                    option, right = max(judged, key=lambda one: one[1])
-                    found.append({"channel": place.channel, "csi": place.csi, "n": place.n, "snr_db": place.snr_db,
-                                  "member": option.member, "pilots": option.pilots,
-                                  "validation": round(right, 5)})  # fmt: skip
+        """For each place, the option that did best; places into which nothing fits are left out.
+
+        Of many, those two are looked at closely that do best with a third of the images.
+        """
+        lines = Lines(self._chosen(kit.settings) / "choices.jsonl")
+        some = self.held.take(np.arange(len(self.held) // 3))
+        with bar(Console(stderr=True), f"{self.name}: which member where", len(PLACES), len(lines.read)) as advance:
+            for place in PLACES[len(lines.read) :]:
+                options = kit.options(place)
+                if len(options) > CLOSELY:
+                    options = [one for _, one in self.judged(kit, place, options, some, STREAMS[:1])[:CLOSELY]]
+                best = self.judged(kit, place, options, self.held, STREAMS)[:1]
+                lines.add(
+                    asdict(place) | {"best": [asdict(one) | {"validation": round(right, 5)} for right, one in best]}
+                )
                 advance()
-        return found
+        return [{key: one[key] for key in asdict(PLACES[0])} | best for one in lines.read for best in one["best"]]
 
     def run(self, out: Path, command: str) -> dict[str, Any]:
         """All of it; writes OUT and the JSON beside it, which is returned."""

@@ -157,7 +157,7 @@ def test_a_part_that_is_missing_is_a_reason(raised: Exception, told: str) -> Non
         def measure(self, place: Place, stream: int, seed: int) -> Measured:
             raise raised
 
-    outcome = measuring.outcome_of(Broken(), Place("awgn", "perfect", 8, 0.0), 2, 0, 5)
+    outcome = measuring.outcome_of(Broken(), Place("awgn", "perfect", 8, 0.0), range(2), 0, 5)
     assert outcome.reason is not None
     assert outcome.reason.startswith(told)
     assert outcome.right.shape == (0, 5)
@@ -180,7 +180,9 @@ PLACES = [Place("awgn", "perfect", n, float(snr)) for n in (8, 16) for snr in ra
 
 
 def outcomes_of(seed: int, *coins: Coin) -> measuring.Outcomes:
-    return {(one.name, place): measuring.outcome_of(one, place, 3, seed, 400) for one in coins for place in PLACES}
+    return {
+        (one.name, place): measuring.outcome_of(one, place, range(3), seed, 400) for one in coins for place in PLACES
+    }
 
 
 def test_who_is_ahead_is_only_said_where_it_is_no_chance() -> None:
