@@ -58,7 +58,8 @@ def here(images: int = COUNT) -> Where:
     return Where("quick", "digits", None, "test", images)
 
 
-def test_the_shipped_pair_passes() -> None:
+def test_the_shipped_pair_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.auditing.headers.POLICIES", ("adaptive",))
     pair, more = of_pair(here())
     found = list(audit(replace(pair, elsewhere=False), more))
     assert failed(found) == set(), found
@@ -71,6 +72,8 @@ BROKEN: list[tuple[type[Codec], Check, str]] = [
     (broken.BatchPower, alike.batches, "symbols alone"),
     (broken.BatchPower, leaks.power, "power of each image"),
     (broken.BatchMean, alike.batches, "symbols alone"),
+    (broken.LateAttention, alike.batches, "symbols in any order"),
+    (broken.LouderWhenTold, leaks.power, "power of each image"),
     (broken.BatchNorm, alike.repeats, "symbols twice"),
     (broken.Beside, alike.batches, "symbols beside strangers"),
     (broken.BatchAnswers, alike.batches, "answers alone"),
@@ -114,6 +117,9 @@ CHANNELS: list[tuple[Hear, Check, str]] = [
     (broken.levelled, over_air.noise, "linear"),
     (broken.fewer_fades, over_air.fades, "received power fades"),
     (broken.no_noise_left, over_air.noise, "noise power, 10 dB"),
+    (broken.even_noise, over_air.noise, "noise is Gaussian"),
+    (broken.same_noise, over_air.noise, "noise of its own"),
+    (broken.renormalised_where_estimated, over_air.estimates, "error of faded frames"),
     (broken.wrong_estimate, over_air.estimates, "SNR estimated"),
 ]
 
@@ -149,6 +155,7 @@ def test_a_system_of_the_suite_passes(name: str) -> None:
 
 
 def test_what_cannot_be_audited_is_refused() -> None:
+    assert of_system(here(60), "ours")[0].codec.symbols == 32
     for name, told in (("fano-bound", "no codec"), ("nothing", "--only nothing")):
         with pytest.raises(ConfigError, match=told):
             of_system(here(60), name)
@@ -229,6 +236,16 @@ def test_a_shipped_pair_passes_on_pictures_of_any_kind(pair: str) -> None:
     bench = Bench("quick", manifest, "digits", ImageSet("any", images, np.zeros(300, np.int64), manifest.labels))
     every = Subject(pair, partial(PairCodec, pair), images, bench.tx_decided(), 8, elsewhere=True)
     assert failed(list(audit(every))) == set()
+
+
+@pytest.mark.full
+def test_the_shipped_pair_passes_as_a_whole_and_elsewhere() -> None:
+    pair, more = of_pair(here(360))
+    found = list(audit(pair, more))
+    assert failed(found) == set(), found
+    assert {"the same elsewhere", "headers, adaptive", "headers, average", "headers, robust"} <= {
+        o.check for o in found
+    }
 
 
 @pytest.mark.full

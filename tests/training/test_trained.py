@@ -101,7 +101,7 @@ def test_there_is_something_to_send_wherever_something_was_chosen(name: str) -> 
     system = Learned(bench, FAMILIES[name])
     corners = {(one["channel"], one["csi"], one["n"]) for one in system.record.document["choices"]}
     for channel, csi, n in sorted(corners):
-        for snr_db in (-60.0, -11.0, -4.4, -1.6, 1.6, 4.9, 15.0, np.inf):
+        for snr_db in (-60.0, -4.4, 4.9, np.inf):
             way = system.way(Place(channel, csi, n, snr_db))
             assert 1 <= way.codec.symbols <= n - way.pilots
 

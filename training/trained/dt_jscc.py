@@ -82,12 +82,12 @@ class DtJscc(Family):
     source = "Xie et al. 2023, arXiv 2209.10382: K = 16, 16-PSK, hard decisions, CE - lambda H, a model for each SNR"
     space: ClassVar[Space] = {
         "entropy": (1e-3, 1e-2, 1e-4),
-        "lr": (1e-3, 1e-2, 2e-2),
+        "lr": (1e-3, 1e-2),
         "before": (0, 64),
         "hidden": (64, 96),
         "whole": (128,),
         "hard": (1.0,),
-        "epochs": (40, 80),
+        "epochs": (150, 300),
         "batch": (128,),
     }
     reference = ("d16@0",)
@@ -123,7 +123,7 @@ class DtJsccOurs(DtJscc):
     name = "dt-jscc-ours"
     source = f"{DtJscc.source}; on the pair's own encoder and its distilled answers"
     front = OURS
-    space: ClassVar[Space] = {**DtJscc.space, "hard": (0.1, 1.0), "epochs": (40, 80)}
+    space: ClassVar[Space] = {**DtJscc.space, "hard": (0.1, 1.0), "epochs": (80, 150)}
 
     def members(self) -> tuple[str, ...]:
         return tuple(f"d{uses}@{snr}" for uses, snrs in ((16, SNRS_DB), (12, FEW_DB)) for snr in snrs)

@@ -5,9 +5,7 @@ Knows nothing about what is fitted. One thread, and the same seeds again.
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,28 +39,12 @@ CLOSELY = 2
 """Options of a place that are judged on all held-out images."""
 
 
-@dataclass
-class Spent:
-    """CPU seconds by what they went to."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def on(self, what: str) -> Iterator[None]:
-        began = time.process_time()
-        try:
-            yield
-        finally:
-            self.seconds[what] = self.seconds.get(what, 0.0) + time.process_time() - began
-
-
 class Tuning(Trials):
     """Trials of a family, and what follows them."""
 
     def __init__(self, family: Family, bench: Bench, budget: Budget, build: Path, seed: int = 0) -> None:
         super().__init__(family.name, family.space, bench, budget, build, seed)
         self.family = family
-        self._members: dict[str, Weights] = {}
 
     @cached_property
     def front(self) -> Front:
@@ -88,53 +70,59 @@ class Tuning(Trials):
         judged = [(share_right(way, images, place, streams), option) for option, way in ways if way is not None]
         return sorted(judged, key=lambda one: -one[0])
 
-    def members(self, settings: dict[str, Any]) -> dict[str, Weights]:
-        """All members with these settings; a member that is done is read."""
+    def members(self, settings: dict[str, Any]) -> tuple[dict[str, Weights], float]:
+        """All members with these settings, and the CPU seconds that they took; a member that is done is read."""
         folder = self._chosen(settings)
-        for name in self.family.members():
-            done = folder / f"{name}.safetensors"
-            if not done.is_file():
-                weights = self.family.fit(name, self.examples, settings, folder / name, self.seed)
-                write_atomic(done, save({key: one.contiguous() for key, one in weights.items()}))
-            self._members[name] = load_file(done)
-        return self._members
+        lines = Lines(folder / "members.jsonl")
+        for name in self.family.members()[len(lines.read) :]:
+            began = time.process_time()
+            weights = self.family.fit(name, self.examples, settings, folder / name, self.seed)
+            write_atomic(folder / f"{name}.safetensors", save({key: one.contiguous() for key, one in weights.items()}))
+            lines.add({"member": name, "cpu_s": time.process_time() - began})
+        found = {name: load_file(folder / f"{name}.safetensors") for name in self.family.members()}
+        return found, _cpu_s(lines)
+
+    def choices(self, kit: Kit) -> tuple[list[dict[str, Any]], float]:
+        """For each place the option that did best, none where none fits; and the CPU seconds that this took.
+
+        Of many, those two are looked at closely that do best with a third of the images.
+        """
+        lines = Lines(self._chosen(kit.settings) / "choices.jsonl")
+        with bar(Console(stderr=True), f"{self.name}: which member where", len(PLACES), len(lines.read)) as advance:
+            for place in PLACES[len(lines.read) :]:
+                began = time.process_time()
+                best = self._best(kit, place)
+                lines.add({"best": best and asdict(place) | best, "cpu_s": time.process_time() - began})
+                advance()
+        return [one["best"] for one in lines.read if one["best"]], _cpu_s(lines)
+
+    def _best(self, kit: Kit, place: Place) -> dict[str, Any] | None:
+        """What is sent at a place, and its accuracy of the held-out images."""
+        options = kit.options(place)
+        if len(options) > CLOSELY:
+            some = self.held.take(np.arange(len(self.held) // 3))
+            options = [one for _, one in self.judged(kit, place, options, some, STREAMS[:1])[:CLOSELY]]
+        if not options:
+            return None
+        right, best = self.judged(kit, place, options, self.held, STREAMS)[0]
+        return asdict(best) | {"validation": round(right, 5)}
 
     def _chosen(self, settings: dict[str, Any]) -> Path:
         """Where lies what is made with these settings."""
         return self.folder / f"chosen-{hashlib.sha256(canonical(settings)).hexdigest()[:8]}"
 
-    def choices(self, kit: Kit) -> list[dict[str, Any]]:
-        """For each place, the option that did best; places into which nothing fits are left out.
-
-        Of many, those two are looked at closely that do best with a third of the images.
-        """
-        lines = Lines(self._chosen(kit.settings) / "choices.jsonl")
-        some = self.held.take(np.arange(len(self.held) // 3))
-        with bar(Console(stderr=True), f"{self.name}: which member where", len(PLACES), len(lines.read)) as advance:
-            for place in PLACES[len(lines.read) :]:
-                options = kit.options(place)
-                if len(options) > CLOSELY:
-                    options = [one for _, one in self.judged(kit, place, options, some, STREAMS[:1])[:CLOSELY]]
-                best = self.judged(kit, place, options, self.held, STREAMS)[:1]
-                lines.add(
-                    asdict(place) | {"best": [asdict(one) | {"validation": round(right, 5)} for right, one in best]}
-                )
-                advance()
-        return [{key: one[key] for key in asdict(PLACES[0])} | best for one in lines.read for best in one["best"]]
-
     def run(self, out: Path, command: str) -> dict[str, Any]:
         """All of it; writes OUT and the JSON beside it, which is returned."""
-        spent = Spent()
         tried = self.trials()
-        best = max(tried, key=lambda one: one["accuracy"])
-        with spent.on("fitting"):
-            weights = self.members(best["settings"])
-        kit = Kit(self.family, self.bench, best["settings"], weights)
-        with spent.on("choosing"):
-            choices = self.choices(kit)
         document = self.told(tried, command)
-        document |= {"source": self.family.source, "choices": choices,
-                     "held_to": held_to(kit, self.held)}  # fmt: skip
-        document["spent"] |= {f"{what}_cpu_s": round(seconds, 1) for what, seconds in spent.seconds.items()}
+        weights, fitting = self.members(document["chosen"])
+        kit = Kit(self.family, self.bench, document["chosen"], weights)
+        choices, choosing = self.choices(kit)
+        document["spent"] |= {"fitting_cpu_s": round(fitting, 1), "choosing_cpu_s": round(choosing, 1)}
+        document |= {"source": self.family.source, "choices": choices, "held_to": held_to(kit, self.held)}
         write_record(out, document, weights)
         return document
+
+
+def _cpu_s(lines: Lines) -> float:
+    return float(sum(one["cpu_s"] for one in lines.read))
