@@ -31,8 +31,16 @@ from training.systems.bench import Bench
 from training.systems.carry import hear
 from training.systems.codec import Codec
 
-COUNT = 200
+COUNT, FRAMES = 150, 256
 IMAGES, LABELS = broken.TEST.images[:COUNT], broken.TEST.labels[:COUNT]
+
+
+@pytest.fixture(autouse=True)
+def brief(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the frames and one policy, but where a test is `full`."""
+    if request.node.get_closest_marker("full") is None:
+        monkeypatch.setattr(over_air, "FRAMES", FRAMES)
+        monkeypatch.setattr("training.auditing.headers.POLICIES", ("adaptive",))
 
 
 def subject(make: Callable[[], Codec], over: Hear = hear, **more: Any) -> Subject:
@@ -58,8 +66,7 @@ def here(images: int = COUNT) -> Where:
     return Where("quick", "digits", None, "test", images)
 
 
-def test_the_shipped_pair_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.auditing.headers.POLICIES", ("adaptive",))
+def test_the_shipped_pair_passes() -> None:
     pair, more = of_pair(here())
     found = list(audit(replace(pair, elsewhere=False), more))
     assert failed(found) == set(), found
@@ -147,7 +154,8 @@ def test_a_codec_that_looks_labels_up_answers_otherwise_where_they_are_others(na
     assert failed(list(leaks.by_symbols_alone(given))) == set()  # which its answers alone do not show
 
 
-@pytest.mark.parametrize("name", ["label-code"])
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["label-code", "vfe"])
 def test_a_system_of_the_suite_passes(name: str) -> None:
     given, more = of_system(here(), name)
     found = [one for check in (*OF_CODECS, *more) for one in check(replace(given, elsewhere=False))]
