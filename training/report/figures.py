@@ -3,6 +3,7 @@
 Knows nothing about what the curves mean. Without pyplot: no screen is looked for, and nothing is left open.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class Panel:
     y: str = ""
     title: str = ""
     log: bool = False
-    """x is logarithmic, with a tick at each abscissa."""
+    """x is logarithmic, with a tick at each abscissa, unless that is so near to another that one would hide it."""
     from_zero: bool = False
     diagonal: bool = False
     """A line from (0, 0) to (1, 1): what would be perfect."""
@@ -78,9 +79,18 @@ def _fill(axes: Any, panel: Panel, looks: dict[str, tuple[str, str]]) -> None:
     axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.title)
     axes.grid(alpha=0.3)
     if panel.log:
-        ticks = sorted({value for one in panel.curves for value in one.x})
+        ticks = _apart(sorted({value for one in panel.curves for value in one.x}))
         axes.set_xscale("log")
         axes.set_xticks(ticks, [f"{value:.3g}" for value in ticks], rotation=45)
         axes.minorticks_off()
     if panel.from_zero:
         axes.set_ylim(0, None)
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """Of ascending values, those that are at least a twelfth of all their range from the one before, as logarithms."""
+    kept: list[float] = []
+    for value in values:
+        if not kept or math.log(value / kept[-1]) >= math.log(values[-1] / values[0]) / 12:
+            kept.append(value)
+    return kept

@@ -14,7 +14,6 @@ from training.systems.bench import Bench
 
 KEPT = Path(training.suites.__file__).parent / "results" / "quick.json"
 LEAST = 8
-pytestmark = pytest.mark.skipif(not KEPT.is_file(), reason="no run is kept yet")
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +48,11 @@ def test_the_whole_grid_is_there_and_what_is_null_says_why(document: dict[str, A
 
 
 def test_nobody_passes_fano(document: dict[str, Any]) -> None:
-    """Beyond what chance does: the lower end of an interval."""
+    """Beyond what chance does: the lower end of an interval; of N images that are all right, 1 - 3/N."""
+    beyond = 3 / document["data"]["images"]
     where = ("channel", "csi", "n", "snr_db")
     most = {tuple(p[one] for one in where): p["accuracy"] for p in document["points"] if p["system"] == "fano-bound"}
     for point in document["points"]:
         bound = most.get(tuple(point[one] for one in where))
         if point["system"] not in ("teacher", "fano-bound") and point["accuracy"] is not None and bound is not None:
-            assert point["ci95"][0] <= bound + 1e-9
+            assert point["ci95"][0] <= bound + beyond
