@@ -36,12 +36,12 @@ from training.report.tabular import print_table
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from common.pair.device import limit_threads
-    from training.baselines import picture_codes, variants_of_ours
+    from training.baselines import label_code, picture_codes, variants_of_ours
     from training.trained.learned import FAMILIES
     from training.trained.of_ours import NAME
 
     names = options["systems"].split(",")
-    known = (NAME, *FAMILIES, *variants_of_ours.NAMES, *picture_codes.NAMES)
+    known = (NAME, *FAMILIES, *variants_of_ours.NAMES, *picture_codes.NAMES, *label_code.NAMES)
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join(known)}")
     if options["trials"] < 1 or not options["cpu_seconds"] > 0:
@@ -56,7 +56,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
 
 def fit(names: list[str], options: dict[str, Any]) -> None:
     """Fit each system on the suite's pair and images, and tell what that took."""
-    from training.baselines import picture_codes, picture_fitting, variants_of_ours
+    from training.baselines import label_code, picture_codes, picture_fitting, variants_of_ours, words
     from training.suites.definitions import find_suite
     from training.systems.bench import Bench
     from training.trained.learned import FAMILIES, spent_on_ours
@@ -71,10 +71,15 @@ def fit(names: list[str], options: dict[str, Any]) -> None:
         if name in variants_of_ours.NAMES:  # the pair's own recipe with one thing changed: nothing is chosen
             tell(f"{name}: {variants_of_ours.make(bench, name, options['seed'])}")
             continue
-        if name in picture_codes.NAMES:
-            tell(f"{name}: {picture_fitting.make(bench, name, suite.n, typed(), tell)}")
+        if name in label_code.NAMES:  # words for any pair: they depend on the number of classes alone
+            tell(f"{name}: {words.keep(options['out'] or words.SHIPPED.parent)}")
             continue
-        out = (options["out"] or bench.weights(name).parent) / f"{name}.safetensors"
+        folder = options["out"] or bench.weights(name).parent
+        if name in picture_codes.NAMES:
+            document = picture_fitting.fit(bench, name, suite.n, tell)
+            write_json(folder / f"{name}.json", {**document, "command": typed()}, indent=None)
+            continue
+        out = folder / f"{name}.safetensors"
         budget, build = Budget(options["trials"], options["cpu_seconds"]), options["build"] / options["suite"]
         given = (bench, budget, build, options["seed"])
         document = (OursTuning(*given) if name == NAME else Tuning(FAMILIES[name], *given)).run(out, typed())

@@ -17,7 +17,7 @@ each image's mean over the channels.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ from training.systems.entrance import typed_alone
 PLAIN = ("channel", "csi", "snr", "symbols", "told", "seeds", "stream", "doppler", "json_file", "figure", "skip_bad")
 OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
 """Options that go without --suite, and those that go with it."""
+NOT_LINKED = ("against", "cards", "hours", "figure", "skip_bad", "device")
+"""Options that go without --over-the-link."""
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -90,12 +92,14 @@ OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
 @click.pass_context
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
+    over = options["over_the_link"]
+    if over and (beside := _given(context, NOT_LINKED)):
+        raise ConfigError(f"--{beside[0]} goes without --over-the-link, which compares decisions, all made on the CPU")
     if options["suite"]:
         alone = _given(context, PLAIN)
         if alone:
             raise ConfigError(f"--{alone[0]} goes without --suite, which says what is measured")
         context.exit(_suite(options))
-    over = options["over_the_link"]
     if beside := [name for name in _given(context, OF_SUITES) if not (over and name == "images")]:
         raise ConfigError(f"--{beside[0]} goes with --suite")
     manifest = find_pair(options["pair"] or "digits")
@@ -138,9 +142,7 @@ def _suite(options: dict[str, Any]) -> int:
     if options["over_the_link"]:
         from training.crossing.asking import ask_suite
 
-        if alone := [name for name in ("against", "cards") if options[name]]:
-            raise ConfigError(f"--{alone[0]} goes without --over-the-link, which compares decisions by itself")
-        return ask_suite(suite, order)
+        return ask_suite(suite, replace(order, device="cpu"))
     done = run(suite, order)
     say(f"written: {out / suite.name}.json, .md, .png, .svg, .pdf")
     if options["cards"]:

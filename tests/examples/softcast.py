@@ -25,7 +25,7 @@ from training.systems.codec import Codec
 
 TRAINED_DB = (-4.0, 2.0, 8.0, 20.0)
 """Es/N0 of the pictures that the classifier is fitted on, a copy of train at each."""
-MOST, PASSES = 20_000, 8
+MOST, PASSES = 10_000, 8
 """Pictures that are fitted on at most, and how often each is seen at each SNR."""
 Floats = NDArray[np.float64]
 

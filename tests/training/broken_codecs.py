@@ -132,6 +132,15 @@ class BatchMean(Analog):
         return unit(sent - sent.mean(0)) if len(sent) > 1 else sent
 
 
+class LateAttention(Analog):
+    """Only images far down a batch attend to those before them."""
+
+    def encode(self, images: Images) -> Complex:
+        sent = self.project(images)
+        sent[100:] = unit(sent[100:] + 0.1 * sent[:100].mean(0)) if len(sent) > 100 else sent[100:]
+        return sent
+
+
 class BatchNorm(Net):
     """A network that was left in training mode."""
 
@@ -242,6 +251,13 @@ class InPower(Analog):
 
 class InLoudPower(InPower):
     step = 0.05
+
+
+class LouderWhenTold(Analog):
+    """More power where the channel is said to be bad, or nothing is said."""
+
+    def encode_told(self, images: Images, told_db: float) -> Complex:
+        return self.project(images) * (1.0 if told_db > 0 else 1.1)
 
 
 class InSilence(Analog):
@@ -448,3 +464,26 @@ def wrong_estimate(way: Way, symbols: Complex, place: Place, stream: int, seed: 
     soft = carry.hear(way, symbols, place, stream, seed)
     gamma = np.roll(soft.gamma, 1, 0) if place.csi == "estimated" else soft.gamma
     return SoftBatch(soft.symbols, gamma, soft.tasks)
+
+
+def even_noise(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
+    """Noise of the right power that never is strong."""
+    soft = carry.hear(way, symbols, place, stream, seed)
+    left = soft.symbols * (1 + soft.gamma) - symbols * soft.gamma
+    even = np.sqrt(soft.gamma) * left / np.abs(left)
+    return SoftBatch(((symbols * soft.gamma + even) / (1 + soft.gamma)).astype(np.complex64), soft.gamma, soft.tasks)
+
+
+def same_noise(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
+    """Every second frame has the noise of the one before."""
+    soft = carry.hear(way, symbols, place, stream, seed)
+    left = (soft.symbols * (1 + soft.gamma) - symbols * soft.gamma) / np.sqrt(soft.gamma)
+    left[1::2] = left[: len(left) // 2 * 2 : 2]
+    again = (symbols * soft.gamma + left * np.sqrt(soft.gamma)) / (1 + soft.gamma)
+    return SoftBatch(again.astype(np.complex64), soft.gamma, soft.tasks)
+
+
+def renormalised_where_estimated(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
+    """Only with pilots are fades made good again, and nothing is told of it."""
+    honest = place.csi != "estimated"
+    return (carry.hear if honest else renormalised_in_secret)(way, symbols, place, stream, seed)

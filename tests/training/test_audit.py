@@ -31,8 +31,16 @@ from training.systems.bench import Bench
 from training.systems.carry import hear
 from training.systems.codec import Codec
 
-COUNT = 200
+COUNT, FRAMES = 150, 256
 IMAGES, LABELS = broken.TEST.images[:COUNT], broken.TEST.labels[:COUNT]
+
+
+@pytest.fixture(autouse=True)
+def brief(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the frames and one policy, but where a test is `full`."""
+    if request.node.get_closest_marker("full") is None:
+        monkeypatch.setattr(over_air, "FRAMES", FRAMES)
+        monkeypatch.setattr("training.auditing.headers.POLICIES", ("adaptive",))
 
 
 def subject(make: Callable[[], Codec], over: Hear = hear, **more: Any) -> Subject:
@@ -71,6 +79,8 @@ BROKEN: list[tuple[type[Codec], Check, str]] = [
     (broken.BatchPower, alike.batches, "symbols alone"),
     (broken.BatchPower, leaks.power, "power of each image"),
     (broken.BatchMean, alike.batches, "symbols alone"),
+    (broken.LateAttention, alike.batches, "symbols in any order"),
+    (broken.LouderWhenTold, leaks.power, "power of each image"),
     (broken.BatchNorm, alike.repeats, "symbols twice"),
     (broken.Beside, alike.batches, "symbols beside strangers"),
     (broken.BatchAnswers, alike.batches, "answers alone"),
@@ -114,6 +124,9 @@ CHANNELS: list[tuple[Hear, Check, str]] = [
     (broken.levelled, over_air.noise, "linear"),
     (broken.fewer_fades, over_air.fades, "received power fades"),
     (broken.no_noise_left, over_air.noise, "noise power, 10 dB"),
+    (broken.even_noise, over_air.noise, "noise is Gaussian"),
+    (broken.same_noise, over_air.noise, "noise of its own"),
+    (broken.renormalised_where_estimated, over_air.estimates, "error of faded frames"),
     (broken.wrong_estimate, over_air.estimates, "SNR estimated"),
 ]
 
@@ -141,7 +154,8 @@ def test_a_codec_that_looks_labels_up_answers_otherwise_where_they_are_others(na
     assert failed(list(leaks.by_symbols_alone(given))) == set()  # which its answers alone do not show
 
 
-@pytest.mark.parametrize("name", ["label-code"])
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["label-code", "vfe"])
 def test_a_system_of_the_suite_passes(name: str) -> None:
     given, more = of_system(here(), name)
     found = [one for check in (*OF_CODECS, *more) for one in check(replace(given, elsewhere=False))]
@@ -149,6 +163,7 @@ def test_a_system_of_the_suite_passes(name: str) -> None:
 
 
 def test_what_cannot_be_audited_is_refused() -> None:
+    assert of_system(here(60), "ours")[0].codec.symbols == 32
     for name, told in (("fano-bound", "no codec"), ("nothing", "--only nothing")):
         with pytest.raises(ConfigError, match=told):
             of_system(here(60), name)
@@ -229,6 +244,16 @@ def test_a_shipped_pair_passes_on_pictures_of_any_kind(pair: str) -> None:
     bench = Bench("quick", manifest, "digits", ImageSet("any", images, np.zeros(300, np.int64), manifest.labels))
     every = Subject(pair, partial(PairCodec, pair), images, bench.tx_decided(), 8, elsewhere=True)
     assert failed(list(audit(every))) == set()
+
+
+@pytest.mark.full
+def test_the_shipped_pair_passes_as_a_whole_and_elsewhere() -> None:
+    pair, more = of_pair(here(360))
+    found = list(audit(pair, more))
+    assert failed(found) == set(), found
+    assert {"the same elsewhere", "headers, adaptive", "headers, average", "headers, robust"} <= {
+        o.check for o in found
+    }
 
 
 @pytest.mark.full

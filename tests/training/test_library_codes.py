@@ -1,6 +1,7 @@
 """Codes that Sionna brings, polar and LDPC: what was sent comes back, as often as was published."""
 
 import math
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -8,8 +9,12 @@ import pytest
 
 from tests.training.gaussian import heard, interval, without_noise, wrong
 from training.baselines.ldpc import LdpcQam
+from training.baselines.picture_codes import FORMATS, PictureCodec
 from training.baselines.picture_fitting import lost_words
+from training.baselines.remembered import Remembered
 from training.baselines.short_codes import likelihoods
+from training.systems.carry import Way, carry, hear, send
+from training.systems.system import Place
 
 pytestmark = pytest.mark.skipif(find_spec("sionna") is None, reason="Sionna is not installed (extra `baselines`)")
 
@@ -77,6 +82,27 @@ def test_a_word_comes_back_at_unit_power(bits: int, uses: int, order_bits: int) 
     assert lost_words(code, 30.0, 64) < 0.05  # though the scale of a word of 64-QAM is not sent
     with pytest.raises(ValueError, match="no rate for 200 bits"):
         LdpcQam(200, uses, 2)
+
+
+@pytest.mark.parametrize("order_bits", [2, 6])
+def test_pictures_come_through_one_by_one_as_all_at_once_and_what_is_lost_is_some_class(order_bits: int) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 8, 8, 1), dtype=np.uint8)
+    form, size = FORMATS["jpeg-ldpc"](images.shape[1:]), 12
+    brightness = Remembered(lambda pictures: pictures.reshape(len(pictures), -1).mean(1).astype(np.int64))
+    codec = PictureCodec(
+        form, LdpcQam(4 + 8 * size, 62, order_bits), Remembered(partial(form.pack, size=size)), brightness
+    )
+    wanted = brightness(form.unpack(form.pack(images, size)))
+    assert (carry(Way(codec, 2), images, Place("awgn", "estimated", 64, 30.0), stream=0) == wanted).all()
+    place = Place("awgn", "perfect", 62, 3.0 * order_bits - 5.0)
+    soft = hear(Way(codec), send(Way(codec), images), place, 0, 0)
+    together = codec.decode(soft.symbols, soft.gamma)
+    alone = [codec.decode(x[None], g[None])[0] for x, g in zip(soft.symbols, soft.gamma, strict=True)]
+    assert (together == alone).all()
+    assert (codec.encode(images[3:4]) == codec.encode(images)[3]).all()
+    lost = carry(Way(codec), images, Place("awgn", "perfect", 62, -20.0), stream=0)
+    assert lost.shape == (12,)
 
 
 LDPC_PUBLISHED = {1.5: 3.104e-1, 2.0: 1.539e-1, 2.5: 6.415e-2, 3.0: 2.076e-2, 3.5: 6.088e-3}

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,13 +14,16 @@ import pytest
 from click.testing import CliRunner
 
 from common.errors import ConfigError
-from training import verify
+from common.pair.manifest import find_pair
+from training import evaluate, verify
 from training.cards import making, replaying, retraining
 from training.cards.card import Card, read, sealed, summary, write
 from training.cards.from_suite import training_of, write_cards
 from training.cards.overview import OVERVIEW, against, overview, shipped
 from training.cards.packing import pack, unpack
 from training.cards.replaying import Verifier
+from training.distillation.pairs import write_changed
+from training.suites import whole
 from training.suites.definitions import SUITES
 from training.suites.measuring import outcome_of
 from training.suites.roster import roster
@@ -193,7 +198,7 @@ def test_weights_are_made_again_and_the_accuracies_compared(
         asked.append(words[1:])
         folder = Path(words[words.index("--out") + 1])
         folder.parent.mkdir(parents=True)
-        folder.symlink_to(find_shipped("digits"))
+        folder.symlink_to(find_pair("digits").path)
         return type("Ran", (), {"returncode": 0})
 
     monkeypatch.setattr(retraining.subprocess, "run", train)
@@ -202,12 +207,6 @@ def test_weights_are_made_again_and_the_accuracies_compared(
     far = Verifier(retrained=tmp_path / "far").verify(write(unshipped(turned(cards["ours"], 300)), tmp_path))
     assert (far.verdict, far.exit_code) == ("differs", 1)
     assert asked[0][:3] == ["-m", "training.distill", "--recipe"]
-
-
-def find_shipped(name: str) -> Path:
-    from common.pair.manifest import find_pair
-
-    return find_pair(name).path
 
 
 @pytest.mark.parametrize(
@@ -237,7 +236,50 @@ def test_a_pair_that_does_not_ship_needs_its_hours(run: Run) -> None:
             training_of(other, hours)
 
 
-# -- the command, and the table
+# -- the commands, and the table
+
+
+def test_a_suite_writes_a_card_for_each_of_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = replace(SUITES["quick"], snrs_db=(-3.0, 10.0), channels=("awgn",), csi=("perfect",), n=(16,))
+    monkeypatch.setitem(SUITES, "quick", tiny)
+    monkeypatch.setattr(whole, "figure", lambda *_: None)
+    words = [
+        "--suite",
+        "quick",
+        "--only",
+        "ours,dedicated,fano-bound",
+        "--images",
+        "20",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    told = CliRunner().invoke(evaluate.main, [*words, "--cards", str(tmp_path / "cards")], obj={})
+    assert told.exit_code == 0, told.output
+    points = json.loads((tmp_path / "out" / "quick.json").read_text())["points"]
+    made = {(one.system, one.snr_db): one for one in map(read, (tmp_path / "cards").iterdir())}
+    measured = {(p["system"], p["snr_db"]): p for p in points if p["accuracy"] is not None}
+    assert set(made) == set(measured)
+    assert f"{len(made)} cards" in told.output
+    for key, card in made.items():
+        assert card.accuracy == pytest.approx(measured[key]["accuracy"])
+        assert (card.data.images, card.seeds) == (20, 4)
+        assert card.command.startswith("python -m training.evaluate")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--cards", "x"], "--cards goes with --suite"), (["--hours", "1"], "--hours goes with --suite"),
+        (["--suite", "quick", "--pair", "PAIR", "--cards", "x"], "does not ship, so its cards say how to train it"),
+    ],
+)  # fmt: skip
+def test_cards_that_could_not_be_written_are_refused_before_the_work(
+    words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_changed(find_pair("digits"), tmp_path / "pair", name="mine")
+    words = [str(tmp_path / "pair") if word == "PAIR" else word for word in words]
+    assert told in str(CliRunner().invoke(evaluate.main, words, obj={}).exception)
 
 
 def test_the_command_says_a_line_for_each_card_and_the_worst_exit_code(cards: dict[str, Card], tmp_path: Path) -> None:
@@ -286,3 +328,37 @@ def test_every_card_that_ships_is_sealed_and_of_the_shipped_pair(path: Path) -> 
 def test_every_card_that_ships_is_identical_here(path: Path, verifier: Verifier) -> None:
     found = verifier.verify(path)
     assert found.exit_code == 0, found.says
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_a_pair_is_trained_again_by_the_command_of_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same machine the same weights come of it, and so the same decisions."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(whole, "figure", lambda *_: None)
+    tiny = replace(SUITES["quick"], snrs_db=(10.0,), channels=("awgn",), csi=("perfect",), n=(16,))
+    monkeypatch.setitem(SUITES, "quick", tiny)
+    train = ["-m", "training.distill", "--recipe", "digits", "--epochs", "2", "--force", "--out", "mine"]
+    subprocess.run([sys.executable, *train], check=True)
+    words = [
+        "--suite",
+        "quick",
+        "--only",
+        "ours",
+        "--pair",
+        "mine",
+        "--out",
+        "out",
+        "--cards",
+        "cards",
+        "--hours",
+        "0.1",
+    ]
+    assert CliRunner().invoke(evaluate.main, words, obj={}).exit_code == 0
+    (path,) = Path("cards").iterdir()
+    assert read(path).retrain == "python -m training.distill --recipe digits --epochs 2 --force"
+    assert Verifier().verify(path).verdict == "retrain"
+    assert Verifier(pair="mine").verify(path).verdict == "identical"
+    told = CliRunner().invoke(verify.main, [str(path), "--retrain", "again"], obj={})
+    assert told.exit_code == 0, told.output
+    assert "agrees, trained again: accuracy +0.00 (+0.00 .. +0.00)" in told.output

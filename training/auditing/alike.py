@@ -21,17 +21,20 @@ SHARE = 1e-3
 """Of all images may differ by more."""
 ALONE = 64
 """Images that are sent one by one."""
+FEW = 7
+"""Images of a small batch."""
 
 
 def forms(subject: Subject) -> Iterator[Finding]:
     """One row of `symbols` finite numbers for each image, however many there are; a class for each row."""
     wrong = []
     for images in (subject.images, *(subject.images[k : k + 1] for k in range(min(ALONE, len(subject.images))))):
-        before, found = subject.codec.symbols, np.asarray(subject.codec.encode_told(images, subject.told_db))
+        before, found = subject.codec.symbols, np.asarray(subject.codec.encode_told(images.copy(), subject.told_db))
         good = found.shape == (len(images), before) and subject.codec.symbols == before and found.dtype.kind == "c"
         wrong.append(not (good and bool(np.isfinite(found).all())))
     yield at_most("form: symbols", sum(wrong), 0, "batches that are not complex [B, S] of the S that the codec says")
-    answers = np.asarray(subject.codec.decode(subject.received.symbols, subject.received.gamma))
+    soft = subject.received
+    answers = np.asarray(subject.codec.decode(soft.symbols.copy(), soft.gamma.copy()))
     good = answers.shape == (len(subject.images),) and answers.dtype.kind in "iu"
     yield at_most("form: answers", 0 if good else 1, 0, "batches that are not answered by integers [B]")
 
@@ -44,10 +47,12 @@ def batches(subject: Subject) -> Iterator[Finding]:
     alone = np.concatenate([subject.encode(images[k : k + 1]) for k in rows])
     beside = subject.encode(np.concatenate((strange, images)))[len(strange) :]
     yield _share("symbols alone", _apart(alone, symbols[rows]), "images that are sent otherwise in a batch of one")
+    twice = np.concatenate(_parts(order))
+    mixed = np.concatenate([subject.encode(images[part]) for part in _parts(order)])
     yield _share(
         "symbols in any order",
-        _apart(subject.encode(images[order]), symbols[order]),
-        "images that are sent otherwise in a permuted batch",
+        _apart(mixed, symbols[twice]),
+        "images that are sent otherwise in another order or in small batches",
     )
     yield _share(
         "symbols beside strangers",
@@ -57,15 +62,13 @@ def batches(subject: Subject) -> Iterator[Finding]:
     soft, answers = subject.received, subject.answers
     one_by_one = np.concatenate([subject.decode(soft, slice(k, k + 1)) for k in rows])
     yield _share("answers alone", one_by_one != answers[rows], "images that are answered otherwise in a batch of one")
-    yield _share(
-        "answers in any order",
-        subject.decode(soft, order) != answers[order],
-        "images that are answered otherwise in a permuted batch",
-    )
+    mixed_answers = np.concatenate([subject.decode(soft, part) for part in _parts(order)])
+    yield _share("answers in any order", mixed_answers != answers[twice], "images that are answered otherwise then")
 
 
 def repeats(subject: Subject) -> Iterator[Finding]:
     """Twice the same gives the same bits, whatever random numbers others draw. No sampling, no dropout, no memory."""
+    soft = subject.received
     symbols, answers, unlike, unlike_answers = subject.symbols, subject.answers, 0.0, 0.0
     for seed in (1, 2, 3):
         _seed(seed)
@@ -73,7 +76,7 @@ def repeats(subject: Subject) -> Iterator[Finding]:
         unlike_answers = max(unlike_answers, float(np.mean(answers != subject.decode(subject.received))))
     yield at_most("symbols twice", unlike, 0, "share of images that are sent otherwise when they are sent again")
     yield at_most("answers twice", unlike_answers, 0, "share of images that are answered otherwise then")
-    fresh = np.asarray(subject.make().decode(subject.received.symbols, subject.received.gamma))
+    fresh = np.asarray(subject.make().decode(soft.symbols.copy(), soft.gamma.copy()))
     yield _share(
         "answers without memory", fresh != subject.answers, "images that a codec answers otherwise which sent nothing"
     )
@@ -117,6 +120,11 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed)
+
+
+def _parts(order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """All at once, and in small batches."""
+    return [order, *(order[start : start + FEW] for start in range(0, len(order), FEW))]
 
 
 def _strangers(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -3,9 +3,12 @@
 Knows nothing about networks.
 """
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.auditing.finding import Finding, at_most, by_chance, thirds
 from training.auditing.subject import CLEAR_DB, NOTHING_DB, Subject
@@ -14,13 +17,20 @@ POWER_ERROR = 0.01
 """As the transmitter's own limit (`sctx/pipeline.py`)."""
 SILENT = 1e-6
 GREY_SHARE = 0.02
+TOLD_DB = (math.nan, -10.0, 20.0)
+"""What a transmitter may hear: nothing, and the ends of the range."""
 
 
 def power(subject: Subject) -> Iterator[Finding]:
     """Unit mean power of each image's symbols by itself, and nothing told by what is left of its variation."""
-    squares = np.square(np.abs(subject.symbols.astype(np.complex128)))
+    farthest = 0.0
+    for told_db in TOLD_DB:
+        sent = np.asarray(subject.codec.encode_told(subject.images.copy(), told_db))
+        farthest = max(farthest, float(np.abs(_squares(sent).mean(-1) - 1.0).max()))
+    squares = _squares(subject.symbols)
     mean = squares.mean(-1)
-    yield at_most("power of each image", float(np.abs(mean - 1.0).max()), POWER_ERROR, "the farthest from 1")
+    farthest = max(farthest, float(np.abs(mean - 1.0).max()))
+    yield at_most("power of each image", farthest, POWER_ERROR, "the farthest from 1, whatever SNR is told")
     silent = (squares < SILENT).sum(-1)
     peak = 10.0 * np.log10(max(float(squares.max()), 1e-30))
     yield Finding("peak power", True, peak, "told only", "dB above the mean, of the strongest symbol")
@@ -54,3 +64,8 @@ def _by_one_grey_level(subject: Subject) -> Finding:
     return at_most(
         "unseen images", float(lost.mean()), round(allowed, 4), "accuracy lost by one grey level in one pixel"
     )
+
+
+def _squares(symbols: NDArray[Any]) -> NDArray[np.float64]:
+    squares: NDArray[np.float64] = np.square(np.abs(symbols.astype(np.complex128)))
+    return squares

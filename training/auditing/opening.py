@@ -69,7 +69,14 @@ def of_pair(where: Where, symbols: int | None = None) -> tuple[Subject, tuple[Ch
 
 
 def of_system(where: Where, name: str, symbols: int | None = None) -> tuple[Subject, tuple[Check, ...]]:
-    """A system of the suite that is a codec, at n = `symbols` without pilots. ConfigError where it is none."""
+    """A system of the suite: one that is a codec at n = `symbols` without pilots, one that is a pair as `of_pair`.
+
+    ConfigError where it is neither.
+    """
+    system = _system(name, where.bench)
+    if isinstance(system, Ours):
+        own = system.bench
+        return of_pair(replace(where, pair=str(own.manifest.path), dataset=own.dataset), symbols)
     place = Place("awgn", "perfect", symbols or CODEC_SYMBOLS, MIDDLE_DB)
     make = partial(_codec_of, where, name, place)
     try:

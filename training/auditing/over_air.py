@@ -6,6 +6,7 @@ x g/(1 + g) plus noise of variance g/(1 + g)^2, where g = |h|^2/N0; so g and the
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from training.systems.system import Place
 FRAMES = 512
 SNRS_DB = (-6.0, 0.0, 10.0)
 STEPS_DB = (20.0, 8.0, 2.0, -4.0, -10.0)
-ESTIMATE_DB = 2.0
+ESTIMATE_DB, ESTIMATE_SHARE = 2.0, 0.25
 SIGMAS = 4.0
 """Standard errors within which chance keeps, one time in sixteen thousand apart."""
 
@@ -34,9 +35,9 @@ def noise(subject: Subject) -> Iterator[Finding]:
         soft = _heard(subject, x, "awgn", snr_db)
         g = soft.gamma.astype(np.float64) * from_db(-snr_db)
         yield at_most(f"SNR told, {snr_db:g} dB", float(np.abs(g - 1.0).max()), 1e-3, "the receiver's, less 1/N0")
-        yield near(
-            f"noise power, {snr_db:g} dB", float(_noise_of(soft, x).mean()), 1.0, sigma, "measured, in units of N0"
-        )
+        power = np.square(np.abs(_noise_of(soft, x)))
+        yield near(f"noise power, {snr_db:g} dB", float(power.mean()), 1.0, sigma, "measured, in units of N0")
+    yield from _gaussian(_noise_of(soft, x), sigma)
     other = _symbols(subject, 1)
     heard = [_heard(subject, one, "block-rayleigh", 0.0) for one in (x, 2.0 * other)]
     g0 = heard[0].gamma
@@ -45,6 +46,18 @@ def noise(subject: Subject) -> Iterator[Finding]:
     few = _heard(subject, x[: FRAMES // 4], "block-rayleigh", 0.0)
     later = np.abs(few.symbols - heard[0].symbols[: FRAMES // 4]).max()
     yield at_most("causal", float(later), 1e-6, "what frames that come later change")
+
+
+def _gaussian(noise: NDArray[np.complex128], sigma: float) -> Iterator[Finding]:
+    """Noise in units of sqrt(N0), complex128 [N, S]: its power is exponential, and no part of it is like another."""
+    power = np.sort(np.square(np.abs(noise)).ravel())
+    fit = distance(power, 1.0 - np.exp(-power))
+    yield at_most("noise is Gaussian", fit, KOLMOGOROV, "distance of its power from its distribution, exponential")
+    pairs = {"frame": (noise[1:], noise[:-1].conj()), "symbol": (noise[:, 1:], noise[:, :-1].conj())}
+    alike = max([abs(np.mean(one * other)) for one, other in pairs.values() if one.size] + [abs(np.mean(noise**2))])
+    yield at_most(
+        "noise of its own", float(alike), sigma, "correlation with the next frame's, symbol's, or its conjugate"
+    )
 
 
 def fades(subject: Subject) -> Iterator[Finding]:
@@ -64,7 +77,7 @@ def fades(subject: Subject) -> Iterator[Finding]:
     yield at_most(
         "h for each frame", abs(near_by), SIGMAS / np.sqrt(len(g)), "correlation of |h|^2 with the next frame's"
     )
-    left, order = _noise_of(soft, x).mean(-1), np.argsort(g, kind="stable")
+    left, order = np.square(np.abs(_noise_of(soft, x))).mean(-1), np.argsort(g, kind="stable")
     for name, rows in (("faded", order[: len(g) // 2]), ("strong", order[len(g) // 2 :])):
         sigma = SIGMAS / np.sqrt(len(rows) * x.shape[1])
         yield near(f"noise of {name} frames", float(left[rows].mean()), 1.0, sigma, "measured, in units of N0")
@@ -96,15 +109,17 @@ def estimates(subject: Subject) -> Iterator[Finding]:
         return
     x, snr_db = _symbols(subject, 3), 10.0
     way, n = Way(subject.codec, subject.pilots), subject.codec.symbols + subject.pilots
-    true, found = (
-        subject.hear(way, x, Place("block-rayleigh", csi, n, snr_db), 0, 0).gamma[:, 0]
-        for csi in ("perfect", "estimated")
+    true, soft = (
+        subject.hear(way, x, Place("block-rayleigh", csi, n, snr_db), 0, 0) for csi in ("perfect", "estimated")
     )
-    clear = true > 1.0
-    apart = np.abs(10.0 * np.log10(found[clear] / true[clear]))
+    clear, g = true.gamma[:, 0] > 1.0, soft.gamma[:, 0].astype(np.float64)
+    apart = np.abs(10.0 * np.log10(g[clear] / true.gamma[clear, 0]))
     yield at_most(
         "SNR estimated", float(np.median(apart)), ESTIMATE_DB, "dB from the truth, half of the frames above 0 dB"
     )
+    error = np.square(np.abs(soft.symbols - x)).mean(-1) * (1.0 + g)
+    weak = float(error[np.argsort(g, kind="stable")[: len(g) // 2]].mean())
+    yield near("error of faded frames", weak, 1.0, ESTIMATE_SHARE, "of equalised symbols, in units of 1/(1 + SNR)")
 
 
 def _symbols(subject: Subject, seed: int) -> NDArray[np.complex64]:
@@ -119,8 +134,9 @@ def _heard(subject: Subject, x: NDArray[np.complex64], channel: str, snr_db: flo
     return subject.hear(Way(subject.codec, 0), x, place, 0, 0)
 
 
-def _noise_of(soft: SoftBatch, x: NDArray[np.complex64]) -> NDArray[np.float64]:
-    """|noise|^2 in units of N0, float64 [N, S]: what is left of x^ when x g/(1 + g) is taken away, over g/(1 + g)^2."""
+def _noise_of(soft: SoftBatch, x: NDArray[np.complex64]) -> NDArray[np.complex128]:
+    """Noise over sqrt(N0), complex128 [N, S]: what is left of x^ without x g/(1 + g), over sqrt(g)/(1 + g)."""
     g = soft.gamma.astype(np.float64)
     left = soft.symbols.astype(np.complex128) * (1 + g) - x * g
-    return np.square(np.abs(left)) / np.maximum(g, 1e-30)
+    noise: NDArray[Any] = left / np.sqrt(np.maximum(g, 1e-30))
+    return noise

@@ -68,8 +68,8 @@ class Subject:
         return np.asarray(self.codec.encode_told(images.copy(), self.told_db)).astype(np.complex64)
 
     def decode(self, soft: SoftBatch, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.int64]:
-        """Its answers to some rows."""
-        return np.asarray(self.codec.decode(soft.symbols[rows], soft.gamma[rows])).astype(np.int64)
+        """Its answers to a copy of some rows."""
+        return np.asarray(self.codec.decode(soft.symbols[rows].copy(), soft.gamma[rows].copy())).astype(np.int64)
 
     def over(self, symbols: NDArray[np.complex64], snr_db: float, channel: str = "awgn", seed: int = 0) -> SoftBatch:
         """Symbols, complex64 [N, S], as its receiver has them at a place."""

@@ -6,14 +6,9 @@ the pair's decoder is a part of its transmitter and counts there. Words: `words.
     perfect     the receiver knows h: coherent, all uses for the word
     estimated   the better of two: non-coherent words, told by their energy; or a word in fewer uses beside P pilots
 
-The better one, and P, are chosen for each n, SNR and channel on random words
-(`drawn_right` of `words.py`); no image is looked at. Non-coherent words have won wherever it was tried: pilots with a
-word behind them are one such set of words, and not the best.
-
-Coherent on AWGN, C words of a simplex are told right as often as C orthogonal ones of C/(C - 1) times the energy
-(Proakis, Digital Communications, 5th ed., 4.4): with E = n Es/N0 of that,
-
-    P = integral of phi(x - sqrt(2 E)) Phi(x)^(C-1) dx
+The better one, and P, are chosen for each n, SNR and channel on random words (`drawn_right` of `words.py`); no image is
+looked at. Non-coherent words have won wherever it was tried: pilots with a word behind them are one such set of words,
+and not the best.
 """
 
 from collections.abc import Callable
@@ -22,11 +17,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import quad
-from scipy.stats import norm
 
 from training.baselines.remembered import Remembered
 from training.baselines.words import Words, decide, drawn_right, words_for
+from training.systems import bounds
 from training.systems.bench import Bench
 from training.systems.carried import Carried
 from training.systems.carry import Way
@@ -68,15 +62,13 @@ class LabelCodec(Codec):
 
 
 def told_right(snr_db: float, uses: int, labels: int = 10) -> float:
-    """Probability (0..1) that maximum likelihood finds the word that was sent: coherent, AWGN, N0/2 per real dimension.
+    """Probability (0..1) that maximum likelihood finds the word of a simplex that was sent: coherent, AWGN.
 
     snr_db: Es/N0; uses: complex channel uses n. ValueError where the words do not fit into so many.
     """
     if 2 * uses < labels - 1:
         raise ValueError(f"{labels} labels need {labels - 1} real dimensions, and {uses} uses have {2 * uses}")
-    energy = uses * 10.0 ** (snr_db / 10.0) * labels / (labels - 1)  # over N0
-    shift = np.sqrt(2.0 * energy)
-    return float(quad(lambda x: norm.pdf(x - shift) * norm.cdf(x) ** (labels - 1), shift - 9.0, shift + 9.0)[0])
+    return bounds.told_right(snr_db, uses, labels)
 
 
 @cache

@@ -5,19 +5,17 @@ Pictures: held-out training images. Words: random bits on AWGN. Test images are 
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.files import write_json
 from common.phy.decibel import from_db, to_db
 from training.baselines.ldpc import LdpcQam, fits
 from training.baselines.picture_codes import FORMATS, ORDER_BITS, PILOTS, lost_share
 from training.baselines.pictures import RUNG_BITS, Format
 from training.systems.bench import Bench
 
-LADDER = (8, 10, 14, 18, 24, 32, 40, 50, 64, 80, 100, 130, 160, 200, 260, 340)
+LADDER = (8, 10, 14, 18, 24, 28, 32, 36, 40, 45, 50, 57, 64, 80, 100, 130, 160, 200, 260, 340)
 """Bytes a picture that are tried."""
 STEP_N, MOST_N = 8, 512
 """The smallest n is looked for in such steps, up to so many."""
@@ -57,13 +55,6 @@ def fit(bench: Bench, name: str, sizes_n: tuple[int, ...], tell: Callable[[str],
         "for each n, SNR and channel, on held-out training images and random words",
         "spent": {"tuning_cpu_s": round(time.process_time() - began)},
     }
-
-
-def make(bench: Bench, name: str, sizes_n: tuple[int, ...], command: str, tell: Callable[[str], None]) -> Path:
-    """Measure for a picture code of FORMATS and write what it needs to where it looks for it."""
-    path = bench.weights(name).with_suffix(".json")
-    write_json(path, {**fit(bench, name, sizes_n, tell), "command": command}, indent=None)
-    return path
 
 
 def pictures(bench: Bench, form: Format) -> tuple[dict[int, float], float]:

@@ -46,7 +46,7 @@ def words_for(labels: int, uses: int, coherent: bool) -> Words:
 
 
 def simplex(labels: int, uses: int) -> Words:
-    """C words of correlation -1/(C - 1), their power spread over all 2n real dimensions."""
+    """C words of correlation -1/(C - 1), turned in all 2n real dimensions; nothing limits the peak of a symbol."""
     place = np.arange(labels)
     vertices = np.zeros((labels, 2 * uses))
     vertices[:, : labels - 1] = np.cos(np.pi * np.outer(2 * place + 1, place[1:]) / (2 * labels))
@@ -69,7 +69,7 @@ def kept(labels: int, uses: int, coherent: bool) -> Words:
     return search(labels, uses, coherent) if found is None else powered(found.astype(np.float64))
 
 
-def keep() -> None:
+def keep(folder: Path) -> Path:
     """Search for the words of PLACES and write them: float32 [C, 2n] each, real and imaginary parts in turn."""
     from safetensors.numpy import save
 
@@ -81,7 +81,9 @@ def keep() -> None:
             words = search(labels, uses, coherent, LONG)
             flat = np.stack((words.real, words.imag), -1).reshape(labels, -1)
             found[key(labels, uses, coherent)] = flat.astype(np.float32)
-    write_atomic(SHIPPED, save(found))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / SHIPPED.name, save(found))
+    return folder / SHIPPED.name
 
 
 def key(labels: int, uses: int, coherent: bool) -> str:

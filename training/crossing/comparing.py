@@ -82,7 +82,9 @@ def show(crossed: Sequence[Crossed], columns: Sequence[str]) -> int:
     for one in asked:
         curves.setdefault(tuple(str(one.question[name]) for name in columns), []).append(one)
     if curves:
-        rows = [(*curve, len(points), points[0].images, _verdict(points)) for curve, points in curves.items()]
+        places = list(dict.fromkeys(curve[0] for curve in curves))
+        ordered = sorted(curves.items(), key=lambda found: places.index(found[0][0]))
+        rows = [(*curve, len(points), points[0].images, _verdict(points)) for curve, points in ordered]
         title = "decisions over the link beside the direct ones"
         print_table(title, (*columns, "points", "images", "verdict"), rows, left=(columns[0], "verdict"))
     for reason, count in Counter(one.reason for one in crossed if one.reason).items():

@@ -108,6 +108,11 @@ class LinkOfThree:
         with emulator:
             try:
                 return np.array(transmitter.ask(send=question, port=port)["answers"], np.int64)
+            except PeerRejected:
+                why = "what it draws or fits must come out the same each time, so seed it"
+                raise PeerRejected(
+                    f"the receiver refused: each end made this codec, and not the same one; {why}"
+                ) from None
             except SemlinkError:
                 receiver.ask(failed=True)  # what went wrong there is nearer to the cause
                 raise

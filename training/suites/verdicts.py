@@ -15,6 +15,8 @@ from training.systems.system import NotThere, Place, System
 LEVEL = 0.05
 WIDTH = 3.92
 """Of a 95 % interval of a normal number, in its standard deviations."""
+EXACT = 1e-5
+"""What rounding and another processor may do to numbers in which nothing is drawn."""
 Point = dict[str, Any]
 T = TypeVar("T")
 
@@ -104,9 +106,8 @@ def changes(now: Sequence[Point], before: Sequence[Point]) -> list[Change]:
     both = [(one, old[_where(one)]) for one in now if one["accuracy"] is not None and _where(one) in old]
     if not both:
         raise ConfigError("--against: the two runs have no point in common that has a number")
-    chances = [
-        chance(a["accuracy"] - b["accuracy"], ((_width(a) ** 2 + _width(b) ** 2) ** 0.5) / WIDTH) for a, b in both
-    ]
+    spread = [max((_width(a) ** 2 + _width(b) ** 2) ** 0.5 / WIDTH, EXACT) for a, b in both]
+    chances = [chance(a["accuracy"] - b["accuracy"], one) for (a, b), one in zip(both, spread, strict=True)]
     return [Change(_where(a), b["accuracy"], a["accuracy"], p) for (a, b), p in zip(both, holm(chances), strict=True)]
 
 

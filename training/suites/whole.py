@@ -6,7 +6,7 @@ Knows nothing about the command line.
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rich.console import Console
 from common import __version__
 from common.console import say
 from common.errors import ConfigError
-from common.files import write_json
+from common.files import write_atomic
 from common.pair.manifest import shipped_pairs
 from training.distillation.provenance import without_paths
 from training.report.tabular import print_table
@@ -28,6 +28,10 @@ from training.suites.verdicts import LEVEL, Point, Verdict, changes, known, poin
 from training.systems.bench import Bench
 from training.systems.entrance import open_codec
 from training.systems.system import System
+
+OVER_SNR = ("snr_db", "difference", "low", "high", "p_holm")
+"""Lists in a comparison: SNR in dB; the difference of two accuracies and its 95 % interval; a chance."""
+DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def run(suite: Suite, order: Order, console: Console | None = None) -> Run:
     measured = points(outcomes, systems)
     found = [one for against in (OURS, LABEL) if against in systems for one in verdicts(outcomes, against)]
     document = _document(suite, bench, systems, order, measured, found)
-    write_json(order.out / f"{suite.name}.json", document)
+    _write(order.out / f"{suite.name}.json", document)
     show(measured, found, order.out / f"{suite.name}.md")
     figure(suite, measured, systems, order.out / suite.name)
     return Run(suite, bench, systems, outcomes, document)
@@ -107,18 +111,44 @@ def _document(
         "data": {"name": bench.test.name, "split": order.split, "images": len(bench.labels), "sha256": bench.data},
         "snr": "average Es/N0 per complex channel use, in dB; n counts pilots",
         "systems": {name: _about(suite, one) for name, one in systems.items()},
-        "comparisons": [
-            {
-                "system": one.system,
-                "against": one.against,
-                **asdict(one.place),
-                "difference": one.difference[0],
-                "ci95": list(one.difference[1:]),
-                "p_holm": one.p,
-            }
-            for one in found
-        ],
+        "comparisons": _by_corner(found),
     }
+
+
+def _by_corner(found: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """An entry for each two systems, channel, csi and n; lists over SNR. p_holm: over all places of the two."""
+    entries: dict[tuple[str, str, str, str, int], dict[str, Any]] = {}
+    for one in found:
+        where = one.system, one.against, one.place.channel, one.place.csi, one.place.n
+        names = ("system", "against", "channel", "csi", "n")
+        entry = entries.setdefault(where, {**dict(zip(names, where, strict=True)), **{name: [] for name in OVER_SNR}})
+        for name, value in zip(OVER_SNR, (one.place.snr_db, *one.difference, one.p), strict=True):
+            entry[name].append(value)
+    return list(entries.values())
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    """As JSON, with a line for each entry of a list and each system, and six digits after the point."""
+    parts = []
+    for key, value in document.items():
+        if isinstance(value, list):
+            inner = ",\n ".join(json.dumps(_rounded(one)) for one in value)
+            parts.append(f"{json.dumps(key)}: [\n {inner}\n]")
+        elif key == "systems":
+            inner = ",\n ".join(f"{json.dumps(name)}: {json.dumps(_rounded(one))}" for name, one in value.items())
+            parts.append(f"{json.dumps(key)}: {{\n {inner}\n}}")
+        else:
+            parts.append(f"{json.dumps(key)}: {json.dumps(value)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, ("{" + ",\n".join(parts) + "}\n").encode())
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, Mapping):
+        return {key: _rounded(one) for key, one in value.items()}
+    return [_rounded(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _about(suite: Suite, system: System) -> dict[str, Any]:

@@ -68,15 +68,10 @@ def nearby(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("nearby")
 def test_a_pair_decides_over_the_link_what_it_decides_directly() -> None:
-    asked = [
-        SETTING,
-        replace(SETTING, channel="rayleigh", doppler=1e-3, told_db=float("nan")),
-        replace(SETTING, channel="awgn", csi="known"),
-    ]
-    found = cross(("pair", asdict(PAIR)), PAIR, questions_of(asked))
-    assert [one.verdict for one in found[:2]] == ["identical"] * 2
-    assert [one.images for one in found[:2]] == [30, 30]
-    assert found[2].reason == "a link has to estimate its channel, so csi known is measured without one"
+    moving = replace(SETTING, channel="rayleigh", doppler=1e-3, told_db=float("nan"))
+    found = cross(("pair", asdict(PAIR)), PAIR, questions_of([moving, replace(SETTING, channel="awgn", csi="known")]))
+    assert (found[0].verdict, found[0].images) == ("identical", 30)
+    assert found[1].reason == "a link has to estimate its channel, so csi known is measured without one"
 
 
 @pytest.mark.full
@@ -188,12 +183,14 @@ def evaluated(folder: Path, text: str, *flags: str) -> tuple[int, str, dict[tupl
 
 
 @pytest.mark.usefixtures("nearby", "small")
-@pytest.mark.parametrize(("pilots", "beside"), [("4", "ours"), ("0", "ours-adaptive")])
+@pytest.mark.parametrize(
+    ("pilots", "beside"), [("4", "ours"), pytest.param("0", "ours-adaptive", marks=pytest.mark.full)]
+)
 def test_somebodys_codec_and_ours_decide_over_the_link_what_the_suite_measures(
     tmp_path: Path, pilots: str, beside: str
 ) -> None:
     text = SOMEBODYS.replace("PILOTS", pilots).replace("LEVEL", "level")
-    code, said, verdicts = evaluated(tmp_path, text, "--only", f"{beside},teacher,label-code")
+    code, said, verdicts = evaluated(tmp_path, text, "--only", f"{beside},teacher")
     assert code == 0, said
     assert verdicts[beside, "estimated"] == verdicts["codebook", "estimated"] == "0 of 30"
     assert "csi perfect is measured without one" in verdicts["codebook", "perfect"]
@@ -208,6 +205,18 @@ def test_a_codec_that_looks_at_a_whole_batch_is_caught_by_the_link(tmp_path: Pat
     assert code == 1
     assert int(verdicts["codebook", "estimated"].split()[0]) > 15
     assert "1 differ" in said
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("nearby", "small")
+def test_ends_that_made_two_codecs_are_told_so(tmp_path: Path) -> None:
+    declared = "    def weights(self):\n        return {'words': self.words}\n\n    def encode_told"
+    text = SOMEBODYS.replace("    def encode_told", declared).replace("PILOTS", "4").replace("LEVEL", "level")
+    assert evaluated(tmp_path, text, "--only", "teacher")[0] == 0
+    (other := tmp_path / "other").mkdir()
+    code, said, verdicts = evaluated(other, text.replace("default_rng(0)", "default_rng()"), "--only", "teacher")
+    assert (code, verdicts["codebook", "estimated"]) == (1, "30 of 30")
+    assert "each end made this codec, and not the same one; what it draws or fits must come out the same" in said
 
 
 @pytest.mark.usefixtures("nearby", "small")
@@ -231,6 +240,9 @@ def test_a_codec_that_is_wrong_is_told_before_anything_is_measured(tmp_path: Pat
         (["--codec", "my.py:Mine"], "--codec goes with --suite"),
         (["--suite", "quick", "--codec", "nosuch.py:Mine"], "nosuch.py: there is no such file"),
         (["--suite", "quick", "--over-the-link", "--against", "x.json"], "--against goes without --over-the-link"),
+        (["--over-the-link", "--figure", "x.png"], "--figure goes without --over-the-link"),
+        (["--over-the-link", "--device", "cuda"], "--device goes without --over-the-link"),
+        (["--over-the-link", "--skip-bad"], "--skip-bad goes without --over-the-link"),
         (["--images", "3"], "--images goes with --suite"),
         (["--over-the-link", "--images", "0"], "--images must be at least 1, not 0"),
         (["--suite", "quick", "--over-the-link", "--snr", "3"], "--snr goes without --suite"),
