@@ -107,7 +107,7 @@ def row(document: dict[str, Any], own: dict[str, Any] | None) -> tuple[str, ...]
     """What a system took beside what ours took, its accuracy on held-out images, and the checks that it holds."""
     spent = document["spent"]
     held = [one["holds"] for one in document["held_to"]]
-    beside = "unknown" if own is None else f"{own['trials']} trials, {own['tuning_cpu_s']:.0f} s"
+    beside = "unknown" if own is None else f"{own['trials']} in {own['tuning_cpu_s']:.0f} s"
     return (document["system"], str(spent["trials"]), f"{spent['tuning_cpu_s']:.0f}", f"{spent['fitting_cpu_s']:.0f}",
             beside, f"{100 * document['validation']['accuracy']:.1f}", f"{sum(held)} of {len(held)}")  # fmt: skip
 

@@ -71,7 +71,7 @@ def examples(bench: Bench) -> dict[str, Examples]:
 
 def settings_of(family: Family, **other: Any) -> dict[str, Any]:
     """As the last of each has it: a hidden layer, no rotation, true labels."""
-    return {key: values[-1] for key, values in family.space.items()} | {"epochs": 20, "lr": 1e-2, "batch": 32} | other
+    return {key: values[-1] for key, values in family.space.items()} | {"epochs": 14, "lr": 1e-2, "batch": 32} | other
 
 
 def fit(
@@ -80,6 +80,7 @@ def fit(
     return family.fit(member, examples[family.front], settings_of(family, **other), folder, seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_each_learns_and_sends_what_a_codec_may_send(
     name: str, bench: Bench, examples: dict[str, Examples], tmp_path: Path
@@ -94,6 +95,7 @@ def test_each_learns_and_sends_what_a_codec_may_send(
     check_codec(way, bench.images)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name in FAMILIES])
 def test_there_is_something_to_send_wherever_something_was_chosen(name: str) -> None:
     """Also between the SNRs at which it was, and far from them."""
@@ -143,6 +145,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "PLACES", (HOME, Place("block-rayleigh", "estimated", 16, 10.0)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_killed_tuning_goes_on_and_ends_as_if_it_had_not_been(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
