@@ -100,7 +100,7 @@ def test_every_command_of_training_tries_its_outputs_when_it_starts(place: Path,
     command: click.Command = module.command if module is demo else module.main
     outputs = [one for one in command.params if isinstance(one.type, OutFile | OutFolder)]
     assert outputs
-    names = {"--out", "--json", "--figure", "--write", "--run"}
+    names = {"--out", "--json", "--figure", "--write", "--run", "--cards"}
     assert outputs == [one for one in command.params if names & set(one.opts)]
     for one in outputs:
         told = CliRunner().invoke(command, [one.opts[0], str(place / "file" / "x.png")], obj={}).exception
