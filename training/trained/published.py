@@ -52,7 +52,7 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
         Figure(10.0, 0.964, "VL-VFE, Examples/MNIST_Result1.png, read to 0.2 points"),
         Figure(20.0, 0.978, "VL-VFE, Examples/MNIST_Result1.png, read to 0.2 points"),
     ),
-    "dt-jscc": (Figure(TRAINED_DB, None, "without a channel"),),
+    "dt-jscc": (Figure(TRAINED_DB, None, "itself without a channel"),),
 }
 
 
