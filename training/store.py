@@ -56,7 +56,7 @@ def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, devic
     where = pick_device(device)
     train, _, _ = load_data(recipe, dataset)
     precision = dtype if dtype != "auto" else "bf16" if where.type == "cuda" else "fp32"
-    found = find_teacher(teacher, train.classes, precision, options["by_position"])
+    found = find_teacher(teacher, train.asked, precision, options["by_position"])
     for line in found.told:
         tell(line)
     oracle = found.load(where)
@@ -106,7 +106,7 @@ def verify(
         return
     if images is None:
         raise ConfigError("--teacher needs --dataset: the teacher is run again on its images")
-    oracle = load_oracle(teacher, images.classes, pick_device(device), opened.plan.teacher.dtype, by_position)
+    oracle = load_oracle(teacher, images.asked, pick_device(device), opened.plan.teacher.dtype, by_position)
     if oracle.id.sha256 != opened.plan.teacher.sha256:
         raise StoreError(f"{store} was made by {opened.plan.teacher.name}, whose weights are not those of {teacher}")
     loss, same = agreement(opened, images, oracle, min(rows, len(images)))
