@@ -25,12 +25,15 @@ from common import log
 from common.check import made_by, real
 from common.errors import ConfigError, SemlinkError
 from common.pair.agreement import Agreement
+from common.pair.backend import pick_backend
 from common.pair.manifest import Manifest, find_pair, read_half
+from common.pair.networks import Backend
 from common.protocol.messages import Result, Status
 from common.text import safe
 from common.transport.endpoints import parse_listen
 from common.transport.keystore import find_keys
 from common.transport.sockets import check_free
+from scrx.decoding.answerer import Answerer, networks_of
 from scrx.decoding.batcher import Batcher
 from scrx.decoding.pool import Pool
 from scrx.decoding.tasks import CLASSIFY, Outputs
@@ -115,12 +118,14 @@ class Receiver:
         self.stuck = False
         self._demodulator = Demodulator(self.manifest.layout)
         self.pool: Pool | None = None
+        self.backend: Backend | None
         if settings.workers:
             pair = _readable(self.manifest)  # what is wrong with it is told once, and not by each worker
-            commands = [_command(pair, settings.device)] * settings.workers
+            self.backend = pick_backend(networks_of(pair), settings.backend, settings.device)
+            commands = [_command(pair, settings.device, self.backend)] * settings.workers
             self.pool = Pool(commands, settings.worker_timeout_s, self._publish, stop)
         else:
-            self._decode = decoder or _decoder_here(self.manifest, settings.device)
+            self.backend, self._decode = (None, decoder) if decoder else _decoder_here(self.manifest, settings)
         self.table = SessionTable(offered(self.manifest, settings))
         try:
             self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
@@ -281,18 +286,17 @@ def received(work: Work) -> Received:
     )  # fmt: skip
 
 
-def _command(manifest: Manifest, device: str) -> list[str]:
+def _command(manifest: Manifest, device: str, backend: Backend) -> list[str]:
     """How a worker is started."""
     form = "json" if log.is_json() else "text"
-    return [sys.executable, "-m", "scrx.decoding.worker", str(manifest.path.resolve()), manifest.id, device, form]
+    pair = [str(manifest.path.resolve()), manifest.id]
+    return [sys.executable, "-m", "scrx.decoding.worker", *pair, device, backend, form]
 
 
-def _decoder_here(manifest: Agreement, device: str) -> Answer:
-    """A decoder in this process, which pays for torch only here."""
-    pair = _readable(manifest)
-    from scrx.decoding.decoder import Answerer
-
-    return Answerer(pair, device).answer
+def _decoder_here(manifest: Agreement, settings: Settings) -> tuple[Backend, Answer]:
+    """A decoder in this process, and what runs it."""
+    answerer = Answerer(_readable(manifest), settings.device, settings.backend)
+    return answerer.backend, answerer.answer
 
 
 def _readable(manifest: Agreement) -> Manifest:

@@ -93,7 +93,7 @@ class Sender:
             window=settings.window or 255,
             tasks=settings.tasks_of(manifest),
         )
-        self.chain = _load_chain(manifest, settings.device) if encoder is None else GivenChain(manifest, encoder)
+        self.chain = _load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
         self.link = open_way(self._terms, self._controller.hear)
 
     def __enter__(self) -> Self:
@@ -257,14 +257,14 @@ class Sender:
         )
 
 
-def _load_chain(manifest: Agreement, device: str) -> Chain:
-    """Torch, which takes its time, is loaded only when all else is right."""
+def _load_chain(manifest: Agreement, settings: Settings) -> Chain:
+    """What runs the networks, which may take its time, is loaded only when all else is right."""
     if not isinstance(manifest, Manifest):
         raise ConfigError(f"{manifest.name} is no pair with networks of its own: give an encoder")
     read_half(manifest, "encoder")
     from sctx.pipeline import TransmitChain
 
-    return TransmitChain(manifest, device)
+    return TransmitChain(manifest, settings.device, settings.backend)
 
 
 def _class_of(output: Any) -> int:
