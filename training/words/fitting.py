@@ -1,84 +1,96 @@
-"""Fit a ladder to features: search words, find means, coordinates and quantisers. Knows nothing about channels."""
+"""Fit what a pair's symbols say to the features of training images. Knows nothing about channels or networks."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.phy.ladder import Ladder
+from common.pair.speech import Speech
+from common.phy.layout import Layout
+from common.phy.refinement import Refinement
+from common.phy.words import Words
+from training.words.search import search_words
 
 LAYERS = 6
+"""Times that a coordinate may be refined."""
+ROWS, COORDINATES = 20_000, 32
+"""Of which quantisers are fitted: so many images, and so many of the largest coordinates, all as one."""
+TURNS = 60
+Doubles = NDArray[np.float64]
 
 
-def search_words(classes: int, symbols: int, seed: int = 0, tries: int = 64) -> NDArray[np.uint8]:
-    """Corners, uint8 [C, S], symbol by symbol: each adds what takes most off the union bound at a reference energy.
+def fit_speech(decided: NDArray[np.int64], features: NDArray[np.float32], classes: int, layout: Layout, order: int,
+               metric: NDArray[np.float64] | None = None) -> Speech:  # fmt: skip
+    """decided: int64 [N], the transmitter's decisions; features: float32 [N, F].
 
-    The reference is E/N0 = 8 + 2 ln C over the symbols so far, where words begin to be told apart.
+    metric: float64 [G, F], what of the features counts: the error of metric @ x; None: all of them alike.
     """
-    rng = np.random.default_rng(seed)
-    corner = np.array([1 + 1j, 1 - 1j, -1 + 1j, -1 - 1j]) / np.sqrt(2)
-    apart = np.abs(corner[:, None] - corner[None]) ** 2
-    distance = np.zeros((classes, classes))
-    found = np.zeros((classes, symbols), np.uint8)
-    for s in range(symbols):
-        energy = (8 + 2 * np.log(classes)) / (s + 1)
-        weight, gain = np.exp(-distance * energy / 4), np.exp(-apart * energy / 4)
-        np.fill_diagonal(weight, 0)
-        best = (np.inf, None)
-        for _ in range(tries):
-            chosen = rng.permutation(np.arange(classes) % 4)
-            for c in rng.permutation(np.tile(np.arange(classes), 4)):
-                chosen[c] = (weight[c] @ gain[chosen]).argmin()
-            cost = (weight * gain[chosen][:, chosen]).sum()
-            if cost < best[0]:
-                best = (cost, chosen.copy())
-        found[:, s] = best[1]
-        distance += apart[best[1]][:, best[1]]
-    return found
-
-
-def fit_ladder(
-    decided: NDArray[np.int64], features: NDArray[np.float32], classes: int, symbols: int, order: int
-) -> Ladder:
-    """decided: int64 [N]; features: float32 [N, F] -> a ladder of so many symbols."""
     mean = features.mean(0, dtype=np.float64)
     means = np.stack([features[decided == c].mean(0, dtype=np.float64) if (decided == c).any() else mean
                       for c in range(classes)])  # fmt: skip
     rest = features - means[decided]
-    variance, basis = np.linalg.eigh(np.cov(rest.T))
-    variance, basis = np.maximum(variance[::-1], 1e-12), basis[:, ::-1]
-    deviation = np.sqrt(variance)
-    into, back = basis / deviation, (basis * deviation).T
-    side = int(order**0.5)
-    u = (rest @ into)[:: max(1, len(rest) // 20_000)]
-    left, edges, centres, spread, prior = u[:, : min(32, u.shape[1])].ravel(), [], [], [], []
+    variance, into, back = principal(rest, metric)
+    u = (rest[:: max(1, len(rest) // ROWS)] @ into)[:, :COORDINATES].ravel()
+    edges, centres, prior, spread = [], [], [], []
     for _ in range(LAYERS):
-        e, c = lloyd_max(left, side)
-        k = np.searchsorted(e, left, side="right")
-        edges.append(e), centres.append(c), prior.append(np.bincount(k, minlength=side) / len(k))
-        error = left - c[k]
-        spread.append(error.std())
-        left = error / error.std()
-    carried = order_of(variance, 2 * symbols, np.cumprod(np.square(spread)))
-    as32 = [np.asarray(one, np.float32) for one in (means, into, back)]
-    return Ladder(search_words(classes, symbols), *as32, carried,
-                  *(np.asarray(one, np.float32) for one in (edges, centres, spread, prior)))  # fmt: skip
+        edge, centre = lloyd_max(u, int(order**0.5))
+        level = np.searchsorted(edge, u, side="right")
+        left = u - centre[level]
+        edges.append(edge)
+        centres.append(centre)
+        prior.append(np.bincount(level, minlength=len(centre)) / len(level))
+        spread.append(float(left.std()))
+        u = left / spread[-1]
+    carried = water_filling(variance, 2 * layout.max_symbols, np.square(spread))
+    single = [np.asarray(one, np.float32) for one in (edges, centres, prior, spread, means, into, back)]
+    refinement = Refinement(carried, *single[:4])
+    return Speech(Words(search_words(classes, layout.max_symbols)), refinement, *single[4:],
+                  jitter_of(refinement, layout))  # fmt: skip
 
 
-def lloyd_max(values: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Edges and centres of the scalar quantiser of least squared error (Lloyd 1982) for these values."""
+def principal(rest: Doubles, metric: Doubles | None) -> tuple[Doubles, Doubles, Doubles]:
+    """Variances that descend, float64 [F]; x -> coordinates of unit variance and back, float64 [F, F] each.
+
+    With a metric G they are those of G x: coordinates are ordered by what they add to |G x|^2.
+    """
+    covariance = np.cov(rest.T)
+    scale, turn = np.linalg.eigh(covariance)
+    scale = np.sqrt(np.maximum(scale, 1e-9 * scale.max()))
+    white = turn / scale  # x @ white: uncorrelated, of unit variance
+    heard = np.eye(len(scale)) if metric is None else metric
+    weights, axes = np.linalg.eigh((turn * scale).T @ heard.T @ heard @ (turn * scale))
+    axes = axes[:, ::-1]
+    return np.maximum(weights[::-1], 0.0), white @ axes, axes.T @ (turn * scale).T
+
+
+def lloyd_max(values: Doubles, count: int) -> tuple[Doubles, Doubles]:
+    """Edges [count - 1] and centres [count] of the scalar quantiser of least squared error for these (Lloyd 1982)."""
     centres = np.quantile(values, (np.arange(count) + 0.5) / count)
-    for _ in range(60):
-        edges = (centres[1:] + centres[:-1]) / 2
-        k = np.searchsorted(edges, values, side="right")
-        centres = np.array([values[k == j].mean() if (k == j).any() else centres[j] for j in range(count)])
+    for _ in range(TURNS):
+        level = np.searchsorted((centres[1:] + centres[:-1]) / 2, values, side="right")
+        total = np.bincount(level, minlength=count)
+        centres = np.where(total > 0, np.bincount(level, values, count) / np.maximum(total, 1), centres)
     return (centres[1:] + centres[:-1]) / 2, centres
 
 
-def order_of(variance: NDArray[np.float64], count: int, shrink: NDArray[np.float64]) -> NDArray[np.int16]:
-    """Reverse water-filling: (coordinate, layer) of each real dimension, int16 [count, 2]."""
-    left, layer, found = variance.copy(), np.zeros(len(variance), int), []
+def water_filling(variance: Doubles, count: int, left: Doubles) -> NDArray[np.int16]:
+    """(coordinate, layer) of each real dimension, int16 [count, 2]: always what has the largest variance left.
+
+    variance: float64 [F]; left: float64 [L], the share of its variance that each layer leaves.
+    """
+    now, layer, found = variance.astype(np.float64).copy(), np.zeros(len(variance), np.int64), []
     for _ in range(count):
-        i = int(np.where(layer < len(shrink), left, -1).argmax())
-        found.append((i, layer[i]))
-        left[i] = variance[i] * shrink[layer[i]]
+        i = int(np.where(layer < len(left), now, -1.0).argmax())
+        found.append((i, min(int(layer[i]), len(left) - 1)))
+        now[i] *= left[min(int(layer[i]), len(left) - 1)]
         layer[i] += 1
     return np.array(found, np.int16)
+
+
+def jitter_of(refinement: Refinement, layout: Layout, draws: int = 4096) -> NDArray[np.float32]:
+    """Relative variance of the amplitude of each symbol, float32 [S], where its whole increment carries features."""
+    rng, steps = np.random.default_rng(0), refinement.steps.astype(np.float64)
+    shares = refinement.prior[0].astype(np.float64)
+    found = []
+    for count in layout.increments:
+        power = np.square(rng.choice(steps, (draws, 2 * count), p=shares / shares.sum())).sum(1) / count
+        found += [float(np.std(1 / np.sqrt(power)) / np.mean(1 / np.sqrt(power))) ** 2] * count
+    return np.array(found, np.float32)
