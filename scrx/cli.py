@@ -47,7 +47,6 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
     SIGTERM, SIGHUP or Ctrl-C drains: queued frames are answered, then it exits 0. A second signal ends it at once.
     """  # fmt: skip
     begin(context, log_level)
-    from common.pair.backend import keep_to_one_thread
     from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
 
@@ -58,12 +57,10 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
     with in_flags(context):
         settings = Settings(**given(Settings, options))
         rx = Receiver(options["listen"], options["model"], settings, stop=stop.__bool__)
-    if not settings.workers:
-        keep_to_one_thread()
     with rx:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")
-        tell(f"scrx: {tell_access(rx.keys, settings.insecure)}; decodes by {rx.backend}")
+        tell(f"scrx: {tell_access(rx.keys, settings.insecure)}")
         for answer in rx.answers(timeout_s=POLL_S):
             if stop:
                 rx.close()  # drains; the answers of the drain still come

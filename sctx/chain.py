@@ -19,6 +19,8 @@ Encode = Callable[[NDArray[np.uint8], float], NDArray[np.complexfloating[Any]]]
 ladder, unit mean power for each image: what any encoder is to a transmitter."""
 Snr = float | NDArray[np.float32] | None
 """Reported SNR in dB, for all images or one each; None (or NaN) = no report."""
+Count = int | NDArray[np.int64] | None
+"""How many symbols of the ladder are the word's, for all images or one each; None: all of them."""
 POWER_ERROR = 0.01
 
 
@@ -36,8 +38,11 @@ class Chain(ABC):
         """images: uint8 [B, H, W, C] as agreed -> what of them does not depend on the SNR, [B, ...]."""
 
     @abstractmethod
-    def modulate(self, encoded: NDArray[Any], snr_db: Snr) -> NDArray[np.complex64]:
-        """What `encode` gave -> the full ladder, complex64 [B, S], unit mean power per increment."""
+    def modulate(self, encoded: NDArray[Any], snr_db: Snr = None, words: Count = None) -> NDArray[np.complex64]:
+        """What `encode` gave -> the full ladder, complex64 [B, S], unit mean power per increment.
+
+        words: how many of its symbols say the decision; the others say features.
+        """
 
     def frame(self, symbols: NDArray[np.complex64], start: int, rate: int) -> NDArray[np.complex64]:
         """symbols: one image's full ladder, complex64 [S] -> pilots and increments start..rate, complex64 [P + n].
@@ -73,8 +78,8 @@ class GivenChain(Chain):
         self._check(images)
         return images
 
-    def modulate(self, encoded: NDArray[Any], snr_db: Snr) -> NDArray[np.complex64]:
-        """See `Chain`. snr_db: one for all. ModelError where what the encoder gives is not complex [B, S]."""
+    def modulate(self, encoded: NDArray[Any], snr_db: Snr = None, words: Count = None) -> NDArray[np.complex64]:
+        """See `Chain`. snr_db: one for all; words: nothing to an encoder from elsewhere. ModelError where what the encoder gives is not complex [B, S]."""
         given = np.asarray(self._encoder(encoded, np.nan if snr_db is None else float(snr_db)))
         expected = (len(encoded), self.agreement.layout.max_symbols)
         if given.dtype.kind != "c" or given.shape != expected:

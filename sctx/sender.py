@@ -47,10 +47,15 @@ class Way(Protocol):
 
 @dataclass(slots=True)
 class _Image:
-    """An image on its way, which each of its frames carries: its full ladder of symbols, and what was sent of it."""
+    """An image on its way, which each of its frames carries: its full ladder of symbols, and what was sent of it.
+
+    words: how many of the ladder's symbols are the word's; None: all, or there are no words.
+    """
 
     capture: Capture
+    encoded: NDArray[Any]
     symbols: NDArray[np.complex64]
+    words: int | None
     rate: int
     encode_us: int
     modulate_us: int
@@ -81,7 +86,9 @@ class Sender:
         self.accept: Accept | None = None
         self._seq, self._clock = 0, clock
         self._ask_below = round(100 * settings.ask_below)
-        self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy)
+        words = manifest.words if isinstance(manifest, Manifest) and encoder is None else None
+        self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy, words,
+                                      settings.features)  # fmt: skip
         self._terms = Terms(
             session=session,
             model_id=bytes.fromhex(manifest.id),
@@ -175,10 +182,10 @@ class Sender:
         features = self._features(fit_image(capture.image, self.manifest.preprocess))
         encoded = self._clock()
         decision = self._decide(layout.air_start(seq, 0), encoded)
-        symbols = self.chain.modulate(features, decision.told_snr_db)[0]
+        symbols = self.chain.modulate(features, decision.told_snr_db, decision.words)[0]
         took_us = (encoded - started) // 1000, (self._clock() - encoded) // 1000
         self._seq += 1
-        self._send_round(seq, _Image(capture, symbols, decision.rate, *took_us), start=0)
+        self._send_round(seq, _Image(capture, features, symbols, decision.words, decision.rate, *took_us), start=0)
 
     def _features(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         """image: uint8 [H, W, C] as the manifest says -> what the chain encodes of it, of a pair float32 [1, 2 S]."""
@@ -196,7 +203,8 @@ class Sender:
         air_start, captured_ns = layout.air_start(seq, image.round), image.capture.captured_ns
         self.link.submit(
             Frame(
-                seq, image.round, self.stream, air_start, start, image.rate, captured_ns, payload, ask_below, image
+                seq, image.round, self.stream, air_start, start, image.rate, captured_ns, payload, ask_below,
+                image.words, image,
             )
         )  # fmt: skip
 
@@ -208,6 +216,9 @@ class Sender:
         if result.status is not Status.LOW_CONFIDENCE or late or whole:
             return False
         image.round, image.rate = result.round + 1, image.rate + 1
+        if image.words is not None:  # it is the decision that was not sure: all that follows says it
+            image.words = None
+            image.symbols = self.chain.modulate(image.encoded, result.snr_inst_db)[0]
         self._send_round(result.seq, image, start=image.rate)
         return True
 

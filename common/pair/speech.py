@@ -10,24 +10,19 @@ How many symbols are the word's is control information: it depends on the report
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import ModelError
+from common.pair.manifest import Half, Manifest
+from common.pair.tensors import SPEECH, Tensors, below, checked, load_half
 from common.phy.layout import Layout
 from common.phy.refinement import Floats, Refinement
-from common.phy.words import Words
+from common.phy.words import ABSENT, WORD, Words
 
-WORD, ABSENT = -1, -2
-"""In the place of a symbol's number among those that carry features: it is a word's; it has not come."""
-
-
-def places(symbols: int, words: int) -> NDArray[np.int16]:
-    """What each symbol of the ladder is, where the first `words` are the word's: int16 [S]."""
-    found = np.arange(symbols, dtype=np.int16) - np.int16(min(words, symbols))
-    return np.maximum(found, WORD)
-
-
+REFINED = ("carried", "edges", "centres", "prior", "spread")
 @dataclass(frozen=True, slots=True, eq=False)
 class Speech:
     """means: float32 [C, F]; into, back: float32 [F, F]; jitter: float32 [S], relative variance of a symbol's amplitude,
@@ -50,7 +45,10 @@ class Speech:
         return (features - self.means[decided]) @ self.into
 
     def say(self, decided: NDArray[np.int64], coordinates: Floats, words: int, layout: Layout) -> NDArray[np.complex64]:
-        """The full ladder, complex64 [B, S], unit mean power per image and increment."""
+        """The full ladder, complex64 [B, S], unit mean power per image and increment; its first `words` are the word's.
+
+        Amplitudes are small sums of a few levels: every processor computes the same bits but for those of the scale.
+        """
         words = min(words, self.symbols)
         sent = np.empty((len(decided), self.symbols), np.complex64)
         sent[:, :words] = self.words.points[decided, :words]
@@ -89,3 +87,42 @@ class Speech:
         log = -((parts - steps) ** 2) / (2 * variance[:, None]) - 0.5 * np.log(variance)[:, None]
         np.add.at(found, (row, place[row, s]), log.astype(np.float32))
         return found.reshape(len(symbols), 2 * count, len(steps))
+
+
+def load_speech(manifest: Manifest, half: Half) -> Speech:
+    """What a half of a pair holds of it; ModelError as of `speech_from`."""
+    where = str(manifest.path / f"{half}.safetensors")
+    return speech_from(below(load_half(manifest, half), SPEECH), manifest, where)
+
+
+def tensors_of(speech: Speech) -> dict[str, NDArray[Any]]:
+    """As a half's file holds it."""
+    return {
+        "corners": speech.words.corners, "means": speech.means, "into": speech.into, "back": speech.back,
+        "jitter": speech.jitter, **{name: getattr(speech.refinement, name) for name in REFINED},
+    }  # fmt: skip
+
+
+def speech_from(tensors: Tensors, manifest: Manifest, where: str) -> Speech:
+    """What `tensors_of` made. ModelError where it is none for this manifest. where: what to call it."""
+    symbols, wide, classes = manifest.layout.max_symbols, manifest.features, len(manifest.labels)
+    levels = int(manifest.order**0.5)
+    shapes: dict[str, tuple[str, tuple[int | None, ...]]] = {
+        "corners": ("uint8", (classes, symbols)), "means": ("float32", (classes, wide)),
+        "into": ("float32", (wide, wide)), "back": ("float32", (wide, wide)), "jitter": ("float32", (symbols,)),
+        "carried": ("int16", (2 * symbols, 2)), "edges": ("float32", (None, levels - 1)),
+        "centres": ("float32", (None, levels)), "prior": ("float32", (None, levels)), "spread": ("float32", (None,)),
+    }  # fmt: skip
+    checked(tensors, shapes, where)
+    layers = {len(tensors[name]) for name in ("edges", "centres", "prior", "spread")}
+    coordinate, layer = tensors["carried"].T
+    sound = (
+        len(layers) == 1 and tensors["corners"].max() < 4 and coordinate.min() >= 0 and coordinate.max() < wide
+        and layer.min() >= 0 and layer.max() < min(layers) and (tensors["spread"] > 0).all()
+        and (tensors["prior"] >= 0).all() and tensors["prior"][0].sum() > 0 and (tensors["jitter"] >= 0).all()
+        and (np.diff(tensors["edges"], axis=1) >= 0).all()
+    )  # fmt: skip
+    if not sound:
+        raise ModelError(f"{where}: what it says symbols mean contradicts itself; restore or train the pair again")
+    refinement = Refinement(**{name: tensors[name] for name in REFINED})
+    return Speech(Words(tensors["corners"]), refinement, *(tensors[name] for name in ("means", "into", "back", "jitter")))

@@ -12,6 +12,16 @@ CORNERS = np.array([1 + 1j, 1 - 1j, -1 + 1j, -1 - 1j], np.complex64) / np.float3
 """The four corners of square QAM, of unit power: complex64 [4]."""
 
 
+WORD, ABSENT = -1, -2
+"""In the place of a symbol's number among those that carry features: it is a word's; it has not come."""
+
+
+def places(symbols: int, words: int) -> NDArray[np.int16]:
+    """What each symbol of the ladder is, where the first `words` are the word's: int16 [S]."""
+    found = np.arange(symbols, dtype=np.int16) - np.int16(min(words, symbols))
+    return np.maximum(found, WORD)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Words:
     """corners: uint8 [C, S], which of CORNERS each symbol of each word is."""

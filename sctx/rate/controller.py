@@ -3,7 +3,7 @@
 Pure: every call carries its times. Knows nothing about sockets, sessions, images or torch.
 """
 
-from common.pair.shapes import Accuracy
+from common.pair.shapes import Accuracy, WordTable
 from common.phy.layout import Layout
 from common.protocol.frames import ResultHead
 from common.protocol.messages import Result
@@ -15,12 +15,14 @@ from sctx.rate.policy import RatePolicy
 class Controller:
     """What was reported last, the rate of the image before, and the policy that makes a decision of them.
 
-    table: of the accuracy of each rate; None: not measured, and there is one rate.
+    table: of the accuracy of each rate; None: not measured, and there is one rate. words, spare: as of `decide`.
     """
 
-    def __init__(self, policy: RatePolicy, layout: Layout, table: Accuracy | None) -> None:
+    def __init__(self, policy: RatePolicy, layout: Layout, table: Accuracy | None, words: WordTable | None = None,
+                 spare: float = 0.0) -> None:  # fmt: skip
         policy.check(layout.rates)
         self.policy = policy
+        self._words, self._spare = words, spare
         self.report: Report | None = None
         self._layout, self._table = layout, table
         self._last: int | None = None
@@ -35,6 +37,7 @@ class Controller:
         known = truth or self.report
         if known is not None and is_stale(known, air_start, now_ns, self._layout.slot):
             known = None
-        decision = decide(self.policy, known, air_start, self._layout.rates, self._table, self._last)
+        decision = decide(self.policy, known, air_start, self._layout.rates, self._table, self._last, self._words,
+                          self._spare)  # fmt: skip
         self._last = decision.rate
         return decision

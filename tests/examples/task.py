@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save
+from scrx.decoding.decoder import load_decoder
 from torch import nn
 
 from common.images.datasets import load_images
 from common.pair.halves import load_half
 from common.pair.manifest import Manifest
-from scrx.decoding.decoder import load_decoder
 from scrx.decoding.tasks import Output, Task
 from training.distillation.pairs import write_changed
 from training.lab.evaluation import Lab, Setting

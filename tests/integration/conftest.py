@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save
+from scrx.decoding.decoder import Decoder
 
 from common.pair.manifest import write_pair
 from common.pair.shapes import Accuracy, DecoderShape, EncoderShape, Preprocess
 from common.phy.layout import Layout
-from scrx.decoding.decoder import Decoder
 from sctx.encoder import ChannelAdaptive, make_encoder
 from training.lab.processes import Command, start_emulator, start_receiver
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from training.student.air import draw, receive
 
 from common.errors import ConfigError
 from common.phy.layout import Layout
 from training.recipes.specs import Conditions
-from training.student.air import draw, receive
 
 
 def test_a_layout_without_pilots_is_allowed_and_one_pilot_is_not() -> None:

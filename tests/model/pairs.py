@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save
+from training.student.end_to_end import Shapes, Student
 
 from common.pair.manifest import Manifest, write_pair
 from common.pair.shapes import Accuracy, DecoderShape, EncoderShape, Preprocess
 from common.phy.layout import Layout
-from training.student.end_to_end import Shapes, Student
 
 LAYOUT = Layout((2, 4), pilots=4, slot=16)
 PREPROCESS = Preprocess(8, 8, 1, (0.3,), (0.4,))

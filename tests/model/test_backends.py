@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sctx.modulate import bounds
 
 from common.cli import invoke
 from common.errors import ConfigError, ModelError
@@ -16,7 +17,6 @@ from common.pair.backend import open_networks, pick_backend
 from common.pair.manifest import Manifest, find_pair, read_manifest, shipped_pairs
 from scrx.decoding.answerer import Answerer
 from scrx.decoding.answerer import networks_of as networks_of_receiver
-from sctx.modulate import bounds
 from sctx.pipeline import TransmitChain, networks_of
 from tests.model.pairs import tiny_pair
 from training.export.__main__ import main as export_command

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sctx.modulate import modulate
 
 from common.errors import ConfigError, DataError
 from common.phy.constellation import levels, qam
 from common.phy.layout import Layout, pilot_sequence
 from scrx.decoding.answerer import Answerer
 from scrx.decoding.tasks import confidence_of
-from sctx.modulate import modulate
 from sctx.pipeline import TransmitChain
 from tests.model.pairs import LAYOUT, tiny_pair
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load, save
+from scrx.decoding.decoder import load_decoder
 
 from common.errors import ConfigError, ModelError
 from common.pair import manifest as pairs
 from common.pair.manifest import MANIFEST, find_pair, read_half, read_manifest
-from scrx.decoding.decoder import load_decoder
 from sctx.encoder import MOST_MACS, ResNet
 from sctx.pipeline import TransmitChain
 from tests.model.pairs import tiny_pair

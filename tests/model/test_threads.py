@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from scrx.decoding.decoder import Decoder
 
 from common.pair.device import FEW, one_thread
 from common.pair.manifest import find_pair
 from scrx.decoding.answerer import Answerer
-from scrx.decoding.decoder import Decoder
 from sctx.encoder import ResNet
 from sctx.pipeline import TransmitChain
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training.experiments.reliability import Row, panels
 
 from common.errors import ConfigError, ModelError
 from common.images.datasets import load_images
@@ -17,7 +18,6 @@ from scrx.decoding.tasks import snr_bins
 from tests.model.pairs import LAYOUT, tiny_pair, tiny_student
 from training.distillation.measure import EDGES_DB, calibrate
 from training.distillation.pairs import load_student, trained_under, write_changed
-from training.experiments.reliability import Row, panels
 from training.recipes.specs import Conditions
 from training.report.metrics import Reliability, reliability
 

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from training.student.air import draw
+from training.student.decisions import Decisions, without_noise
+from training.student.end_to_end import Shapes, Student
 
 from common.errors import ConfigError
 from common.images.datasets import ImageSet, load_images
@@ -16,9 +19,6 @@ from training.distillation.measure import features_of
 from training.loop.fit import Run, fit
 from training.recipes.recipe import Recipe
 from training.recipes.specs import Conditions, DecisionSpec, Schedule
-from training.student.air import draw
-from training.student.decisions import Decisions, without_noise
-from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
 
 CPU = torch.device("cpu")

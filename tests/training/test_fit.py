@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from training.student.end_to_end import Shapes, Student
 
 from common.pair.shapes import Preprocess
 from training.distillation.measure import transmitter_cost
 from training.recipes.fitted import REFERENCE, Seen, fitted, look, recipe_for, stages
 from training.recipes.recipe import adjusted, load_recipe
-from training.student.end_to_end import Shapes, Student
 from training.teachers.pretrain import build_model
 
 BASE = load_recipe("pictures")

@@ -9,13 +9,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from training.student.end_to_end import Shapes, Student
 
 from common.images.datasets import ImageSet, load_images
 from common.pair.shapes import Preprocess
 from training.loop import fit as loop
 from training.loop.fit import Fitted, Run, fit, one_cycle
 from training.recipes.recipe import Recipe
-from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
 
 CPU = torch.device("cpu")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
+from training.student.end_to_end import Shapes, Student
 
 from training.data.images import load_data
 from training.distillation import outlook
@@ -16,7 +17,6 @@ from training.loop import fit as loop
 from training.loop.fit import Run, fit, pace
 from training.recipes.recipe import Recipe
 from training.recipes.specs import DecisionSpec, Schedule
-from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
 
 CPU = torch.device("cpu")

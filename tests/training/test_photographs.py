@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training.student.end_to_end import Shapes, Student
 
 from common.images.datasets import load_images
 from common.pair.manifest import find_pair
@@ -12,7 +13,6 @@ from common.pair.shapes import Preprocess
 from training.distillation.measure import transmitter_cost
 from training.lab.evaluation import Lab, Setting
 from training.recipes.recipe import Recipe, adjusted, load_recipe
-from training.student.end_to_end import Shapes, Student
 
 DATA = Path(os.environ.get("SEMLINK_DATA", Path(__file__).parents[2].parent / "shared" / "data" / "cifar10"))
 IMAGE = Preprocess(32, 32, 3, (0.5,) * 3, (0.25,) * 3)

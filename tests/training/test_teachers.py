@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from training.student.end_to_end import Shapes, Student
 
 from common.errors import ModelError
 from common.images.datasets import ImageSet, load_images
@@ -16,7 +17,6 @@ from tests.training.kinds import make
 from training.knowledge.generate import generate, plan_for
 from training.recipes.recipe import Recipe
 from training.recipes.specs import ViewSpec
-from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
 from training.teachers.find import Committee, Teacher, find_teacher, load_oracle, weights_sha256
 from training.teachers.identity import TeacherId

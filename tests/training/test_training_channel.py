@@ -5,16 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from sctx.modulate import bounds
+from sctx.modulate import modulate as runtime
+from training.student.air import FRAMES, draw, receive, transmit
+from training.student.rounding import modulate
 
 from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import Channel
 from common.phy.layout import Layout, pilot_sequence
 from scrx.demodulation.demodulate import Demodulator, Received
-from sctx.modulate import bounds
-from sctx.modulate import modulate as runtime
 from training.recipes.specs import Conditions
-from training.student.air import FRAMES, draw, receive, transmit
-from training.student.rounding import modulate
 
 LAYOUT = Layout((4, 12), pilots=8, slot=64)
 

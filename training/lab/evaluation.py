@@ -19,6 +19,7 @@ from common.pair.manifest import Manifest
 from common.phy.decibel import from_db
 from common.phy.layout import Layout
 from scrx.demodulation.demodulate import Demodulator, Known, Received, SoftBatch
+from sctx.rate.decision import word_symbols
 from training.data.images import load_told
 from training.report.points import Point
 from training.report.stats import bootstrap
@@ -50,6 +51,10 @@ class Setting:
     """SNR that the transmitter is told; NaN = no report."""
     told: str = "average"
     """The same in words."""
+    features: float = 0.2
+    """Points that the decision may lose to the features; 0: all symbols say the decision."""
+    words: int | None = None
+    """So many symbols are the word's, whatever it is told: a transmitter that never adapts."""
 
     def __post_init__(self) -> None:
         if (self.channel == "awgn") == (self.csi == "perfect") and self.csi not in ("estimated", "none"):
@@ -87,7 +92,7 @@ class Lab:
         from sctx.pipeline import TransmitChain
 
         self.layout = manifest.layout
-        self._chain, self._answerer = TransmitChain(manifest, device), Answerer(manifest, device)
+        self.manifest, self._chain, self._answerer = manifest, TransmitChain(manifest, device), Answerer(manifest)
         parts = np.array_split(images, max(-(-len(images) // ENCODED), 1))
         self._features = np.concatenate([self._chain.encode(part) for part in parts])
 
@@ -99,7 +104,11 @@ class Lab:
     def answer(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits, float32 [N, C], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
         soft = self.hear(setting, stream)
-        return self._answerer.logits(soft.symbols, soft.gamma), soft.gamma
+        return self._answerer.logits(soft), soft.gamma
+
+    def features(self, setting: Setting, stream: int) -> NDArray[np.float32]:
+        """The features as the receiver has them, float32 [N, F]."""
+        return self._answerer.hear(self.hear(setting, stream))[1]
 
     def hear(self, setting: Setting, stream: int) -> SoftBatch:
         """What the decoder is given of the images sent as frames 0..N-1 of a stream."""
@@ -110,16 +119,23 @@ class Lab:
         layout, rate = self.layout, self.layout.rates.index(setting.symbols)
         channel = Channel(spec_of(setting, layout))
         n0 = max(from_db(-setting.snr_db), QUIET_N0)
-        received = []
-        for seq, symbols in enumerate(self._chain.modulate(self._features, setting.told_db)):
+        received, words = [], self._words(setting)
+        for seq, symbols in enumerate(self._chain.modulate(self._features, setting.told_db, words)):
             at, known = layout.air_start(seq, 0), None
             if setting.csi in ("estimated", "none"):
                 y = channel.transform(stream, at, self._chain.frame(symbols, 0, rate))
             else:
                 y, truth = channel.apply(stream, at, symbols[layout.span(0, rate)])
                 known = Known(complex(truth.h), n0)
-            received.append(Received("lab", seq, y, at, 0, rate, (), more=False, known=known))
+            received.append(Received("lab", seq, y, at, 0, rate, (), more=False, words=words, known=known))
         return received
+
+
+    def _words(self, setting: Setting) -> int | None:
+        """What the transmitter makes of what it is told."""
+        if setting.words is not None or math.isnan(setting.told_db) or not setting.features:
+            return setting.words
+        return word_symbols(self.manifest.words, np.array([from_db(setting.told_db)]), setting.features)
 
 
 def spec_of(setting: Setting, layout: Layout) -> ChannelSpec:

@@ -124,9 +124,8 @@ class Bench:
     @cached_property
     def decider_cost(self) -> tuple[int, int]:
         """The same of a transmitter that decides by itself: with the pair's decoder, which has linear layers alone."""
-        from torch import nn
-
         from scrx.decoding.decoder import load_decoder
+        from torch import nn
 
         decoder = load_decoder(self.manifest)
         parameters, macs = self.encoder_cost

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training.student.end_to_end import Student
+from training.student.shorter import start_from
 
 from common.pair.manifest import find_pair
 from training.baselines.variants_of_ours import BANK_SYMBOLS, NAMES, bank, make, recipe_of
 from training.distillation.pairs import load_student, write_halved
 from training.lab.evaluation import Lab
-from training.student.end_to_end import Student
-from training.student.shorter import start_from
 from training.suites.roster import NAMES as ALL
 from training.systems import bench as benches
 from training.systems.bench import Bench
