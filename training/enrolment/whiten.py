@@ -1,4 +1,4 @@
-"""What a receiver needs to enrol new classes: `python -m training.enrolment.whiten` measures a pair's embedding, beside the pair.
+"""What a receiver needs to enrol new classes: `python -m training.enrolment.whiten` measures a pair's embedding.
 
 Knows nothing about the classes that will be enrolled. The pictures are of the pair's own validation split, which nobody
 was trained on; they go through the emulator's channel at every rate, and the receiver estimates it as on the link. The
