@@ -37,7 +37,7 @@ class Vitals:
         self._frame: tuple[Work, Any, Any] | None = None
         self._answers: deque[Result] = deque(maxlen=KEPT_ANSWERS)
         self._begun = 1
-        self.board = Board(About("scrx", __version__, rx.manifest.name, rx.manifest.id), self._take, self.unready)
+        self.board = Board(About("scrx", __version__, rx.manifest.name, rx.manifest.id), self._take, self.stuck)
 
     def began(self, works: "Sequence[Work]", soft: "SoftBatch", estimates: "Sequence[ChannelEstimate | None]") -> None:
         """A batch goes to the decoder."""
@@ -56,8 +56,8 @@ class Vitals:
             self._confidence.add(result.confidence)
         self._answers.extend(results[-KEPT_ANSWERS:])
 
-    def unready(self) -> str:
-        """Why it is not ready. Busy is ready, hung is not: see `common/live/pace.py`."""
+    def stuck(self) -> str:
+        """Why work is not being done. Busy is ready, hung is not: see `common/live/pace.py`."""
         rx = self._rx
         if rx.closed:
             return "it is going away"

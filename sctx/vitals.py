@@ -30,7 +30,9 @@ class Vitals:
         self._answers, self._encodes = Pace(), Pace()
         layout = tx.manifest.layout
         self._robust = layout.rates[-1] + layout.pilots
-        self.board = Board(About("sctx", __version__, tx.manifest.name, tx.manifest.id), self._take, self.unready)
+        self.board = Board(
+            About("sctx", __version__, tx.manifest.name, tx.manifest.id), self._take, self.stuck, self.away
+        )
 
     def add(self, outcome: Answer | Missed) -> None:
         """Take one outcome."""
@@ -43,14 +45,19 @@ class Vitals:
         for stage, us in outcome.stages_us.items():
             self._stages[stage] += us
 
-    def unready(self) -> str:
-        """Why it is not ready: no link, an encoder that hangs, or nothing that is sent is answered."""
+    def stuck(self) -> str:
+        """Whether the encoder hangs."""
+        encoding_ns, now = self._tx.activity.encoding_ns, time.monotonic_ns()
+        if encoding_ns and (now - encoding_ns) / 1e9 > self._encodes.limit_s(1):
+            return f"an image has been encoded for {(now - encoding_ns) / 1e9:.1f} s"
+        return ""
+
+    def away(self) -> str:
+        """Whether a receiver is missing, or answers nothing of what is sent."""
         link, activity, now = self._tx.link, self._tx.activity, time.monotonic_ns()
         if not link.session.up:
             return f"no receiver is heard behind {link.peer}"
-        encoding_ns, asked_ns = activity.encoding_ns, activity.asked_ns
-        if encoding_ns and (now - encoding_ns) / 1e9 > self._encodes.limit_s(1):
-            return f"an image has been encoded for {(now - encoding_ns) / 1e9:.1f} s"
+        asked_ns = activity.asked_ns
         limit_s = self._answers.limit_s(1)
         wants = link.in_flight or (now - activity.sent_ns) / 1e9 < LEAST_S
         if wants and asked_ns and (now - asked_ns) / 1e9 > limit_s:

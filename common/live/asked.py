@@ -1,7 +1,8 @@
 """--http and what goes with it, for every command: flags -> a server, or nothing. Knows nothing about what is shown."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,6 +13,7 @@ from common.errors import ConfigError
 if TYPE_CHECKING:
     from common.live.board import Board
     from common.live.server import Control, Server
+    from common.live.supervised import Supervisor
 
 F = TypeVar("F", bound=Callable[..., Any])
 LEVELS = ("metrics", "page", "control")
@@ -35,36 +37,49 @@ def http_options(command: F) -> F:
 class Faces:
     """What was asked for; nothing of it costs anything where that is nothing."""
 
-    def __init__(self, server: "Server | None") -> None:
-        self.server = server
+    def __init__(self, server: "Server | None", supervisor: "Supervisor | None") -> None:
+        self._server, self._supervisor = server, supervisor
 
     def __bool__(self) -> bool:
-        return self.server is not None
+        return self._server is not None or self._supervisor is not None
 
     def show(self, board: "Board") -> None:
         """From now on the process can be looked at."""
-        if self.server is not None:
-            self.server.board = board
+        if self._server is not None:
+            self._server.board = board
+        if self._supervisor is not None:
+            self._supervisor.watch(board)
 
 
 @contextmanager
 def faces(command: str, given: Mapping[str, Any], control: "Control | None" = None) -> Iterator[Faces]:
-    """What the flags in `given` ask for, until the end of the block. Raises ConfigError before anything is loaded."""
-    if given["http"] is None:
-        if named := [name for name in ("http_public", "http_control", "watch") if given.get(name)]:
-            raise ConfigError(f"{named[0]}: is about the page and metrics, which need http=PORT")
-        yield Faces(None)
-        return
+    """What the flags in `given` and the supervisor, if there is one, ask for, until the end of the block.
+
+    Raises ConfigError before anything is loaded.
+    """
+    named = [name for name in ("http_public", "http_control", "watch") if given.get(name)]
+    if given["http"] is None and named:
+        raise ConfigError(f"{named[0]}: is about the page and metrics, which need http=PORT")
+    with ExitStack() as closing:
+        server = supervisor = None
+        if given["http"] is not None:
+            server = _serve(command, given, control)
+            closing.callback(server.close)
+        if "NOTIFY_SOCKET" in os.environ:
+            from common.live.supervised import supervisor as found
+
+            if (supervisor := found()) is not None:
+                closing.callback(supervisor.close)
+        yield Faces(server, supervisor)
+
+
+def _serve(command: str, given: Mapping[str, Any], control: "Control | None") -> "Server":
     from common.live.gate import place_of
     from common.live.server import Server
 
-    server = Server(
-        place_of(given["http"], given["http_public"], control is not None), given["watch"], control, command
-    )
+    place = place_of(given["http"], given["http_public"], control is not None)
+    server = Server(place, given["watch"], control, command)
     server.start()
-    try:
-        at = f"{server.url}#{server.gate.token}" if control else server.url
-        tell(f"{command}: live page at {at}, health at {server.url}readyz, metrics at {server.url}metrics")
-        yield Faces(server)
-    finally:
-        server.close()
+    at = f"{server.url}#{server.gate.token}" if control else server.url
+    tell(f"{command}: live page at {at}, health at {server.url}readyz, metrics at {server.url}metrics")
+    return server

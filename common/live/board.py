@@ -42,8 +42,8 @@ class Snapshot:
 
 
 class Board:
-    """One for each process. take: values and view, asked in the loop's thread; unready: why not ready, "" if it is,
-    asked in any thread, so it must not wait for the loop.
+    """One for each process. take: values and view, asked in the loop's thread. stuck: why work that waits is not being
+    done, away: which peer is missing, "" for neither; both are asked in any thread, so they must not wait for the loop.
 
     patience_s: how long one turn of the loop may take.
     """
@@ -52,14 +52,15 @@ class Board:
         self,
         about: About,
         take: Callable[[], tuple[Mapping[str, Value], Mapping[str, Any]]],
-        unready: Callable[[], str],
+        stuck: Callable[[], str],
+        away: Callable[[], str] = lambda: "",
         patience_s: float = BEAT_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.about, self.latest = about, Snapshot(-1e9, {}, {})
         self.started_s = time.time()
-        self._take, self._unready, self._patience_s = take, unready, patience_s
+        self._take, self._stuck, self._away, self._patience_s = take, stuck, away, patience_s
         self._clock, self._sleep = clock, sleep
         self._turns, self._turned_s, self._looked_s = 0, clock(), -1e9
 
@@ -105,14 +106,19 @@ class Board:
     def why_now(self) -> str:
         """Why it may not be ready, at a glance: for pages, which look again at once."""
         late = self._clock() - self._turned_s > self._patience_s
-        return "the loop does not turn" if late else self._unready()
+        return "the loop does not turn" if late else self._stuck() or self._away()
+
+    def stuck(self) -> str:
+        """Why a restart would help; "" if it would not."""
+        return self.hung() or self._again(self._stuck)
 
     def unready(self) -> str:
         """Why the process is not ready for work; "" if it is."""
-        if why := self.hung():
-            return why
+        return self.hung() or self._again(lambda: self._stuck() or self._away())
+
+    def _again(self, look: Callable[[], str]) -> str:
         for _ in range(LOOKS):
-            if not (why := self._unready()):
+            if not (why := look()):
                 return ""
             self._sleep(LOOK_S)
         return why

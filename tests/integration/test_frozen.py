@@ -29,7 +29,7 @@ from tests.integration.test_seen import Stuck, all_three, ask, http_port
 from training.lab.processes import Command
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
-RUNS = 10
+RUNS, PAUSE_S = 10, 0.05
 IMAGE = np.zeros((8, 8), np.uint8)
 
 
@@ -62,6 +62,7 @@ class Link:
         while not self._over.is_set():
             yield Capture(index, IMAGE, None, time.monotonic_ns())
             index += 1
+            time.sleep(PAUSE_S)
 
     def close(self) -> None:
         self._over.set()

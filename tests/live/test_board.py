@@ -13,7 +13,7 @@ class Process:
         self.now, self.taken, self.why = 100.0, 0, ""
         self.turning = self.stopped = False
         about = About("scrx", "1")
-        self.board = Board(about, self._take, lambda: self.why, patience_s, lambda: self.now, self._sleep)
+        self.board = Board(about, self._take, lambda: "", lambda: self.why, patience_s, lambda: self.now, self._sleep)
 
     def _take(self) -> tuple[dict[str, float], dict[str, float]]:
         self.taken += 1
@@ -84,10 +84,11 @@ def test_what_looks_bad_for_a_moment_is_not_told() -> None:
     def soon() -> str:
         return "no receiver is heard" if next(looks, None) is not None else ""
 
-    process.board._unready = soon
+    process.board._away = soon
     assert process.board.unready() == ""
-    process.board._unready = lambda: "no receiver is heard"
+    process.board._away = lambda: "no receiver is heard"
     assert process.board.unready() == "no receiver is heard"
+    assert process.board.stuck() == ""  # a restart would not bring it
 
 
 # -- how long is too long

@@ -31,10 +31,10 @@ class Vitals:
     def __init__(self, wire: Proxy | RawWire) -> None:
         self._wire = wire
         patience_s = BEAT_S if isinstance(wire, Proxy) else RAW_TURN_S
-        self.board = Board(About("channel-emu", __version__), self._take, self.unready, patience_s)
+        self.board = Board(About("channel-emu", __version__), self._take, lambda: "", self.away, patience_s)
 
-    def unready(self) -> str:
-        """Why it is not ready: nobody is upstream, or takes what waits."""
+    def away(self) -> str:
+        """Whether nobody is upstream, or takes what waits."""
         wire = self._wire
         if isinstance(wire, Proxy) and not wire.connected:
             return f"no receiver is connected at {wire.upstream}"
