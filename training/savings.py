@@ -50,7 +50,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
         oracle = untrained_vit(train.classes, options["dtype"], device)
     else:
         place = options["teacher"] or str(BUILD / "teachers" / recipe.name)
-        oracle = load_oracle(place, train.classes, device, options["dtype"])
+        oracle = load_oracle(place, train.asked, device, options["dtype"])
     part = train.take(np.arange(min(options["images"], len(train))))
     found = measure(recipe, part, preprocess, oracle, options["online_images"], device)
     codes = [] if options["untrained_vit"] else encodings(recipe, part, oracle)

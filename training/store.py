@@ -1,4 +1,4 @@
-"""Look after a knowledge store: `python -m training.store build | info | verify | merge`.
+"""Look after a knowledge store: `python -m training.store build | info | card | verify | merge`.
 
 Knows nothing about students. `training.distill` builds a store by itself; `build` makes one on another machine, or
 on several processes with `torchrun -m training.store build ...`.
@@ -13,7 +13,7 @@ from rich.console import Console
 from common.cli import invoke
 from common.console import say, tell
 from common.errors import ConfigError, StoreError
-from common.files import OutFolder
+from common.files import OutFolder, write_atomic
 from common.text import safe
 from training.report.tabular import print_table
 
@@ -56,7 +56,7 @@ def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, devic
     where = pick_device(device)
     train, _, _ = load_data(recipe, dataset)
     precision = dtype if dtype != "auto" else "bf16" if where.type == "cuda" else "fp32"
-    found = find_teacher(teacher, train.classes, precision, options["by_position"])
+    found = find_teacher(teacher, train.asked, precision, options["by_position"])
     for line in found.told:
         tell(line)
     oracle = found.load(where)
@@ -73,6 +73,17 @@ def info(store: Path) -> None:
     from training.knowledge.shards import open_store
 
     _show(open_store(store))
+
+
+@main.command(help="Write STORE/README.md: what it holds, what it loses, how to check it and to train from it.")
+@click.argument("store", type=FOLDER)
+def card(store: Path) -> None:
+    from training.knowledge.describe import written
+    from training.knowledge.shards import open_store
+
+    path = store / "README.md"
+    write_atomic(path, written(open_store(store)).encode())
+    say(f"{path}")
 
 
 @main.command(help="Check every shard's SHA-256; with --dataset its pixels, with --teacher a sample of its answers.")
@@ -106,7 +117,7 @@ def verify(
         return
     if images is None:
         raise ConfigError("--teacher needs --dataset: the teacher is run again on its images")
-    oracle = load_oracle(teacher, images.classes, pick_device(device), opened.plan.teacher.dtype, by_position)
+    oracle = load_oracle(teacher, images.asked, pick_device(device), opened.plan.teacher.dtype, by_position)
     if oracle.id.sha256 != opened.plan.teacher.sha256:
         raise StoreError(f"{store} was made by {opened.plan.teacher.name}, whose weights are not those of {teacher}")
     loss, same = agreement(opened, images, oracle, min(rows, len(images)))
@@ -127,32 +138,10 @@ def merge(store: Path, parts: tuple[Path, ...]) -> None:
     _show(knowledge.merge(store, opened))
 
 
-def _embedding(store: "Store") -> str:
-    from training.knowledge.shards import projection_notes
-
-    kept, notes = store.plan.embedding, projection_notes(store.folder)
-    if kept is None:
-        return "none"
-    lost = ", ".join(f"{name.removeprefix('lost ')} {value}" for name, value in sorted(notes.items()) if name != "of")
-    return f"{kept.bytes} of those bytes, for {kept.width} numbers; cosine error {lost or 'not noted'}"
-
-
 def _show(store: "Store") -> None:
-    from training.teachers.columns import shown
+    from training.knowledge.describe import rows
 
-    plan = store.plan
-    rows = {
-        "store": store.folder,
-        "plan": plan.id,
-        "data": f"{plan.dataset} {plan.split}, {plan.samples} images, {plan.classes} classes, {plan.data_sha256[:16]}",
-        "names": shown(plan.names) if plan.names else "none: it was made before stores held class names",
-        "teacher": f"{plan.teacher.name}, {plan.teacher.dtype}, {plan.teacher.sha256[:16]}",
-        "views": f"{len(store.present)} ({', '.join(map(str, store.present))}), {plan.view}",
-        "encoding": f"{plan.encoding}, {store.payload_bytes():g} bytes per image and view",
-        "embedding": _embedding(store),
-        "size": f"{sum(shard.bytes for shard in store.shards):,} bytes in {len(store.shards)} shards",
-    }
-    print_table("", ("", " "), [(name, safe(value, 400)) for name, value in rows.items()], left=("", " "))
+    print_table("", ("", " "), [(name, safe(value, 400)) for name, value in rows(store).items()], left=("", " "))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from common.images.names import UNKNOWN, Labels, differ_in_case, in_one_order, m
 from common.images.photo import decode_image, fit_image, shown
 from common.images.split import Arrays, Files, Rows, Shelf, Split, match_notes
 from common.images.tables import Table, open_parquet
+from common.images.wordnet import wordnet_ids
 from common.pair.manifest import Manifest
 from common.pair.shapes import Preprocess
 
@@ -37,20 +38,29 @@ TOLD = 10
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """images: uint8 [N, H, W, C], C 1 or 3; labels: int64 [N], indices into classes; notes: lines for people."""
+    """images: uint8 [N, H, W, C], C 1 or 3; labels: int64 [N], indices into classes; notes: lines for people.
+
+    ids: the WordNet id of each class, or none at all.
+    """
 
     name: str
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: NDArray[np.int64]) -> "ImageSet":
         """The samples at `index`, in that order."""
-        return ImageSet(self.name, self.images[index], self.labels[index], self.classes)
+        return ImageSet(self.name, self.images[index], self.labels[index], self.classes, ids=self.ids)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What a teacher is asked for: each class by all that is known to name it, "crane, n03126707"."""
+        return tuple(map(", ".join, zip(self.classes, self.ids, strict=True))) if self.ids else self.classes
 
     def labels_among(self, names: Sequence[str]) -> list[int | None]:
         """Each image's label as an index into `names`, by the name of its class; None where they do not have it.
@@ -90,7 +100,9 @@ def open_split(spec: str, split: str) -> Split:
     if spec and folder.is_dir():
         found, notes = places_in(folder)
         places = {name: (place.word, partial(_part, place)) for name, place in found.items()}
-        return _assembled(spec, folder.resolve().name, split, places, notes)
+        made = _assembled(spec, folder.resolve().name, split, places, notes)
+        ids, said = wordnet_ids(next(iter(found.values())).root, made.classes)
+        return replace(made, ids=ids, notes=(*made.notes, *said))
     if os.path.isfile(folder):
         raise ConfigError(f"data set {shown(folder)} is a file: give the folder that it lies in, with its splits")
     if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
@@ -294,7 +306,7 @@ def _decoded(split: Split, fit: Preprocess | None) -> tuple[ImageSet, list[str]]
     kept = np.flatnonzero(good)
     for to, source in enumerate(kept.tolist() if bad else ()):  # in place: a copy would take as much memory again
         images[to] = images[source]
-    return ImageSet(split.name, images[: len(kept)], split.labels[kept], split.classes, notes), bad
+    return ImageSet(split.name, images[: len(kept)], split.labels[kept], split.classes, notes, split.ids), bad
 
 
 def _listed(bad: Sequence[str], name: str) -> str:

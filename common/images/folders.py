@@ -46,10 +46,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a split lies: Parquet files, or a folder of class folders. word: as it is named there."""
+    """Where a split lies: Parquet files, or a folder of class folders; both in `root`. word: as it is named there."""
 
     word: str
     tables: tuple[Path, ...]
+    root: Path
     folder: Path | None = None
 
 
@@ -118,12 +119,12 @@ def splits_of(folder: Path) -> dict[str, Place]:
         named = re.compile(rf"{word}([-_.].*)?{TABLE}", re.IGNORECASE)
         if tables := tuple(path for path in entries if named.fullmatch(path.name) and path.is_file()):
             _refuse_parts(tables)
-            places[split].append(Place(tables[0].name if len(tables) == 1 else f"{word}*{TABLE}", tables))
+            places[split].append(Place(tables[0].name if len(tables) == 1 else f"{word}*{TABLE}", tables, folder))
         for path in entries:
             if path.name.lower() == word and path.is_dir():
                 held = tuple(one for one in inside(path) if one.suffix.lower() == TABLE and one.is_file())
                 _refuse_parts(held)
-                places[split].append(Place(f"{path.name}/", held, None if held else path))
+                places[split].append(Place(f"{path.name}/", held, folder, None if held else path))
     for split, found in places.items():
         if len(found) > 1:
             words = " and ".join(shown(Path(one.word)) for one in found)

@@ -31,7 +31,7 @@ class Split:
     """A split before its pictures are decoded. rows: int64 [N], which of the shelf and in which order.
 
     labels: int64 [N], indices into classes, UNKNOWN where there is none; notes: lines for people; empty: classes of
-    which there is no picture, also in what it was taken from.
+    which there is no picture, also in what it was taken from; ids: the WordNet id of each class, or none at all.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Split:
     rows: NDArray[np.int64]
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)

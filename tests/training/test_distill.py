@@ -186,6 +186,10 @@ def test_the_store_command_builds_parts_merges_and_verifies() -> None:
     names = sorted(path.relative_to("whole") for path in Path("whole").rglob("*") if path.is_file())
     assert all((Path("merged") / name).read_bytes() == (Path("whole") / name).read_bytes() for name in names)
     assert "12 bytes" in call(store, "info", "merged").stdout
+    assert "merged/README.md" in call(store, "card", "merged").stdout
+    card = Path("merged/README.md").read_text()
+    assert "| encoding | int8, 12 bytes per image and view |" in card
+    assert "1137 images, 10 classes" in card
     checked = call(store, "verify", "merged", "--dataset", "digits", "--recipe", "tiny.toml", "--teacher", "mine")
     assert "same top class 100.0 %" in checked.stdout
     call(store, "build", "other", *common, "--views", "1", "--encoding", "top3")

@@ -19,6 +19,9 @@ KILLS = 10
 RECIPE = TINY.replace("views = 2", "views = 100").replace("epochs = 1\n", "epochs = 200\n").replace(
     "epochs = 2\n", "epochs = 60\n[decisions]\n[decisions.schedule]\nepochs = 40\n"
 )  # fmt: skip
+EMBEDDED = (
+    RECIPE.replace("views = 100\n", 'views = 100\nencoding = "top4"\nembedding = 8\n') + "[loss]\nembedding = 1.0\n"
+)
 BEGIN = """
 import sys
 from transformers import AutoModelForImageClassification, ViTConfig, ViTForImageClassification
@@ -33,10 +36,10 @@ main(obj={})
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path, recipe: str) -> Iterator[subprocess.Popen[str]]:
     """The real process, after its imports; waited for at the end."""
     folder.mkdir(exist_ok=True)
-    (folder / "tiny.toml").write_text(RECIPE)
+    (folder / "tiny.toml").write_text(recipe)
     command = [sys.executable, "-c", BEGIN, "--recipe", "tiny.toml"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     with (
@@ -70,9 +73,9 @@ def stage(folder: Path) -> str:
 
 @pytest.mark.full  # a dozen interpreters load torch
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", [0, 1])
-def test_ten_kills_at_random_change_nothing(tmp_path: Path, seed: int) -> None:
-    with running(tmp_path / "whole") as process:
+@pytest.mark.parametrize(("seed", "recipe"), [(0, RECIPE), (1, EMBEDDED)], ids=["answers", "embeddings"])
+def test_ten_kills_at_random_change_nothing(tmp_path: Path, seed: int, recipe: str) -> None:
+    with running(tmp_path / "whole", recipe) as process:
         began = time.monotonic()
         assert process.wait(300) == 0
         whole_s = time.monotonic() - began
@@ -81,7 +84,7 @@ def test_ten_kills_at_random_change_nothing(tmp_path: Path, seed: int) -> None:
         rounds += 1
         folder, ended = tmp_path / f"killed-{rounds}", False
         while not ended:
-            with running(folder) as process:
+            with running(folder, recipe) as process:
                 try:
                     patience = lives.uniform(0.0, 0.6 * whole_s) if len(hit) < KILLS else 300.0
                     assert process.wait(patience) == 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigError
-from training.recipes.recipe import CONFIGS, Recipe, load_recipe
+from training.recipes.recipe import CONFIGS, Recipe, adjusted, load_recipe
 
 VALUES = [
     "-1", "0", "1", "2.5", "1e400", "nan", "inf", "-inf", "9223372036854775808", "1000000000000", "true", '""', '"x"',
@@ -94,3 +94,10 @@ def test_whole_numbers_are_taken_where_a_fraction_could_stand(tmp_path: Path) ->
 
 def test_the_recipes_that_come_with_the_project_load() -> None:
     assert len([load_recipe(path.stem) for path in CONFIGS.glob("*.toml")]) >= 5
+
+
+def test_true_labels_alone_are_without_a_teachers_embedding_too() -> None:
+    recipe = load_recipe("tinyimagenet100")
+    assert recipe.loss.embedding
+    assert adjusted(recipe, hard=1.0).loss.embedding == 0
+    assert adjusted(recipe, hard=0.5).loss.embedding == recipe.loss.embedding

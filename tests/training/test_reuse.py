@@ -211,3 +211,11 @@ def test_a_store_that_its_disk_cannot_hold_is_told_before_the_teacher_is_trained
     with pytest.raises(ConfigError, match="40 MiB left"):  # 900 views of 1,137 answers of 12 bytes, and the pair
         call(distill, "--recipe", "tiny.toml")
     assert not (here / "build" / "teachers").exists()
+
+
+def test_a_store_is_used_by_another_recipe_that_would_make_the_same(here: Path) -> None:
+    call(distill, "--recipe", "tiny.toml")
+    (here / "other.toml").write_text((here / "tiny.toml").read_text())
+    second = call(distill, "--recipe", "other.toml", "--teacher", "build/teachers/tiny").stderr
+    assert "store: re-using build/stores/tiny-" in second
+    assert [path.name[:5] for path in (here / "build" / "stores").iterdir()] == ["tiny-"]

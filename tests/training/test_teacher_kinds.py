@@ -57,6 +57,14 @@ def test_pixels_and_logits_are_those_of_transformers(kind: str, tmp_path: Path) 
         pixels, logits = by_transformers(folder, kind, images)
         assert torch.equal(oracle.pixels(images)["pixel_values"], pixels)
         assert torch.allclose(oracle.logits(images), logits, rtol=1e-4, atol=1e-4 * float(logits.abs().max()))
+        answers, embedding = oracle.answers(images)
+        assert torch.allclose(answers, oracle.logits(images), atol=1e-5 * float(logits.abs().max()))
+        if kind in ZERO_SHOT:
+            assert torch.allclose(embedding.norm(dim=-1), torch.ones(len(images)), atol=1e-5)
+        elif len(heads := oracle._heads()) == 1:  # its last layer makes the answer of the embedding
+            with torch.inference_mode():
+                again = heads[0](embedding)
+            assert torch.allclose(again, logits, rtol=1e-4, atol=1e-4 * float(logits.abs().max()))
         assert logits.std(0).max() > 1e-3  # a teacher that tells nothing apart would agree with anything
 
 

@@ -42,14 +42,14 @@ def soft_labels(
         writable(request.store or BUILD / "stores", folder=True, room=ROOM + answers)
     teacher = request.teacher or str(own_teacher(recipe, train, request.seed, device, console))
     dtype = "bf16" if autocasts(recipe.teacher.schedule, device) else "fp32"
-    found = find_teacher(teacher, train.classes, dtype, request.by_position)
+    found = find_teacher(teacher, train.asked, dtype, request.by_position)
     for line in found.told:
         tell(line)
     if request.online:
         return found.load(device)
     plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding)
     kept = f"-e{recipe.embedding}" if recipe.embedding else ""
-    where, oracle = request.store or BUILD / "stores" / f"{recipe.name}-{plan.id[:8]}{kept}", None
+    where, oracle = request.store or _place(recipe.name, f"{plan.id[:8]}{kept}"), None
     if recipe.embedding:
         oracle = found.load(device)
         plan = replace(plan, embedding=projected(where, train, oracle, recipe.embedding))
@@ -67,6 +67,11 @@ def soft_name(soft: Store | Oracle | None) -> str:
     if soft is None:
         return "true labels"
     return f"store {soft.plan.id}" if isinstance(soft, Store) else f"teacher {soft.id.sha256}"
+
+
+def _place(name: str, kind: str) -> Path:
+    """Where a store of this kind goes: to one that another recipe made, where there is one."""
+    return next(iter(sorted((BUILD / "stores").glob(f"*-{kind}"))), BUILD / "stores" / f"{name}-{kind}")
 
 
 def _ready_store(recipe: Recipe, folder: Path, train: ImageSet, by_position: bool) -> Store:

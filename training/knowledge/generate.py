@@ -4,6 +4,7 @@ Knows nothing about students or losses.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +101,7 @@ def generate(
     projection = read_projection(folder, plan.embedding.sha256) if plan.embedding else None
     with bar(console, "store", len(missing)) as advance:
         for view, start, stop in missing:
-            _shard(folder, plan, view, start, stop, images, oracle, projection)
-            advance()
+            _shard(folder, plan, view, start, stop, images, oracle, projection, advance)
     wait()
     store = seal(folder, plan, held.union(which)) if rank == 0 else None
     wait()
@@ -110,9 +110,12 @@ def generate(
 
 def _shard(
     folder: Path, plan: Plan, view: int, start: int, stop: int, images: ImageSet, oracle: Oracle,
-    projection: Projection | None,
+    projection: Projection | None, advance: Callable[[float], None],
 ) -> None:  # fmt: skip
-    """One shard, encoded batch by batch: what is in memory is the shard as it will lie on disk."""
+    """One shard, encoded batch by batch: what is in memory is the shard as it will lie on disk.
+
+    advance: told after each batch which share of the shard it was.
+    """
     parameters = words(plan.view, view, start, stop)
     parts: list[dict[str, Tensor]] = []
     for low in range(0, stop - start, BATCH):
@@ -124,6 +127,7 @@ def _shard(
         else:
             logits, embedding = ask_both(oracle, pixels, numbers)
             parts.append(codec.encode(logits, plan.encoding) | {EMBEDDING: projection.encode(embedding)})
+        advance(len(pixels) / (stop - start))
     seen = view_fingerprint(images.images[start:stop], plan.view, view, start)
     write_shard(folder, plan, view, start, {name: torch.cat([one[name] for one in parts]) for name in parts[0]}, seen)
 

@@ -31,7 +31,7 @@ from common.pair.manifest import canonical
 from training.data.views import augment, words
 from training.loop.checkpoint import load_checkpoint, save_checkpoint
 from training.loop.journal import Journal
-from training.loop.machine import autocasts, peak_memory, placed, process
+from training.loop.machine import autocasts, keep_memory, peak_memory, placed, process
 from training.loop.optimiser import make_optimisers
 from training.recipes.specs import Schedule, ViewSpec
 from training.report.progress import bar
@@ -164,6 +164,7 @@ class _Training:
     @classmethod
     def begin(cls, task: Task, run: Run, weight_decay: float) -> Self:
         """Before its first step, on the run's device."""
+        keep_memory()
         pick_pixels(task.objective)
         objective = placed(task.objective, run.device)
         optimisers = make_optimisers(run.schedule.optimiser, objective.parameters(), run.schedule.lr, weight_decay)

@@ -3,13 +3,18 @@
 Knows nothing about what is trained.
 """
 
+import ctypes
 import os
 import resource
+from contextlib import suppress
 
 import torch
 from torch import nn
 
 from training.recipes.specs import Schedule
+
+M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD = -4, -1, -2
+"""Settings of glibc's mallopt(3)."""
 
 
 def process() -> tuple[int, int]:
@@ -38,6 +43,18 @@ def wait() -> None:
     """Until every process is here."""
     if process()[1] > 1:
         torch.distributed.barrier()
+
+
+def keep_memory() -> None:
+    """Let glibc keep what large tensors give back, for the next ones; without glibc nothing is done.
+
+    By itself it returns each of them to the kernel after every operator and fetches it again page by page: a network of
+    large images on a processor takes up to four times as long (training/README.md).
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 1 << 28)):
+            mallopt(parameter, value)
 
 
 def placed(module: nn.Module, device: torch.device) -> nn.Module:

@@ -122,12 +122,17 @@ def adjusted(
     fraction: float | None = None,
     embedding: int | None = None,
 ) -> Recipe:
-    """The recipe with what the command line says; None leaves a value as it is. encoder: "WIDTH,BLOCKS,STRIDE"."""
+    """The recipe with what the command line says; None leaves a value as it is. encoder: "WIDTH,BLOCKS,STRIDE".
+
+    hard = 1 is true labels and no teacher, so no embedding of its either.
+    """
     if views is not None and views < 1:
         raise ConfigError(f"--views must be at least 1, not {views}")
     if epochs is not None:
         recipe = _in_proportion(recipe, epochs)
     wanted: dict[str, Any] = {key: value for key, value in (("beta", beta), ("hard", hard)) if value is not None}
+    if hard == 1:
+        wanted["embedding"] = 0.0
     return replace(
         recipe,
         views=recipe.views if views is None else views,

@@ -46,8 +46,9 @@ def names_of(id2label: Mapping[Any, Any], label2id: Mapping[Any, Any], who: str)
 def match(teacher: Sequence[str], classes: Sequence[str], who: str, by_position: bool = False) -> Columns:
     """The columns of the data's classes. ConfigError names what one side has and the other lacks, or what is doubtful.
 
-    A name may differ in case, `_`, `-` and spaces, and be one of several with commas ("tench, Tinca tinca"). A teacher
-    that knows more classes is asked about the data's alone. LABEL_0, LABEL_1 ... are no names: there is only position.
+    A name may differ in case, `_`, `-` and spaces, and be one of several with commas ("tench, Tinca tinca"). A WordNet
+    id among the data's names decides where the teacher knows it ("crane, n03126707"). A teacher that knows more classes
+    is asked about the data's alone. LABEL_0, LABEL_1 ... are no names: there is only position.
     """
     same = tuple(range(len(classes)))
     nameless = tuple(teacher) == tuple(f"LABEL_{k}" for k in range(len(teacher)))
@@ -79,12 +80,12 @@ def shown(names: Sequence[object]) -> str:
 
 def _order(teacher: Sequence[str], classes: Sequence[str], who: str) -> tuple[int, ...]:
     advice = "; rename them, take another teacher, or say --by-position if they are the same classes in the same order"
-    keys = [_exact, _plain, _each]
+    keys = [_exact, _wordnet, _plain, _each]
     tables = [_table(teacher, key) for key in keys]
     found = [next((hit for hit in (_hits(t, key(one)) for t, key in zip(tables, keys, strict=True)) if hit), set())
              for one in classes]  # fmt: skip
     if lacking := [one for one, hits in zip(classes, found, strict=True) if not hits]:
-        ids = " (WordNet ids: it has words)" if all(re.fullmatch(r"n\d{8}", one) for one in lacking) else ""
+        ids = " (WordNet ids: it has words)" if all(map(_wordnet, lacking)) else ""
         raise ConfigError(f"{who} does not know these classes of the data: {shown(lacking)}{ids}; "
                           f"it knows {shown(teacher)}{advice}")  # fmt: skip
     for one, hits in zip(classes, found, strict=True):
@@ -112,6 +113,11 @@ def _hits(table: Mapping[str, set[int]], names: Sequence[str]) -> set[int]:
 
 def _exact(name: str) -> list[str]:
     return [name]
+
+
+def _wordnet(name: str) -> list[str]:
+    """The WordNet ids among several names with commas between them."""
+    return [part for part in map(str.strip, name.split(",")) if re.fullmatch(r"n\d{8}", part, re.ASCII)]
 
 
 def _plain(name: str) -> list[str]:

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from common.errors import ConfigError, ModelError
+from training.loop.machine import keep_memory, placed
 from training.teachers.identity import TeacherId
 from training.teachers.pixels import Pixels
 
-LARGEST = 512
-"""Images that a network is given at once; memory may make it fewer."""
+LARGEST, LARGEST_ON_CPU = 512, 64
+"""Images that a network is given at once; memory may make it fewer. A processor's caches hold less."""
 ALIKE = 16
 """From so many images on that differ, answers that do not are a dead teacher's."""
 
@@ -49,12 +50,13 @@ class Classifier:
         self, model: nn.Module, pixels: Pixels, identity: TeacherId, device: torch.device, order: Sequence[int]
     ) -> None:
         """order: which column of the network's answer each class is, see `training.teachers.columns`."""
-        self.model = model.to(device).eval()
+        keep_memory()
+        self.model = placed(model, device).eval()
         self.pixels = pixels
         self.id = identity
         self.device = device
         self._order = torch.tensor(order)
-        self._largest = LARGEST
+        self._largest = LARGEST_ON_CPU if device.type == "cpu" else LARGEST
 
     def logits(self, images: NDArray[np.uint8]) -> Tensor:
         """images: uint8 [B, H, W, C] -> float32 [B, classes] on the CPU."""
@@ -122,8 +124,11 @@ class Classifier:
     def inputs(self, images: NDArray[np.uint8]) -> dict[str, Tensor]:
         """What the image processor makes of images, where the network is and in its precision."""
         dtype = torch.bfloat16 if self.id.dtype == "bf16" else torch.float32
-        moved = {name: value.to(self.device) for name, value in self.pixels(images).items()}
-        return {name: value.to(dtype) if value.is_floating_point() else value for name, value in moved.items()}
+        return {name: self._moved(value, dtype) for name, value in self.pixels(images).items()}
+
+    def _moved(self, value: Tensor, dtype: torch.dtype) -> Tensor:
+        order = torch.channels_last if value.ndim == 4 else torch.preserve_format
+        return value.to(self.device, dtype if value.is_floating_point() else value.dtype, memory_format=order)
 
     def _answer(self, images: NDArray[np.uint8]) -> Tensor:
         answer: Tensor = self.model(**self.inputs(images)).logits

@@ -165,5 +165,5 @@ def _save(model: Any, inputs: _Inputs, out: Path, made_of: Mapping[str, Any] | N
 
 def accuracy(folder: str, images: ImageSet, device: torch.device) -> float:
     """Fraction of `images` that the teacher at `folder` gets right."""
-    logits = ask(load_oracle(folder, images.classes, device), images.images)
+    logits = ask(load_oracle(folder, images.asked, device), images.images)
     return float((logits.argmax(-1).numpy() == images.labels).mean())

@@ -41,7 +41,8 @@ def load_prompts(folder: Path, config: Any, classes: Sequence[str]) -> dict[str,
     if ids := [name for name in classes if re.fullmatch(r"n\d{8}", name)]:
         raise ConfigError(f"{folder} is asked by the names of classes, and {shown(ids)} are WordNet ids, which no text "
                           "model knows; give the classes their names")  # fmt: skip
-    texts = [PROMPT.format(name.replace("_", " ")) for name in classes]
+    words_of = [re.sub(r", n\d{8}$", "", name) for name in classes]  # a text model is not asked for WordNet ids
+    texts = [PROMPT.format(name.replace("_", " ")) for name in words_of]
     # SigLIP's texts were padded to their full length in training, and its answers depend on it.
     whole = str(config.model_type).startswith("siglip")
     longest = int(config.text_config.max_position_embeddings)
