@@ -21,6 +21,7 @@ from sctx.outcomes import Summary
 from sctx.transmitter import Transmitter
 from sctx.vitals import Vitals as Sent
 from tests.integration.conftest import Start
+from tests.test_operation import named_metrics
 from training.lab.processes import Command
 
 pytest.importorskip("prometheus_client")
@@ -68,9 +69,11 @@ def test_each_command_shows_health_and_every_metric_that_is_documented(start: St
     ports = {name: http_port(command) for name, command in found.items()}
     until(lambda: ask(ports["sctx"], "/readyz")[0] == 200)
     until(lambda: "semlink_snr_acted_on_db" in ask(ports["sctx"], "/metrics")[1])
+    without_workers = {"workers", "worker_restarts_total", "batches_retried_total"}
+    named = {name for port in ports.values() for name in names(ask(port, "/metrics")[1])}
+    assert named_metrics() - without_workers <= named  # by the dashboard and the alerts
     for name, port in ports.items():
         assert (ask(port, "/healthz")[0], ask(port, "/readyz")) == (200, (200, "ok\n"))
-        without_workers = {"workers", "worker_restarts_total", "batches_retried_total"}
         assert names(ask(port, "/metrics")[1]) == set(PROCESSES[name]) - without_workers | {"build_info"}
     until(lambda: all(one["view"] for one in json.loads(ask(ports["sctx"], "/live.json")[1])["processes"]))
     live = json.loads(ask(ports["sctx"], "/live.json")[1])["processes"]
