@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from common import log
 from common.check import made_by, real
@@ -39,7 +39,7 @@ from scrx.decoding.batcher import Batcher
 from scrx.decoding.pool import Pool
 from scrx.decoding.tasks import CLASSIFY, Outputs
 from scrx.decoding.worker import Answer
-from scrx.demodulation.demodulate import Demodulator, Received
+from scrx.demodulation.demodulate import Demodulator, Received, SoftBatch
 from scrx.demodulation.tracker import ChannelEstimate
 from scrx.feedback import answer, no_answer
 from scrx.heads.desk import Desk
@@ -85,6 +85,13 @@ class ReceivedAnswer:
         )  # fmt: skip
 
 
+class Witness(Protocol):
+    """Told of each batch when it goes to the decoder and when it was answered, which may be in another thread."""
+
+    def began(self, works: Sequence[Work], soft: SoftBatch, estimates: Sequence[ChannelEstimate | None]) -> None: ...
+    def answered(self, results: Sequence[Result], took_ns: int) -> None: ...
+
+
 class Receiver:
     """Answers any number of transmitters.
 
@@ -122,8 +129,12 @@ class Receiver:
         self._answers: queue.SimpleQueue[ReceivedAnswer | Exception | None] = queue.SimpleQueue()
         self._batcher = Batcher()
         self.answered = self.expired = self.failed = 0
+        self.newest: Result | None = None
+        """The answer that was made last."""
         self._counting = threading.Lock()
         self.stuck = False
+        self.witness: Witness | None = None
+        """What is told of each batch, where somebody wants to see it."""
         self._demodulator = Demodulator(self.manifest.layout)
         self.table = SessionTable(offered(self.manifest, settings))
         self.pool: Pool | None = None
@@ -189,6 +200,21 @@ class Receiver:
                 return
             yield item
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._batcher.closed
+
+    @property
+    def queue_depth(self) -> int:
+        """Frames that wait for the decoder."""
+        return self._batcher.depth
+
+    @property
+    def progress_age_ms(self) -> int:
+        """How long work has been waiting with nothing decoded; 0 when idle."""
+        return self._batcher.progress_age_ms
+
     def close(self) -> None:
         """Drain: BYE to every session, decode what is queued for at most 2 s, close.
 
@@ -238,6 +264,8 @@ class Receiver:
             self._batcher.finished()
             return
         soft, estimates = self._demodulator.demodulate([received(work) for work in fresh])
+        if self.witness is not None:
+            self.witness.began(fresh, soft, estimates)
         asked = self.heads.ask(soft) if self.heads is not None else None
         soft = soft if asked is None else asked.soft
         done = partial(self._finish, fresh, estimates, started, asked=asked)
@@ -269,11 +297,14 @@ class Receiver:
                 for work, output, estimate in zip(works, outputs, estimates, strict=True)
             ]
             self.answered += len(results)
+            self.newest = results[-1]
             self.link.post(results)
             told = asked.judge(results) if asked is not None else [{} for _ in results]
             for result, heads in zip(results, told, strict=True):
                 self._publish(ReceivedAnswer.of(result, heads))
-        self._batcher.finished()
+            if self.witness is not None:
+                self.witness.answered(results, took)
+        self._batcher.finished(decoded=outputs is not None)
 
     def _refuse(self, works: Sequence[Work], status: Status, started: int) -> None:
         """EXPIRED lets a finite source send the frame again, FAILED does not."""

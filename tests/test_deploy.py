@@ -116,7 +116,7 @@ def test_the_three_commands_carry_images_from_end_to_end(tmp_path: Path) -> None
         for at, flag in enumerate(words):
             if flag == "--keys":
                 words[at + 1] = str(tmp_path / service)
-            elif flag == "--listen":
+            elif flag in ("--listen", "--http"):
                 words[at + 1] = "0"
             elif flag in ("--upstream", "--peer") and upstream:
                 words[at + 1] = f"127.0.0.1:{upstream.port()}"

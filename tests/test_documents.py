@@ -177,6 +177,7 @@ def check_paths(words: list[str], where: str) -> None:
 def every_flag() -> set[str]:
     """The flags of all commands that people can type, and of the other tools that the documents use."""
     theirs = {"--build", "--exit-code-from", "--volumes", "--target", "--build-arg", "--nproc-per-node", "--durations"}
+    theirs |= {"--system", "--home-dir", "--create-home", "--now", "--offline"}
     modules = [f"training.{path.stem}" for path in (ROOT / "training").glob("*.py") if path.stem != "__init__"]
     found = [*OURS.values(), *map(command_of, modules), command_of("common.transport.keys")]
     for one in found:
