@@ -16,16 +16,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common import log
 from common.check import made_by, real
+from common.control.private import control_to_bind
 from common.errors import ConfigError, SemlinkError
 from common.pair.agreement import Agreement
 from common.pair.manifest import Manifest, find_pair, read_half
@@ -39,9 +40,11 @@ from scrx.decoding.batcher import Batcher
 from scrx.decoding.pool import Pool
 from scrx.decoding.tasks import CLASSIFY, Outputs
 from scrx.decoding.worker import Decode
-from scrx.demodulation.demodulate import Demodulator, Received
+from scrx.demodulation.demodulate import Demodulator, Received, SoftBatch
 from scrx.demodulation.tracker import ChannelEstimate
 from scrx.feedback import answer, no_answer
+from scrx.heads.desk import Desk
+from scrx.heads.service import Asked, open_heads
 from scrx.link import Link
 from scrx.sessions.table import SessionTable, Terms, Work
 from scrx.settings import Settings
@@ -57,7 +60,8 @@ Answer = Callable[[NDArray[np.complex64], NDArray[np.float32], Sequence[Sequence
 class ReceivedAnswer:
     """One answer at the receiver. answer, name: number and name of the class; outputs: all tasks that were asked for.
 
-    session: 32 hex digits; final: no further round was asked for; SNR in dB; us.
+    session: 32 hex digits; final: no further round was asked for; SNR in dB; us; heads: what each head that was
+    enrolled here says of it.
     """
 
     session: str
@@ -71,16 +75,24 @@ class ReceivedAnswer:
     snr_est_db: float | None
     queue_us: int
     decode_us: int
+    heads: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, result: Result) -> "ReceivedAnswer":
+    def of(cls, result: Result, heads: dict[str, Any] | None = None) -> "ReceivedAnswer":
         """As it went back to the transmitter."""
         classified = result.outputs.get(CLASSIFY, {})
         return cls(
             result.session.hex(), result.seq, result.round, int(classified.get("index", -1)),
             str(classified.get("name", "")), result.confidence, result.outputs, result.status is Status.OK,
-            result.snr_inst_db, result.queue_us, result.decode_us,
+            result.snr_inst_db, result.queue_us, result.decode_us, heads or {},
         )  # fmt: skip
+
+
+class Witness(Protocol):
+    """Told of each batch when it goes to the decoder and when it was answered, which may be in another thread."""
+
+    def began(self, works: Sequence[Work], soft: SoftBatch, estimates: Sequence[ChannelEstimate | None]) -> None: ...
+    def answered(self, results: Sequence[Result], took_ns: int) -> None: ...
 
 
 class Receiver:
@@ -114,29 +126,55 @@ class Receiver:
         self.keys = find_keys(settings.keys, settings.insecure)
         address = parse_listen(listen, settings.insecure or self.keys is not None)
         check_free(address)
+        control = None if settings.control is None else control_to_bind(settings.control, settings.insecure)
+        keeps = control is not None or settings.heads is not None
+        self.heads = open_heads(self.manifest, settings.heads, settings.unknown) if keeps else None
         self._answers: queue.SimpleQueue[ReceivedAnswer | Exception | None] = queue.SimpleQueue()
         self._batcher = Batcher()
         self.answered = self.expired = self.failed = 0
+        self.newest: Result | None = None
+        """The answer that was made last."""
         self._counting = threading.Lock()
         self.stuck = False
+        self.witness: Witness | None = None
+        """What is told of each batch, where somebody wants to see it."""
         self._demodulator = Demodulator(self.manifest.layout)
+        self.table = SessionTable(offered(self.manifest, settings))
         self.pool: Pool | None = None
-        self.backend: Backend | None
+        self.desk: Desk | None = None
+        try:
+            self._open(address, control, decoder, stop)
+        except BaseException:
+            self._leave(0.0)
+            raise
+        self.address = self.link.address
+        self._thread = threading.Thread(target=self._decode_loop, name="scrx-decode", daemon=True)
+        self._thread.start()
+
+    def _open(self, address: str, control: str | None, decoder: Answer | None, stop: Callable[[], bool]) -> None:
+        """The decoder, the control port, and last the link."""
+        settings = self.settings
         if settings.workers:
             pair = _readable(self.manifest)  # what is wrong with it is told once, and not by each worker
             self.pool = Pool([_command(pair)] * settings.workers, settings.worker_timeout_s, self._publish, stop)
         else:
             self._decode = _brought(decoder) if decoder else Answerer(_readable(self.manifest)).answer
-        self.table = SessionTable(offered(self.manifest, settings))
-        try:
-            self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
-        except BaseException:
-            if self.pool is not None:
-                self.pool.close(0.0)
-            raise
-        self.address = self.link.address
-        self._thread = threading.Thread(target=self._decode_loop, name="scrx-decode", daemon=True)
-        self._thread.start()
+        if self.heads is not None and control is not None:
+            self.desk = Desk(control, self.heads, self._sessions)
+        self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
+
+    def _sessions(self) -> list[str]:
+        """Those that are connected, as 32 hex digits. For any thread."""
+        return [session.hex() for session in list(self.table.peers)]
+
+    def _leave(self, drain_s: float) -> None:
+        """Close what is no part of the link."""
+        if self.pool is not None:
+            self.pool.close(drain_s)
+        if self.desk is not None:
+            self.desk.close()
+        if self.heads is not None:
+            self.heads.shelf.close()
 
     def __enter__(self) -> "Receiver":
         return self
@@ -162,6 +200,21 @@ class Receiver:
                 return
             yield item
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._batcher.closed
+
+    @property
+    def queue_depth(self) -> int:
+        """Frames that wait for the decoder."""
+        return self._batcher.depth
+
+    @property
+    def progress_age_ms(self) -> int:
+        """How long work has been waiting with nothing decoded; 0 when idle."""
+        return self._batcher.progress_age_ms
+
     def close(self) -> None:
         """Drain: BYE to every session, decode what is queued for at most 2 s, close.
 
@@ -170,11 +223,13 @@ class Receiver:
         if self._batcher.closed:
             return
         until = time.monotonic() + DRAIN_S
+        if self.desk is not None:
+            self.desk.end()
         self.link.drain()
         self._batcher.close()
         self._thread.join(timeout=DRAIN_S)
+        self._leave(max(until - time.monotonic(), 0.0))
         if self.pool is not None:
-            self.pool.close(max(until - time.monotonic(), 0.0))
             self._thread.join(timeout=DRAIN_S)
         self.stuck = self._thread.is_alive()
         self.link.close()
@@ -209,7 +264,11 @@ class Receiver:
             self._batcher.finished()
             return
         soft, estimates = self._demodulator.demodulate([received(work) for work in fresh])
-        done = partial(self._finish, fresh, estimates, started)
+        if self.witness is not None:
+            self.witness.began(fresh, soft, estimates)
+        asked = self.heads.ask(soft) if self.heads is not None else None
+        soft = soft if asked is None else asked.soft
+        done = partial(self._finish, fresh, estimates, started, asked=asked)
         if self.pool is not None:
             self.pool.submit(soft, max(work.expires_ns for work in fresh) / 1e9, done)
         else:
@@ -221,6 +280,7 @@ class Receiver:
         estimates: Sequence[ChannelEstimate | None],
         started: int,
         outputs: list[Outputs] | None,
+        asked: Asked | None = None,
     ) -> None:
         """Send and show a batch's answers. With workers this runs in the pool's thread."""
         now = time.monotonic_ns()
@@ -230,15 +290,21 @@ class Receiver:
             self._refuse([work for work in works if until <= work.expires_ns], Status.FAILED, started)
         else:
             took, credits = now - started, self._credits()
+            if asked is not None:
+                asked.take(outputs)
             results = [
                 answer(work, output, estimate, started - work.arrived_ns, took, credits)
                 for work, output, estimate in zip(works, outputs, estimates, strict=True)
             ]
             self.answered += len(results)
+            self.newest = results[-1]
             self.link.post(results)
-            for result in results:
-                self._publish(ReceivedAnswer.of(result))
-        self._batcher.finished()
+            told = asked.judge(results) if asked is not None else [{} for _ in results]
+            for result, heads in zip(results, told, strict=True):
+                self._publish(ReceivedAnswer.of(result, heads))
+            if self.witness is not None:
+                self.witness.answered(results, took)
+        self._batcher.finished(decoded=outputs is not None)
 
     def _refuse(self, works: Sequence[Work], status: Status, started: int) -> None:
         """EXPIRED lets a finite source send the frame again, FAILED does not."""

@@ -67,9 +67,9 @@ class Port(ABC):
             if answer is not None:
                 self._send(envelope, answer)
 
-    def close(self) -> None:
-        """Close the socket."""
-        self.socket.close(0)
+    def close(self, linger_ms: int = 0) -> None:
+        """Close the socket; answers that were given may take so long to leave."""
+        self.socket.close(linger_ms)
         if self._claim:
             self._claim.release()
             self._claim = None

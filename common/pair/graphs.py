@@ -5,6 +5,7 @@ and which preprocessing it was made: one of others is refused. Knows nothing abo
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -50,20 +51,25 @@ def blank(signature: Signature, rows: int) -> list[NDArray[Any]]:
     return [np.zeros((rows, *shape), kind) for kind, shape in signature.inputs.values()]
 
 
+def _runtime() -> Any:
+    """ONNX Runtime, which would report its use to its makers and keep a number of this machine (since 1.29)."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is loaded
+    import onnxruntime
+
+    return onnxruntime
+
+
 def _opened(networks: Networks, name: str, signature: Signature) -> tuple[Any, list[str]]:
     path, manifest = networks.graph(name), networks.manifest
     again = f"`{COMMAND} --pair {manifest.path}` makes it, where torch is installed"
     if not path.exists():
         raise ModelError(f"{path} is not there, and the backend onnx runs it: {again}; or take the backend torch")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
+    runtime = _runtime()
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = SILENT
     with _told(f"{path} cannot be run; {again}"):
-        session = onnxruntime.InferenceSession(
-            read_file(path, LARGEST_HALF), options, providers=["CPUExecutionProvider"]
-        )
+        session = runtime.InferenceSession(read_file(path, LARGEST_HALF), options, providers=["CPUExecutionProvider"])
     said = session.get_modelmeta().custom_metadata_map
     if {key: said.get(key) for key in origin(manifest, networks.half)} != origin(manifest, networks.half):
         raise ModelError(f"{path} was made of other weights or for other images than those of this pair: {again}")

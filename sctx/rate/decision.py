@@ -4,14 +4,17 @@ Pure: knows nothing about images, sockets or torch. Without a report the most ro
 word's.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.pair.agreement import Agreement
+from common.pair.manifest import Manifest
 from common.pair.shapes import Accuracy, WordTable
-from common.phy.decibel import to_db
+from common.phy.decibel import from_db, to_db
 from sctx.rate.belief import Report, believe
 from sctx.rate.policy import Goal, RatePolicy
 
@@ -72,6 +75,13 @@ def word_symbols(table: WordTable, belief: NDArray[np.float64], spare: float) ->
         middle = (few + enough) // 2
         few, enough = (few, middle) if right(middle) >= wanted else (middle, enough)
     return enough
+
+
+def words_told(pair: Agreement, snr_db: float, spare: float) -> int | None:
+    """`word_symbols` for one SNR in dB, as who is told it without doubt decides; None: all, or it has no words."""
+    if not isinstance(pair, Manifest) or math.isnan(snr_db) or not spare:
+        return None
+    return word_symbols(pair.words, np.array([from_db(snr_db)]), spare)
 
 
 def _accuracies(table: Accuracy, belief: NDArray[np.float64]) -> NDArray[np.float64]:

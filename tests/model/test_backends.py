@@ -1,6 +1,9 @@
 """ONNX Runtime beside torch, the reference: the same answers, the right one chosen, and graphs that do not belong."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -218,3 +221,13 @@ def test_a_graph_of_the_same_weights_under_another_preprocessing_is_refused(copy
     assert changed.preprocess != copy.preprocess
     with pytest.raises(ModelError, match="was made of other weights or for other images than those of this pair"):
         TransmitChain(changed, backend="onnx")
+
+
+def test_nothing_is_kept_or_reported_of_its_use(made: Manifest, tmp_path: Path) -> None:
+    """ONNX Runtime itself writes a number of this machine and a queue of reports below the user's cache."""
+    code = "import sys; from common.pair.manifest import find_pair; from sctx.pipeline import TransmitChain; "
+    code += "TransmitChain(find_pair(sys.argv[1]), backend='onnx')"
+    places = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    around = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"} | places
+    subprocess.run([sys.executable, "-c", code, str(made.path)], env=around, check=True, timeout=60)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -16,7 +16,6 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-import scrx
 from common.errors import SemlinkError
 from common.pair.device import limit_threads
 from scrx.receiver import Receiver
@@ -41,8 +40,10 @@ class Told(Transmitter):
 
     def _decide(self, air_start: int, now_ns: int) -> Decision:
         decision = super()._decide(air_start, now_ns)
-        told_db = decision.told_snr_db if self._told_db is None else self._told_db
-        return Decision(min(decision.rate, self._highest), told_db)
+        rate = min(decision.rate, self._highest)
+        if self._told_db is None:
+            return Decision(rate, decision.told_snr_db, decision.words)
+        return Decision(rate, self._told_db, words_told(self.manifest, self._told_db, self.settings.features))
 
 
 class Half:
@@ -71,9 +72,8 @@ class Half:
         if self._receiver is not None:
             self._receiver.close()
         self._receiver = Receiver(
-            "127.0.0.1:0", ends.agreement,
-            scrx.Settings(device=ends.settings.device, backend=ends.settings.backend), decoder=ends.decode,
-        )  # fmt: skip
+            "127.0.0.1:0", ends.agreement, decoder=ends.decode
+        )
         return {"port": int(self._receiver.address.rpartition(":")[2])}
 
     def _failed(self, _: bool) -> dict[str, Any]:

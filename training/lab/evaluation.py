@@ -18,8 +18,9 @@ from common.flags import numbers
 from common.pair.manifest import Manifest
 from common.phy.decibel import from_db
 from common.phy.layout import Layout
+from scrx.decoding.tasks import Embedding
 from scrx.demodulation.demodulate import Demodulator, Known, Received, SoftBatch
-from sctx.rate.decision import word_symbols
+from sctx.rate.decision import words_told
 from training.data.images import load_told
 from training.report.points import Point
 from training.report.stats import bootstrap
@@ -110,6 +111,12 @@ class Lab:
         """The features as the receiver has them, float32 [N, F]."""
         return self._answerer.hear(self.hear(setting, stream))[1]
 
+    def embed(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Embeddings, float32 [N, E], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
+        soft = self.hear(setting, stream)
+        found = self._answerer.answer(soft.symbols, soft.gamma, [(Embedding.name,)] * len(soft.symbols))
+        return np.array([one[Embedding.name]["vector"] for one in found], np.float32), soft.gamma
+
     def hear(self, setting: Setting, stream: int) -> SoftBatch:
         """What the decoder is given of the images sent as frames 0..N-1 of a stream."""
         return Demodulator(self.layout).demodulate(self._received(setting, stream))[0]
@@ -133,9 +140,7 @@ class Lab:
 
     def _words(self, setting: Setting) -> int | None:
         """What the transmitter makes of what it is told."""
-        if setting.words is not None or math.isnan(setting.told_db) or not setting.features:
-            return setting.words
-        return word_symbols(self.manifest.words, np.array([from_db(setting.told_db)]), setting.features)
+        return setting.words or words_told(self.manifest, setting.told_db, setting.features)
 
 
 def spec_of(setting: Setting, layout: Layout) -> ChannelSpec:
