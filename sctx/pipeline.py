@@ -51,14 +51,14 @@ class TransmitChain(Chain):
     def __init__(self, manifest: Manifest, device: str = "cpu", backend: str = "torch") -> None:
         super().__init__(manifest)
         self.manifest = manifest
-        self._networks = open_networks(networks_of(manifest), backend, device)
+        self.networks = open_networks(networks_of(manifest), backend, device)
         self._speech = load_speech(manifest, "encoder")
-        self.backend = self._networks.backend
+        self.backend = self.networks.backend
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """images: uint8 [B, H, W, C] as the manifest says -> float32 [B, 1 + F]: the decision, then coordinates."""
         self._check(images)
-        features, logits = self._networks.run("encoder", images)
+        features, logits = self.networks.run("encoder", images)
         decided = logits.argmax(-1)
         return np.column_stack((decided, self._speech.coordinates(decided, features))).astype(np.float32)
 

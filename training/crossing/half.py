@@ -21,7 +21,7 @@ from common.pair.device import limit_threads
 from scrx.receiver import Receiver
 from sctx.capture.source import Capture
 from sctx.outcomes import Answer
-from sctx.rate.decision import Decision
+from sctx.rate.decision import Decision, words_told
 from sctx.transmitter import Transmitter
 from training.crossing.of_suites import KINDS
 from training.crossing.subjects import Question, Subject

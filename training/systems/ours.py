@@ -1,4 +1,4 @@
-"""Pairs as systems: the one that is measured, others that were trained otherwise, a bank of dedicated ones.
+"""Pairs as systems: the one that is measured, and others that were trained otherwise.
 
 Knows nothing about how they were trained. A pair sends the longest prefix of its symbols that fits into n with its
 pilots, is told the average SNR, and is received as the running link receives it (`training/lab/evaluation.py`).
@@ -14,7 +14,7 @@ from training.systems.bench import Bench
 from training.systems.ends import Ends, pair_ends
 from training.systems.system import Measured, NotThere, Place, System, require_estimated
 
-VARIANTS = ("no-distillation", "online-distillation", "never-told", "no-adaptive-module")
+VARIANTS = ("no-distillation", "online-distillation")
 """Pairs of the suite's recipe with one thing changed; `training.baseline` makes them."""
 
 
@@ -66,68 +66,6 @@ class Ours(System):
                 "trained": {key: noted[key] for key in kept if key in noted}}  # fmt: skip
 
 
-class Bank(System):
-    """Pairs that were each trained for one SNR and one rate; the one trained nearest to the SNR answers."""
-
-    name = "dedicated"
-
-    def __init__(self, bench: Bench, ours: Ours) -> None:
-        """ours: says how many symbols are to be compared with at a place."""
-        self.bench, self._ours = bench, ours
-        self.home = (("awgn", "perfect", 16),)
-
-    def measure(self, place: Place, stream: int, seed: int) -> Measured:
-        """See `System`."""
-        return self._nearest(place).measure(place, stream, seed)
-
-    def ends(self, place: Place, stream: int, seed: int) -> Ends:
-        """See `System`."""
-        return self._nearest(place).ends(place, stream, seed)
-
-    @cached_property
-    def members(self) -> dict[int, dict[float, Ours]]:
-        """Symbols -> SNR in dB -> the pair that was trained for both."""
-        found: dict[int, dict[float, Ours]] = {}
-        for path in sorted(self.bench.folder(self.name).glob(f"*/{MANIFEST}")):
-            manifest = find_pair(path.parent)
-            snr_db = float(path.parent.name.removesuffix("dB"))
-            member = Ours(self.bench.of(manifest), self.name)
-            found.setdefault(manifest.layout.max_symbols, {})[snr_db] = member
-        if not found:
-            raise NotThere(missing(self.bench, self.name))
-        return found
-
-    def _nearest(self, place: Place) -> Ours:
-        if (place.channel, place.csi) != ("awgn", "perfect"):
-            raise NotThere("trained for AWGN and a channel that is known")
-        symbols = self._ours.payload(place)
-        if symbols not in self.members:
-            raise NotThere(f"trained for {', '.join(map(str, self.members))} symbols; here {symbols} are compared")
-        bank = self.members[symbols]
-        return bank[min(bank, key=lambda snr_db: (abs(snr_db - place.snr_db), snr_db))]
-
-    @property
-    def _any(self) -> Ours:
-        return next(iter(next(iter(self.members.values())).values()))
-
-    @property
-    def tx_accuracy(self) -> None:
-        """Each member has one of its own."""
-        return None
-
-    @property
-    def macs(self) -> float:
-        """Of one member: one answers."""
-        return self._any.macs
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """See `System`."""
-        members = [one for bank in self.members.values() for one in bank.values()]
-        return {**self._any.about, "parameters": sum(one.bench.encoder_cost[0] for one in members),
-                "trained_for_db": {symbols: sorted(bank) for symbols, bank in self.members.items()}}  # fmt: skip
-
-
 def fitting(manifest: Manifest, place: Place) -> int:
     """The longest prefix, in symbols, that fits into n with the pilots. NotThere where none does."""
     layout = manifest.layout
@@ -161,4 +99,4 @@ def trained_otherwise(bench: Bench, name: str) -> Ours:
     folder = bench.folder(name)
     if not (folder / MANIFEST).is_file():
         raise NotThere(missing(bench, name))
-    return Ours(bench.of(find_pair(folder)), name, told=name != "never-told")
+    return Ours(bench.of(find_pair(folder)), name)
