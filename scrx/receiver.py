@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
 KEPT_ANSWERS = 4096
 Answer = Callable[[NDArray[np.complex64], NDArray[np.float32], Sequence[Sequence[str]]], list[Any]]
-"""symbols [B, S], gamma [B, S], tasks per row -> one {task: answer} per row: what anybody's decoder is to a receiver."""
+"""symbols [B, S], gamma [B, S], tasks per row -> one {task: answer} per row: what a decoder is that somebody brings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,10 @@ class GivenChain(Chain):
         return images
 
     def modulate(self, encoded: NDArray[Any], snr_db: Snr = None, words: Count = None) -> NDArray[np.complex64]:
-        """See `Chain`. snr_db: one for all; words: nothing to an encoder from elsewhere. ModelError where what the encoder gives is not complex [B, S]."""
+        """See `Chain`. snr_db: one for all; words: nothing to an encoder from elsewhere.
+
+        ModelError where what the encoder gives is not complex [B, S].
+        """
         given = np.asarray(self._encoder(encoded, np.nan if snr_db is None else float(snr_db)))
         expected = (len(encoded), self.agreement.layout.max_symbols)
         if given.dtype.kind != "c" or given.shape != expected:

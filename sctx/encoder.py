@@ -118,12 +118,13 @@ def load_encoder(manifest: Manifest) -> Encoder:
     where = str(manifest.path / "encoder.safetensors")
     encoder = built(lambda: make_encoder(shape, image.channels, len(manifest.labels)), weights, where)
     if encoder.head.in_features != manifest.features:
-        raise ModelError(f"{where} gives {encoder.head.in_features} features, and its manifest says {manifest.features}")
+        have = encoder.head.in_features
+        raise ModelError(f"{where} gives {have} features, and its manifest says {manifest.features}")
     return encoder
 
 
 class FromPixels(nn.Module):
-    """The encoder behind what the manifest says of pixels: uint8 [B, H, W, C] -> features [B, F], logits [B, classes]."""
+    """The encoder behind what the manifest says of pixels: uint8 [B, H, W, C] -> features and logits."""
 
     def __init__(self, encoder: Encoder, image: Preprocess) -> None:
         super().__init__()

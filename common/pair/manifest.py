@@ -94,7 +94,8 @@ def read_manifest(folder: Path) -> Manifest:
             raise ValueError("it is no object")
         schema = document.pop("schema", None)
         if schema == 1:
-            raise ModelError("a pair of before words and features: `python -m training.words --pair OLD --dataset DATA` makes a new one of its encoder")
+            how = f"python -m training.words --pair {folder} --dataset DATA --out NEW"
+            raise ModelError(f"a pair of before words and features; {how} makes a new one of its encoder")
         if schema != SCHEMA:
             raise ModelError(f"another schema than {SCHEMA}: it needs another version of semlink")
         return _from_document(document, folder)

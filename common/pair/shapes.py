@@ -40,7 +40,7 @@ class Preprocess:
 
 @dataclass(frozen=True, slots=True)
 class EncoderShape:
-    """Transmitter. What `width`, `blocks` and `stem_stride` mean is the business of the `kind`, see `sctx/encoder.py`."""
+    """Transmitter. What `width`, `blocks` and `stem_stride` mean, the `kind` says, see `sctx/encoder.py`."""
 
     width: int = 16
     blocks: int = 1

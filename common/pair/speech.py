@@ -1,4 +1,4 @@
-"""What the symbols of a pair say: the word of the transmitter's decision, then what the decision leaves of the features.
+"""What the symbols of a pair say: the word of the transmitter's decision, then what that leaves of the features.
 
 Knows nothing about networks, pilots or frames. numpy only; each half of a pair holds it, and both must agree.
 
@@ -23,10 +23,12 @@ from common.phy.refinement import Floats, Refinement
 from common.phy.words import ABSENT, WORD, Words
 
 REFINED = ("carried", "edges", "centres", "prior", "spread")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Speech:
-    """means: float32 [C, F]; into, back: float32 [F, F]; jitter: float32 [S], relative variance of a symbol's amplitude,
-    since each increment is brought to unit power."""
+    """means: float32 [C, F]; into, back: float32 [F, F]; jitter: float32 [S], relative variance of a symbol's amplitude
+    that comes of bringing each increment to unit power."""
 
     words: Words
     refinement: Refinement
@@ -42,7 +44,8 @@ class Speech:
 
     def coordinates(self, decided: NDArray[np.int64], features: Floats) -> Floats:
         """decided: int64 [B]; features: float32 [B, F] -> what the decision leaves of them, float32 [B, F]."""
-        return (features - self.means[decided]) @ self.into
+        left: Floats = ((features - self.means[decided]) @ self.into).astype(np.float32)
+        return left
 
     def say(self, decided: NDArray[np.int64], coordinates: Floats, words: int, layout: Layout) -> NDArray[np.complex64]:
         """The full ladder, complex64 [B, S], unit mean power per image and increment; its first `words` are the word's.
@@ -56,11 +59,10 @@ class Speech:
         sent[:, words:].real, sent[:, words:].imag = amplitude[:, 0::2], amplitude[:, 1::2]
         counts = np.array(layout.increments)
         power = np.add.reduceat(sent.real**2 + sent.imag**2, np.cumsum(counts) - counts, axis=1) / counts
-        return (sent / np.repeat(np.sqrt(power), counts, axis=1)).astype(np.complex64)
+        scaled: NDArray[np.complex64] = (sent / np.repeat(np.sqrt(power), counts, axis=1)).astype(np.complex64)
+        return scaled
 
-    def hear(
-        self, symbols: NDArray[np.complex64], gamma: Floats, place: NDArray[np.int16]
-    ) -> tuple[Floats, Floats]:
+    def hear(self, symbols: NDArray[np.complex64], gamma: Floats, place: NDArray[np.int16]) -> tuple[Floats, Floats]:
         """Posterior of the words, float32 [B, C], and mean of the features, float32 [B, F].
 
         symbols: complex64 [B, S], MMSE-equalised; gamma: float32 [B, S], linear SNR, 0 where nothing came; place: int16
@@ -125,4 +127,5 @@ def speech_from(tensors: Tensors, manifest: Manifest, where: str) -> Speech:
     if not sound:
         raise ModelError(f"{where}: what it says symbols mean contradicts itself; restore or train the pair again")
     refinement = Refinement(**{name: tensors[name] for name in REFINED})
-    return Speech(Words(tensors["corners"]), refinement, *(tensors[name] for name in ("means", "into", "back", "jitter")))
+    means, into, back, jitter = (tensors[name] for name in ("means", "into", "back", "jitter"))
+    return Speech(Words(tensors["corners"]), refinement, means, into, back, jitter)

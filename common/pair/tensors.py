@@ -1,4 +1,4 @@
-"""What is in the file of one half of a pair, as numpy has it. Knows nothing about what the tensors are for. No torch."""
+"""What is in the file of one half of a pair, as numpy has it. Knows nothing about what tensors are for. No torch."""
 
 from collections.abc import Mapping
 from typing import Any

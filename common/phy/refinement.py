@@ -41,7 +41,8 @@ class Refinement:
         """Levels of a real dimension as they are sent, for a mean power of 1 a symbol: float32 [M]."""
         wide = self.centres.shape[1]
         odd = (2 * np.arange(wide) - (wide - 1)).astype(np.float32)
-        return odd / np.sqrt(2 * np.float32(self.prior[0] @ (odd * odd)))
+        steps: Floats = odd / np.sqrt(2 * np.float32(self.prior[0] @ (odd * odd)))
+        return steps
 
     def levels(self, coordinates: Floats, symbols: int) -> NDArray[np.uint8]:
         """coordinates: float32 [B, F] -> which level each real dimension of the first `symbols` is, uint8 [B, 2 n]."""

@@ -18,8 +18,8 @@ WORD, ABSENT = -1, -2
 
 def places(symbols: int, words: int) -> NDArray[np.int16]:
     """What each symbol of the ladder is, where the first `words` are the word's: int16 [S]."""
-    found = np.arange(symbols, dtype=np.int16) - np.int16(min(words, symbols))
-    return np.maximum(found, WORD)
+    found: NDArray[np.int16] = np.maximum(np.arange(symbols) - min(words, symbols), WORD).astype(np.int16)
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,5 +48,5 @@ class Words:
         """
         soft = np.where(said, 2 * (1 + gamma) * symbols, 0)
         points = self.points
-        found: NDArray[np.float32] = soft.real @ points.real.T + soft.imag @ points.imag.T
-        return found
+        found = soft.real @ points.real.T + soft.imag @ points.imag.T
+        return found.astype(np.float32)

@@ -5,7 +5,6 @@ Knows nothing about sockets, pilots or images.
     words -> posterior of the decision -> classes; with it, what else was received -> mean of the features
 """
 
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -48,9 +48,10 @@ def pack_batch(soft: SoftBatch) -> list[bytes]:
 def unpack_batch(parts: Sequence[bytes]) -> SoftBatch:
     """What `pack_batch` packed, bit for bit."""
     rows, tasks = msgpack.unpackb(parts[0])
-    kinds = ("<c8", "<f4", "<i2")
-    return SoftBatch(*(np.frombuffer(part, kind).reshape(rows, -1)
-                       for part, kind in zip(parts[1:], kinds, strict=True)), tasks)  # fmt: skip
+    symbols, gamma, place = (
+        np.frombuffer(part, kind).reshape(rows, -1) for part, kind in zip(parts[1:], ("<c8", "<f4", "<i2"), strict=True)
+    )
+    return SoftBatch(symbols, gamma, place, tasks)
 
 
 def serve(address: str, name: str, decode: Decode) -> None:

@@ -144,7 +144,7 @@ def find_space(manifest: Agreement) -> Space:
         raise ModelError(
             f"{path}: {error}; make it again: python -m training.enrolment.whiten --pair {manifest.path}"
         ) from None
-    if (space.about.model, space.wide) != (manifest.id, manifest.decoder.embedding):
+    if (space.about.model, space.wide) != (manifest.id, manifest.features):
         raise ModelError(
             f"{path} was made for another pair ({safe(space.about.pair, 60)}, {safe(space.about.model, 12)}): "
             f"python -m training.enrolment.whiten --pair {manifest.path}"

@@ -60,7 +60,7 @@ def decide(
 
 
 def word_symbols(table: WordTable, belief: NDArray[np.float64], spare: float) -> int:
-    """The channel-adaptive module: fewest symbols whose word is right as often as the whole ladder's, to `spare` points.
+    """The channel-adaptive module: fewest symbols whose word is right as often as the ladder's, to `spare` points.
 
     belief: equally likely linear SNRs, float [N]. The share does not depend on the image.
     """

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from scrx.decoding.decoder import Answerer
 
 import scrx
 import sctx
@@ -23,6 +22,7 @@ from common.control.client import Client
 from common.images.datasets import load_images
 from common.pair.manifest import find_pair
 from common.protocol.messages import Data, Message, Result
+from scrx.decoding.answerer import Answerer
 from scrx.decoding.pool import Pool
 from scrx.heads.commands import _SHAPES
 from scrx.heads.space import Space

@@ -71,9 +71,7 @@ class Half:
         ends = self._subject.ends(question)
         if self._receiver is not None:
             self._receiver.close()
-        self._receiver = Receiver(
-            "127.0.0.1:0", ends.agreement, decoder=ends.decode
-        )
+        self._receiver = Receiver("127.0.0.1:0", ends.agreement, decoder=ends.decode)
         return {"port": int(self._receiver.address.rpartition(":")[2])}
 
     def _failed(self, _: bool) -> dict[str, Any]:

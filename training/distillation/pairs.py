@@ -36,7 +36,7 @@ def write_encoder(
 ) -> Manifest:  # fmt: skip
     """Fit what symbols say to the features of train, measure it on validation, write both halves and the manifest.
 
-    meant: features -> the teacher's embedding; where there is one, what of the features counts is what it hears of them.
+    meant: features -> the teacher's embedding; where there is one, what of the features counts is what it takes up.
     """
     classes = len(train.classes)
     metric = None if meant is None else meant.weight.detach().double().cpu().numpy()
@@ -62,7 +62,7 @@ def write_halved(manifest: Manifest, folder: Path) -> Manifest:
     halves = []
     for half in HALVES:
         weights = load_half(manifest, half)
-        halves.append(save({name: one.astype("f2") if one.dtype == np.float32 else one for name, one in weights.items()}))
+        halves.append(save({name: one.astype("f2") if one.dtype == "f4" else one for name, one in weights.items()}))
     return write_pair(folder, document, *halves)
 
 

@@ -3,7 +3,6 @@
 Knows nothing about the command line. What is there already is used again (`reuse.py`, `soft.py`).
 """
 
-
 from dataclasses import replace
 
 import torch

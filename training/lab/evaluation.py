@@ -18,7 +18,6 @@ from common.flags import numbers
 from common.pair.manifest import Manifest
 from common.phy.decibel import from_db
 from common.phy.layout import Layout
-from scrx.decoding.tasks import Embedding
 from scrx.demodulation.demodulate import Demodulator, Known, Received, SoftBatch
 from sctx.rate.decision import words_told
 from training.data.images import load_told
@@ -107,15 +106,10 @@ class Lab:
         soft = self.hear(setting, stream)
         return self._answerer.logits(soft), soft.gamma
 
-    def features(self, setting: Setting, stream: int) -> NDArray[np.float32]:
-        """The features as the receiver has them, float32 [N, F]."""
-        return self._answerer.hear(self.hear(setting, stream))[1]
-
     def embed(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Embeddings, float32 [N, E], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
         soft = self.hear(setting, stream)
-        found = self._answerer.answer(soft.symbols, soft.gamma, [(Embedding.name,)] * len(soft.symbols))
-        return np.array([one[Embedding.name]["vector"] for one in found], np.float32), soft.gamma
+        return self._answerer.hear(soft)[1], soft.gamma
 
     def hear(self, setting: Setting, stream: int) -> SoftBatch:
         """What the decoder is given of the images sent as frames 0..N-1 of a stream."""
@@ -136,7 +130,6 @@ class Lab:
                 known = Known(complex(truth.h), n0)
             received.append(Received("lab", seq, y, at, 0, rate, (), more=False, words=words, known=known))
         return received
-
 
     def _words(self, setting: Setting) -> int | None:
         """What the transmitter makes of what it is told."""

@@ -40,10 +40,10 @@ def fit_speech(decided: NDArray[np.int64], features: NDArray[np.float32], classe
         spread.append(float(left.std()))
         u = left / spread[-1]
     carried = water_filling(variance, 2 * layout.max_symbols, np.square(spread))
-    single = [np.asarray(one, np.float32) for one in (edges, centres, prior, spread, means, into, back)]
-    refinement = Refinement(carried, *single[:4])
-    return Speech(Words(search_words(classes, layout.max_symbols)), refinement, *single[4:],
-                  jitter_of(refinement, layout))  # fmt: skip
+    refinement = Refinement(carried, *(np.asarray(one, np.float32) for one in (edges, centres, prior, spread)))
+    means32, into32, back32 = (np.asarray(one, np.float32) for one in (means, into, back))
+    words = Words(search_words(classes, layout.max_symbols))
+    return Speech(words, refinement, means32, into32, back32, jitter_of(refinement, layout))
 
 
 def principal(rest: Doubles, metric: Doubles | None) -> tuple[Doubles, Doubles, Doubles]:

@@ -32,7 +32,8 @@ def class_shares(decided: NDArray[np.int64], labels: NDArray[np.int64], classes:
     counts = np.zeros((classes, classes))
     np.add.at(counts, (decided, labels), 1)
     shares = counts + STRENGTH * common
-    return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+    made: NDArray[np.float32] = (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+    return made
 
 
 def tables(
