@@ -25,8 +25,9 @@ class Terms:
 
 @record
 class Frame:
-    """One frame to send: where it lies on the air clock, which increments it carries, its bytes; words: how many symbols
-    of the ladder are the word's.
+    """One frame to send: where it lies on the air clock, which increments it carries, its bytes.
+
+    words: how many symbols of the ladder are the word's.
 
     image: whatever the owner keeps of the image that it is of. It comes back with the frame's outcome, so that one
     table, the session's, holds all that is on its way.
