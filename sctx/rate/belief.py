@@ -67,6 +67,12 @@ def believe(report: Report, air_now: int, average_only: bool = False) -> NDArray
     return np.concatenate(nodes)
 
 
+def rayleigh(snr_db: float) -> NDArray[np.float64]:
+    """Equally likely values of the linear SNR where only its average is known, in dB: float [N]."""
+    found: NDArray[np.float64] = from_db(snr_db) * np.abs(_SCATTER) ** 2
+    return found
+
+
 def _scatter(radii: int = 12, angles: int = 8) -> NDArray[np.complex128]:
     """Equally likely points of CN(0, 1): exponential quantiles of the power, evenly spread angles."""
     power = -np.log1p(-(np.arange(radii) + 0.5) / radii)

@@ -15,7 +15,7 @@ from common.pair.agreement import Agreement
 from common.pair.manifest import Manifest
 from common.pair.shapes import Accuracy, WordTable
 from common.phy.decibel import from_db, to_db
-from sctx.rate.belief import Report, believe
+from sctx.rate.belief import Report, believe, rayleigh
 from sctx.rate.policy import Goal, RatePolicy
 
 HYSTERESIS = 0.2
@@ -77,11 +77,12 @@ def word_symbols(table: WordTable, belief: NDArray[np.float64], spare: float) ->
     return enough
 
 
-def words_told(pair: Agreement, snr_db: float, spare: float) -> int | None:
-    """`word_symbols` for one SNR in dB, as who is told it without doubt decides; None: all, or it has no words."""
+def words_told(pair: Agreement, snr_db: float, spare: float, fading: bool) -> int | None:
+    """`word_symbols` for who is told the average SNR in dB; None: all, or it has no words. fading: it is Rayleigh about
+    that."""
     if not isinstance(pair, Manifest) or math.isnan(snr_db) or not spare:
         return None
-    return word_symbols(pair.words, np.array([from_db(snr_db)]), spare)
+    return word_symbols(pair.words, rayleigh(snr_db) if fading else np.array([from_db(snr_db)]), spare)
 
 
 def _accuracies(table: Accuracy, belief: NDArray[np.float64]) -> NDArray[np.float64]:

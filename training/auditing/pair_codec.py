@@ -56,4 +56,4 @@ class PairCodec(Codec):
         return self._answerer.logits(SoftBatch(np.pad(symbols, more), np.pad(snr, more), place, ()))
 
     def _words(self, told_db: float) -> int | None:
-        return words_told(self.manifest, told_db, Settings().features)
+        return words_told(self.manifest, told_db, Settings().features, fading=False)

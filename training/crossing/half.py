@@ -21,7 +21,7 @@ from common.pair.device import limit_threads
 from scrx.receiver import Receiver
 from sctx.capture.source import Capture
 from sctx.outcomes import Answer
-from sctx.rate.decision import Decision, words_told
+from sctx.rate.decision import Decision
 from sctx.transmitter import Transmitter
 from training.crossing.of_suites import KINDS
 from training.crossing.subjects import Question, Subject
@@ -35,7 +35,7 @@ class Told(Transmitter):
     def __init__(self, port: int, ends: Ends) -> None:
         rates = ends.agreement.layout.rates
         self._highest = len(rates) - 1 if ends.most is None else rates.index(ends.most)
-        self._told_db = ends.told_db
+        self._told_db, self._words = ends.told_db, ends.words
         super().__init__(f"127.0.0.1:{port}", ends.agreement, ends.settings, encoder=ends.encode)
 
     def _decide(self, air_start: int, now_ns: int) -> Decision:
@@ -43,7 +43,7 @@ class Told(Transmitter):
         rate = min(decision.rate, self._highest)
         if self._told_db is None:
             return Decision(rate, decision.told_snr_db, decision.words)
-        return Decision(rate, self._told_db, words_told(self.manifest, self._told_db, self.settings.features))
+        return Decision(rate, self._told_db, self._words)
 
 
 class Half:

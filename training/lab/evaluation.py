@@ -120,7 +120,7 @@ class Lab:
         layout, rate = self.layout, self.layout.rates.index(setting.symbols)
         channel = Channel(spec_of(setting, layout))
         n0 = max(from_db(-setting.snr_db), QUIET_N0)
-        received, words = [], self._words(setting)
+        received, words = [], words_of(self.manifest, setting)
         for seq, symbols in enumerate(self._chain.modulate(self._features, setting.told_db, words)):
             at, known = layout.air_start(seq, 0), None
             if setting.csi in ("estimated", "none"):
@@ -131,9 +131,10 @@ class Lab:
             received.append(Received("lab", seq, y, at, 0, rate, (), more=False, words=words, known=known))
         return received
 
-    def _words(self, setting: Setting) -> int | None:
-        """What the transmitter makes of what it is told."""
-        return setting.words or words_told(self.manifest, setting.told_db, setting.features)
+
+def words_of(manifest: Manifest, setting: Setting) -> int | None:
+    """How many symbols the word has at a setting; None: all."""
+    return setting.words or words_told(manifest, setting.told_db, setting.features, setting.channel != "awgn")
 
 
 def spec_of(setting: Setting, layout: Layout) -> ChannelSpec:

@@ -115,7 +115,7 @@ def fit_head(head: nn.Linear, features: NDArray[np.float32], labels: NDArray[np.
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    optimiser.step(loss)
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         scaled = weight / torch.from_numpy(deviation)
         head.weight.copy_(scaled)
