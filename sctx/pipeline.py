@@ -65,10 +65,10 @@ class TransmitChain(Chain):
     def modulate(self, encoded: NDArray[np.float32], snr_db: Snr = None, words: Count = None) -> NDArray[np.complex64]:
         """See `Chain`. encoded: float32 [B, 1 + F]; snr_db is not looked at, for `words` says all that it would."""
         decided, coordinates = encoded[:, 0].astype(np.int64), encoded[:, 1:]
-        symbols, layout = self._speech.symbols, self.agreement.layout
+        symbols = self._speech.symbols
         count = np.broadcast_to(symbols if words is None else words, len(encoded))
         sent = np.empty((len(encoded), symbols), np.complex64)
         for one in np.unique(count).tolist():
             rows = count == one
-            sent[rows] = self._speech.say(decided[rows], coordinates[rows], one, layout)
+            sent[rows] = self._speech.say(decided[rows], coordinates[rows], one)
         return sent

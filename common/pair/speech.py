@@ -30,6 +30,7 @@ class Speech:
     """means: float32 [C, F]; into, back: float32 [F, F]; jitter: float32 [S], relative variance of a symbol's amplitude
     that comes of bringing each increment to unit power."""
 
+    layout: Layout
     words: Words
     refinement: Refinement
     means: Floats
@@ -47,7 +48,7 @@ class Speech:
         left: Floats = ((features - self.means[decided]) @ self.into).astype(np.float32)
         return left
 
-    def say(self, decided: NDArray[np.int64], coordinates: Floats, words: int, layout: Layout) -> NDArray[np.complex64]:
+    def say(self, decided: NDArray[np.int64], coordinates: Floats, words: int) -> NDArray[np.complex64]:
         """The full ladder, complex64 [B, S], unit mean power per image and increment; its first `words` are the word's.
 
         Amplitudes are small sums of a few levels: every processor computes the same bits but for those of the scale.
@@ -57,9 +58,7 @@ class Speech:
         sent[:, :words] = self.words.points[decided, :words]
         amplitude = self.refinement.steps[self.refinement.levels(coordinates, self.symbols - words)]
         sent[:, words:].real, sent[:, words:].imag = amplitude[:, 0::2], amplitude[:, 1::2]
-        counts = np.array(layout.increments)
-        power = np.add.reduceat(sent.real**2 + sent.imag**2, np.cumsum(counts) - counts, axis=1) / counts
-        scaled: NDArray[np.complex64] = (sent / np.repeat(np.sqrt(power), counts, axis=1)).astype(np.complex64)
+        scaled: NDArray[np.complex64] = (sent / np.sqrt(self._mean(sent.real**2 + sent.imag**2))).astype(np.complex64)
         return scaled
 
     def hear(self, symbols: NDArray[np.complex64], gamma: Floats, place: NDArray[np.int16]) -> tuple[Floats, Floats]:
@@ -78,17 +77,26 @@ class Speech:
 
     def _evidence(self, symbols: NDArray[np.complex64], gamma: Floats, place: NDArray[np.int16]) -> Floats:
         """Log-likelihood of every level of every dimension: float32 [B, 2 n, M], n symbols carry features."""
-        steps = self.refinement.steps
         row, s = np.nonzero(place >= 0)
         count = int(place.max(initial=-1)) + 1
-        found = np.zeros((len(symbols), count, 2, len(steps)), np.float32)
+        found = np.zeros((len(symbols), count, 2, self.refinement.steps.size), np.float32)
         g, x = gamma[row, s], symbols[row, s]
         x = x * (1 + 1 / g)
+        # An increment was brought to unit power; by how much, its layers say but for chance, which is the jitter.
+        power = np.concatenate(([1.0], self.refinement.power)).astype(np.float32)[np.maximum(place, WORD) + 1]
+        steps = self.refinement.steps / np.sqrt(self._mean(power))[row, s][:, None]
         variance = 0.5 / g[:, None] + self.jitter[s][:, None] * steps**2
         parts = np.stack((x.real, x.imag), -1)[..., None]
-        log = -((parts - steps) ** 2) / (2 * variance[:, None]) - 0.5 * np.log(variance)[:, None]
+        log = -((parts - steps[:, None]) ** 2) / (2 * variance[:, None]) - 0.5 * np.log(variance)[:, None]
         np.add.at(found, (row, place[row, s]), log.astype(np.float32))
-        return found.reshape(len(symbols), 2 * count, len(steps))
+        return found.reshape(len(symbols), 2 * count, self.refinement.steps.size)
+
+    def _mean(self, power: Floats) -> Floats:
+        """Mean over the increment that each symbol is of: float32 [B, S] -> [B, S]."""
+        counts = np.array(self.layout.increments)
+        mean = np.add.reduceat(power, np.cumsum(counts) - counts, axis=1) / counts
+        spread: Floats = np.repeat(mean, counts, axis=1)
+        return spread
 
 
 def load_speech(manifest: Manifest, half: Half) -> Speech:
@@ -128,4 +136,4 @@ def speech_from(tensors: Tensors, manifest: Manifest, where: str) -> Speech:
         raise ModelError(f"{where}: what it says symbols mean contradicts itself; restore or train the pair again")
     refinement = Refinement(**{name: tensors[name] for name in REFINED})
     means, into, back, jitter = (tensors[name] for name in ("means", "into", "back", "jitter"))
-    return Speech(Words(tensors["corners"]), refinement, means, into, back, jitter)
+    return Speech(manifest.layout, Words(tensors["corners"]), refinement, means, into, back, jitter)

@@ -44,6 +44,15 @@ class Refinement:
         steps: Floats = odd / np.sqrt(2 * np.float32(self.prior[0] @ (odd * odd)))
         return steps
 
+    @property
+    def power(self) -> Floats:
+        """Mean power of each symbol that carries features, in order: float32 [n]; 1 where both its dimensions are of
+        layer 0."""
+        of_layer = 2 * self.prior @ np.square(self.steps)
+        both = of_layer[self.carried[: 2 * self.symbols, 1]].reshape(-1, 2)
+        mean: Floats = both.mean(1)
+        return mean
+
     def levels(self, coordinates: Floats, symbols: int) -> NDArray[np.uint8]:
         """coordinates: float32 [B, F] -> which level each real dimension of the first `symbols` is, uint8 [B, 2 n]."""
         rest = coordinates.copy()
@@ -57,16 +66,14 @@ class Refinement:
         """Mean of the coordinates, float32 [B, width], given what was heard of each level.
 
         evidence: float32 [B, D, M], log-likelihood of each level of each real dimension, all 0 where nothing came. A
-        layer counts as far as those below it are sure.
+        coordinate is the sum of its layers' centres, whatever is known of each: so its mean is that of their means.
         """
-        mean = np.zeros((len(evidence), width), np.float32)
-        sure, scale = np.ones_like(mean), np.ones(width, np.float32)
+        mean, scale = np.zeros((len(evidence), width), np.float32), np.ones(width, np.float32)
         came = (evidence != 0).any(-1)
         for d, (i, layer) in enumerate(self.carried[: evidence.shape[1]].tolist()):
             log = evidence[:, d] + np.log(np.maximum(self.prior[layer], LEAST))
             share = np.exp(log - log.max(-1, keepdims=True))
             share /= share.sum(-1, keepdims=True)
-            mean[:, i] += np.where(came[:, d], sure[:, i] * scale[i] * (share @ self.centres[layer]), 0)
-            sure[:, i] *= np.where(came[:, d], share.max(-1) ** 2, 0)
+            mean[:, i] += np.where(came[:, d], scale[i] * (share @ self.centres[layer]), 0)
             scale[i] *= self.spread[layer]
         return mean

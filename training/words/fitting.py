@@ -43,7 +43,7 @@ def fit_speech(decided: NDArray[np.int64], features: NDArray[np.float32], classe
     refinement = Refinement(carried, *(np.asarray(one, np.float32) for one in (edges, centres, prior, spread)))
     means32, into32, back32 = (np.asarray(one, np.float32) for one in (means, into, back))
     words = Words(search_words(classes, layout.max_symbols))
-    return Speech(words, refinement, means32, into32, back32, jitter_of(refinement, layout))
+    return Speech(layout, words, refinement, means32, into32, back32, jitter_of(refinement, layout))
 
 
 def principal(rest: Doubles, metric: Doubles | None) -> tuple[Doubles, Doubles, Doubles]:
