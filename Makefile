@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.semlink-installed
 
-.PHONY: help install demo quick test lint types check full coverage bench bench-keep soak evaluate clean
+.PHONY: help install demo live quick test lint types check full coverage bench bench-keep soak evaluate clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -23,6 +23,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: install  ## the main job: three processes, real images, one table and one figure
 	@$(PY) -m training.demo
+
+live: install  ## the three processes for as long as you like, and the address of a page that shows them
+	@$(PY) -m training.lab.live
 
 quick: install  ## the tests of a minute: those that start no process and train nothing
 	@$(PY) -m pytest -q --quick

@@ -1,6 +1,7 @@
 """`scrx`: the receiver's command line. Only translates; what is done is in `receiver.py`."""
 
 import gc
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,10 +9,13 @@ import click
 from common.cli import begin, invoke, shared_options
 from common.console import say_json, tell
 from common.flags import given, in_flags, setting_options
+from common.live.asked import Faces, faces, http_options
 from scrx.heads.commands import enrol, heads
 from scrx.settings import Settings
 
 if TYPE_CHECKING:
+    from common.live.board import Board
+    from common.shutdown import StopFlag
     from scrx.receiver import ReceivedAnswer, Receiver
 
 POLL_S = 0.2
@@ -33,6 +37,7 @@ POLL_S = 0.2
     is_flag=True,
     help="Print one JSON object per answer, where it is used (a reader over 4,096 answers behind misses some).",
 )
+@http_options
 @shared_options
 @click.pass_context
 def command(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> int:
@@ -61,34 +66,55 @@ command.add_command(heads)
 
 def _run(context: click.Context, options: dict[str, Any]) -> int:
     from common.shutdown import StopFlag
-    from common.transport.keystore import tell_access
 
     stop = StopFlag()
     tell(f"scrx: opening pair {options['model']}")  # the line that is there at once, whatever takes its time then
     from scrx.receiver import Receiver
 
-    with in_flags(context):
+    with in_flags(context), faces("scrx", options) as seen:
         settings = Settings(**given(Settings, options))
         rx = Receiver(options["listen"], options["model"], settings, stop=stop.__bool__)
-    if not settings.workers:
-        from common.pair.device import limit_threads
+        return _receive(rx, seen, stop, options["as_json"])
 
-        limit_threads(1)  # small batches: more threads only take the cores from the other processes
+
+def _receive(rx: "Receiver", seen: Faces, stop: "StopFlag", as_json: bool) -> int:
+    """Answer until somebody asks to stop; the exit code."""
+    from common.live.line import Line
+    from common.pair.backend import keep_to_one_thread
+    from common.transport.keystore import tell_access
+    from scrx.vitals import told, transmitters
+
+    settings = rx.settings
+    if not settings.workers:
+        keep_to_one_thread()
     with rx:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
+        if seen:
+            seen.show(_exhibit(rx))
         tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")
-        tell(f"scrx: {tell_access(rx.keys, settings.insecure)}")
+        tell(f"scrx: {tell_access(rx.keys, settings.insecure)}; decodes by {rx.backend}")
         if rx.heads is not None:
             tell(f"scrx: {_tell_heads(rx)}")
-        for answer in rx.answers(timeout_s=POLL_S):
-            if stop:
-                rx.close()  # drains; the answers of the drain still come
-            if answer is not None and options["as_json"]:
-                say_json(_as_line(answer))
+        with nullcontext() if as_json else Line(lambda: transmitters(rx), lambda: told(rx)) as line:
+            for answer in rx.answers(timeout_s=POLL_S):
+                if stop:
+                    rx.close()  # drains; the answers of the drain still come
+                if line is not None:
+                    line.refresh()
+                elif answer is not None:
+                    say_json(_as_line(answer))
     _tell_end(rx)
     if rx.stuck:
         tell("error: the decoder did not come back within 2 s; with --workers a decoder that hangs is killed", "error")
     return int(rx.stuck)
+
+
+def _exhibit(rx: "Receiver") -> "Board":
+    from scrx.vitals import Vitals
+
+    rx.witness = vitals = Vitals(rx)
+    rx.link.board = vitals.board
+    return vitals.board
 
 
 def _as_line(answer: "ReceivedAnswer") -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import zmq
 
 from common.errors import ProtocolError, SemlinkError
+from common.live.board import Board
 from common.protocol.frames import MAX_IDENTITY_BYTES, decode, encode, split
 from common.protocol.messages import Message, Ping, Result
 from common.text import safe
@@ -46,6 +47,8 @@ class Link:
         self.table = table
         self.protocol_errors: Counter[str] = Counter()
         self.unsent = 0
+        self.board: Board | None = None
+        """Where the state of this process is pinned up, where somebody wants to see it."""
         self._batcher, self._on_failure = batcher, on_failure
         self._signed = keys is not None
         self._errors: dict[Route, deque[int]] = {}
@@ -116,6 +119,8 @@ class Link:
                 self._served_ns = now
                 self._listener.serve(ready)
                 self._do(self.table.tick(now))
+                if self.board is not None:
+                    self.board.turned()
         except Exception as error:  # a receiver that no longer hears must not look alive
             self._ended = True
             self._listener.close()

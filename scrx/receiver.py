@@ -19,24 +19,27 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from common import log
 from common.check import made_by, real
 from common.control.private import control_to_bind
 from common.errors import ConfigError, SemlinkError
 from common.pair.agreement import Agreement
+from common.pair.backend import pick_backend
 from common.pair.manifest import Manifest, find_pair, read_half
+from common.pair.networks import Backend
 from common.protocol.messages import Result, Status
 from common.text import safe
 from common.transport.endpoints import parse_listen
 from common.transport.keystore import find_keys
 from common.transport.sockets import check_free
+from scrx.decoding.answerer import Answerer, networks_of
 from scrx.decoding.batcher import Batcher
 from scrx.decoding.pool import Pool
 from scrx.decoding.tasks import CLASSIFY, Outputs
 from scrx.decoding.worker import Answer
-from scrx.demodulation.demodulate import Demodulator, Received
+from scrx.demodulation.demodulate import Demodulator, Received, SoftBatch
 from scrx.demodulation.tracker import ChannelEstimate
 from scrx.feedback import answer, no_answer
 from scrx.heads.desk import Desk
@@ -82,6 +85,13 @@ class ReceivedAnswer:
         )  # fmt: skip
 
 
+class Witness(Protocol):
+    """Told of each batch when it goes to the decoder and when it was answered, which may be in another thread."""
+
+    def began(self, works: Sequence[Work], soft: SoftBatch, estimates: Sequence[ChannelEstimate | None]) -> None: ...
+    def answered(self, results: Sequence[Result], took_ns: int) -> None: ...
+
+
 class Receiver:
     """Answers any number of transmitters.
 
@@ -119,11 +129,16 @@ class Receiver:
         self._answers: queue.SimpleQueue[ReceivedAnswer | Exception | None] = queue.SimpleQueue()
         self._batcher = Batcher()
         self.answered = self.expired = self.failed = 0
+        self.newest: Result | None = None
+        """The answer that was made last."""
         self._counting = threading.Lock()
         self.stuck = False
+        self.witness: Witness | None = None
+        """What is told of each batch, where somebody wants to see it."""
         self._demodulator = Demodulator(self.manifest.layout)
         self.table = SessionTable(offered(self.manifest, settings))
         self.pool: Pool | None = None
+        self.backend: Backend | None
         self.desk: Desk | None = None
         try:
             self._open(address, control, decoder, stop)
@@ -139,10 +154,11 @@ class Receiver:
         settings = self.settings
         if settings.workers:
             pair = _readable(self.manifest)  # what is wrong with it is told once, and not by each worker
-            commands = [_command(pair, settings.device)] * settings.workers
+            self.backend = pick_backend(networks_of(pair), settings.backend, settings.device)
+            commands = [_command(pair, settings.device, self.backend)] * settings.workers
             self.pool = Pool(commands, settings.worker_timeout_s, self._publish, stop)
         else:
-            self._decode = decoder or _decoder_here(self.manifest, settings.device)
+            self.backend, self._decode = (None, decoder) if decoder else _decoder_here(self.manifest, settings)
         if self.heads is not None and control is not None:
             self.desk = Desk(control, self.heads, self._sessions)
         self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
@@ -183,6 +199,21 @@ class Receiver:
             if item is None:
                 return
             yield item
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._batcher.closed
+
+    @property
+    def queue_depth(self) -> int:
+        """Frames that wait for the decoder."""
+        return self._batcher.depth
+
+    @property
+    def progress_age_ms(self) -> int:
+        """How long work has been waiting with nothing decoded; 0 when idle."""
+        return self._batcher.progress_age_ms
 
     def close(self) -> None:
         """Drain: BYE to every session, decode what is queued for at most 2 s, close.
@@ -233,6 +264,8 @@ class Receiver:
             self._batcher.finished()
             return
         soft, estimates = self._demodulator.demodulate([received(work) for work in fresh])
+        if self.witness is not None:
+            self.witness.began(fresh, soft, estimates)
         asked = self.heads.ask(soft) if self.heads is not None else None
         soft = soft if asked is None else asked.soft
         done = partial(self._finish, fresh, estimates, started, asked=asked)
@@ -264,11 +297,14 @@ class Receiver:
                 for work, output, estimate in zip(works, outputs, estimates, strict=True)
             ]
             self.answered += len(results)
+            self.newest = results[-1]
             self.link.post(results)
             told = asked.judge(results) if asked is not None else [{} for _ in results]
             for result, heads in zip(results, told, strict=True):
                 self._publish(ReceivedAnswer.of(result, heads))
-        self._batcher.finished()
+            if self.witness is not None:
+                self.witness.answered(results, took)
+        self._batcher.finished(decoded=outputs is not None)
 
     def _refuse(self, works: Sequence[Work], status: Status, started: int) -> None:
         """EXPIRED lets a finite source send the frame again, FAILED does not."""
@@ -317,18 +353,17 @@ def received(work: Work) -> Received:
     )  # fmt: skip
 
 
-def _command(manifest: Manifest, device: str) -> list[str]:
+def _command(manifest: Manifest, device: str, backend: Backend) -> list[str]:
     """How a worker is started."""
     form = "json" if log.is_json() else "text"
-    return [sys.executable, "-m", "scrx.decoding.worker", str(manifest.path.resolve()), manifest.id, device, form]
+    pair = [str(manifest.path.resolve()), manifest.id]
+    return [sys.executable, "-m", "scrx.decoding.worker", *pair, device, backend, form]
 
 
-def _decoder_here(manifest: Agreement, device: str) -> Answer:
-    """A decoder in this process, which pays for torch only here."""
-    pair = _readable(manifest)
-    from scrx.decoding.decoder import Answerer
-
-    return Answerer(pair, device).answer
+def _decoder_here(manifest: Agreement, settings: Settings) -> tuple[Backend, Answer]:
+    """A decoder in this process, and what runs it."""
+    answerer = Answerer(_readable(manifest), settings.device, settings.backend)
+    return answerer.backend, answerer.answer
 
 
 def _readable(manifest: Agreement) -> Manifest:

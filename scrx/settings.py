@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.check import Folder, Number, Switch, Text, Whole, check_settings, described, setting
+from common.check import Folder, Number, OneOf, Switch, Text, Whole, check_settings, described, setting
+from common.pair.networks import AUTO, BACKENDS
 
 
 @described
@@ -38,6 +39,13 @@ class Settings:
         metavar="SECONDS",
     )
     device: str = setting("auto", Text(), "auto, cpu or cuda.", "--device")
+    backend: str = setting(
+        AUTO,
+        OneOf(BACKENDS),
+        "What runs the pair's networks: onnx (ONNX Runtime, on the CPU), torch, or auto: torch on a GPU, else onnx "
+        "where it is installed and the pair has graphs.",
+        "--backend",
+    )
     control: str | None = setting(
         None,
         Text(),

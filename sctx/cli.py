@@ -12,6 +12,7 @@ from common.check import Number, Setting, Whole
 from common.cli import begin, invoke, shared_options
 from common.console import say, say_json, tell
 from common.flags import given, in_flags, option, setting_options
+from common.live.asked import Faces, faces, http_options
 from sctx.rate.policy import GOALS, Goal, RatePolicy
 from sctx.settings import Settings
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sctx.capture.source import Capture, Source
     from sctx.outcomes import Answer, Missed, Summary
     from sctx.transmitter import Transmitter
+    from sctx.vitals import Vitals
 
 COUNT = Setting(Whole(1, 2**32), "How many images; past the end it goes round again.", "--count", unset="each once")
 FPS = Setting(
@@ -61,6 +63,7 @@ def goal_options(command: F) -> F:
 )
 @option("confidence", CONFIDENCE, 0.9)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per answer and a summary last.")
+@http_options
 @shared_options
 @click.pass_context
 def command(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> int:
@@ -82,11 +85,11 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     from common.shutdown import interrupt_on_end
 
     interrupt_on_end()
-    with in_flags(context):
-        return _transmit(options)
+    with in_flags(context), faces("sctx", options) as seen:
+        return _transmit(options, seen)
 
 
-def _transmit(options: dict[str, Any]) -> int:
+def _transmit(options: dict[str, Any], seen: Faces) -> int:
     """All of it; the exit code."""
     from sctx.outcomes import Summary
 
@@ -95,7 +98,7 @@ def _transmit(options: dict[str, Any]) -> int:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         summary = Summary(tx.stream)
         try:
-            _run(tx, source, summary, options)
+            _run(tx, source, summary, options, seen)
         except KeyboardInterrupt:
             tell("sctx: stopped")
         finally:  # after an error too: what was reached is told
@@ -129,11 +132,13 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
     for note in source.notes:
         tell(f"sctx: {note}")
 
-    from common.pair.device import limit_threads
+    from common.pair.backend import keep_to_one_thread
     from sctx.transmitter import Transmitter
 
-    limit_threads(1)  # one small image at a time: more threads only add latency
-    return source, Transmitter(options["peer"], manifest, settings)
+    tx = Transmitter(options["peer"], manifest, settings)
+    keep_to_one_thread()
+    tell(f"sctx: encodes by {tx.chain.backend}")
+    return source, tx
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":
@@ -155,10 +160,13 @@ def _goal(options: dict[str, Any]) -> Goal:
     return Goal(*next(iter(chosen.items()))) if chosen else Goal()
 
 
-def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any]) -> None:
-    from sctx.dashboard import Dashboard
+def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any], seen: Faces) -> None:
+    from common.live.line import Line
     from sctx.outcomes import Answer
 
+    vitals = _exhibit(tx, summary) if seen else None
+    if vitals is not None:
+        seen.show(vitals.board)
     if tx.connect(timeout_s=WAIT_TOLD_S) is None:
         tell(f"sctx: waiting for a receiver behind {options['peer']}")
     if (accept := tx.connect()) is not None and accept.hops == 0:
@@ -173,15 +181,20 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
     def take(outcome: "Answer | Missed") -> None:
         label, file = known.pop(outcome.index)
         summary.add(outcome, label)
-        if dashboard is not None:
+        if vitals is not None:
+            vitals.add(outcome)
+        if line is not None:
             if file and label is None and isinstance(outcome, Answer):  # else nobody would hear what it is
-                dashboard.tell(f"{file}: {outcome.name}, {100 * outcome.confidence:.0f} %")
-            dashboard.refresh()
+                line.tell(f"{file}: {outcome.name}, {100 * outcome.confidence:.0f} %")
+            line.refresh()
         elif isinstance(outcome, Answer):
             say_json(_as_line(outcome, label, file))
 
-    shown = Dashboard(lambda: tx.link.session.up, summary, options["count"] or source.size)
-    with nullcontext() if options["as_json"] else shown as dashboard:
+    def link() -> tuple[str, bool]:
+        return ("link up", True) if tx.link.session.up else ("link down", False)
+
+    shown = Line(link, summary.told, lambda: summary.sent, options["count"] or source.size)
+    with nullcontext() if options["as_json"] else shown as line:
         try:
             for outcome in tx.run(captures()):
                 take(outcome)
@@ -189,6 +202,14 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
             for outcome in tx.finish(timeout_s=FINISH_S):
                 take(outcome)
             raise
+
+
+def _exhibit(tx: "Transmitter", summary: "Summary") -> "Vitals":
+    from sctx.vitals import Vitals
+
+    vitals = Vitals(tx, summary)
+    tx.link.board = vitals.board
+    return vitals
 
 
 def _paced(captures: "Iterator[Capture]", fps: float | None) -> "Iterator[Capture]":

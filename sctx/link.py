@@ -13,6 +13,7 @@ from dataclasses import asdict
 import zmq
 
 from common.errors import LinkDown, PeerRejected, ProtocolError, SemlinkError
+from common.live.board import Board
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
 from common.transport.dialer import Dialer
@@ -40,6 +41,8 @@ class Link:
         self.protocol_errors: dict[str, int] = {}
         self.in_flight = 0
         """Frames that were submitted and whose outcome was not taken yet."""
+        self.board: Board | None = None
+        """Where the state of this process is pinned up, where somebody wants to see it."""
         self._events: deque[Action] = deque()
         self._woken = self._closed = False
         self._ticked_ns = 0
@@ -120,6 +123,8 @@ class Link:
                 self._ticked_ns = now
                 self._watch_connection(now)
                 self._take(self.session.tick(now))
+                if self.board is not None:
+                    self.board.turned()
         except PeerRejected as refusal:
             self._take([Failed(refusal)])
         except Exception as error:  # whoever waits for an answer must hear of it

@@ -124,6 +124,16 @@ class Summary:
             "stream": self.stream,
         }
 
+    def told(self) -> str:
+        """What is known so far, for people; where nothing was lost, it fits a line of 80 columns."""
+        values = self.as_dict()
+        parts = [f"{name} {values[name]}" for name in ("lost", "expired", "skipped") if values[name]]
+        if self.accuracy is not None:
+            parts.append(f"accuracy {100 * self.accuracy:.1f} %")
+        texts = {"mean_symbols": "{:.1f} symbols", "snr_est_db": "SNR {:.1f} dB", "p50_ms": "p50 {:.1f} ms"}
+        parts += [text.format(values[name]) for name, text in texts.items() if values[name] is not None]
+        return "  ".join(parts)
+
     def _mean(self, total: int) -> float | None:
         return round(total / self.answered, 3) if self.answered else None
 

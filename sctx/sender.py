@@ -25,6 +25,7 @@ from sctx.capture.source import Capture
 from sctx.chain import Chain, Encode, GivenChain
 from sctx.outcomes import Answer, Missed
 from sctx.pending import Hear
+from sctx.rate.belief import Report
 from sctx.rate.controller import Controller
 from sctx.rate.decision import Decision
 from sctx.settings import CLASSIFY, Settings
@@ -59,6 +60,21 @@ class _Image:
     starts: int = 1
 
 
+@dataclass(slots=True)
+class Activity:
+    """What a sender is at, for those who look. Times are of its clock in ns, 0: not now.
+
+    encoding_ns: since when an image is being encoded; asked_ns: since when nothing that was sent has been answered;
+    sent_ns: when something was sent last; decision: for the newest image; shown: the image that was answered last.
+    """
+
+    encoding_ns: int = 0
+    asked_ns: int = 0
+    sent_ns: int = 0
+    decision: Decision | None = None
+    shown: tuple[_Image, Answer] | None = None
+
+
 class Sender:
     """Sends images by a pair, as settings say. Not for several threads at once.
 
@@ -79,6 +95,7 @@ class Sender:
         settings.check(manifest)
         self.manifest, self.settings, self.stream = manifest, settings, stream
         self.accept: Accept | None = None
+        self.activity = Activity()
         self._seq, self._clock = 0, clock
         self._ask_below = round(100 * settings.ask_below)
         self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy)
@@ -93,7 +110,7 @@ class Sender:
             window=settings.window or 255,
             tasks=settings.tasks_of(manifest),
         )
-        self.chain = _load_chain(manifest, settings.device) if encoder is None else GivenChain(manifest, encoder)
+        self.chain = _load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
         self.link = open_way(self._terms, self._controller.hear)
 
     def __enter__(self) -> Self:
@@ -112,6 +129,11 @@ class Sender:
         while self.accept is None and time.monotonic() < until:
             self._next_outcome(0.1)
         return self.accept
+
+    @property
+    def report(self) -> Report | None:
+        """What the receiver said last of the channel."""
+        return self._controller.report
 
     @property
     def in_flight(self) -> int:
@@ -171,12 +193,13 @@ class Sender:
 
     def _submit(self, capture: Capture) -> None:
         layout, seq = self.manifest.layout, self._seq
-        started = self._clock()
+        self.activity.encoding_ns = started = self._clock()
         features = self._features(fit_image(capture.image, self.manifest.preprocess))
         encoded = self._clock()
         decision = self._decide(layout.air_start(seq, 0), encoded)
         symbols = self.chain.modulate(features, decision.told_snr_db)[0]
         took_us = (encoded - started) // 1000, (self._clock() - encoded) // 1000
+        self.activity.encoding_ns, self.activity.decision = 0, decision
         self._seq += 1
         self._send_round(seq, _Image(capture, symbols, decision.rate, *took_us), start=0)
 
@@ -194,6 +217,8 @@ class Sender:
         image.uses += len(payload) // 8
         ask_below = self._ask_below if image.rate + 1 < len(layout.increments) else 0
         air_start, captured_ns = layout.air_start(seq, image.round), image.capture.captured_ns
+        self.activity.sent_ns = now = self._clock()
+        self.activity.asked_ns = self.activity.asked_ns or now
         self.link.submit(
             Frame(
                 seq, image.round, self.stream, air_start, start, image.rate, captured_ns, payload, ask_below, image
@@ -240,7 +265,7 @@ class Sender:
             "encode": image.encode_us, "modulate": image.modulate_us, "network": answered.network_ns // 1000,
             "queue": result.queue_us, "decode": result.decode_us,
         }  # fmt: skip
-        return Answer(
+        answer = Answer(
             index=image.capture.index,
             answer=index,
             name=labels[index] if 0 <= index < len(labels) else "",
@@ -255,16 +280,18 @@ class Sender:
             session=result.session.hex(),
             seq=result.seq,
         )
+        self.activity.asked_ns, self.activity.shown = 0, (image, answer)
+        return answer
 
 
-def _load_chain(manifest: Agreement, device: str) -> Chain:
-    """Torch, which takes its time, is loaded only when all else is right."""
+def _load_chain(manifest: Agreement, settings: Settings) -> Chain:
+    """What runs the networks, which may take its time, is loaded only when all else is right."""
     if not isinstance(manifest, Manifest):
         raise ConfigError(f"{manifest.name} is no pair with networks of its own: give an encoder")
     read_half(manifest, "encoder")
     from sctx.pipeline import TransmitChain
 
-    return TransmitChain(manifest, device)
+    return TransmitChain(manifest, settings.device, settings.backend)
 
 
 def _class_of(output: Any) -> int:

@@ -108,7 +108,10 @@ def commands(document: str) -> Iterator[list[str]]:
 @cache
 def command_of(module: str) -> click.Command:
     """The command of `python -m MODULE`, which every module that can be typed has under some name."""
-    found = [one for one in vars(importlib.import_module(module)).values() if isinstance(one, click.Command)]
+    typed = importlib.import_module(module)
+    if hasattr(typed, "__path__"):  # a package is typed too, where it has a main module
+        typed = importlib.import_module(f"{module}.__main__")
+    found = [one for one in vars(typed).values() if isinstance(one, click.Command)]
     groups = [one for one in found if isinstance(one, click.Group)]
     named = [one for one in found if one.name in ("main", "command")]
     (only,) = groups or named or found
@@ -177,6 +180,7 @@ def check_paths(words: list[str], where: str) -> None:
 def every_flag() -> set[str]:
     """The flags of all commands that people can type, and of the other tools that the documents use."""
     theirs = {"--build", "--exit-code-from", "--volumes", "--target", "--build-arg", "--nproc-per-node", "--durations"}
+    theirs |= {"--system", "--home-dir", "--create-home", "--now", "--offline"}
     modules = [f"training.{path.stem}" for path in (ROOT / "training").glob("*.py") if path.stem != "__init__"]
     found = [*OURS.values(), *map(command_of, modules), command_of("common.transport.keys")]
     for one in found:
@@ -206,7 +210,7 @@ def test_there_are_commands_to_look_at() -> None:
     assert found["sctx/README.md"] > 10
 
 
-SOMEBODYS = re.compile(r"build/|/|(train|test)(ing)?-|tests?/CLASS|(config|manifest).json|~")
+SOMEBODYS = re.compile(r"build/|/|(train|test)(ing)?-|tests?/CLASS|(config|manifest|classes).json|~")
 """How a file's name begins that is made by a command, or is somebody else's."""
 
 

@@ -20,7 +20,7 @@ LIGHT = ("common.channel", "common.phy", "common.protocol", "common.transport", 
          "common.log")  # fmt: skip
 FACES = {"__init__", "__main__"}
 MOST_FILES = 14
-OF_BOTH_HALVES = {"cli", "link", "pipeline", "settings"}
+OF_BOTH_HALVES = {"cli", "link", "pipeline", "settings", "vitals"}
 """Names that two rooms share, since they mean the same in each."""
 NEVER_IMPORTED = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "torchvision"}
 READS_A_PICKLE = "training/teachers/efficientnet_lite.py"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +21,17 @@ from common.cli import begin, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
 from common.flags import in_flags
+from common.live.asked import Faces, faces, http_options
 
 if TYPE_CHECKING:
     from common.channel.streams.channel import Channel
     from common.channel.wire.addresses import Place
+    from common.channel.wire.control import ControlPort
+    from common.channel.wire.proxy import Proxy
+    from common.channel.wire.raw import RawWire
+    from common.live.board import Board
+    from common.live.line import Line
+    from common.shutdown import StopFlag
     from common.transport.keystore import Keys
 
 _EPILOG = """\b
@@ -89,6 +98,12 @@ _FILE = click.Path(path_type=Path)
     type=_FILE,
     metavar="FILE",
     help="Play a recording to --upstream instead: no transmitter, no channel; answers as JSON lines.",
+)
+@http_options
+@click.option(
+    "--http-control",
+    is_flag=True,
+    help="Let the page of --http move SNR, Doppler and fading; its address then holds a token.",
 )
 @shared_options
 @click.pass_context
@@ -176,21 +191,64 @@ def _run(given: dict[str, Any]) -> None:
             wire = RawWire(context, channel, listen, upstream, recorder, given["hop"])
         control = ControlPort(context, control_address, channel, wire.counts, framed, traces=given["traces"])
         wire.poller.register(control.socket, zmq.POLLIN)
-        _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
-        _tell(f"channel: {channel.spec.describe()}")
-        if framed:
-            _tell(tell_access(keys, given["insecure"]))
-        begun = time.monotonic()
-        while not stop:
-            control.serve(control.socket in wire.step())
-        counts = ", ".join(f"{name} {count}" for name, count in sorted(wire.counts.items())) or "no messages"
-        _tell(f"stopped after {time.monotonic() - begun:.1f} s: {counts}")
+        change = partial(_change, control.address) if given["http_control"] else None
+        with faces("channel-emu", given, change) as seen:
+            _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
+            _tell(f"channel: {channel.spec.describe()}")
+            if framed:
+                _tell(tell_access(keys, given["insecure"]))
+            _serve(wire, control, seen, stop)
     finally:
         with ExitStack() as closing:  # all of them, whatever one of them has to say
             closing.callback(context.term)
             for opened in (recorder, truth, control, wire):
                 if opened is not None:
                     closing.callback(opened.close)
+
+
+def _serve(wire: Proxy | RawWire, control: ControlPort, seen: Faces, stop: StopFlag) -> None:
+    """Until somebody asks to stop."""
+    board = _exhibit(wire, seen)
+    begun = time.monotonic()
+    with _line(wire) as line:
+        while not stop:
+            control.serve(control.socket in wire.step())
+            if line is not None:
+                line.refresh()
+            if board is not None:
+                board.turned()
+    counts = ", ".join(f"{name} {count}" for name, count in sorted(wire.counts.items())) or "no messages"
+    _tell(f"stopped after {time.monotonic() - begun:.1f} s: {counts}")
+
+
+def _line(wire: Proxy | RawWire) -> AbstractContextManager[Line | None]:
+    """What a terminal shows; elsewhere nothing is loaded for it."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from common.channel.wire.vitals import told, upstream
+    from common.live.line import Line
+
+    return Line(partial(upstream, wire), partial(told, wire))
+
+
+def _exhibit(wire: Proxy | RawWire, seen: Faces) -> Board | None:
+    if not seen:
+        return None
+    from common.channel.wire.vitals import Vitals
+
+    board = Vitals(wire).board
+    seen.show(board)
+    return board
+
+
+def _change(control: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the page asks for, through the same port as `channel-emu set`; files it may not name."""
+    from common.channel.wire.control import ask
+    from common.channel.wire.trace_files import files_in
+
+    if files_in(parameters):
+        raise ConfigError("files are for `channel-emu set`")
+    return {"channel": ask(control, {"op": "set", "parameters": parameters})["channel"]}
 
 
 def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:

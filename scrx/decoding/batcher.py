@@ -84,11 +84,14 @@ class Batcher:
         self.depth -= len(batch)
         return batch
 
-    def finished(self) -> None:
-        """One batch that was taken is done with."""
+    def finished(self, decoded: bool = True) -> None:
+        """One batch that was taken is done with. decoded: it was answered; to give up on one is no progress."""
         with self._lock:
             self._in_hand -= 1
-            self._busy_since_ns = time.monotonic_ns() if self._queues or self._in_hand else None
+            if not (self._queues or self._in_hand):
+                self._busy_since_ns = None
+            elif decoded:
+                self._busy_since_ns = time.monotonic_ns()
 
     def close(self) -> None:
         """From now on `take` waits for no fuller batch."""
@@ -97,10 +100,12 @@ class Batcher:
 
     @property
     def progress_age_ms(self) -> int:
-        """How long work has been waiting without a finished batch; 0 when idle. A wedged decoder shows here."""
-        with self._lock:
-            since = self._busy_since_ns
-            return 0 if since is None else (time.monotonic_ns() - since) // 1_000_000
+        """How long work has been waiting with no batch decoded; 0 when idle. A wedged decoder shows here.
+
+        For any thread, and waits for none: whoever asks may want to know why another does not come on.
+        """
+        since = self._busy_since_ns
+        return 0 if since is None else (time.monotonic_ns() - since) // 1_000_000
 
     @property
     def closed(self) -> bool:

@@ -109,6 +109,11 @@ class Pool:
         with self._changed:
             return [worker.process.pid for worker in self._workers if worker.ready and worker.process]
 
+    @property
+    def ready(self) -> int:
+        """How many workers are ready; waits for no lock."""
+        return sum(worker.ready for worker in self._workers)
+
     def wait_free(self) -> None:
         """Wait until an idle worker would take the next batch at once, or the pool is closed."""
         with self._changed:

@@ -130,6 +130,8 @@ class SessionTable:
         self.terms = terms
         self.peers: dict[bytes, Peer] = {}
         self.draining = False
+        self.naks: Counter[str] = Counter()
+        """By code."""
         self._strangers: OrderedDict[tuple[bytes, Route], int] = OrderedDict()
         self._asked: OrderedDict[Route, tuple[int, int]] = OrderedDict()
 
@@ -296,6 +298,7 @@ class SessionTable:
         while len(self._strangers) > 256:
             self._strangers.popitem(last=False)
         seq, round_ = (message.seq, message.round) if isinstance(message, Data) else (0, 0)
+        self.naks[NakCode.NO_SESSION.name.lower()] += 1
         return [Reply(route, Nak(message.session, seq, round_, NakCode.NO_SESSION))]
 
     def _close(self, peer: Peer, why: str) -> list[Action]:
@@ -329,4 +332,5 @@ class SessionTable:
         if now - peer.nak_ns < NAK_EVERY_NS:
             return []
         peer.nak_ns = now
+        self.naks[code.name.lower()] += 1
         return [Reply(peer.owner.route, Nak(peer.session, data.seq, data.round, code))]

@@ -22,7 +22,7 @@ from common.control.client import Client
 from common.images.datasets import load_images
 from common.pair.manifest import find_pair
 from common.protocol.messages import Data, Message, Result
-from scrx.decoding.decoder import Answerer
+from scrx.decoding.answerer import Answerer
 from scrx.decoding.pool import Pool
 from scrx.heads.commands import _SHAPES
 from scrx.heads.space import Space

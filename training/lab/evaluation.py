@@ -84,7 +84,7 @@ class Lab:
 
     def __init__(self, manifest: Manifest, images: NDArray[np.uint8], device: str = "cpu") -> None:
         """images: uint8 [N, H, W, C] as the manifest says; device: as `--device` names it."""
-        from scrx.decoding.decoder import Answerer
+        from scrx.decoding.answerer import Answerer
         from sctx.pipeline import TransmitChain
 
         self.layout = manifest.layout

@@ -111,7 +111,11 @@ class Proxy:
         self._served_s = -math.inf
         self._tell_away_s = clock() + AWAY_S
         self._waiting: Parts | None = None
-        self._upstream = upstream
+        self.waiting_since_s: float | None = None
+        """Since when a message waits that the receiver does not take; None: none does."""
+        self.newest: tuple[DataHead, int, bytes] | None = None
+        """Head, hop and payload of the newest frame that came in."""
+        self.upstream = upstream
         self._listener = Listener(context, "emu", listen, keys)
         try:
             self._dialer = Dialer(context, "emu", upstream, keys, "--upstream")
@@ -153,6 +157,11 @@ class Proxy:
             self._watch_connection()
         return ready
 
+    @property
+    def connected(self) -> bool:
+        """Whether the receiver is. For any thread."""
+        return self._dialer.connected
+
     def close(self) -> None:
         """Close both sockets."""
         self._listener.close()
@@ -161,12 +170,12 @@ class Proxy:
     def _watch_connection(self) -> None:
         self._dialer.serve()
         if self._dialer.refusal:
-            raise PeerRejected(f"--upstream {self._upstream} refused the connection: {self._dialer.refusal}")
+            raise PeerRejected(f"--upstream {self.upstream} refused the connection: {self._dialer.refusal}")
         if self._dialer.connected:
             self._tell_away_s = self._clock() + AWAY_S
         elif self._clock() >= self._tell_away_s:
             self._tell_away_s = self._clock() + AWAY_AGAIN_S
-            away = {"upstream": self._upstream} | ({"why": self._dialer.tried} if self._dialer.tried else {})
+            away = {"upstream": self.upstream} | ({"why": self._dialer.tried} if self._dialer.tried else {})
             logger.warning("upstream_away", extra=away)
 
     def _drain(self, inbox: Inbox, handle: Callable[[Parts], None]) -> None:
@@ -249,6 +258,7 @@ class Proxy:
     def _impair(self, head: DataHead, hop: int, header: bytes, payload: bytes) -> bytes:
         x = np.frombuffer(payload, "<c8")
         check_power(x, hop)
+        self.newest = head, hop, payload
         y = self.channel.transform(head.stream, head.air_start, x, head.round, hop, head.session)
         if self._truth or self._recorder:
             truth = self.channel.truth(head.stream, head.air_start, x, head.round, hop, head.session)
@@ -292,12 +302,15 @@ class Proxy:
         try:
             put(self._dialer.socket, parts)
             self.counts["passed"] += 1
+            self.waiting_since_s = None
         except zmq.Again:
             self._watch_connection()
             if self._dialer.connected:
                 self._waiting = parts
+                self.waiting_since_s = self.waiting_since_s or self._clock()
                 self._dialer.socket.poll(1, zmq.POLLOUT)
             else:
+                self.waiting_since_s = None
                 self.counts["upstream_away"] += 1
 
     def _send(self, socket: "zmq.Socket[bytes]", parts: Parts, sent: str, away: str) -> None:

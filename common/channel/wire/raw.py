@@ -12,6 +12,7 @@ input is read, and the sender waits. What is not samples moves no clock: the tag
 out, and a message that cannot be samples is refused; both are counted, and told when it happens first.
 """
 
+import time
 from collections import Counter, deque
 from collections.abc import Collection, Sequence
 
@@ -55,6 +56,9 @@ class RawWire:
         self._hop = hop
         self.counts: Counter[str] = Counter()
         self._recorder = recorder
+        self.upstream = upstream.lstrip("@>")
+        self.waiting_since_s: float | None = None
+        """Since when samples wait that nobody takes; None: none do."""
         self._clock = 0
         self._pending: deque[bytes | memoryview] = deque()
         self._in = make_socket(context, zmq.PULL, "emu")
@@ -92,7 +96,9 @@ class RawWire:
         while self._pending:
             try:
                 put(self._out, (self._pending[0],))
+                self.waiting_since_s = None
             except zmq.Again:
+                self.waiting_since_s = self.waiting_since_s or time.monotonic()
                 if self._in in self.poller:
                     self.poller.unregister(self._in)
                     self.poller.register(self._out, zmq.POLLOUT)

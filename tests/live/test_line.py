@@ -5,12 +5,13 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
 
 from common import log
-from sctx.dashboard import Dashboard
+from common.live.line import Line
 from sctx.outcomes import Answer, Missed, Summary
 
 
@@ -48,10 +49,17 @@ def a_run(losses: int = 0) -> Summary:
     return summary
 
 
+def line_of(summary: Summary, console: Console | None = None, up: Callable[[], bool] = lambda: True) -> Line:
+    """As `sctx` makes it."""
+    return Line(
+        lambda: ("link up", True) if up() else ("link down", False), summary.told, lambda: summary.sent, 10_000, console
+    )
+
+
 def shown(width: int, summary: Summary, up: bool = True) -> str:
     screen = Screen()
     console = Console(file=screen, force_terminal=True, width=width, legacy_windows=False)
-    with Dashboard(lambda: up, summary, 10_000, console):
+    with line_of(summary, console, lambda: up):
         pass
     return next(line for line in reversed(screen.lines()) if line.strip())
 
@@ -74,7 +82,7 @@ def test_what_was_lost_is_told_and_hides_nothing() -> None:
     summary = a_run(losses=3)
     summary.expired, summary.skipped = 123, 4567
     screen = Screen()
-    with Dashboard(lambda: True, summary, 10_000, Console(file=screen, force_terminal=True, width=80)):
+    with line_of(summary, Console(file=screen, force_terminal=True, width=80)):
         pass
     drawn = " ".join(" ".join(screen.lines()[-3:]).split())
     for words in ("5927/10000", "link up", "lost 3", "expired 123", "skipped 4567", "accuracy 100.0 %", "p50 123.5 ms"):
@@ -90,7 +98,7 @@ def test_before_the_first_answer_nothing_is_made_up() -> None:
 
 def test_a_link_that_goes_down_is_told_although_no_answer_comes() -> None:
     screen, up = Screen(), [True]
-    with Dashboard(lambda: up[0], a_run(), 10_000, Console(file=screen, force_terminal=True, width=80)):
+    with line_of(a_run(), Console(file=screen, force_terminal=True, width=80), lambda: up[0]):
         up[0] = False
         until = time.monotonic() + 10
         while not any("link down" in line for line in screen.lines()) and time.monotonic() < until:
@@ -100,7 +108,7 @@ def test_a_link_that_goes_down_is_told_although_no_answer_comes() -> None:
 
 def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
     pipe = io.StringIO()
-    with Dashboard(lambda: True, a_run(), 10, Console(file=pipe)):
+    with line_of(a_run(), Console(file=pipe)):
         pass
     assert pipe.getvalue() == ""
 
@@ -115,12 +123,12 @@ def test_what_is_told_and_logged_does_not_run_into_the_line_that_is_drawn(monkey
     log.terminal.cache_clear()
     try:
         log.set_up("warning")
-        with Dashboard(lambda: True, a_run(), 10_000) as dashboard:
+        with line_of(a_run()) as line:
             logging.getLogger("test").warning("something_happened")
-            dashboard.tell("a/photo.jpg: frog, 88 %")
+            line.tell("a/photo.jpg: frog, 88 %")
     finally:
         log.terminal.cache_clear()
     for words in ("something_happened", "a/photo.jpg: frog, 88 %"):
-        (line,) = [line for line in screen.lines() if words in line]
-        assert "link up" not in line
+        (told,) = [told for told in screen.lines() if words in told]
+        assert "link up" not in told
     assert any("link up" in line for line in screen.lines())

@@ -1,0 +1,85 @@
+"""--http and what goes with it, for every command: flags -> a server, or nothing. Knows nothing about what is shown."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from common.console import tell
+from common.errors import ConfigError
+
+if TYPE_CHECKING:
+    from common.live.board import Board
+    from common.live.server import Control, Server
+    from common.live.supervised import Supervisor
+
+F = TypeVar("F", bound=Callable[..., Any])
+LEVELS = ("metrics", "page", "control")
+
+
+def http_options(command: F) -> F:
+    """Add --http, --http-public and --watch."""
+    for option in (
+        click.option("--watch", multiple=True, metavar="HOST:PORT", show_default=False,
+                     help="The --http of another process of the link, shown on this page too; repeat it for more."),
+        click.option("--http-public", type=click.Choice(LEVELS), show_default=False,
+                     help="What other hosts may have where --http has an address that they reach: health and metrics, "
+                     "the page as well (pictures are on it), or control of the channel as well."),
+        click.option("--http", metavar="[ADDRESS:]PORT", show_default=False,
+                     help="Show health, metrics and a live page over HTTP; a bare port is for this host only."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+class Faces:
+    """What was asked for; nothing of it costs anything where that is nothing."""
+
+    def __init__(self, server: "Server | None", supervisor: "Supervisor | None") -> None:
+        self._server, self._supervisor = server, supervisor
+
+    def __bool__(self) -> bool:
+        return self._server is not None or self._supervisor is not None
+
+    def show(self, board: "Board") -> None:
+        """From now on the process can be looked at."""
+        if self._server is not None:
+            self._server.board = board
+        if self._supervisor is not None:
+            self._supervisor.watch(board)
+
+
+@contextmanager
+def faces(command: str, given: Mapping[str, Any], control: "Control | None" = None) -> Iterator[Faces]:
+    """What the flags in `given` and the supervisor, if there is one, ask for, until the end of the block.
+
+    Raises ConfigError before anything is loaded.
+    """
+    named = [name for name in ("http_public", "http_control", "watch") if given.get(name)]
+    if given["http"] is None and named:
+        raise ConfigError(f"{named[0]}: is about the page and metrics, which need http=PORT")
+    with ExitStack() as closing:
+        server = supervisor = None
+        if given["http"] is not None:
+            server = _serve(command, given, control)
+            closing.callback(server.close)
+        if "NOTIFY_SOCKET" in os.environ:
+            from common.live.supervised import supervisor as found
+
+            if (supervisor := found()) is not None:
+                closing.callback(supervisor.close)
+        yield Faces(server, supervisor)
+
+
+def _serve(command: str, given: Mapping[str, Any], control: "Control | None") -> "Server":
+    from common.live.gate import place_of
+    from common.live.server import Server
+
+    place = place_of(given["http"], given["http_public"], control is not None)
+    server = Server(place, given["watch"], control, command)
+    server.start()
+    at = f"{server.url}#{server.gate.token}" if control else server.url
+    tell(f"{command}: live page at {at}, health at {server.url}readyz, metrics at {server.url}metrics")
+    return server

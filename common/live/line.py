@@ -1,0 +1,100 @@
+"""A run as it happens, on a terminal: one line, two where it is narrow; nothing where standard error is no terminal.
+
+Knows nothing about what runs.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
+
+from common.console import say
+from common.log import terminal
+
+WIDE = 110
+"""Columns from which on there is room for a bar and the time that is left."""
+EVERY_S = 0.25
+State = tuple[str, bool]
+"""In a word or two, and whether it is well."""
+
+
+class Line:
+    """state: asked at each redraw, in a thread of its own: what is down brings nothing to redraw for. told: all else,
+    asked by `refresh`. done: of how many of `total` (None: not known) the end is known; without it nothing is counted.
+    """
+
+    def __init__(
+        self,
+        state: Callable[[], State],
+        told: Callable[[], str],
+        done: Callable[[], int] | None = None,
+        total: int | None = None,
+        console: Console | None = None,
+    ) -> None:
+        self._told, self._done = told, done
+        console = console or terminal()
+        bar: tuple[ProgressColumn, ...] = (SpinnerColumn(),)
+        if done is not None:
+            wide = console.width >= WIDE
+            counted = MofNCompleteColumn(table_column=Column(no_wrap=True))
+            bar += (BarColumn(bar_width=16), counted, TimeRemainingColumn()) if wide else (counted,)
+        self._progress = Progress(
+            *bar,
+            _StateColumn(state),
+            TextColumn("{task.description}", table_column=Column(no_wrap=False)),  # a second line, if need be
+            console=console,
+            disable=not console.file.isatty(),
+            redirect_stdout=sys.stdout.isatty(),  # answers that go elsewhere are none of the terminal's
+            refresh_per_second=4,
+        )
+        self._next_s = 0.0
+        self._task = self._progress.add_task("", total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._next_s = 0.0
+        self.refresh()
+        self._progress.stop()
+
+    def refresh(self) -> None:
+        """Show what there is to tell, at most four times a second."""
+        if self._progress.disable or time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + EVERY_S
+        self._progress.update(
+            self._task, completed=self._done() if self._done is not None else None, description=self._told()
+        )
+
+    def tell(self, line: str) -> None:
+        """Print a line to standard output, above what is drawn where that is the same terminal."""
+        say(line)
+
+
+class _StateColumn(ProgressColumn):
+    """How it is at the moment of drawing."""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._state = state
+
+    def render(self, task: Task) -> Text:
+        words, well = self._state()
+        return Text(words) if well else Text(words, "red")

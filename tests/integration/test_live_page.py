@@ -1,0 +1,165 @@
+"""The live page in a real browser, with the real processes behind it. Skipped where no Chromium is installed."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.integration.chromium import Browser, found
+from tests.integration.conftest import Start
+from tests.integration.test_seen import http_port
+from training.lab.processes import Command
+
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(found() is None, reason="no Chromium here: apt-get install chromium-headless-shell"),
+]
+STATE = "document.querySelector('[data-process=\"{}\"]').className"
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    with Browser(tmp_path / "profile") as browser:
+        yield browser
+
+
+@pytest.fixture
+def live(start: Start) -> dict[str, Command]:
+    """The three processes with the shipped pair; the emulator's page watches the others and may move the channel."""
+    rx = start("scrx", "--listen", "0", "--http", "0")
+    flags = ["--listen", "0", "--control", "0", "--upstream", f"127.0.0.1:{rx.port()}", "--http", "0"]
+    first = start("channel-emu", *flags)
+    tx = start("sctx", "--peer", f"127.0.0.1:{first.port()}", "--http", "0", "--count", "4000000000", "--fps", "20")
+    ports, watch = (first.port(), http_port(first)), []
+    for one in (rx, tx):
+        watch += ["--watch", f"127.0.0.1:{http_port(one)}"]
+    first.stop()
+    listen = ["--listen", str(ports[0]), "--http", str(ports[1]), *flags[2:6], *watch, "--http-control"]
+    emu = start("channel-emu", *listen)
+    return {"scrx": rx, "channel-emu": emu, "sctx": tx}
+
+
+def address(command: Command) -> str:
+    return str(command.wait_for(r"live page at (\S+),").group(1))
+
+
+def all_ready(browser: Browser) -> float:
+    return browser.until(" && ".join(f"{STATE.format(name)} === 'good'" for name in ("sctx", "channel-emu", "scrx")))
+
+
+def test_the_whole_link_is_seen_within_five_seconds_and_nothing_outside_is_asked(
+    live: dict[str, Command], browser: Browser, tmp_path: Path
+) -> None:
+    for width in (1600, 400):
+        browser.size(width, 900)
+        browser.open(address(live["channel-emu"]))
+        browser.until("document.readyState === 'complete'")
+        assert all_ready(browser) < 5.0
+        browser.until("document.getElementById('answered').textContent !== '–'")
+        browser.until("past.length && LINES.every(([key]) => past[past.length - 1][key] !== null)")
+        for name in ("sent", "received", "equalised"):
+            browser.until(f"!document.getElementById('{name}').getAttribute('aria-label').includes(' 0 symbols')")
+        assert browser.ask("document.getElementById('name').textContent").isdigit()
+        assert browser.ask("document.documentElement.scrollWidth") == width
+        browser.picture(tmp_path / f"{width}.png")
+        assert (tmp_path / f"{width}.png").stat().st_size > 20_000
+    base = address(live["channel-emu"]).partition("#")[0]
+    assert {one for one in browser.requests if not one.startswith((base, "data:"))} == set()
+    assert browser.errors == []
+
+
+def test_what_dies_or_hangs_shows_as_dead_within_two_seconds_and_comes_back_by_itself(
+    live: dict[str, Command], browser: Browser, start: Start
+) -> None:
+    browser.open(address(live["channel-emu"]))
+    browser.until("document.readyState === 'complete'")
+    all_ready(browser)
+    for name in ("scrx", "sctx"):
+        os.kill(live[name].process.pid, signal.SIGSTOP)
+        assert browser.until(f"{STATE.format(name)} === 'bad'") < 2.5
+        os.kill(live[name].process.pid, signal.SIGCONT)
+        assert all_ready(browser) < 10.0
+    arguments = live["scrx"].arguments
+    port, http = live["scrx"].port(), http_port(live["scrx"])
+    live["scrx"].kill()
+    assert browser.until(f"{STATE.format('scrx')} === 'bad'") < 2.0
+    assert browser.until(f"{STATE.format('sctx')} === 'warn'") < 3.0
+    again = ["--listen", str(port), "--http", str(http), *arguments[4:]]
+    start("scrx", *again)
+    all_ready(browser)
+    live["channel-emu"].kill()
+    assert browser.until(f"{STATE.format('channel-emu')} === 'bad'") < 2.0
+    assert browser.ask("document.querySelectorAll('section.stale').length") == browser.ask(
+        "document.querySelectorAll('section').length"
+    )
+
+
+def test_the_channel_moves_by_keyboard_and_the_loop_is_seen_to_answer(
+    live: dict[str, Command], browser: Browser
+) -> None:
+    browser.open(address(live["channel-emu"]))
+    browser.until("document.readyState === 'complete'")
+    all_ready(browser)
+    browser.until("!document.getElementById('control').hidden")
+    assert browser.ask("location.hash") == ""
+    assert browser.ask("past[past.length - 1].set") == 10.0
+    for _ in range(20):
+        if browser.ask("document.activeElement.id") == "snr-in":
+            break
+        browser.press("Tab")
+    assert browser.ask("document.activeElement.id") == "snr-in"
+    for _ in range(24):
+        browser.press("ArrowLeft")
+    browser.until("past[past.length - 1].set === -2")
+    browser.until("past[past.length - 1].acted < 4")
+    assert browser.ask("document.getElementById('said').textContent") == ""
+    assert browser.ask("document.getElementById('described').textContent").startswith("SNR -2 dB")
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A page of somebody else's, with no policy of its own."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>elsewhere</title>")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_page_of_another_origin_can_neither_read_nor_control(
+    live: dict[str, Command], browser: Browser, elsewhere: str
+) -> None:
+    emu = address(live["channel-emu"])
+    base, _, token = emu.partition("#")
+    browser.open(elsewhere)
+    browser.until("document.title === 'elsewhere'")
+    assert browser.ask(f"fetch('{elsewhere}').then((one) => one.status)") == 200  # it may ask at all
+    control = f"Authorization: 'Bearer {token}', 'Content-Type': 'application/json'"
+    for how in (
+        f"fetch('{base}live.json')",
+        f"fetch('{base}metrics')",
+        f"fetch('{base}control', {{method: 'POST', headers: {{{control}}}, body: '{{\"snr_db\": -5}}'}})",
+    ):
+        assert browser.ask(f"{how}.then((one) => one.status, () => 'refused')") == "refused"
+    plain = f"fetch('{base}control', {{method: 'POST', mode: 'no-cors', body: '{{\"snr_db\": -5}}'}})"
+    browser.ask(f"{plain}.then((one) => one.type, () => 'refused')")  # it may send this, and nobody does what it says
+    browser.open(emu)
+    browser.until("document.readyState === 'complete'")
+    browser.until("past.length > 3")
+    assert browser.ask("past[past.length - 1].set") == 10.0

@@ -1,0 +1,226 @@
+"""The HTTP side by itself: it answers truly, is held up by nobody, and gives other origins nothing."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from common.errors import ConfigError
+from common.live.board import About, Board
+from common.live.gate import place_of
+from common.live.server import PAGE, PLACES, Server
+
+
+class Loop:
+    """A board that a thread turns until it is stopped."""
+
+    def __init__(self) -> None:
+        self.why, self.over = "", threading.Event()
+        self.board = Board(About("scrx", "1", "digits", "ab"), self._take, lambda: self.why)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _take(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"sessions": 3, "frames_total": {"answered": 7}}, {"sessions": 3}
+
+    def _run(self) -> None:
+        while not self.over.wait(0.02):
+            self.board.turned()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+Begin = Callable[..., Server]
+
+
+@pytest.fixture
+def begin(stack: ExitStack) -> Begin:
+    def begin(loop: Loop | None = None, *, watch: tuple[str, ...] = (), control: Any = None) -> Server:
+        server = Server(place_of("0", None, control is not None), watch, control)
+        stack.callback(server.close)
+        if loop is not None:
+            stack.callback(loop.over.set)
+            server.board = loop.board
+        server.start()
+        return server
+
+    return begin
+
+
+def ask(server: Server, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): one for name, one in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_a_process_that_starts_is_alive_and_not_ready(begin: Begin) -> None:
+    server = begin()
+    assert ask(server, "/healthz")[0] == 200
+    assert ask(server, "/readyz") == (503, b"starting: the model is being loaded\n")
+    assert json.loads(ask(server, "/live.json")[1])["processes"][0]["why"] == "starting"
+
+
+def test_health_says_what_the_loop_does(begin: Begin) -> None:
+    loop = Loop()
+    server = begin(loop)
+    assert (ask(server, "/healthz")[0], ask(server, "/readyz")[0]) == (200, 200)
+    loop.why = "work has waited"
+    assert ask(server, "/readyz") == (503, b"work has waited\n")
+    assert ask(server, "/healthz")[0] == 200
+    loop.why = ""
+    loop.over.set()
+    time.sleep(0.6)
+    began = time.monotonic()
+    assert ask(server, "/healthz")[0] == 503
+    assert time.monotonic() - began < 1.5
+    assert ask(server, "/readyz")[0] == 503
+    assert ask(server, "/live.json")[0] == 200  # the page tells it, too
+
+
+def test_metrics_are_what_was_counted(begin: Begin) -> None:
+    pytest.importorskip("prometheus_client")
+    status, text = ask(begin(Loop()), "/metrics")
+    assert status == 200
+    for line in (
+        b'semlink_build_info{model="digits",model_id="ab",version="1"} 1.0',
+        b"semlink_sessions 3.0",
+        b'semlink_frames_total{outcome="answered"} 7.0',
+        b"semlink_ready 1.0",
+    ):
+        assert line in text.splitlines()
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/live.json", "/own.json", "/healthz", "/metrics"])
+def test_no_path_is_read_by_a_page_of_another_origin(begin: Begin, path: str) -> None:
+    server = begin(Loop())
+    assert ask(server, path)[0] == 200
+    assert ask(server, path, Origin="http://evil.example")[0] == 403
+    assert ask(server, path, Host="evil.example")[0] == 421
+
+
+def test_nothing_asks_an_address_outside() -> None:
+    server = Server(place_of("0", None, False))
+    server.server_close()
+    for path in PAGE:
+        text = server.page[path].decode()
+        assert "//" not in text.replace("http://www.w3.org/2000/svg", "").replace("// ", ""), path
+
+
+def test_who_says_nothing_or_reads_nothing_costs_nothing(begin: Begin, stack: ExitStack) -> None:
+    server = begin(Loop())
+    for number in range(3 * PLACES):
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", server.server_address[1])))
+        client.sendall([b"", b"GET /live", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"][number % 3])
+    began = time.monotonic()
+    assert ask(server, "/readyz")[0] == 200
+    assert time.monotonic() - began < 1.0
+    assert sum(thread.name.startswith("Thread-") for thread in threading.enumerate()) <= PLACES + 8
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\0" * 70_000, b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n"]
+)
+def test_garbage_ends_its_own_connection_only(begin: Begin, garbage: bytes) -> None:
+    server = begin(Loop())
+    with socket.create_connection(("127.0.0.1", server.server_address[1])) as client:
+        client.sendall(garbage)
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(10)
+        client.recv(1000)
+    assert ask(server, "/healthz")[0] == 200
+
+
+def test_control_is_a_post_with_the_token_and_a_json_object(begin: Begin) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def control(wanted: dict[str, Any]) -> dict[str, Any]:
+        if "snr_db" not in wanted:
+            raise ConfigError("there is no such parameter")
+        asked.append(wanted)
+        return {"channel": "SNR 3 dB"}
+
+    server = begin(Loop(), control=control)
+    token = {"Authorization": f"Bearer {server.gate.token}", "Content_Type": "application/json"}
+    assert ask(server, "/control", "POST", b'{"snr_db": 3}', **token) == (200, b'{"channel": "SNR 3 dB"}')
+    assert asked == [{"snr_db": 3}]
+    refused = {
+        401: (b'{"snr_db": 3}', {"Content_Type": "application/json"}),
+        400: (b"[3]", token),
+        415: (b'{"snr_db": 3}', token | {"Content_Type": "text/plain"}),
+        413: (b" " * 5000, token),
+        422: (b'{"other": 3}', token),
+        403: (b'{"snr_db": 3}', token | {"Origin": "http://evil.example"}),
+    }
+    for status, (body, headers) in refused.items():
+        assert ask(server, "/control", "POST", body, **headers)[0] == status
+    assert ask(server, "/control")[0] == 404
+    assert asked == [{"snr_db": 3}]
+
+
+def test_without_control_there_is_none(begin: Begin) -> None:
+    server = begin(Loop())
+    assert ask(server, "/control", "POST", b"{}", Authorization=f"Bearer {server.gate.token}")[0] == 403
+
+
+def test_a_watched_process_is_shown_and_told_as_dead_within_two_seconds_and_comes_back(begin: Begin) -> None:
+    other = begin(Loop())
+    port = other.server_address[1]
+    server = begin(Loop(), watch=(f"127.0.0.1:{port}",))
+
+    def seen() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(ask(server, "/live.json")[1])["processes"][1]
+        return found
+
+    def wait(dead: bool) -> float:
+        began = time.monotonic()
+        while bool(seen()["dead"]) != dead and time.monotonic() - began < 10:
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    assert wait(dead=False) < 2.0
+    assert (seen()["process"], seen()["view"]) == ("scrx", {"sessions": 3})
+    other.close()
+    assert wait(dead=True) < 2.0
+    assert str(port) in seen()["dead"]
+    again = Server(place_of(str(port), None, False))
+    again.board = Loop().board
+    again.start()
+    try:
+        assert wait(dead=False) < 2.0
+    finally:
+        again.close()
+
+
+def test_a_watched_port_where_something_else_answers_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(place_of("0", None, False), (f"127.0.0.1:{listener.getsockname()[1]}",), None)
+        server.start()
+        try:
+            began = time.monotonic()
+            while "no answer" not in server.neighbours[0].look()["dead"] and time.monotonic() - began < 5:
+                time.sleep(0.05)
+            assert "no answer within a second" in server.neighbours[0].look()["dead"]
+        finally:
+            server.close()
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_loaded() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ConfigError, match="is the port taken"),
+    ):
+        Server(place_of(str(taken.getsockname()[1]), None, False))
