@@ -133,6 +133,22 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def read(self, name: str, value: object) -> str:
+        word = text(name, value)
+        if word not in self.words:
+            _refuse(name, value, f"one of {self}")
+        return word
+
+    def __str__(self) -> str:
+        return ", ".join(self.words)
+
+
+@dataclass(frozen=True, slots=True)
 class Folder:
     """The path of a folder."""
 

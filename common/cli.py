@@ -23,7 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 MOST_CONFIG_BYTES = 16 << 10
 
 EXTRA_OF = {
-    "torch": "model", "PIL": "model", "pyarrow": "parquet", "transformers": "train", "datasets": "train",
+    "torch": "model", "onnxruntime": "edge", "PIL": "edge", "onnx": "export",
+    "pyarrow": "parquet", "transformers": "train", "datasets": "train",
     "sklearn": "train", "matplotlib": "train", "sionna": "baselines",
 }  # fmt: skip
 """Libraries that the base install leaves out -> the extra that brings them."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from common.check import Folder, Number, Setting, Switch, Whole, settings_of
+from common.check import Folder, Number, OneOf, Setting, Switch, Whole, settings_of
 from common.errors import ConfigError, SemlinkError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -86,6 +86,8 @@ def _click_type(takes: object) -> Any:
             return click.IntRange(low, high)
         case Number(low, high, above):
             return _Real(_short(low), None if high == math.inf else _short(high), min_open=above)
+        case OneOf(words):
+            return click.Choice(words)
         case Folder():
             return click.Path(path_type=Path)
         case _:

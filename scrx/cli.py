@@ -10,6 +10,7 @@ from common.cli import begin, check_option, invoke, shared_options
 from common.console import say_json, tell
 from common.flags import given, in_flags, setting_options
 from common.live.asked import Faces, faces, http_options
+from scrx.heads.commands import enrol, heads
 from scrx.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 POLL_S = 0.2
 
 
-@click.command(context_settings={"show_default": True})
+@click.group(invoke_without_command=True, context_settings={"show_default": True})
 @click.option(
     "--listen",
-    required=True,
     metavar="PORT",
     help="Port to listen on, or ADDRESS:PORT. A bare port is every interface with keys, and loopback only without.",
 )
@@ -41,21 +41,34 @@ POLL_S = 0.2
 @http_options
 @shared_options
 @click.pass_context
-def command(context: click.Context, /, log_level: str, debug: bool, as_json: bool, **options: Any) -> int:
+def command(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> int:
     """Receive semantic symbols, estimate the channel, answer the task and report the SNR back.
 
     \b
     scrx --listen 5555               with keys: all hosts that it trusts, encrypted; without: this host only
     scrx --listen 5555 --insecure    all hosts, without encryption
+    scrx --listen 5555 --control 5558 --heads DIR    and later, elsewhere: scrx enrol zebra --next 5
 
     Keys are made with `python -m common.transport.keys`.
 
     SIGTERM, SIGHUP or Ctrl-C drains: queued frames are answered, then it exits 0. A second signal ends it at once.
     """  # fmt: skip
     begin(context, log_level)
+    if context.invoked_subcommand is not None:
+        return 0
+    if options["listen"] is None:
+        raise click.MissingParameter(ctx=context, param=next(p for p in command.params if p.name == "listen"))
     if options["check"]:
         with in_flags(context):
             return _check(options)
+    return _run(context, options)
+
+
+command.add_command(enrol)
+command.add_command(heads)
+
+
+def _run(context: click.Context, options: dict[str, Any]) -> int:
     from common.shutdown import StopFlag
 
     stop = StopFlag()
@@ -65,7 +78,7 @@ def command(context: click.Context, /, log_level: str, debug: bool, as_json: boo
     with in_flags(context), faces("scrx", options) as seen:
         settings = Settings(**given(Settings, options))
         rx = Receiver(options["listen"], options["model"], settings, stop=stop.__bool__)
-        return _receive(rx, seen, stop, as_json)
+        return _receive(rx, seen, stop, options["as_json"])
 
 
 def _check(options: dict[str, Any]) -> int:
@@ -95,20 +108,21 @@ def _check(options: dict[str, Any]) -> int:
 def _receive(rx: "Receiver", seen: Faces, stop: "StopFlag", as_json: bool) -> int:
     """Answer until somebody asks to stop; the exit code."""
     from common.live.line import Line
+    from common.pair.backend import keep_to_one_thread
     from common.transport.keystore import tell_access
     from scrx.vitals import told, transmitters
 
     settings = rx.settings
     if not settings.workers:
-        from common.pair.device import limit_threads
-
-        limit_threads(1)  # small batches: more threads only take the cores from the other processes
+        keep_to_one_thread()
     with rx:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         if seen:
             seen.show(_exhibit(rx))
         tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")
-        tell(f"scrx: {tell_access(rx.keys, settings.insecure)}")
+        tell(f"scrx: {tell_access(rx.keys, settings.insecure)}; decodes by {rx.backend}")
+        if rx.heads is not None:
+            tell(f"scrx: {_tell_heads(rx)}")
         with nullcontext() if as_json else Line(lambda: transmitters(rx), lambda: told(rx)) as line:
             for answer in rx.answers(timeout_s=POLL_S):
                 if stop:
@@ -137,7 +151,15 @@ def _as_line(answer: "ReceivedAnswer") -> dict[str, Any]:
         "name": answer.name, "confidence": round(answer.confidence, 4),
         "final": answer.final, "snr_est_db": answer.snr_est_db and round(answer.snr_est_db, 2),
         "queue_us": answer.queue_us, "decode_us": answer.decode_us,
-    }  # fmt: skip
+    } | ({"heads": answer.heads} if answer.heads else {})  # fmt: skip
+
+
+def _tell_heads(rx: "Receiver") -> str:
+    shelf = None if rx.heads is None else rx.heads.shelf
+    assert shelf is not None
+    names = ", ".join(sorted(shelf.judges)) or "none yet"
+    where = f"in {shelf.folder}" if shelf.folder else "in memory alone (--heads DIR keeps them)"
+    return f"heads: {names}, {where}" + (f"; control on {rx.desk.address}" if rx.desk else "")
 
 
 def _tell_end(rx: "Receiver") -> None:

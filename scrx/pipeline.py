@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.pair.manifest import Manifest
-from scrx.decoding.decoder import Answerer
+from scrx.decoding.answerer import Answerer
 from scrx.decoding.tasks import Outputs
 from scrx.demodulation.demodulate import Demodulator, Received
 from scrx.demodulation.tracker import ChannelEstimate
@@ -24,9 +24,10 @@ class Decoded:
 class ReceiveChain:
     """Demodulator and decoder of one pair. For one thread."""
 
-    def __init__(self, manifest: Manifest, device: str = "cpu") -> None:
+    def __init__(self, manifest: Manifest, device: str = "cpu", backend: str = "torch") -> None:
+        """device, backend: as of `common.pair.backend.open_networks`."""
         self.demodulator = Demodulator(manifest.layout)
-        self.answerer = Answerer(manifest, device)
+        self.answerer = Answerer(manifest, device, backend)
 
     def receive(self, frames: Sequence[Received]) -> list[Decoded]:
         """Estimate and equalise each frame in order, then decode them as one batch."""

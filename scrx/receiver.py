@@ -16,21 +16,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from common import log
 from common.check import made_by, real
+from common.control.private import control_to_bind
 from common.errors import ConfigError, SemlinkError
 from common.pair.agreement import Agreement
+from common.pair.backend import pick_backend
 from common.pair.manifest import Manifest, find_pair, read_half
+from common.pair.networks import Backend
 from common.protocol.messages import Result, Status
 from common.text import safe
 from common.transport.endpoints import parse_listen
 from common.transport.keystore import find_keys
 from common.transport.sockets import check_free
+from scrx.decoding.answerer import Answerer, networks_of
 from scrx.decoding.batcher import Batcher
 from scrx.decoding.pool import Pool
 from scrx.decoding.tasks import CLASSIFY, Outputs
@@ -38,6 +42,8 @@ from scrx.decoding.worker import Answer
 from scrx.demodulation.demodulate import Demodulator, Received, SoftBatch
 from scrx.demodulation.tracker import ChannelEstimate
 from scrx.feedback import answer, no_answer
+from scrx.heads.desk import Desk
+from scrx.heads.service import Asked, open_heads
 from scrx.link import Link
 from scrx.sessions.table import SessionTable, Terms, Work
 from scrx.settings import Settings
@@ -51,7 +57,8 @@ KEPT_ANSWERS = 4096
 class ReceivedAnswer:
     """One answer at the receiver. answer, name: number and name of the class; outputs: all tasks that were asked for.
 
-    session: 32 hex digits; final: no further round was asked for; SNR in dB; us.
+    session: 32 hex digits; final: no further round was asked for; SNR in dB; us; heads: what each head that was
+    enrolled here says of it.
     """
 
     session: str
@@ -65,15 +72,16 @@ class ReceivedAnswer:
     snr_est_db: float | None
     queue_us: int
     decode_us: int
+    heads: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, result: Result) -> "ReceivedAnswer":
+    def of(cls, result: Result, heads: dict[str, Any] | None = None) -> "ReceivedAnswer":
         """As it went back to the transmitter."""
         classified = result.outputs.get(CLASSIFY, {})
         return cls(
             result.session.hex(), result.seq, result.round, int(classified.get("index", -1)),
             str(classified.get("name", "")), result.confidence, result.outputs, result.status is Status.OK,
-            result.snr_inst_db, result.queue_us, result.decode_us,
+            result.snr_inst_db, result.queue_us, result.decode_us, heads or {},
         )  # fmt: skip
 
 
@@ -115,6 +123,9 @@ class Receiver:
         self.keys = find_keys(settings.keys, settings.insecure)
         address = parse_listen(listen, settings.insecure or self.keys is not None)
         check_free(address)
+        control = None if settings.control is None else control_to_bind(settings.control, settings.insecure)
+        keeps = control is not None or settings.heads is not None
+        self.heads = open_heads(self.manifest, settings.heads, settings.unknown) if keeps else None
         self._answers: queue.SimpleQueue[ReceivedAnswer | Exception | None] = queue.SimpleQueue()
         self._batcher = Batcher()
         self.answered = self.expired = self.failed = 0
@@ -125,23 +136,45 @@ class Receiver:
         self.witness: Witness | None = None
         """What is told of each batch, where somebody wants to see it."""
         self._demodulator = Demodulator(self.manifest.layout)
-        self.pool: Pool | None = None
-        if settings.workers:
-            pair = _readable(self.manifest)  # what is wrong with it is told once, and not by each worker
-            commands = [_command(pair, settings.device)] * settings.workers
-            self.pool = Pool(commands, settings.worker_timeout_s, self._publish, stop)
-        else:
-            self._decode = decoder or _decoder_here(self.manifest, settings.device)
         self.table = SessionTable(offered(self.manifest, settings))
+        self.pool: Pool | None = None
+        self.backend: Backend | None
+        self.desk: Desk | None = None
         try:
-            self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
+            self._open(address, control, decoder, stop)
         except BaseException:
-            if self.pool is not None:
-                self.pool.close(0.0)
+            self._leave(0.0)
             raise
         self.address = self.link.address
         self._thread = threading.Thread(target=self._decode_loop, name="scrx-decode", daemon=True)
         self._thread.start()
+
+    def _open(self, address: str, control: str | None, decoder: Answer | None, stop: Callable[[], bool]) -> None:
+        """The decoder, the control port, and last the link."""
+        settings = self.settings
+        if settings.workers:
+            pair = _readable(self.manifest)  # what is wrong with it is told once, and not by each worker
+            self.backend = pick_backend(networks_of(pair), settings.backend, settings.device)
+            commands = [_command(pair, settings.device, self.backend)] * settings.workers
+            self.pool = Pool(commands, settings.worker_timeout_s, self._publish, stop)
+        else:
+            self.backend, self._decode = (None, decoder) if decoder else _decoder_here(self.manifest, settings)
+        if self.heads is not None and control is not None:
+            self.desk = Desk(control, self.heads, self._sessions)
+        self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
+
+    def _sessions(self) -> list[str]:
+        """Those that are connected, as 32 hex digits. For any thread."""
+        return [session.hex() for session in list(self.table.peers)]
+
+    def _leave(self, drain_s: float) -> None:
+        """Close what is no part of the link."""
+        if self.pool is not None:
+            self.pool.close(drain_s)
+        if self.desk is not None:
+            self.desk.close()
+        if self.heads is not None:
+            self.heads.shelf.close()
 
     def __enter__(self) -> "Receiver":
         return self
@@ -190,11 +223,13 @@ class Receiver:
         if self._batcher.closed:
             return
         until = time.monotonic() + DRAIN_S
+        if self.desk is not None:
+            self.desk.end()
         self.link.drain()
         self._batcher.close()
         self._thread.join(timeout=DRAIN_S)
+        self._leave(max(until - time.monotonic(), 0.0))
         if self.pool is not None:
-            self.pool.close(max(until - time.monotonic(), 0.0))
             self._thread.join(timeout=DRAIN_S)
         self.stuck = self._thread.is_alive()
         self.link.close()
@@ -231,7 +266,9 @@ class Receiver:
         soft, estimates = self._demodulator.demodulate([received(work) for work in fresh])
         if self.witness is not None:
             self.witness.began(fresh, soft, estimates)
-        done = partial(self._finish, fresh, estimates, started)
+        asked = self.heads.ask(soft) if self.heads is not None else None
+        soft = soft if asked is None else asked.soft
+        done = partial(self._finish, fresh, estimates, started, asked=asked)
         if self.pool is not None:
             self.pool.submit(soft, max(work.expires_ns for work in fresh) / 1e9, done)
         else:
@@ -243,6 +280,7 @@ class Receiver:
         estimates: Sequence[ChannelEstimate | None],
         started: int,
         outputs: list[Outputs] | None,
+        asked: Asked | None = None,
     ) -> None:
         """Send and show a batch's answers. With workers this runs in the pool's thread."""
         now = time.monotonic_ns()
@@ -252,6 +290,8 @@ class Receiver:
             self._refuse([work for work in works if until <= work.expires_ns], Status.FAILED, started)
         else:
             took, credits = now - started, self._credits()
+            if asked is not None:
+                asked.take(outputs)
             results = [
                 answer(work, output, estimate, started - work.arrived_ns, took, credits)
                 for work, output, estimate in zip(works, outputs, estimates, strict=True)
@@ -259,8 +299,9 @@ class Receiver:
             self.answered += len(results)
             self.newest = results[-1]
             self.link.post(results)
-            for result in results:
-                self._publish(ReceivedAnswer.of(result))
+            told = asked.judge(results) if asked is not None else [{} for _ in results]
+            for result, heads in zip(results, told, strict=True):
+                self._publish(ReceivedAnswer.of(result, heads))
             if self.witness is not None:
                 self.witness.answered(results, took)
         self._batcher.finished(decoded=outputs is not None)
@@ -312,18 +353,17 @@ def received(work: Work) -> Received:
     )  # fmt: skip
 
 
-def _command(manifest: Manifest, device: str) -> list[str]:
+def _command(manifest: Manifest, device: str, backend: Backend) -> list[str]:
     """How a worker is started."""
     form = "json" if log.is_json() else "text"
-    return [sys.executable, "-m", "scrx.decoding.worker", str(manifest.path.resolve()), manifest.id, device, form]
+    pair = [str(manifest.path.resolve()), manifest.id]
+    return [sys.executable, "-m", "scrx.decoding.worker", *pair, device, backend, form]
 
 
-def _decoder_here(manifest: Agreement, device: str) -> Answer:
-    """A decoder in this process, which pays for torch only here."""
-    pair = _readable(manifest)
-    from scrx.decoding.decoder import Answerer
-
-    return Answerer(pair, device).answer
+def _decoder_here(manifest: Agreement, settings: Settings) -> tuple[Backend, Answer]:
+    """A decoder in this process, and what runs it."""
+    answerer = Answerer(_readable(manifest), settings.device, settings.backend)
+    return answerer.backend, answerer.answer
 
 
 def _readable(manifest: Agreement) -> Manifest:

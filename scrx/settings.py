@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.check import Folder, Number, Switch, Text, Whole, check_settings, described, setting
+from common.check import Folder, Number, OneOf, Switch, Text, Whole, check_settings, described, setting
+from common.pair.networks import AUTO, BACKENDS
 
 
 @described
@@ -38,6 +39,37 @@ class Settings:
         metavar="SECONDS",
     )
     device: str = setting("auto", Text(), "auto, cpu or cuda.", "--device")
+    backend: str = setting(
+        AUTO,
+        OneOf(BACKENDS),
+        "What runs the pair's networks: onnx (ONNX Runtime, on the CPU), torch, or auto: torch on a GPU, else onnx "
+        "where it is installed and the pair has graphs.",
+        "--backend",
+    )
+    control: str | None = setting(
+        None,
+        Text(),
+        "The control port, over which new classes are enrolled: a number names a socket that only you can reach, on "
+        "this host; 0 takes a free one. ipc://FILE is taken as it is, and tcp://HOST:PORT with --insecure.",
+        "--control",
+        unset="none",
+        metavar="PORT",
+    )
+    heads: str | Path | None = setting(
+        None,
+        Folder(),
+        "Folder that keeps what is enrolled, whatever is killed, and from which it is there again at the next start.",
+        "--heads",
+        unset="in memory alone",
+        metavar="DIR",
+    )
+    unknown: float = setting(
+        0.05,
+        Number(0.0, 0.5),
+        "Share of the pictures of enrolled classes that may be called unknown; 0: none is, and strangers get a name.",
+        "--unknown",
+        metavar="SHARE",
+    )
     keys: str | Path | None = setting(
         None,
         Folder(),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from common.errors import DataError, ModelError
 from common.pair.agreement import Agreement
+from common.pair.networks import Backend
 
 Encode = Callable[[NDArray[np.uint8], float], NDArray[np.complexfloating[Any]]]
 """images: uint8 [B, H, W, C] as agreed, and the SNR that was reported, in dB (NaN: none) -> complex [B, S], the full
@@ -23,6 +24,9 @@ POWER_ERROR = 0.01
 
 class Chain(ABC):
     """What a transmitter sends of an image by what it agreed on with the receiver."""
+
+    backend: Backend | None = None
+    """What runs the networks; None: they are not those of a pair."""
 
     def __init__(self, agreement: Agreement) -> None:
         self.agreement = agreement

@@ -137,11 +137,13 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
     for note in source.notes:
         tell(f"sctx: {note}")
 
-    from common.pair.device import limit_threads
+    from common.pair.backend import keep_to_one_thread
     from sctx.transmitter import Transmitter
 
-    limit_threads(1)  # one small image at a time: more threads only add latency
-    return source, Transmitter(options["peer"], manifest, settings)
+    tx = Transmitter(options["peer"], manifest, settings)
+    keep_to_one_thread()
+    tell(f"sctx: encodes by {tx.chain.backend}")
+    return source, tx
 
 
 def _check(options: dict[str, Any]) -> int:

@@ -3,14 +3,11 @@
 Knows nothing about constellations, rates or how old a report is.
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.errors import ConfigError, ModelError
 from common.pair.blocks import ConvBlock, snr_features
-from common.pair.device import one_thread, pick_device
 from common.pair.halves import built, load_half
 from common.pair.manifest import Manifest
 from common.pair.shapes import RESNET, EncoderShape, Preprocess
@@ -150,30 +147,20 @@ def load_encoder(manifest: Manifest) -> tuple[Encoder, ChannelAdaptive | None]:
     return encoder, built(lambda: ChannelAdaptive(2 * symbols), parts["adapt"], where)
 
 
-class FeatureSender:
-    """Both networks of a pair on their device, numpy in and numpy out."""
+class FromPixels(nn.Module):
+    """The encoder behind what the manifest says of pixels: uint8 [B, H, W, C] -> X0, float [B, 2 S]."""
 
-    def __init__(self, manifest: Manifest, device: str = "cpu") -> None:
-        """device: as of `pick_device`."""
-        self._device = pick_device(device)
-        encoder, adapt = load_encoder(manifest)
-        self._encoder, self._adapt = encoder.to(self._device), None if adapt is None else adapt.to(self._device)
-        self._mean, self._std = manifest.preprocess.mean, manifest.preprocess.std
+    def __init__(self, encoder: Encoder, image: Preprocess) -> None:
+        super().__init__()
+        self.encoder, self._mean, self._std = encoder, image.mean, image.std
 
-    @torch.inference_mode()
-    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """images: uint8 [B, H, W, C] as the manifest says -> features float32 [B, 2 S]."""
-        with one_thread(self._device, len(images)):
-            pixels = torch.from_numpy(images).to(self._device)
-            features: NDArray[np.float32] = self._encoder(normalise(pixels, self._mean, self._std)).cpu().numpy()
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.encoder(normalise(images, self._mean, self._std))
         return features
 
-    @torch.inference_mode()
-    def adapt(self, features: NDArray[np.float32], snr_db: NDArray[np.float32]) -> NDArray[np.float32]:
-        """features: float32 [B, 2 S]; snr_db: float32 [B], NaN = no report -> float32 [B, 2 S], for that SNR."""
-        if self._adapt is None:
-            return features
-        with one_thread(self._device, len(features)):
-            given = (torch.from_numpy(one).to(self._device) for one in (features, snr_db))
-            adapted: NDArray[np.float32] = self._adapt(*given).cpu().numpy()
-        return adapted
+
+def modules(manifest: Manifest) -> dict[str, nn.Module]:
+    """The networks of `sctx.pipeline.networks_of`. Raises as `load_encoder`."""
+    encoder, adapt = load_encoder(manifest)
+    found: dict[str, nn.Module] = {"encoder": FromPixels(encoder, manifest.preprocess).eval()}
+    return found if adapt is None else {**found, "adapt": adapt}

@@ -100,7 +100,7 @@ class Sender:
         self._ask_below = round(100 * settings.ask_below)
         self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy)
         self._terms = terms_of(manifest, settings, session)
-        self.chain = _load_chain(manifest, settings.device) if encoder is None else GivenChain(manifest, encoder)
+        self.chain = _load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
         self.link = open_way(self._terms, self._controller.hear)
 
     def __enter__(self) -> Self:
@@ -289,14 +289,14 @@ def terms_of(manifest: Agreement, settings: Settings, session: bytes) -> Terms:
     )
 
 
-def _load_chain(manifest: Agreement, device: str) -> Chain:
-    """Torch, which takes its time, is loaded only when all else is right."""
+def _load_chain(manifest: Agreement, settings: Settings) -> Chain:
+    """What runs the networks, which may take its time, is loaded only when all else is right."""
     if not isinstance(manifest, Manifest):
         raise ConfigError(f"{manifest.name} is no pair with networks of its own: give an encoder")
     read_half(manifest, "encoder")
     from sctx.pipeline import TransmitChain
 
-    return TransmitChain(manifest, device)
+    return TransmitChain(manifest, settings.device, settings.backend)
 
 
 def _class_of(output: Any) -> int:

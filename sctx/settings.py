@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.check import Folder, Number, Switch, Text, Whole, check_settings, described, setting
+from common.check import Folder, Number, OneOf, Switch, Text, Whole, check_settings, described, setting
 from common.errors import ConfigError
+from common.pair.networks import AUTO, BACKENDS
 from common.text import safe
 from sctx.rate.policy import RatePolicy
 
@@ -96,6 +97,13 @@ class Settings:
         "--give-up",
     )
     device: str = setting("auto", Text(), "auto, cpu or cuda.", "--device")
+    backend: str = setting(
+        AUTO,
+        OneOf(BACKENDS),
+        "What runs the pair's networks: onnx (ONNX Runtime, on the CPU), torch, or auto: torch on a GPU, else onnx "
+        "where it is installed and the pair has graphs.",
+        "--backend",
+    )
     keys: str | Path | None = setting(
         None,
         Folder(),

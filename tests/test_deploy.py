@@ -132,3 +132,15 @@ def test_the_three_commands_carry_images_from_end_to_end(tmp_path: Path) -> None
         summary = json.loads(lines[-1])["summary"]
         assert (summary["answered"], summary["lost"]) == (12, 0)
         assert (emu.stop(), rx.stop()) == (0, 0)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_the_stages_of_a_small_device_are_measured(backend: str) -> None:
+    script = str(ROOT / "deploy" / "edge" / "stages.py")
+    words = [sys.executable, script, "digits", "--images", "3", "--backend", backend, "--json"]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    row = json.loads(ran.stdout)
+    assert (row["backend"], set(row["stages_us"])) == (backend, {"decode", "fit", "encode", "modulate", "pack"})
+    assert row["frame_bytes"] == 8 * (8 + 32)

@@ -108,7 +108,10 @@ def commands(document: str) -> Iterator[list[str]]:
 @cache
 def command_of(module: str) -> click.Command:
     """The command of `python -m MODULE`, which every module that can be typed has under some name."""
-    found = [one for one in vars(importlib.import_module(module)).values() if isinstance(one, click.Command)]
+    typed = importlib.import_module(module)
+    if hasattr(typed, "__path__"):  # a package is typed too, where it has a main module
+        typed = importlib.import_module(f"{module}.__main__")
+    found = [one for one in vars(typed).values() if isinstance(one, click.Command)]
     groups = [one for one in found if isinstance(one, click.Group)]
     named = [one for one in found if one.name in ("main", "command")]
     (only,) = groups or named or found
@@ -207,7 +210,7 @@ def test_there_are_commands_to_look_at() -> None:
     assert found["sctx/README.md"] > 10
 
 
-SOMEBODYS = re.compile(r"build/|/|(train|test)(ing)?-|tests?/CLASS|(config|manifest).json|~")
+SOMEBODYS = re.compile(r"build/|/|(train|test)(ing)?-|tests?/CLASS|(config|manifest|classes).json|~")
 """How a file's name begins that is made by a command, or is somebody else's."""
 
 

@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "scrx": {"scrx", "common"},
     "training": {"training", "sctx", "scrx", "common"},
 }
-LIGHT = ("common.channel", "common.phy", "common.protocol", "common.transport", "common.cli", "common.log")
+LIGHT = ("common.channel", "common.phy", "common.protocol", "common.transport", "common.control", "common.cli",
+         "common.log")  # fmt: skip
 FACES = {"__init__", "__main__"}
 MOST_FILES = 14
 OF_BOTH_HALVES = {"cli", "link", "pipeline", "settings", "vitals"}

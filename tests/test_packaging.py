@@ -18,7 +18,7 @@ from common.cli import EXTRA_OF
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("common", "sctx", "scrx", "training")
-DATA_SUFFIXES = {".py", ".typed", ".json", ".safetensors", ".csv", ".toml", ".md"}
+DATA_SUFFIXES = {".py", ".typed", ".json", ".safetensors", ".onnx", ".npz", ".csv", ".toml", ".md"}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import scrx.cli
 import scrx.settings
 import sctx.cli
 import sctx.settings
-from common.check import Folder, Number, Switch, Text, Whole, settings_of
+from common.check import Folder, Number, OneOf, Switch, Text, Whole, settings_of
 from common.cli import name_environment
 from common.errors import ConfigError
 from common.flags import given
@@ -54,6 +54,8 @@ def good(takes: Any) -> list[Any]:
             return ["a/folder", "/keys"]
         case Text():
             return ["cpu", "auto"]
+        case OneOf(words):
+            return list(words)
         case _:
             return ["robust", "average", "fixed:16"]
 
@@ -66,6 +68,8 @@ def bad(takes: Any) -> list[Any]:
         case Number(low, high, above):
             below, beyond = low if above else low - 0.01, [] if high == math.inf else [high + 1, math.inf]
             return [below, *beyond, math.nan, -math.inf, "many", "1,5"]
+        case OneOf(words):
+            return ["many", words[0].upper(), f"{words[0]} "]
         case _:
             return []
 

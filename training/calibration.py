@@ -44,6 +44,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     from training.distillation.measure import calibrate
     from training.distillation.pairs import load_student, trained_under, write_changed
     from training.experiments.reliability import measure, panels
+    from training.export.tracing import finish
 
     manifest = find_pair(options["pair"])
     dataset = options["dataset"] or dataset_of(manifest)
@@ -59,6 +60,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
         draw(options["figure"], [panels(rows)])
     if options["write"]:
         written = write_changed(manifest, options["write"], calibration=fitted)
+        finish(written)
         say(f"pair: {written.path}, id {written.id[:16]}")
 
 

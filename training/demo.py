@@ -15,6 +15,7 @@ from rich.console import Console
 from common.console import say
 from common.errors import SemlinkError
 from common.files import OutFolder, write_json
+from common.pair.networks import AUTO, BACKENDS
 from training.lab.tour import Row, panels, run
 from training.report.figures import draw
 from training.report.tabular import print_table
@@ -23,11 +24,12 @@ from training.report.tabular import print_table
 @click.command()
 @click.option("--out", type=OutFolder(), default=Path("build/demo"), show_default=True, help="For table and figure.")
 @click.option("--model", default="digits", show_default=True, help="Model pair: a shipped name or a directory.")
-def command(out: Path, model: str) -> None:
+@click.option("--backend", type=click.Choice(BACKENDS), default=AUTO, show_default=True, help="Of both halves.")
+def command(out: Path, model: str, backend: str) -> None:
     """Run the three processes over several channels and write demo.json and demo.png."""
     say("semlink: image -> symbols -> noise and fading -> SNR estimate -> answer, and the SNR back")
     started = time.monotonic()
-    rows = run(model, Console(stderr=True))
+    rows = run(model, Console(stderr=True), backend)
     show(model, rows)
     write_json(out / "demo.json", [asdict(row) for row in rows])
     draw(out / "demo.png", [panels(rows)])

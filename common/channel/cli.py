@@ -125,9 +125,9 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
 @_CONTROL
 def set_(**given: Any) -> None:
     """Change a running channel; prints the first air sample of each stream that sees the change."""
-    from common.channel.wire.addresses import control_to_ask
     from common.channel.wire.control import ask
     from common.channel.wire.trace_files import files_in
+    from common.control.private import control_to_ask
 
     parameters = channel_parameters(given)
     if not parameters:
@@ -146,8 +146,8 @@ def set_(**given: Any) -> None:
 @_CONTROL
 def status(control: str) -> None:
     """Show the channel, its streams and its counters as JSON."""
-    from common.channel.wire.addresses import control_to_ask
     from common.channel.wire.control import ask
+    from common.control.private import control_to_ask
 
     answer = ask(control_to_ask(control), {"op": "status"})
     shown = {name: answer[name] for name in ("channel", "streams", "sessions", "counts", "uptime_s") if name in answer}
@@ -272,7 +272,7 @@ def _places(listen: str, upstream: str, control: str, framed: bool) -> list[Plac
 
 def _control_address(given: dict[str, Any]) -> str:
     """A socket of this user's, unless an address in full says otherwise and --insecure that it is meant."""
-    from common.channel.wire.addresses import control_to_bind
+    from common.control.private import control_to_bind
 
     return control_to_bind(given["control"], given["insecure"])
 

@@ -26,7 +26,7 @@ from common.images.photo import decode_image, fit_image, shown
 from common.images.split import Arrays, Files, Rows, Shelf, Split, match_notes
 from common.images.tables import Table, open_parquet
 from common.images.wordnet import wordnet_ids
-from common.pair.manifest import Manifest
+from common.pair.manifest import SHIPPED, Manifest
 from common.pair.shapes import Preprocess
 
 HELD_OUT = 0.1
@@ -197,13 +197,18 @@ def permutation(count: int) -> NDArray[np.int64]:
 def _digits(split: str) -> Split:
     """1,797 handwritten digits of 8 x 8 pixels, 0..16 scaled to 0..255 as (255 v + 8) // 16.
 
-    `permutation` orders them; the first 360 are test, the next 300 validation, the other 1,137 train.
+    `permutation` orders them; the first 360 are test, the next 300 validation, the other 1,137 train. Those of test
+    travel with the pair that was trained on them.
     """
-    rows = _digit_rows()
-    order = permutation(len(rows))
-    part = {"test": order[:360], "validation": order[360:660], "train": order[660:]}[split]
-    scaled = ((rows[part, :-1].reshape(-1, 8, 8, 1) * 255 + 8) // 16).astype(np.uint8)
-    return Split("digits", tuple(map(str, range(10))), rows[part, -1], Arrays(scaled), np.arange(len(part)))
+    if split == "test":
+        with np.load(SHIPPED / "digits" / "test.npz") as file:
+            scaled, labels = file["images"], file["labels"].astype(np.int64)
+    else:
+        rows = _digit_rows()
+        order = permutation(len(rows))
+        part = order[360:660] if split == "validation" else order[660:]
+        scaled, labels = ((rows[part, :-1].reshape(-1, 8, 8, 1) * 255 + 8) // 16).astype(np.uint8), rows[part, -1]
+    return Split("digits", tuple(map(str, range(10))), labels, Arrays(scaled), np.arange(len(labels)))
 
 
 def _digit_rows() -> NDArray[np.int64]:
@@ -214,7 +219,7 @@ def _digit_rows() -> NDArray[np.int64]:
     """
     found = importlib.util.find_spec("sklearn")
     if found is None or not found.submodule_search_locations:
-        raise ConfigError("the digits come with scikit-learn: install semlink[train]")
+        raise ConfigError("all digits but those of test come with scikit-learn: install semlink[train]")
     file = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
     if not file.is_file():
         raise ConfigError(f"the digits come with scikit-learn, and this one has no {file}: install another version")

@@ -33,6 +33,12 @@ def pick_device(name: str, threads: int = 0) -> torch.device:
     return device
 
 
+def share(name: str, place: int) -> str:
+    """Process number `place`'s part of a machine with several devices. name: as `--device` names it."""
+    shared = name in ("auto", "cuda") and torch.cuda.is_available()
+    return f"cuda:{place % torch.cuda.device_count()}" if shared else name
+
+
 @contextmanager
 def one_thread(device: torch.device, rows: int = 1) -> Iterator[None]:
     """Within it, torch uses one thread of the processor for what the calling thread does, unless there are many rows.

@@ -5,6 +5,7 @@ Knows nothing about networks, sockets or data sets; what is in the files of weig
     DIRECTORY/encoder.safetensors     transmitter half
     DIRECTORY/decoder.safetensors     receiver half
     DIRECTORY/manifest.json           written last: without it there is no pair
+    DIRECTORY/NAME.onnx               made of these later, not needed, no part of the id (`graphs.py`)
 """
 
 import hashlib
@@ -87,7 +88,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check FOLDER/manifest.json, whoever wrote it. ModelError says what is wrong with it."""
     path = folder / MANIFEST
     try:
-        document = parse(_read(path, LARGEST_MANIFEST))
+        document = parse(read_file(path, LARGEST_MANIFEST))
         if not isinstance(document, dict):
             raise ValueError("it is no object")
         if document.pop("schema", None) != SCHEMA:
@@ -102,7 +103,7 @@ def read_manifest(folder: Path) -> Manifest:
 def read_half(manifest: Manifest, half: Half) -> bytes:
     """The file of one half. ModelError where it is not the one that the manifest names."""
     path = manifest.path / f"{half}.safetensors"
-    raw = _read(path, LARGEST_HALF)
+    raw = read_file(path, LARGEST_HALF)
     if hashlib.sha256(raw).hexdigest() != manifest.sha256[half]:
         raise ModelError(f"{path} is not the file its manifest names (SHA-256 differs); restore or train it again")
     return raw
@@ -119,7 +120,7 @@ def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decode
     full = _plain({**document, "sha256": {half: hashlib.sha256(raw).hexdigest() for half, raw in halves.items()}})
     manifest = _from_document(json.loads(canonical(full)), folder)
     (folder / MANIFEST).unlink(missing_ok=True)
-    for left in folder.glob(".*.tmp"):  # by a write that was killed
+    for left in [*folder.glob(".*.tmp"), *folder.glob("*.onnx")]:  # by a write that was killed; of other weights
         left.unlink()
     for half, raw in halves.items():
         write_atomic(folder / f"{half}.safetensors", raw)
@@ -144,7 +145,7 @@ def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
     return Manifest(path=folder, id=hashlib.sha256(canonical(document)).hexdigest(), **values)
 
 
-def _read(path: Path, most: int) -> bytes:
+def read_file(path: Path, most: int) -> bytes:
     """A regular file of at most so many bytes; ModelError for anything else. A pipe is not waited for."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:

@@ -3,21 +3,16 @@
 Knows nothing about sockets, pilots or images.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.errors import ConfigError
 from common.pair.blocks import MlpBlock
-from common.pair.device import one_thread, pick_device
 from common.pair.halves import built, load_half
 from common.pair.manifest import Manifest
 from common.pair.shapes import DecoderShape
-from common.text import safe
-from scrx.decoding.tasks import CLASSIFY, Outputs, tasks_of
+from scrx.decoding.tasks import heads_of
 
 
 class Decoder(nn.Module):
@@ -41,59 +36,38 @@ class Decoder(nn.Module):
 
         Returns the embedding, float [B, E], and what each head says, {"classify": float [B, C]}.
         """
+        return self.decide(symbols.real, symbols.imag, gamma)
+
+    def decide(self, real: Tensor, imaginary: Tensor, gamma: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The same of the symbols' real and imaginary parts, float [B, S] each."""
         belief = torch.log1p(gamma.clamp(max=1e4)) / 3.0
-        x = torch.cat((symbols.real, symbols.imag, symbols.real * belief, symbols.imag * belief, belief), -1)
+        x = torch.cat((real, imaginary, real * belief, imaginary * belief, belief), -1)
         embedding = self.embed(self.norm(self.blocks(self.inner(x))))
         return embedding, {name: head(embedding.relu()) for name, head in self.heads.items()}
 
 
 def load_decoder(manifest: Manifest) -> Decoder:
     """The pair's receiver half, ready to answer (evaluation mode). It has a head for classes whatever its tasks are."""
-    symbols, where = manifest.layout.max_symbols, manifest.path / "decoder.safetensors"
-    heads = {CLASSIFY: len(manifest.labels)} | {name: one.head for name, one in tasks_of(manifest).items() if one.head}
+    symbols, where, heads = manifest.layout.max_symbols, manifest.path / "decoder.safetensors", heads_of(manifest)
     weights = load_half(manifest, "decoder")
     return built(lambda: Decoder(manifest.decoder, symbols, heads), weights, str(where))
 
 
-def share(device: str, index: int) -> str:
-    """Process `index`'s part of a machine with several devices. device: as `--device` names it."""
-    shared = device in ("auto", "cuda") and torch.cuda.is_available()
-    return f"cuda:{index % torch.cuda.device_count()}" if shared else device
+class ForGraph(nn.Module):
+    """A decoder that takes and gives what `scrx.decoding.answerer.networks_of` says: no complex numbers, no names.
+
+    symbols: float [B, S, 2], real and imaginary part; gamma: float [B, S] -> the embedding and each head, in order.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, symbols: Tensor, gamma: Tensor) -> tuple[Tensor, ...]:
+        embedding, heads = self.decoder.decide(symbols[..., 0], symbols[..., 1], gamma)
+        return (embedding, *heads.values())
 
 
-class Answerer:
-    """A pair's decoder on its device, numpy in and answers out. Keeps nothing from batch to batch: any frame may go to
-    any of several."""
-
-    def __init__(self, manifest: Manifest, device: str = "cpu", threads: int = 0) -> None:
-        """device, threads: as of `pick_device`. ModelError where the pair's weights or tasks are not ours."""
-        self._device = pick_device(device, threads)
-        self._decoder = load_decoder(manifest).to(self._device)
-        self._tasks = tasks_of(manifest)
-
-    def answer(
-        self, symbols: NDArray[np.complex64], gamma: NDArray[np.float32], tasks: Sequence[Sequence[str]]
-    ) -> list[Outputs]:
-        """symbols: complex64 [B, S]; gamma: float32 [B, S], linear; tasks: the names that each row asks for.
-
-        Every task that any row asks for is answered for the batch; each row gets its own.
-        """
-        wanted = dict.fromkeys(task for names in tasks for task in names)
-        if unknown := [name for name in wanted if name not in self._tasks]:
-            raise ConfigError(f"unknown task '{safe(unknown[0], 60)}': this receiver answers {', '.join(self._tasks)}")
-        with one_thread(self._device):
-            embedding, scores = self._run(symbols, gamma)
-        found = {name: self._tasks[name].answers(embedding, scores.get(name), gamma) for name in wanted}
-        return [{name: found[name][row] for name in names} for row, names in enumerate(tasks)]
-
-    def logits(self, symbols: NDArray[np.complex64], gamma: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the head for classes says, before any temperature: float32 [B, C]. symbols, gamma: as of `answer`."""
-        return self._run(symbols, gamma)[1][CLASSIFY]
-
-    @torch.inference_mode()
-    def _run(
-        self, symbols: NDArray[np.complex64], gamma: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
-        given = (torch.from_numpy(one).to(self._device) for one in (symbols, gamma))
-        embedding, scores = self._decoder(*given)
-        return embedding.cpu().numpy(), {name: one.cpu().numpy() for name, one in scores.items()}
+def modules(manifest: Manifest) -> dict[str, nn.Module]:
+    """The networks of `scrx.decoding.answerer.networks_of`. Raises as `load_decoder`."""
+    return {"decoder": ForGraph(load_decoder(manifest)).eval()}

@@ -109,6 +109,11 @@ def tasks_of(manifest: Manifest) -> dict[str, Task]:
     return {name: TASKS[name](manifest) for name in manifest.tasks}
 
 
+def heads_of(manifest: Manifest) -> dict[str, int]:
+    """Task -> outputs of its head. There is one for classes whatever the pair's tasks are."""
+    return {CLASSIFY: len(manifest.labels)} | {name: one.head for name, one in tasks_of(manifest).items() if one.head}
+
+
 def confidence_of(outputs: Outputs) -> float:
     """That of the first answer that says one, in the order of the manifest; 1 where none does: no more is needed."""
     for name, output in outputs.items():

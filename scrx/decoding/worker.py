@@ -2,7 +2,7 @@
 
 Knows nothing about transmitters, channels or deadlines. Started by `scrx/decoding/pool.py`, never by hand:
 
-    python -m scrx.decoding.worker ADDRESS NAME MODEL MODEL_ID DEVICE LOG_FORMAT
+    python -m scrx.decoding.worker ADDRESS NAME MODEL MODEL_ID DEVICE BACKEND LOG_FORMAT
 
     worker -> receiver   [b""]                                                  ready for a batch
     receiver -> worker   [job, msgpack (rows, tasks per row), symbols, gamma]   complex64 and float32 [rows, S], raw
@@ -74,16 +74,16 @@ def serve(address: str, name: str, answer: Answer) -> None:
 
 def main() -> int:
     """Load the decoder, run it once (the first run of a device is slow), and serve."""
-    address, name, model, model_id, device, form = sys.argv[1:]
+    address, name, model, model_id, device, backend, form = sys.argv[1:]
     log.set_up("warning", form)
     from common.pair.manifest import find_pair
-    from scrx.decoding.decoder import Answerer, share
+    from scrx.decoding.answerer import Answerer
 
     try:
         manifest = find_pair(model)
         if manifest.id != model_id:
             raise ModelError(f"the pair in {model} is no longer the one that scrx was started with; start scrx again")
-        answerer = Answerer(manifest, share(device, int(name.partition(".")[0])), threads=1)
+        answerer = Answerer(manifest, device, backend, threads=1, place=int(name.partition(".")[0]))
     except SemlinkError as error:
         tell(f"error: worker {name}: {error}", "error")
         return error.exit_code

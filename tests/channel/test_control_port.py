@@ -22,8 +22,8 @@ import zmq
 
 from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import Channel
-from common.channel.wire.addresses import Claim, control_to_ask, control_to_bind
 from common.channel.wire.control import ControlClient, ControlPort
+from common.control.private import Claim, control_to_ask, control_to_bind
 from common.errors import ConfigError
 
 EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
@@ -87,7 +87,7 @@ def test_a_number_is_a_socket_that_only_this_user_can_reach(
         assert control_to_ask(typed) == address
     assert control_to_ask("192.0.2.1:5557") == "tcp://192.0.2.1:5557"
     assert control_to_ask("127.0.0.1:5558") == "tcp://127.0.0.1:5558"  # nothing of this user's is there
-    with pytest.raises(ConfigError, match="another emulator does; choose another number"):
+    with pytest.raises(ConfigError, match="another process does; choose another number"):
         ControlPort(context, address, Channel(ChannelSpec()), Counter(), True)
     assert path.is_socket()
     port.close()
@@ -98,7 +98,7 @@ def test_a_number_is_a_socket_that_only_this_user_can_reach(
 
 def test_the_socket_of_an_emulator_that_was_killed_is_taken_over(context: zmq.Context, tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/control"
-    script = "import os; from common.channel.wire.addresses import Claim; "
+    script = "import os; from common.control.private import Claim; "
     script += f"Claim({address!r}, ''); os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == -signal.SIGKILL
     assert (tmp_path / "control.lock").exists()

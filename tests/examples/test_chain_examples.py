@@ -12,7 +12,7 @@ from common.errors import ConfigError, ModelError
 from common.images.datasets import load_images
 from common.pair.manifest import Manifest, find_pair
 from common.pair.shapes import EncoderShape
-from scrx.decoding.decoder import Answerer
+from scrx.decoding.answerer import Answerer
 from scrx.decoding.tasks import TASKS
 from sctx.encoder import ENCODERS
 from tests.examples.encoder import Strided, trained

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,22 @@ from training.lab.processes import Command, start_emulator, start_receiver
 
 COUNT = 120
 SNR_DB, SEED, STREAM = 4.0, 11, 6
+OFTEN = {("rayleigh", "adaptive", "none", "onnx"), ("rayleigh", "fixed:8", "none", "torch"),
+         ("rayleigh", "fixed:2", "incremental", "onnx"), ("none", "fixed:2", "incremental", "torch")}  # fmt: skip
+"""What `make test` runs; the rest is for `make full`."""
 
 
 def over_the_link(
-    emulator_flags: tuple[str, ...], *flags: str, model: str | Path = "digits"
+    emulator_flags: tuple[str, ...], *flags: str, model: str | Path = "digits", backend: str = "onnx"
 ) -> list[tuple[object, ...]]:
     """(answer, symbols, round, confidence, SNR) of each image, one frame in flight."""
     with ExitStack() as running:
-        receiver, upstream = start_receiver("--model", str(model))
+        receiver, upstream = start_receiver("--model", str(model), "--backend", backend)
         running.enter_context(receiver)
         emulator, port = start_emulator(upstream, "--snr", str(SNR_DB), "--seed", str(SEED), *emulator_flags)
         running.enter_context(emulator)
-        same = ("--window", "1", "--stream", str(STREAM), "--count", str(COUNT), "--json", "--model", str(model))
+        same = ("--window", "1", "--stream", str(STREAM), "--count", str(COUNT), "--json")
+        same += ("--model", str(model), "--backend", backend)
         transmitter = running.enter_context(Command("sctx", "--peer", f"127.0.0.1:{port}", *same, *flags))
         items = [json.loads(line) for line in transmitter.lines()]
         assert transmitter.wait(30) == 0, transmitter.said
@@ -36,12 +41,13 @@ def over_the_link(
 
 
 def directly(
-    fading: str, policy: str, ask_below: float = 0.0, model: str | Path = "digits", **more: Any
+    fading: str, policy: str, ask_below: float = 0.0, model: str | Path = "digits", backend: str = "onnx", **more: Any
 ) -> list[tuple[object, ...]]:
     """The same without sockets."""
     spec = ChannelSpec(snr_db=SNR_DB, seed=SEED, fading=fading)
     images = load_images("digits", "test").images[:COUNT]
-    answers = run_direct(find_pair(model), images, spec, STREAM, RatePolicy.parse(policy), ask_below, **more)
+    answers = run_direct(find_pair(model), images, spec, STREAM, RatePolicy.parse(policy), ask_below, backend=backend,
+                         **more)  # fmt: skip
     return [
         (a.answer, a.symbols, a.round, round(a.confidence, 4), None if a.snr_est_db is None else round(a.snr_est_db, 2))
         for a in answers
@@ -49,20 +55,20 @@ def directly(
 
 
 @pytest.mark.parametrize(
-    ("fading", "policy", "arq"),
+    ("fading", "policy", "arq", "backend"),
     [
-        ("rayleigh", "adaptive", "none"),
-        ("rayleigh", "fixed:8", "none"),
-        ("rayleigh", "fixed:2", "incremental"),
-        ("none", "fixed:2", "incremental"),
-        pytest.param("none", "adaptive", "none", marks=pytest.mark.full),
-        pytest.param("none", "fixed:8", "none", marks=pytest.mark.full),
+        pytest.param(*one, backend, marks=() if (*one, backend) in OFTEN else pytest.mark.full)
+        for one in product(("rayleigh", "none"), ("adaptive", "fixed:8", "fixed:2"), ("none", "incremental"))
+        if (one[1] == "fixed:2") == (one[2] == "incremental")
+        for backend in ("onnx", "torch")
     ],
 )
-def test_decisions_over_the_link_are_those_of_the_direct_evaluation(fading: str, policy: str, arq: str) -> None:
-    direct = directly(fading, policy, 0.9 if arq == "incremental" else 0.0)
+def test_decisions_over_the_link_are_those_of_the_direct_evaluation(
+    fading: str, policy: str, arq: str, backend: str
+) -> None:
+    direct = directly(fading, policy, 0.9 if arq == "incremental" else 0.0, backend=backend)
     assert (max(round_ for _, _, round_, _, _ in direct) > 0) == (arq == "incremental")
-    assert over_the_link(("--fading", fading), "--rate-policy", policy, "--arq", arq) == direct
+    assert over_the_link(("--fading", fading), "--rate-policy", policy, "--arq", arq, backend=backend) == direct
 
 
 @pytest.mark.parametrize("arq", [pytest.param("none", marks=pytest.mark.full), "incremental"])

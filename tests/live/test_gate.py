@@ -5,7 +5,7 @@ import pytest
 from common.errors import ConfigError
 from common.live.gate import LEVELS, OWN_NAMES, Gate, place_of
 
-HERE = ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "10.0.0.7:8000", "LOCALHOST", "127.0.0.1", *OWN_NAMES]
+HERE = ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "10.0.0.7:8000", "LOCALHOST", "127.0.0.1", *sorted(OWN_NAMES)]
 FOREIGN = ["evil.example:8000", "evil.example", "127.0.0.1.evil.example:8000", "localhost.evil.example", "", "a b"]
 
 

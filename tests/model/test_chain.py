@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common.errors import ConfigError, DataError
 from common.phy.constellation import levels, qam
 from common.phy.layout import Layout, pilot_sequence
-from scrx.decoding.decoder import Answerer
+from scrx.decoding.answerer import Answerer
 from scrx.decoding.tasks import confidence_of
 from sctx.modulate import modulate
 from sctx.pipeline import TransmitChain

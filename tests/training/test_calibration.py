@@ -12,7 +12,7 @@ from common.errors import ConfigError, ModelError
 from common.images.datasets import load_images
 from common.pair.manifest import Manifest, find_pair
 from common.pair.shapes import Calibration
-from scrx.decoding.decoder import Answerer
+from scrx.decoding.answerer import Answerer
 from scrx.decoding.tasks import snr_bins
 from tests.model.pairs import LAYOUT, tiny_pair, tiny_student
 from training.distillation.measure import EDGES_DB, calibrate

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.pair.manifest import find_pair
-from scrx.decoding.decoder import Answerer
+from scrx.decoding.answerer import Answerer
 from sctx.pipeline import TransmitChain
 from training.systems.codec import Codec
 

@@ -71,8 +71,9 @@ class Half:
         if self._receiver is not None:
             self._receiver.close()
         self._receiver = Receiver(
-            "127.0.0.1:0", ends.agreement, scrx.Settings(device=ends.settings.device), decoder=ends.decode
-        )
+            "127.0.0.1:0", ends.agreement,
+            scrx.Settings(device=ends.settings.device, backend=ends.settings.backend), decoder=ends.decode,
+        )  # fmt: skip
         return {"port": int(self._receiver.address.rpartition(":")[2])}
 
     def _failed(self, _: bool) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from training.distillation.provenance import provenance
 from training.distillation.request import BUILD, Request
 from training.distillation.reuse import needs_teacher, pair_made_of, pair_place
 from training.distillation.soft import soft_labels, soft_name
+from training.export.tracing import finish
 from training.knowledge.embedding import MOST_COMPONENTS
 from training.loop.fit import Run, fit
 from training.loop.journal import CURVE, draw_curve
@@ -68,6 +69,7 @@ def distill(recipe: Recipe, request: Request, console: Console) -> Manifest | No
         "calibration": calibrate(objective.student, validation, preprocess, recipe.channel, request.seed),
     }
     manifest = write_student(out, objective.student, recipe.name, train, preprocess, notes, measured)
+    finish(manifest)
     draw(run.folder / "accuracy.png", [[panel(manifest)]])
     draw_curve(run.folder / CURVE, {one.title: one.folder for one in runs})
     for one in runs:

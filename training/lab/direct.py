@@ -34,6 +34,7 @@ def run_direct(
     ask_below: float = 0.0,
     feedback: FeedbackSpec | None = None,
     device: str = "cpu",
+    backend: str = "torch",
     encodings: "Encodings | None" = None,
     most: int | None = None,
 ) -> Iterator[Answer]:
@@ -42,10 +43,11 @@ def run_direct(
     policy: may be a genie's, which no link can serve. ask_below: confidence (0 to 1) below which an image's next
     increment follows, as with `sctx --arq incremental`. feedback: what happens to the reports on their way back, as
     with `channel-emu --feedback-loss` and the like. encodings: features that are known from other runs. most: payload
-    symbols that no image takes more of, whatever the policy would like.
+    symbols that no image takes more of, whatever the policy would like. device, backend: of both halves.
     """
     genie = policy.kind == "genie"
-    settings = Settings(stream=stream, policy="robust" if genie else policy, ask_below=ask_below, device=device)
+    settings = Settings(stream=stream, policy="robust" if genie else policy, ask_below=ask_below, device=device,
+                        backend=backend)  # fmt: skip
     with _Direct(manifest, spec, settings, feedback) as link:
         link.encodings = encodings or Encodings()
         link.genie = _Genie(policy, manifest, spec, stream) if genie else None

@@ -18,6 +18,7 @@ from common.flags import numbers
 from common.pair.manifest import Manifest
 from common.phy.decibel import from_db
 from common.phy.layout import Layout
+from scrx.decoding.tasks import Embedding
 from scrx.demodulation.demodulate import Demodulator, Known, Received, SoftBatch
 from training.data.images import load_told
 from training.report.points import Point
@@ -83,7 +84,7 @@ class Lab:
 
     def __init__(self, manifest: Manifest, images: NDArray[np.uint8], device: str = "cpu") -> None:
         """images: uint8 [N, H, W, C] as the manifest says; device: as `--device` names it."""
-        from scrx.decoding.decoder import Answerer
+        from scrx.decoding.answerer import Answerer
         from sctx.pipeline import TransmitChain
 
         self.layout = manifest.layout
@@ -100,6 +101,12 @@ class Lab:
         """Logits, float32 [N, C], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
         soft = self.hear(setting, stream)
         return self._answerer.logits(soft.symbols, soft.gamma), soft.gamma
+
+    def embed(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Embeddings, float32 [N, E], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
+        soft = self.hear(setting, stream)
+        found = self._answerer.answer(soft.symbols, soft.gamma, [(Embedding.name,)] * len(soft.symbols))
+        return np.array([one[Embedding.name]["vector"] for one in found], np.float32), soft.gamma
 
     def hear(self, setting: Setting, stream: int) -> SoftBatch:
         """What the decoder is given of the images sent as frames 0..N-1 of a stream."""

@@ -73,7 +73,7 @@ class Loopback(Sender):
 
         def open_path(terms: Terms, hear: Hear) -> _Path:
             air = _Air(Channel(channel), Feedback(feedback, channel.seed), stream)
-            return _Path(manifest, settings.device, terms, hear, air)
+            return _Path(manifest, settings, terms, hear, air)
 
         super().__init__(manifest, settings, stream, SESSION, open_path, clock=lambda: NOW_NS)
 
@@ -114,7 +114,7 @@ class _Air:
 class _Path:
     """A `sctx.sender.Way` whose other end is here: each frame is answered before `submit` returns."""
 
-    def __init__(self, manifest: Manifest, device: str, terms: Terms, hear: Hear, air: _Air) -> None:
+    def __init__(self, manifest: Manifest, settings: Settings, terms: Terms, hear: Hear, air: _Air) -> None:
         self.session = Session(terms, NOW_NS, hear)
         self.in_flight, self._closed = 0, False
         self.answers: deque[ReceivedAnswer] = deque()
@@ -122,7 +122,7 @@ class _Path:
         """Told every message that the transmitter sends, before the channel is."""
         self._air = air
         self._table = SessionTable(offered(manifest, scrx.settings.Settings(window=1)))
-        self._chain = ReceiveChain(manifest, device)
+        self._chain = ReceiveChain(manifest, settings.device, settings.backend)
         self._events: deque[Action] = deque()
         self._take(self.session.tick(NOW_NS))
 

@@ -56,16 +56,23 @@ class Row:
         return None if self.accuracy is None else 100 * self.accuracy
 
 
-def run(model: str, console: Console) -> list[Row]:
-    """One receiver for all runs, one emulator and one transmitter for each."""
-    rows = []
-    receiver, upstream = start_receiver("--model", model)
+def run(model: str, console: Console, backend: str = "auto") -> list[Row]:
+    """One receiver for all runs, one emulator and one transmitter for each. backend: of both, told as it turns out."""
+    rows: list[Row] = []
+    receiver, upstream = start_receiver("--model", model, "--backend", backend)
     with receiver:
+        tell(receiver.wait_for(r"decodes by \w+")[0])
         for channel, snr_db, images, flags in RUNS:
             name = f"{channel} {snr_db:g} dB"
             emulator, port = start_emulator(upstream, "--snr", f"{snr_db:g}", "--seed", str(SEED), *flags)
-            with emulator, _transmitter(model, port, images) as transmitter, bar(console, name, images) as advance:
+            with (
+                emulator,
+                _transmitter(model, port, images, backend) as transmitter,
+                bar(console, name, images) as advance,
+            ):
                 summary = _follow(transmitter, advance)
+                if not rows:
+                    tell(transmitter.wait_for(r"encodes by \w+")[0])
             rows.append(_row(channel, snr_db, summary))
             if not console.is_terminal:
                 tell(f"{name}: {rows[-1].images} images answered")
@@ -74,13 +81,15 @@ def run(model: str, console: Console) -> list[Row]:
     return rows
 
 
-def _transmitter(model: str, port: int, images: int) -> Command:
+def _transmitter(model: str, port: int, images: int, backend: str) -> Command:
     return Command(
         "sctx",
         "--peer",
         f"127.0.0.1:{port}",
         "--model",
         model,
+        "--backend",
+        backend,
         "--count",
         str(images),
         "--stream",

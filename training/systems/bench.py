@@ -18,7 +18,7 @@ from training.data.images import fingerprint, tell_notes
 from training.systems.system import NotThere
 
 if TYPE_CHECKING:
-    from scrx.decoding.decoder import Answerer
+    from scrx.decoding.answerer import Answerer
     from sctx.pipeline import TransmitChain
 
 SHIPPED = Path(__file__).parents[1] / "baselines" / "shipped"
@@ -146,7 +146,7 @@ class Bench:
 
     @cached_property
     def _halves(self) -> "tuple[TransmitChain, Answerer]":
-        from scrx.decoding.decoder import Answerer
+        from scrx.decoding.answerer import Answerer
         from sctx.pipeline import TransmitChain
 
         return TransmitChain(self.manifest, self.device), Answerer(self.manifest, self.device)

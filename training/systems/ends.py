@@ -72,7 +72,7 @@ def answering(codec: Codec, labels: Sequence[str]) -> Answer:
 
 def steady(stream: int, policy: RatePolicy) -> Settings:
     """One frame in flight, so that which reports a frame sees does not depend on timing."""
-    return Settings(policy=policy, window=1, stream=stream, give_up_s=20.0, device="cpu")
+    return Settings(policy=policy, window=1, stream=stream, give_up_s=20.0, device="cpu", backend="torch")
 
 
 def _id(name: str, codec: Codec, layout: Layout, pair: Agreement) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.pair.device import one_thread
-from scrx.decoding.decoder import Answerer
+from scrx.decoding.answerer import Answerer
 from sctx.encoder import load_encoder, normalise
 from sctx.pipeline import TransmitChain
 from training.data.views import augment, words
