@@ -77,10 +77,10 @@ def vision_transformer(images: int) -> dict[str, Any]:
     took = []
     with torch.inference_mode():
         for _ in range(max(3, images // 50)):
-            began = time.perf_counter()
+            began = time.thread_time()
             model(picture)
-            took.append(1e3 * (time.perf_counter() - began))
-    return {"model": "ViT-B/16", "backend": "torch", "encode_p50_ms": round(float(np.median(took)), 1)}
+            took.append(1e3 * (time.thread_time() - began))
+    return {"model": "ViT-B/16", "backend": "torch", "encode_cpu_ms": round(float(np.median(took)), 1)}
 
 
 def _now() -> tuple[int, int]:

@@ -26,7 +26,9 @@ TAILS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 1000.0)
 ROUNDS = 30
 
 
-def fit_space(heard: Heard, model: str, pair: str, made_of: str, bins: int = BINS, seed: int = 0) -> Space:
+def fit_space(
+    heard: Heard, model: str, pair: str, made_of: str, bins: int = BINS, seed: int = 0, calibrated: bool = True
+) -> Space:
     """The space of received pictures that nobody was trained on; bins of equally many. DataError where they are too
     few: four classes, and in each bin more pictures than an embedding has numbers, is the least."""
     classes, wide = np.unique(heard.label), heard.embedding.shape[1]
@@ -48,7 +50,8 @@ def fit_space(heard: Heard, model: str, pair: str, made_of: str, bins: int = BIN
         space.mean[one], space.white[one], space.noise[one], space.tail[one] = whitening(
             heard.embedding[rows], heard.label[rows]
         )
-    _calibrate(space, heard, where, np.random.default_rng(seed))
+    if calibrated:
+        _calibrate(space, heard, where, np.random.default_rng(seed))
     return space
 
 
