@@ -96,8 +96,10 @@ def _handshake(address: str, keys: Keys | None) -> str:
             dialer.serve()
             if dialer.connected:
                 return "encrypted, its key is the one that is trusted here" if keys else "in the clear"
-            if why := dialer.refusal or dialer.suspicion:
-                raise PeerRejected(why)
+            if dialer.refusal:
+                raise PeerRejected(dialer.refusal)
+            if dialer.suspicion:
+                raise PeerRejected(f"{dialer.suspicion}, or it was started without keys")
             time.sleep(0.02)
         raise LinkDown("what listens there does not answer: it is stopped, or speaks something else")
     finally:
