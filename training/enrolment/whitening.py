@@ -16,8 +16,8 @@ from training.enrolment.heard import Heard
 
 BINS = 8
 COUNTS, RATES = (1.0, 2.0, 5.0, 10.0, 20.0), (0.01, 0.02, 0.05, 0.1, 0.2)
-DRAWS, ASKED = 20, 1500
-"""Episodes for each bin and number of examples, and pictures that are asked about in one."""
+DRAWS, ASKED, JUDGED = 12, 600, 150
+"""Episodes for each bin and number of examples; pictures that are asked about in one, and those used for chances."""
 TEMPERATURES = np.round(2.0 ** (np.arange(-5, 36) / 5), 4)
 """1/2 to 128 in steps of 15 %."""
 LEAST_PSI = 1e-3
@@ -101,27 +101,44 @@ def _calibrate(space: Space, heard: Heard, where: NDArray[np.int64], random: np.
     for_examples = random.permutation(heard.image.max() + 1)[heard.image] % 2 == 0
     pools = {one: np.flatnonzero(for_examples & (heard.label == one)) for one in np.unique(heard.label).tolist()}
     for one in range(len(space.noise)):
-        asked = np.flatnonzero(~for_examples & (where == one))
-        losses = np.zeros(len(TEMPERATURES))
+        asked, seen = np.flatnonzero(~for_examples & (where == one)), []
         for k, count in enumerate(COUNTS):
-            ratios = []
-            for _ in range(DRAWS):
-                rows = random.permutation(asked)[:ASKED]
-                ratio, loss = _episode(space, u, heard, where, pools, rows, int(count), random)
-                ratios.append(ratio)
-                losses += loss
-            space.limits[one, k] = np.quantile(np.concatenate(ratios), RATES)
-        space.temperature[one] = TEMPERATURES[losses.argmin()]
+            episodes = [
+                _episode(space, u, heard, where, pools, random.permutation(asked)[:ASKED], int(count), random)
+                for _ in range(DRAWS)
+            ]
+            ratios = [found[right < found.shape[1] - 1] for found, right in episodes]
+            ours = np.concatenate([found[:, :-1].max(1) - found[:, -1] for found in ratios])
+            space.limits[one, k] = np.quantile(ours, RATES) if len(ours) else 0.0
+            seen += [(found[:JUDGED], right[:JUDGED]) for found, right in episodes]
+        space.temperature[one] = _temperature(*(np.concatenate(part) for part in zip(*seen, strict=True)))
+
+
+def _temperature(likely: NDArray[np.float64], right: NDArray[np.int64]) -> float:
+    """Of TEMPERATURES the one by which the chances make what is right likeliest: the loss is convex in 1/T.
+
+    likely: float64 [R, C + 1], the last of none of the classes; right: int64 [R].
+    """
+    rows = np.arange(len(right))
+
+    def loss(place: int) -> float:
+        chances = posterior(likely[:, :-1], likely[:, -1], np.full(len(rows), TEMPERATURES[place], np.float32))
+        return float(-np.log(np.maximum(chances[rows, right], 1e-12)).mean())
+
+    low, high = 0, len(TEMPERATURES) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if loss(middle) <= loss(middle + 1) else (middle + 1, high)
+    return float(TEMPERATURES[low])
 
 
 def _episode(
     space: Space, u: Floats, heard: Heard, where: NDArray[np.int64], pools: dict[int, NDArray[np.int64]],
     rows: NDArray[np.int64], count: int, random: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:  # fmt: skip
     """Half of the classes are enrolled from `count` pictures each, and the pictures of `rows` asked about.
 
-    Returns the log-likelihood ratio of the likeliest class to none of them, for pictures of enrolled classes; and the
-    negative log chance of what is right, summed, at each of TEMPERATURES.
+    Returns their log-likelihoods, float64 [R, C + 1], the last that of none of these classes, and which is right.
     """
     known = random.permutation(list(pools))[: max(len(pools) // 2, 1)].tolist()
     examples = [draw_examples(pools[one], count, random) for one in known]
@@ -131,13 +148,7 @@ def _episode(
     right = np.full(len(rows), len(known))
     for place, one in enumerate(known):
         right[heard.label[rows] == one] = place
-    loss = [
-        -np.log(np.maximum(posterior(likely, stranger, np.full(len(rows), t, np.float32))[np.arange(len(rows)), right],
-                           1e-12)).mean() if len(rows) else 0.0
-        for t in TEMPERATURES
-    ]  # fmt: skip
-    ours = right < len(known)
-    return (likely.max(1) - stranger)[ours], np.array(loss)
+    return np.column_stack((likely, stranger)), right
 
 
 def draw_examples(
