@@ -55,6 +55,12 @@ def keys_option(command: F) -> F:
     return click.option("--keys", type=click.Path(path_type=Path), metavar="DIR", help=text)(command)
 
 
+def check_option(command: F) -> F:
+    """Add --check to a click command."""
+    text = "Look at all that must be right, say a line each with what to do, and exit: 0 if all is well."
+    return click.option("--check", is_flag=True, help=text)(command)
+
+
 def invoke(command: click.Command, prefix: str, arguments: list[str] | None = None, name: str = "") -> NoReturn:
     """Run a click command with environment names PREFIX_FLAG; turn errors into one line and an exit code.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.cli import begin, invoke, shared_options
+from common.cli import begin, check_option, invoke, shared_options
 from common.console import say_json, tell
 from common.flags import given, in_flags, setting_options
 from common.live.asked import Faces, faces, http_options
@@ -37,6 +37,7 @@ POLL_S = 0.2
     is_flag=True,
     help="Print one JSON object per answer, where it is used (a reader over 4,096 answers behind misses some).",
 )
+@check_option
 @http_options
 @shared_options
 @click.pass_context
@@ -57,6 +58,9 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
         return 0
     if options["listen"] is None:
         raise click.MissingParameter(ctx=context, param=next(p for p in command.params if p.name == "listen"))
+    if options["check"]:
+        with in_flags(context):
+            return _check(options)
     return _run(context, options)
 
 
@@ -75,6 +79,30 @@ def _run(context: click.Context, options: dict[str, Any]) -> int:
         settings = Settings(**given(Settings, options))
         rx = Receiver(options["listen"], options["model"], settings, stop=stop.__bool__)
         return _receive(rx, seen, stop, options["as_json"])
+
+
+def _check(options: dict[str, Any]) -> int:
+    """What must be right before it listens, each by itself; no network is loaded."""
+    from common.pair.manifest import find_pair, read_half
+    from common.transport.doctor import examine, to_listen
+    from common.transport.endpoints import parse_listen
+    from common.transport.keystore import find_keys, tell_access
+
+    settings = Settings(**given(Settings, options))
+
+    def pair() -> str:
+        manifest = find_pair(options["model"])
+        read_half(manifest, "decoder")
+        return f"{manifest.name} ({manifest.id[:12]})"
+
+    keys = find_keys(settings.keys, settings.insecure)
+    address = parse_listen(options["listen"], settings.insecure or keys is not None)
+    return examine(
+        [
+            [("--model", pair)],
+            [("--keys", lambda: tell_access(keys, settings.insecure)), to_listen(address)],
+        ]
+    )
 
 
 def _receive(rx: "Receiver", seen: Faces, stop: "StopFlag", as_json: bool) -> int:

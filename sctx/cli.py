@@ -1,6 +1,7 @@
 """`sctx`: the transmitter's command line. Only translates; what is done is in `transmitter.py`."""
 
 import gc
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from common.check import Number, Setting, Whole
-from common.cli import begin, invoke, shared_options
+from common.cli import begin, check_option, invoke, shared_options
 from common.console import say, say_json, tell
 from common.flags import given, in_flags, option, setting_options
 from common.live.asked import Faces, faces, http_options
@@ -64,6 +65,7 @@ def goal_options(command: F) -> F:
 @option("confidence", CONFIDENCE, 0.9)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per answer and a summary last.")
 @http_options
+@check_option
 @shared_options
 @click.pass_context
 def command(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> int:
@@ -81,6 +83,9 @@ def command(context: click.Context, /, log_level: str, debug: bool, **options: A
     Exit codes: 0 done or stopped, 1 something was lost or failed, 2 wrong use, 3 the receiver refused, 4 link lost.
     """  # fmt: skip
     begin(context, log_level)
+    if options["check"]:
+        with in_flags(context):
+            return _check(options)
     tell(f"sctx: opening pair {options['model']}")  # the line that is there at once, whatever takes its time then
     from common.shutdown import interrupt_on_end
 
@@ -139,6 +144,32 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
     keep_to_one_thread()
     tell(f"sctx: encodes by {tx.chain.backend}")
     return source, tx
+
+
+def _check(options: dict[str, Any]) -> int:
+    """What must be right before images are sent, each by itself; no network is loaded."""
+    from common.pair.manifest import find_pair, read_half
+    from common.transport.curve import reach
+    from common.transport.doctor import examine, to_peer
+    from sctx.link import ask_receiver
+    from sctx.sender import terms_of
+
+    settings, manifest = settings_of(options), find_pair(options["model"])
+    address, keys = reach(options["peer"], settings.keys, settings.insecure)
+
+    def pair() -> str:
+        read_half(manifest, "encoder")
+        return f"{manifest.name} ({manifest.id[:12]})"
+
+    def source() -> str:
+        size = _source(options["source"], manifest).size
+        return "a stream" if size is None else f"{size} images"
+
+    def receiver() -> str:
+        return ask_receiver(address, terms_of(manifest, settings, secrets.token_bytes(16)), keys)
+
+    way = to_peer(address, keys, "channel-emu or scrx", "--peer")
+    return examine([[("--model", pair), ("--source", source)], [*way, ("receiver", receiver)]])
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":

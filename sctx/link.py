@@ -194,6 +194,24 @@ class Link:
         return error
 
 
+def ask_receiver(peer: str, terms: Terms, keys: Keys | None, patience_s: float = 5.0) -> str:
+    """Say hello, hear the receiver's terms, and leave: for people. Raises PeerRejected, LinkDown."""
+    link = Link(peer, terms, keys)
+    try:
+        until_s = time.monotonic() + patience_s
+        while time.monotonic() < until_s:
+            match link.wait_event(0.1):
+                case Up(accept, _):
+                    trip_ms = link.session.clock.round_trip_ns / 1e6
+                    path = f"{accept.hops} emulator{'s' * (accept.hops != 1)} on the path"
+                    return f"takes us, protocol {accept.proto}, {path}, round trip {trip_ms:.1f} ms"
+                case Failed(error):
+                    raise error
+        raise LinkDown("no receiver answers behind it: is scrx running, and does channel-emu reach it?")
+    finally:
+        link.close()
+
+
 def _log(action: Action) -> None:
     match action:
         case Up(accept, first):

@@ -106,17 +106,7 @@ class Sender:
         words = manifest.words if isinstance(manifest, Manifest) and encoder is None else None
         self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy, words,
                                       settings.features)  # fmt: skip
-        self._terms = Terms(
-            session=session,
-            model_id=bytes.fromhex(manifest.id),
-            software=f"semlink {__version__}",
-            slot=manifest.layout.slot,
-            live=settings.live,
-            deadline_ms=settings.deadline,
-            give_up_s=settings.give_up_s,
-            window=settings.window or 255,
-            tasks=settings.tasks_of(manifest),
-        )
+        self._terms = terms_of(manifest, settings, session)
         self.chain = _load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
         self.link = open_way(self._terms, self._controller.hear)
 
@@ -293,6 +283,21 @@ class Sender:
         )
         self.activity.asked_ns, self.activity.shown = 0, (image, answer)
         return answer
+
+
+def terms_of(manifest: Agreement, settings: Settings, session: bytes) -> Terms:
+    """What a transmitter brings to a session."""
+    return Terms(
+        session=session,
+        model_id=bytes.fromhex(manifest.id),
+        software=f"semlink {__version__}",
+        slot=manifest.layout.slot,
+        live=settings.live,
+        deadline_ms=settings.deadline,
+        give_up_s=settings.give_up_s,
+        window=settings.window or 255,
+        tasks=settings.tasks_of(manifest),
+    )
 
 
 def _load_chain(manifest: Agreement, settings: Settings) -> Chain:

@@ -23,8 +23,8 @@ def test_commands_print_through_one_place() -> None:
 
 COMMANDS = {"cli.py", "keys.py", "flags.py"}
 """Files that speak to people who type: what they raise may name flags."""
-OF_THE_EMULATOR = "common/channel/"
-"""Its parts are used by its command alone."""
+OF_COMMANDS = "common/channel/", "scrx/heads/desk.py", "scrx/heads/enrolment.py"
+"""Parts that are used by a command alone: the emulator's, and what answers `scrx enrol`."""
 
 
 def test_errors_below_the_commands_name_parameters_and_no_flags() -> None:
@@ -32,7 +32,7 @@ def test_errors_below_the_commands_name_parameters_and_no_flags() -> None:
     for room in ("common", "sctx", "scrx"):
         for path in (ROOT / room).rglob("*.py"):
             name = str(path.relative_to(ROOT))
-            if path.name in COMMANDS or name.startswith(OF_THE_EMULATOR):
+            if path.name in COMMANDS or name.startswith(OF_COMMANDS):
                 continue
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Raise) and node.exc and "--" in re.sub("`[^`]*`", "", ast.unparse(node.exc)):

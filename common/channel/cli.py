@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
 from collections import Counter
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +15,11 @@ from common.channel.options import about_messages, change_options, channel_optio
 from common.channel.spec.parameters import as_typed, from_flags
 from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters
 from common.channel.spec.ways import FEEDBACK, RETURN, TRANSIT, FeedbackSpec, TransitSpec
-from common.cli import begin, invoke, keys_option, shared_options
+from common.cli import begin, check_option, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
 from common.flags import in_flags
-from common.live.asked import Faces, faces, http_options
+from common.live.asked import faces, http_options
 
 if TYPE_CHECKING:
     from common.channel.streams.channel import Channel
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from common.channel.wire.control import ControlPort
     from common.channel.wire.proxy import Proxy
     from common.channel.wire.raw import RawWire
-    from common.live.board import Board
-    from common.live.line import Line
-    from common.shutdown import StopFlag
     from common.transport.keystore import Keys
 
 _EPILOG = """\b
@@ -99,6 +94,7 @@ _FILE = click.Path(path_type=Path)
     metavar="FILE",
     help="Play a recording to --upstream instead: no transmitter, no channel; answers as JSON lines.",
 )
+@check_option
 @http_options
 @click.option(
     "--http-control",
@@ -116,6 +112,8 @@ def command(context: click.Context, /, log_level: str, debug: bool, **given: Any
     if context.invoked_subcommand is not None:
         return
     with in_flags(context):
+        if given["check"]:
+            context.exit(_check(given))
         if given["replay"]:
             _replay(given)
         else:
@@ -156,11 +154,31 @@ def status(control: str) -> None:
     say_json(shown, indent=2)
 
 
+def _check(given: dict[str, Any]) -> int:
+    """What must be right before frames can pass, each by itself."""
+    from common.transport.doctor import examine, to_listen, to_peer
+    from common.transport.keystore import tell_access
+
+    if given["wire"] != "framed":
+        raise ConfigError("--check: is about the link, and a raw wire (--wire cf32) has neither keys nor a receiver")
+    channel, _ = _make_channel(given)
+    keys = _find_keys(given, True)
+    listen, upstream = _addresses(given, True, keys is not None)
+    return examine(
+        [
+            [("channel", channel.spec.describe)],
+            [("--keys", lambda: tell_access(keys, given["insecure"])), to_listen(listen)],
+            to_peer(upstream, keys, "scrx", "--upstream"),
+        ]
+    )
+
+
 def _run(given: dict[str, Any]) -> None:
     import zmq
 
     from common.channel.files.recording import Recorder
     from common.channel.files.truth import TruthLog
+    from common.channel.serving import change, serve
     from common.channel.wire.addresses import check_places
     from common.channel.wire.control import ControlPort
     from common.channel.wire.proxy import Proxy
@@ -191,64 +209,19 @@ def _run(given: dict[str, Any]) -> None:
             wire = RawWire(context, channel, listen, upstream, recorder, given["hop"])
         control = ControlPort(context, control_address, channel, wire.counts, framed, traces=given["traces"])
         wire.poller.register(control.socket, zmq.POLLIN)
-        change = partial(_change, control.address) if given["http_control"] else None
-        with faces("channel-emu", given, change) as seen:
+        control_by_page = partial(change, control.address) if given["http_control"] else None
+        with faces("channel-emu", given, control_by_page) as seen:
             _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
             _tell(f"channel: {channel.spec.describe()}")
             if framed:
                 _tell(tell_access(keys, given["insecure"]))
-            _serve(wire, control, seen, stop)
+            _tell(serve(wire, control, seen, stop))
     finally:
         with ExitStack() as closing:  # all of them, whatever one of them has to say
             closing.callback(context.term)
             for opened in (recorder, truth, control, wire):
                 if opened is not None:
                     closing.callback(opened.close)
-
-
-def _serve(wire: Proxy | RawWire, control: ControlPort, seen: Faces, stop: StopFlag) -> None:
-    """Until somebody asks to stop."""
-    board = _exhibit(wire, seen)
-    begun = time.monotonic()
-    with _line(wire) as line:
-        while not stop:
-            control.serve(control.socket in wire.step())
-            if line is not None:
-                line.refresh()
-            if board is not None:
-                board.turned()
-    counts = ", ".join(f"{name} {count}" for name, count in sorted(wire.counts.items())) or "no messages"
-    _tell(f"stopped after {time.monotonic() - begun:.1f} s: {counts}")
-
-
-def _line(wire: Proxy | RawWire) -> AbstractContextManager[Line | None]:
-    """What a terminal shows; elsewhere nothing is loaded for it."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from common.channel.wire.vitals import told, upstream
-    from common.live.line import Line
-
-    return Line(partial(upstream, wire), partial(told, wire))
-
-
-def _exhibit(wire: Proxy | RawWire, seen: Faces) -> Board | None:
-    if not seen:
-        return None
-    from common.channel.wire.vitals import Vitals
-
-    board = Vitals(wire).board
-    seen.show(board)
-    return board
-
-
-def _change(control: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """What the page asks for, through the same port as `channel-emu set`; files it may not name."""
-    from common.channel.wire.control import ask
-    from common.channel.wire.trace_files import files_in
-
-    if files_in(parameters):
-        raise ConfigError("files are for `channel-emu set`")
-    return {"channel": ask(control, {"op": "set", "parameters": parameters})["channel"]}
 
 
 def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:

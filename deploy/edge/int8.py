@@ -1,7 +1,7 @@
 """An encoder in 8 bits beside the one in 32: what it costs in accuracy, and what it gains in time, on this processor.
 
-    python deploy/edge/int8.py digits
-    python deploy/edge/int8.py cifar10 --dataset FOLDER --count 5000
+    ORT_DISABLE_TELEMETRY=1 python deploy/edge/int8.py digits
+    ORT_DISABLE_TELEMETRY=1 python deploy/edge/int8.py cifar10 --dataset FOLDER --count 5000
 
 Static (QDQ, unsigned activations, signed weights per channel), calibrated on training images. Nothing is kept: it is a
 measurement. Needs semlink[train] and, of a pair trained elsewhere, its data set.

@@ -2,7 +2,7 @@
 
     python deploy/edge/stages.py digits cifar10                        # by whatever backend is there
     python deploy/edge/stages.py digits --backend torch --json         # one object, for `side_by_side.py`
-    python deploy/edge/stages.py --vit                                 # ViT-B/16 by torch eagerly, the encoder alone
+    python deploy/edge/stages.py vit                                   # ViT-B/16 by torch eagerly, the encoder alone
 
 Knows nothing about links or receivers. The picture is made here, 640 x 480, always the same.
 """
@@ -26,6 +26,7 @@ from sctx.pipeline import TransmitChain
 WARM = 20
 STAGES = ("decode", "fit", "encode", "modulate", "pack")
 TOLD_DB = 10.0
+VIT = "vit"
 
 
 def photograph() -> bytes:
@@ -77,10 +78,10 @@ def vision_transformer(images: int) -> dict[str, Any]:
     took = []
     with torch.inference_mode():
         for _ in range(max(3, images // 50)):
-            began = time.perf_counter()
+            began = time.thread_time()
             model(picture)
-            took.append(1e3 * (time.perf_counter() - began))
-    return {"model": "ViT-B/16", "backend": "torch", "encode_p50_ms": round(float(np.median(took)), 1)}
+            took.append(1e3 * (time.thread_time() - began))
+    return {"model": "ViT-B/16", "backend": "torch", "encode_cpu_ms": round(float(np.median(took)), 1)}
 
 
 def _now() -> tuple[int, int]:
@@ -102,11 +103,10 @@ def _step(marks: list[tuple[int, int]], what: Callable[[], np.ndarray]) -> np.nd
 @click.argument("models", nargs=-1)
 @click.option("--backend", type=click.Choice(BACKENDS), default=AUTO, show_default=True)
 @click.option("--images", default=500, show_default=True, help="How many are measured.")
-@click.option("--vit", is_flag=True, help="ViT-B/16 as well.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def main(models: tuple[str, ...], backend: str, images: int, vit: bool, as_json: bool) -> None:
-    found = [measure(model, backend, images) for model in models]
-    for row in found + ([vision_transformer(images)] if vit else []):
+def main(models: tuple[str, ...], backend: str, images: int, as_json: bool) -> None:
+    for model in models:
+        row = vision_transformer(images) if model == VIT else measure(model, backend, images)
         if as_json or "stages_us" not in row:
             print(json.dumps(row), flush=True)
             continue

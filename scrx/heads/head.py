@@ -102,7 +102,7 @@ class Head:
         if (size := len(made.packed())) > LARGEST:
             raise ConfigError(
                 f"head '{self.name}' would have {size} bytes, and {LARGEST} are the most: enrol from fewer examples, "
-                "or into another head (--head)"
+                "or into another head"
             )
         return made
 

@@ -135,18 +135,18 @@ def find_space(manifest: Agreement) -> Space:
         made = manifest.path if isinstance(manifest, Manifest) else "PAIR"
         raise ConfigError(
             f"pair {safe(manifest.name, 60)} has no {FILE}, by which new classes are told apart; make it: "
-            f"python -m training.enrolment.whiten --pair {made}"
+            f"`python -m training.enrolment.whiten --pair {made}`"
         )
     path = manifest.path / FILE
     try:
         space = parse_space(read_file(path))
     except ModelError as error:
         raise ModelError(
-            f"{path}: {error}; make it again: python -m training.enrolment.whiten --pair {manifest.path}"
+            f"{path}: {error}; make it again: `python -m training.enrolment.whiten --pair {manifest.path}`"
         ) from None
     if (space.about.model, space.wide) != (manifest.id, manifest.features):
         raise ModelError(
             f"{path} was made for another pair ({safe(space.about.pair, 60)}, {safe(space.about.model, 12)}): "
-            f"python -m training.enrolment.whiten --pair {manifest.path}"
+            f"`python -m training.enrolment.whiten --pair {manifest.path}`"
         )
     return space

@@ -122,7 +122,7 @@ def test_a_transmitter_that_was_kept_from_running_loses_nothing_and_shows_nothin
 
 
 def test_no_duration_comes_from_the_wall_clock() -> None:
-    """Then a clock that is set forwards or back can do no harm. Log lines carry it, and nothing else."""
+    """Then a clock that is set forwards or back can do no harm. Log lines carry it, and one metric: when it started."""
     wall = {"time.time", "time.time_ns", "time.localtime", "time.gmtime", "datetime.now", "datetime.utcnow",
             "datetime.today", "date.today"}  # fmt: skip
     for room in ("common", "sctx", "scrx"):
@@ -133,7 +133,8 @@ def test_no_duration_comes_from_the_wall_clock() -> None:
                 f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
                 for alias in node.names
             }  # fmt: skip
-            assert not (calls | names) & wall, path
+            stamps = {"time.time"} if path.relative_to(ROOT).as_posix() == "common/live/board.py" else set()
+            assert not (calls | names) & wall - stamps, path
 
 
 def test_a_receiver_whose_decoder_never_returns_says_so_and_ends() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from training.lab.processes import Command, start_emulator, start_receiver
 
 pytestmark = pytest.mark.cold
-ABSENT = ("torch", "sklearn", "pyarrow", "transformers", "scipy", "onnx", "matplotlib")
+ABSENT = ("torch", "sklearn", "pyarrow", "transformers", "scipy", "onnx", "matplotlib", "prometheus_client")
 
 
 @pytest.fixture(autouse=True)

@@ -5,13 +5,21 @@ import logging
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
 
 from common import log
+from common.channel.spec.spec import ChannelSpec
+from common.channel.wire.proxy import Proxy
+from common.channel.wire.vitals import told as emulator_told
 from common.live.line import Line
+from scrx.vitals import told as receiver_told
 from sctx.outcomes import Answer, Missed, Summary
 
 
@@ -69,6 +77,30 @@ def test_a_line_of_80_columns_holds_everything() -> None:
     assert len(line.rstrip()) <= 80
     for words in ("1234/10000", "link up", "accuracy 100.0 %", "32.0 symbols", "SNR -12.3 dB", "p50 123.5 ms"):
         assert words in line
+
+
+def test_the_line_of_a_receiver_and_of_an_emulator_fits_80_columns_too() -> None:
+    newest = SimpleNamespace(snr_inst_db=-12.34567, decode_us=123_456)
+    link = SimpleNamespace(protocol_errors=Counter())
+    rx: Any = SimpleNamespace(answered=1_234_567, expired=0, failed=0, link=link, newest=newest, queue_depth=12)
+    channel = SimpleNamespace(spec=ChannelSpec(snr_db=-12.5, fading="rayleigh"), tracks=[1] * 64)
+    wire: Any = Mock(spec=Proxy, channel=channel, counts=Counter(data=123_456, passed=123_460, returned=123_456))
+    for state, told, words in (
+        ("64 transmitters", receiver_told(rx), ["answered 1234567", "SNR -12.3 dB", "queue 12"]),
+        ("link up", emulator_told(wire), ["data 123456", "SNR -12.5 dB", "talkers 64"]),
+    ):
+        line = drawn(state, told)
+        assert len(line.rstrip()) <= 80
+        for word in (state, *words):
+            assert word in line
+
+
+def drawn(state: str, told: str) -> str:
+    screen = Screen()
+    console = Console(file=screen, force_terminal=True, width=80)
+    with Line(lambda: (state, True), lambda: told, console=console):
+        pass
+    return next(line for line in reversed(screen.lines()) if line.strip())
 
 
 def test_a_wide_line_has_a_bar_and_the_time_that_is_left() -> None:

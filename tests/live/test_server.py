@@ -14,7 +14,7 @@ import pytest
 from common.errors import ConfigError
 from common.live.board import About, Board
 from common.live.gate import place_of
-from common.live.server import PAGE, PLACES, Server
+from common.live.server import LIMIT_S, PAGE, PLACES, Server
 
 
 class Loop:
@@ -86,7 +86,7 @@ def test_health_says_what_the_loop_does(begin: Begin) -> None:
     time.sleep(0.6)
     began = time.monotonic()
     assert ask(server, "/healthz")[0] == 503
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3.0  # how soon exactly is in test_board.py, whose clock is its own
     assert ask(server, "/readyz")[0] == 503
     assert ask(server, "/live.json")[0] == 200  # the page tells it, too
 
@@ -127,7 +127,7 @@ def test_who_says_nothing_or_reads_nothing_costs_nothing(begin: Begin, stack: Ex
         client.sendall([b"", b"GET /live", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"][number % 3])
     began = time.monotonic()
     assert ask(server, "/readyz")[0] == 200
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < LIMIT_S  # it did not wait until one of them was cut off
     assert sum(thread.name.startswith("Thread-") for thread in threading.enumerate()) <= PLACES + 8
 
 

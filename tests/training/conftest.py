@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from common.pair.shapes import DecoderShape, EncoderShape
+from common.pair.shapes import EncoderShape
 from common.phy.layout import Layout
 from training.distillation import stages
 from training.loop import journal
@@ -27,7 +27,6 @@ def recipe() -> Recipe:
         full,
         layout=Layout((2, 4), pilots=4, slot=16),
         encoder=EncoderShape(4, 1),
-        decoder=DecoderShape(16, 1, 8),
         views=2,
         teacher=teacher,
         schedule=Schedule(epochs=3, batch=256),

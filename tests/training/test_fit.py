@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from training.student.end_to_end import Shapes, Student
 
 from common.pair.shapes import Preprocess
+from sctx.encoder import make_encoder
 from training.distillation.measure import transmitter_cost
 from training.recipes.fitted import REFERENCE, Seen, fitted, look, recipe_for, stages
 from training.recipes.recipe import adjusted, load_recipe
@@ -31,8 +31,7 @@ def test_a_transmitter_of_any_picture_keeps_its_budget_and_its_teacher_can_be_bu
     recipe = fitted(BASE, seen(side=side, channels=channels))
     image = recipe.image
     blank = Preprocess(image.height, image.width, channels, (0.5,) * channels, (0.5,) * channels)
-    student = Student(Shapes(recipe.layout, recipe.order, channels, 10, recipe.encoder, recipe.decoder))
-    parameters, macs = transmitter_cost(student, blank)
+    parameters, macs = transmitter_cost(make_encoder(recipe.encoder, channels, 10), blank)
     assert parameters <= 300_000
     assert macs <= 45_000_000
     assert min(side, 8) <= image.height <= max(side, 8)
@@ -44,8 +43,7 @@ def test_a_transmitter_of_any_picture_keeps_its_budget_and_its_teacher_can_be_bu
 @pytest.mark.parametrize("images", COUNTS)
 def test_every_number_of_pictures_gets_batches_that_it_can_fill_and_passes_that_end(images: int) -> None:
     recipe = fitted(BASE, seen(images=images))
-    assert recipe.decisions is not None
-    for schedule in (recipe.schedule, recipe.teacher.schedule, recipe.decisions.schedule):
+    for schedule in (recipe.schedule, recipe.teacher.schedule):
         assert 16 <= schedule.batch <= 256
         assert images // schedule.batch >= min(16, images // 16)
         assert 1 <= schedule.epochs <= 400

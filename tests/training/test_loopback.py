@@ -38,7 +38,7 @@ def test_it_decides_what_the_direct_evaluation_and_so_the_link_decides(
     fading: str, policy: str, ask_below: float, feedback: FeedbackSpec
 ) -> None:
     spec = ChannelSpec(snr_db=8.0, seed=11, fading=fading)
-    settings = sctx.Settings(stream=6, policy=policy, ask_below=ask_below)
+    settings = sctx.Settings(stream=6, policy=policy, ask_below=ask_below, backend="torch")
     with Loopback("digits", spec, settings, feedback) as link:
         found = decided([link.send(image) for image in IMAGES])
     policy_ = sctx.RatePolicy.parse(policy)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from training.student.end_to_end import Shapes, Student
 
 from common.errors import ModelError
 from common.images.datasets import ImageSet, load_images
@@ -148,9 +147,8 @@ def test_an_answer_that_is_no_number_is_refused_with_image_and_teacher(value: fl
 def test_an_online_teacher_whose_answer_is_no_number_is_refused(recipe: Recipe) -> None:
     images = ImageSet("noise", PHOTOS, np.arange(6) % 3, ("a", "b", "c"))
     answer = torch.tensor([[0.0, float("nan"), 1.0]])
-    student = Student(Shapes(recipe.layout, recipe.order, 3, 3, recipe.encoder, recipe.decoder))
-    objective = Objective(student, Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3), recipe.loss)
-    task = Distillation(objective, images, recipe.channel, Fixed(answer), CPU)
+    objective = Objective(recipe.encoder, 3, Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3), recipe.loss)
+    task = Distillation(objective, images, Fixed(answer), CPU)
     with pytest.raises(ModelError, match="'made up' answers image 4 with nan"):
         task.arguments(PHOTOS[4:5], np.array([2, 4]), slice(1, 2), torch.Generator())
 

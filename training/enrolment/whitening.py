@@ -16,8 +16,8 @@ from training.enrolment.heard import Heard
 
 BINS = 8
 COUNTS, RATES = (1.0, 2.0, 5.0, 10.0, 20.0), (0.01, 0.02, 0.05, 0.1, 0.2)
-DRAWS, ASKED = 20, 1500
-"""Episodes for each bin and number of examples, and pictures that are asked about in one."""
+DRAWS, ASKED, JUDGED = 12, 600, 150
+"""Episodes for each bin and number of examples; pictures that are asked about in one, and those used for chances."""
 TEMPERATURES = np.round(2.0 ** (np.arange(-5, 36) / 5), 4)
 """1/2 to 128 in steps of 15 %."""
 LEAST_PSI = 1e-3
@@ -26,7 +26,9 @@ TAILS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 1000.0)
 ROUNDS = 30
 
 
-def fit_space(heard: Heard, model: str, pair: str, made_of: str, bins: int = BINS, seed: int = 0) -> Space:
+def fit_space(
+    heard: Heard, model: str, pair: str, made_of: str, bins: int = BINS, seed: int = 0, calibrated: bool = True
+) -> Space:
     """The space of received pictures that nobody was trained on; bins of equally many. DataError where they are too
     few: four classes, and in each bin more pictures than an embedding has numbers, is the least."""
     classes, wide = np.unique(heard.label), heard.embedding.shape[1]
@@ -48,7 +50,8 @@ def fit_space(heard: Heard, model: str, pair: str, made_of: str, bins: int = BIN
         space.mean[one], space.white[one], space.noise[one], space.tail[one] = whitening(
             heard.embedding[rows], heard.label[rows]
         )
-    _calibrate(space, heard, where, np.random.default_rng(seed))
+    if calibrated:
+        _calibrate(space, heard, where, np.random.default_rng(seed))
     return space
 
 
@@ -85,7 +88,8 @@ def student(squares: NDArray[np.float64], wide: int) -> tuple[float, float]:
     for dof in TAILS:
         scale = float(squares.mean()) / wide
         for _ in range(ROUNDS):
-            scale = max(float(((dof + wide) / (dof + squares / scale) * squares).mean()) / wide, 1e-12)
+            weights = (dof + wide) / (dof + squares / scale)  # over their sum: the same end, sooner (Kent et al. 1994)
+            scale = max(float((weights * squares).sum() / weights.sum()) / wide, 1e-12)
         constant = lgamma((dof + wide) / 2) - lgamma(dof / 2) - wide / 2 * np.log(dof * scale)
         found.append((constant - (dof + wide) / 2 * float(np.log1p(squares / (dof * scale)).mean()), scale, dof))
     _, scale, tail = max(found)
@@ -98,27 +102,44 @@ def _calibrate(space: Space, heard: Heard, where: NDArray[np.int64], random: np.
     for_examples = random.permutation(heard.image.max() + 1)[heard.image] % 2 == 0
     pools = {one: np.flatnonzero(for_examples & (heard.label == one)) for one in np.unique(heard.label).tolist()}
     for one in range(len(space.noise)):
-        asked = np.flatnonzero(~for_examples & (where == one))
-        losses = np.zeros(len(TEMPERATURES))
+        asked, seen = np.flatnonzero(~for_examples & (where == one)), []
         for k, count in enumerate(COUNTS):
-            ratios = []
-            for _ in range(DRAWS):
-                rows = random.permutation(asked)[:ASKED]
-                ratio, loss = _episode(space, u, heard, where, pools, rows, int(count), random)
-                ratios.append(ratio)
-                losses += loss
-            space.limits[one, k] = np.quantile(np.concatenate(ratios), RATES)
-        space.temperature[one] = TEMPERATURES[losses.argmin()]
+            episodes = [
+                _episode(space, u, heard, where, pools, random.permutation(asked)[:ASKED], int(count), random)
+                for _ in range(DRAWS)
+            ]
+            ratios = [found[right < found.shape[1] - 1] for found, right in episodes]
+            ours = np.concatenate([found[:, :-1].max(1) - found[:, -1] for found in ratios])
+            space.limits[one, k] = np.quantile(ours, RATES) if len(ours) else 0.0
+            seen += [(found[:JUDGED], right[:JUDGED]) for found, right in episodes]
+        space.temperature[one] = _temperature(*(np.concatenate(part) for part in zip(*seen, strict=True)))
+
+
+def _temperature(likely: NDArray[np.float64], right: NDArray[np.int64]) -> float:
+    """Of TEMPERATURES the one by which the chances make what is right likeliest: the loss is convex in 1/T.
+
+    likely: float64 [R, C + 1], the last of none of the classes; right: int64 [R].
+    """
+    rows = np.arange(len(right))
+
+    def loss(place: int) -> float:
+        chances = posterior(likely[:, :-1], likely[:, -1], np.full(len(rows), TEMPERATURES[place], np.float32))
+        return float(-np.log(np.maximum(chances[rows, right], 1e-12)).mean())
+
+    low, high = 0, len(TEMPERATURES) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if loss(middle) <= loss(middle + 1) else (middle + 1, high)
+    return float(TEMPERATURES[low])
 
 
 def _episode(
     space: Space, u: Floats, heard: Heard, where: NDArray[np.int64], pools: dict[int, NDArray[np.int64]],
     rows: NDArray[np.int64], count: int, random: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:  # fmt: skip
     """Half of the classes are enrolled from `count` pictures each, and the pictures of `rows` asked about.
 
-    Returns the log-likelihood ratio of the likeliest class to none of them, for pictures of enrolled classes; and the
-    negative log chance of what is right, summed, at each of TEMPERATURES.
+    Returns their log-likelihoods, float64 [R, C + 1], the last that of none of these classes, and which is right.
     """
     known = random.permutation(list(pools))[: max(len(pools) // 2, 1)].tolist()
     examples = [draw_examples(pools[one], count, random) for one in known]
@@ -128,13 +149,7 @@ def _episode(
     right = np.full(len(rows), len(known))
     for place, one in enumerate(known):
         right[heard.label[rows] == one] = place
-    loss = [
-        -np.log(np.maximum(posterior(likely, stranger, np.full(len(rows), t, np.float32))[np.arange(len(rows)), right],
-                           1e-12)).mean() if len(rows) else 0.0
-        for t in TEMPERATURES
-    ]  # fmt: skip
-    ours = right < len(known)
-    return (likely.max(1) - stranger)[ours], np.array(loss)
+    return np.column_stack((likely, stranger)), right
 
 
 def draw_examples(

@@ -83,7 +83,7 @@ def upstream(wire: Proxy | RawWire) -> tuple[str, bool]:
     """Whether the receiver is there, for people."""
     if isinstance(wire, RawWire):
         return "raw", wire.waiting_since_s is None
-    return ("receiver there", True) if wire.connected else ("no receiver", False)
+    return ("link up", True) if wire.connected else ("no receiver", False)
 
 
 def told(wire: Proxy | RawWire) -> str:

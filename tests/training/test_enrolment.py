@@ -1,0 +1,134 @@
+"""The statistics by which new classes are told apart are those of what was received; baselines are what they say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from common.errors import DataError
+from common.pair.manifest import SHIPPED, find_pair, shipped_pairs
+from scrx.heads.judging import Judge
+from scrx.heads.space import FILE, find_space
+from tests.scrx.heads.spaces import LITTLE, MUCH, NOISE, WIDE, head, pictures, space
+from training.enrolment.episodes import Episodes, rows_of
+from training.enrolment.heard import Heard
+from training.enrolment.sent import QuantisedFeatures, answers_of, bits_for
+from training.enrolment.unseen import counted
+from training.enrolment.whitening import fit_space, student
+
+
+def received(classes: int, each: int, seed: int = 0, first: int = 0) -> Heard:
+    """Pictures of classes of the made space, every one both ways."""
+    of, random = space(), np.random.default_rng(seed)
+    means = random.normal(size=(classes, WIDE))
+    label = np.tile(np.repeat(np.arange(classes), each), 2)
+    bits = np.repeat([LITTLE, MUCH], classes * each)
+    rows = [pictures(of, means[label[bits == one]], one, random) for one in (LITTLE, MUCH)]
+    image = first + np.tile(np.arange(classes * each), 2)
+    return Heard(np.concatenate(rows), bits.astype(np.float32), image, label)
+
+
+def test_mean_turn_and_noise_of_each_bin_are_found_again() -> None:
+    """As far as they can be: a turn of u changes nothing, and the scale is that of the means that were drawn."""
+    heard = received(60, 20)
+    fitted, of = fit_space(heard, "", "", "", bins=2), space()
+    assert LITTLE < fitted.about.edges[0] < MUCH
+    for one, noise in enumerate(NOISE):
+        assert fitted.noise[one] == pytest.approx(noise, rel=0.2)
+        assert fitted.tail[one] >= 32
+        back = np.linalg.inv(of.white[one].astype(np.float64)) @ fitted.white[one]
+        assert np.allclose(back @ back.T, np.eye(WIDE), atol=0.4)
+
+
+def test_as_many_pictures_of_new_classes_are_called_unknown_as_was_said() -> None:
+    """Classes, pictures and channels that the limits were not measured on."""
+    fitted = fit_space(received(30, 30), "", "", "", bins=2)
+    fresh = received(30, 30, seed=1)
+    odd = fresh.image % 2 == 1
+    found = Episodes(fitted, fresh.where(odd), fresh.where(~odd), 10, 0).strangers(5, 0.05)
+    assert found.unknown == pytest.approx(0.05, abs=0.03)
+    assert found.found > 4 * found.unknown
+    assert found.sure == pytest.approx(found.right, abs=0.05)
+
+
+def test_episodes_judge_as_the_receiver_does() -> None:
+    of, random = space(), np.random.default_rng(3)
+    means = random.normal(size=(4, WIDE))
+    label = np.repeat(np.arange(4), 50)
+    shown = Heard(pictures(of, means, MUCH, random), np.full(4, MUCH, np.float32), np.arange(4), np.arange(4))
+    asked = Heard(pictures(of, means[label], LITTLE, random), np.full(200, LITTLE, np.float32), np.arange(200), label)
+    made = head(of, means[:0], 1, MUCH, random)
+    from scrx.heads.head import Example
+
+    for k in range(4):
+        made = made.with_class(str(k), "", [Example("00" * 16, k, MUCH, shown.embedding[k])])
+    told = Judge(made, of, 0.0).answers(asked.embedding, asked.bits)
+    right = np.mean([one["likeliest"] == str(k) for one, k in zip(told, label, strict=True)])
+    assert Episodes(of, shown, asked, 2, 0).accuracy(1).accuracy == pytest.approx(right)
+
+
+@pytest.mark.parametrize("dof", [2.0, 8.0, 1000.0])
+def test_heavy_tails_are_found(dof: float) -> None:
+    random, wide = np.random.default_rng(0), 20
+    scale = dof / random.chisquare(dof, 20_000)
+    squares = 3.0 * scale * random.chisquare(wide, 20_000)
+    found, tail = student(squares, wide)
+    assert tail == dof
+    assert found == pytest.approx(3.0, rel=0.05)
+
+
+@pytest.mark.parametrize(("classes", "each"), [(3, 100), (20, 1)])
+def test_too_few_pictures_are_refused(classes: int, each: int) -> None:
+    with pytest.raises(DataError, match="give more images"):
+        fit_space(received(classes, each), "", "", "", bins=2)
+
+
+def test_quantised_features_come_as_the_books_have_them_where_the_channel_is_good() -> None:
+    random = np.random.default_rng(0)
+    features = random.normal(size=(500, 8)).astype(np.float32)
+    coder = QuantisedFeatures(features, 16, 32)
+    good, bad = (coder.sent(features, snr, random) for snr in (15.0, -15.0))
+    turned = features @ coder._turn.T
+    assert ((good - turned) ** 2).mean() < 0.6 * (turned**2).mean()
+    assert ((bad - turned) ** 2).mean() > (turned**2).mean()
+
+
+def test_no_more_bits_are_tried_than_could_be_carried() -> None:
+    assert bits_for(32, 20.0) == [4, 8, 12, 16, 32, 64]
+    assert bits_for(16, 0.0) == [4, 8, 12, 16]
+    assert bits_for(4, -10.0) == [4]
+
+
+@pytest.mark.parametrize(("wrong", "right"), [(0.0, 1.0), (1.0, 0.5)])
+def test_an_answer_tells_new_classes_apart_as_far_as_they_get_different_ones(wrong: float, right: float) -> None:
+    """Four new classes that the pair takes for four of its own, or two and two for the same one."""
+    label = np.repeat(np.arange(4), 30)
+    scores = np.eye(6, dtype=np.float32)[label // 2 if wrong else label]
+    rows = rows_of(answers_of(scores), label)
+    assert counted(rows, rows, 3, 5, 0).accuracy == pytest.approx(right)
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_pairs() if (SHIPPED / name / FILE).is_file()])
+def test_the_space_of_a_shipped_pair_is_its_own(name: str) -> None:
+    found = find_space(find_pair(name))
+    assert list(found.noise) == sorted(found.noise, reverse=True)  # more bits, less noise
+    assert found.about.pair == name
+
+
+@pytest.mark.full
+def test_the_command_measures_every_system_and_writes_what_it_shows(tmp_path: Path) -> None:
+    """Classes that are not new, so that they are told apart."""
+    from training.enrolment.__main__ import main
+
+    flags = ["--pair", "digits", "--dataset", "digits", "--examples", "1,5", "--symbols", "32", "--snr", "0,10",
+             "--draws", "5", "--json", str(tmp_path / "a.json"), "--figure", str(tmp_path / "a.png")]  # fmt: skip
+    ran = CliRunner().invoke(main, flags, obj={"log_format": "text"})
+    assert ran.exit_code == 0, ran.output
+    points = json.loads((tmp_path / "a.json").read_text())["points"]
+    assert {one["system"] for one in points} == {"link", "noiseless", "features", "pq-code", "answer"}
+    accuracy = {(p["system"], p["snr_db"], p["examples"]): p["told"]["accuracy"] for p in points}
+    assert accuracy["link", 10.0, 5] > 0.9
+    assert accuracy["link", 10.0, 5] > accuracy["link", 10.0, 1]
+    assert (tmp_path / "a.png").stat().st_size > 1000
