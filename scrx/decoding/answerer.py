@@ -27,10 +27,13 @@ class Answerer:
         where, classes = str(manifest.path / "decoder.safetensors"), len(manifest.labels)
         tensors = load_half(manifest, "decoder")
         self._speech = speech_from(below(tensors, SPEECH), manifest, where)
+        heads = below(tensors, "heads.")
+        self._tasks = tasks_of(manifest, heads)
+        if heads:
+            raise ModelError(f"{where} has a strange tensor 'heads.{safe(min(heads))}': no task of the pair has it")
         self._classes = checked(tensors, {"classes": ("float32", (classes, classes))}, where)["classes"]
         if (self._classes < 0).any() or not np.allclose(self._classes.sum(1), 1.0, atol=1e-3):
             raise ModelError(f"{where}: 'classes' holds no probabilities; restore or train the pair again")
-        self._tasks = tasks_of(manifest)
 
     def answer(self, soft: SoftBatch) -> list[Outputs]:
         """Every task that any row asks for is answered for the batch; each row gets its own."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from common.errors import ModelError
 from common.pair.manifest import Manifest
+from common.pair.tensors import Tensors, below
 from common.text import safe
 
 Output = Mapping[str, Any]
@@ -22,12 +23,12 @@ CLASSIFY = "classify"
 
 
 class Task(ABC):
-    """One task of a pair."""
+    """One task of a pair. `weights`: what the decoder's file holds for it, by name (`heads.NAME.*` there)."""
 
     name: ClassVar[str]
 
-    def __init__(self, manifest: Manifest) -> None:
-        self.manifest = manifest
+    def __init__(self, manifest: Manifest, weights: Tensors) -> None:
+        self.manifest, self.weights = manifest, weights
 
     @abstractmethod
     def answers(self, classes: NDArray[np.float32], features: NDArray[np.float32]) -> Sequence[Output]:
@@ -69,15 +70,19 @@ TASKS: dict[str, type[Task]] = {task.name: task for task in (Classify, Embedding
 """Every task that this receiver knows."""
 
 
-def tasks_of(manifest: Manifest) -> dict[str, Task]:
-    """The tasks that a pair's manifest names; ModelError for one that nobody here knows."""
+def tasks_of(manifest: Manifest, tensors: Tensors | None = None) -> dict[str, Task]:
+    """The tasks that a pair's manifest names; ModelError for one that nobody here knows.
+
+    tensors: what the decoder's file holds for tasks, "NAME.*" each; those of the tasks are taken out.
+    """
+    held = {} if tensors is None else tensors
     if unknown := [name for name in manifest.tasks if name not in TASKS]:
         known = ", ".join(TASKS)
         raise ModelError(
             f"pair {safe(manifest.name, 60)} answers the task '{safe(unknown[0], 60)}', and this version of semlink "
             f"knows {known}: it needs another version"
         )
-    return {name: TASKS[name](manifest) for name in manifest.tasks}
+    return {name: TASKS[name](manifest, below(held, f"{name}.")) for name in manifest.tasks}
 
 
 def confidence_of(outputs: Outputs) -> float:

@@ -41,7 +41,8 @@ def tiny_speech(seed: int = 0, layout: Layout = LAYOUT, features: int = FEATURES
 def rising(symbols: int) -> WordTable:
     """A table of words by which fewer do at higher SNR."""
     grid = (-10.0, 0.0, 10.0, 20.0)
-    return WordTable(grid, tuple(tuple(min(1.0, n * 10 ** (snr / 10) / 8) for snr in grid) for n in range(1, symbols + 1)))
+    rows = (tuple(min(1.0, n * 10 ** (snr / 10) / 8) for snr in grid) for n in range(1, symbols + 1))
+    return WordTable(grid, tuple(rows))
 
 
 def tiny_pair(
