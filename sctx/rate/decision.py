@@ -53,7 +53,7 @@ def decide(
     if policy.kind == "fixed":
         return Decision(rates.index(policy.symbols), told, count)
     if policy.kind == "robust":
-        return Decision(full, told, count)
+        return Decision(full, None)
     if belief is None or table is None:
         return Decision(_affordable(policy.goal, rates)[-1], told, count)
     return Decision(_fewest(policy.goal, _accuracies(table, belief), rates, last), told, count)

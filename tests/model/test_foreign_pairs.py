@@ -176,7 +176,9 @@ def tensors(folder: Path, half: str) -> dict[str, torch.Tensor]:
 
 
 def changed(kind: str, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    name = min(name for name in weights if weights[name].ndim == 2)
+    name = min(
+        name for name, one in weights.items() if one.ndim == 2 and one.is_floating_point() and len(set(one.shape)) > 1
+    )
     match kind:
         case "another shape":
             weights[name] = weights[name][:-1].clone()

@@ -78,7 +78,7 @@ def test_what_is_not_trained_names_the_command_that_trains_it(bench: Bench, noth
     for name in VARIANTS:
         with pytest.raises(NotThere, match=f"training.baseline --suite quick --system {name}$"):
             trained_otherwise(bench, name)
-    with pytest.raises(NotThere, match="training.baseline --suite quick --system teacher$"):
+    with pytest.raises(NotThere, match=r"training\.baseline --suite quick --system teacher$"):
         TeacherAlone(bench).measure(place, 0, 0)
 
 
