@@ -75,7 +75,7 @@ class _Genie:
     """Decides on what the channel will do to the frame that is about to be sent."""
 
     def __init__(self, policy: RatePolicy, manifest: Manifest, spec: ChannelSpec, stream: int) -> None:
-        self._controller = Controller(policy, manifest.layout, manifest.accuracy)
+        self._controller = Controller(policy, manifest.layout, manifest.accuracy, manifest.words, Settings().features)
         self._channel, self._stream = Channel(spec), stream
         self._frame = np.ones(manifest.layout.pilots + manifest.layout.max_symbols, np.complex64)
 
