@@ -76,6 +76,8 @@ def test_each_command_shows_health_and_every_metric_that_is_documented(start: St
         assert (ask(port, "/healthz")[0], ask(port, "/readyz")) == (200, (200, "ok\n"))
         assert names(ask(port, "/metrics")[1]) == set(PROCESSES[name]) - without_workers | {"build_info"}
     until(lambda: all(one["view"] for one in json.loads(ask(ports["sctx"], "/live.json")[1])["processes"]))
+    # Frames are noted while somebody looks: the first look may be before the first of them.
+    until(lambda: json.loads(ask(ports["sctx"], "/live.json")[1])["processes"][1]["view"]["received"])
     live = json.loads(ask(ports["sctx"], "/live.json")[1])["processes"]
     assert [one["process"] for one in live] == ["sctx", "scrx", "channel-emu"]
     assert all(one["why"] == "" and one["age_s"] < 1.0 for one in live)
