@@ -48,14 +48,14 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
 
     manifest = find_pair(options["pair"])
     space, rates = find_space(manifest), manifest.layout.rates
-    symbols = numbers(options["symbols"], "symbols", int) if options["symbols"] else list(rates[-2:])
+    symbols = numbers("symbols", options["symbols"], int) if options["symbols"] else list(rates[-2:])
     if strange := [one for one in symbols if one not in rates]:
         raise ConfigError(f"--symbols {strange[0]}: pair {manifest.name} sends {', '.join(map(str, rates))}")
     csi = {"known": "perfect"}.get(options["csi"], options["csi"]) if options["channel"] != "awgn" else options["csi"]
-    examples = numbers(options["examples"], "examples", int)
+    examples = numbers("examples", options["examples"], int)
     if min(examples) < 1:
         raise ConfigError("--examples: give numbers of at least 1")
-    plan = Plan(options["channel"], csi, tuple(symbols), tuple(numbers(options["snr"], "snr", float)), tuple(examples),
+    plan = Plan(options["channel"], csi, tuple(symbols), tuple(numbers("snr", options["snr"], float)), tuple(examples),
                 options["draws"], options["unknown"], options["seed"])  # fmt: skip
     own = images_for(manifest, options["own"] or dataset_of(manifest), "validation", options["own_images"])
     shown, asked = (images_for(manifest, options["dataset"], split) for split in ("train", "test"))

@@ -249,7 +249,7 @@ def test_several_pairs_are_in_one_figure_each_with_its_own_label(tmp_path: Path)
         (["--only", "ours"], "--only goes with --suite"),
         (["--suite", "nothing"], "--suite nothing: there are quick, cifar10, tinyimagenet100"),
         (["--suite", "quick", "--only", "ours,theirs"], "--only theirs: there are ours,"),
-        (["--suite", "tinyimagenet100"], "needs a pair that does not ship"),
+        (["--suite", "tinyimagenet100"], "so where its pictures ('tinyimagenet100') lie is not known"),
         (["--suite", "quick", "--pair", "digits,cifar10"], "--pair cifar10: pair cifar10 takes images of 32 x 32 x 3"),
         (["--suite", "quick", "--images", "0"], "--images must be at least 1"),
     ],
