@@ -94,7 +94,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise ValueError("it is no object")
         schema = document.pop("schema", None)
         if schema == 1:
-            how = f"python -m training.words --pair {folder} --dataset DATA --out NEW"
+            how = f"python -m training.convert --pair {folder} --dataset DATA --out NEW"
             raise ModelError(f"a pair of before words and features; {how} makes a new one of its encoder")
         if schema != SCHEMA:
             raise ModelError(f"another schema than {SCHEMA}: it needs another version of semlink")

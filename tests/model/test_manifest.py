@@ -111,5 +111,5 @@ def test_shipped_pairs_are_whole_and_small(name: str) -> None:
 def test_a_pair_of_before_words_and_features_is_refused_by_the_command_that_mends_it(pair: Manifest) -> None:
     document = json.loads((pair.path / "manifest.json").read_text())
     (pair.path / "manifest.json").write_text(json.dumps({**document, "schema": 1}))
-    with pytest.raises(ModelError, match=f"python -m training.words --pair {pair.path} --dataset DATA --out NEW"):
+    with pytest.raises(ModelError, match=f"python -m training.convert --pair {pair.path} --dataset DATA --out NEW"):
         read_manifest(pair.path)

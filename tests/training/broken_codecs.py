@@ -414,7 +414,9 @@ def half_noise(way: Way, symbols: Complex, place: Place, stream: int, seed: int)
     """N0 per real dimension where it was meant per complex symbol."""
     soft = carry.hear(way, symbols, Place(place.channel, place.csi, place.n, place.snr_db + 3.0103), stream, seed)
     g = soft.gamma / 2
-    return SoftBatch((soft.symbols * (g + 0.5) / (g + 1.0)).astype(np.complex64), g.astype(np.float32), soft.place, soft.tasks)
+    return SoftBatch(
+        (soft.symbols * (g + 0.5) / (g + 1.0)).astype(np.complex64), g.astype(np.float32), soft.place, soft.tasks
+    )
 
 
 def another_snr(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
@@ -428,7 +430,9 @@ def one_for_all(way: Way, symbols: Complex, place: Place, stream: int, seed: int
     first = soft.gamma[:1].astype(np.float64)
     left = (soft.symbols * (1 + soft.gamma) - symbols * soft.gamma) / np.sqrt(soft.gamma)
     again = (symbols * first + left * np.sqrt(first)) / (1 + first)
-    return SoftBatch(again.astype(np.complex64), np.broadcast_to(soft.gamma[:1], soft.gamma.shape), soft.place, soft.tasks)
+    return SoftBatch(
+        again.astype(np.complex64), np.broadcast_to(soft.gamma[:1], soft.gamma.shape), soft.place, soft.tasks
+    )
 
 
 def h_for_each_symbol(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
@@ -436,7 +440,9 @@ def h_for_each_symbol(way: Way, symbols: Complex, place: Place, stream: int, see
     soft = carry.hear(way, symbols, place, stream, seed)
     gamma = np.stack([np.roll(column, k) for k, column in enumerate(soft.gamma.T)], -1)
     left = (soft.symbols * (1 + soft.gamma) - symbols * soft.gamma) / np.sqrt(soft.gamma)
-    return SoftBatch(((symbols * gamma + left * np.sqrt(gamma)) / (1 + gamma)).astype(np.complex64), gamma, soft.place, soft.tasks)
+    return SoftBatch(
+        ((symbols * gamma + left * np.sqrt(gamma)) / (1 + gamma)).astype(np.complex64), gamma, soft.place, soft.tasks
+    )
 
 
 def levelled(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
@@ -450,7 +456,9 @@ def fewer_fades(way: Way, symbols: Complex, place: Place, stream: int, seed: int
     soft = carry.hear(way, symbols, place, stream, seed)
     other = carry.hear(way, symbols, place, stream + 1, seed)
     better = other.gamma > soft.gamma
-    return SoftBatch(np.where(better, other.symbols, soft.symbols), np.maximum(soft.gamma, other.gamma), soft.place, soft.tasks)
+    return SoftBatch(
+        np.where(better, other.symbols, soft.symbols), np.maximum(soft.gamma, other.gamma), soft.place, soft.tasks
+    )
 
 
 def no_noise_left(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
@@ -471,7 +479,9 @@ def even_noise(way: Way, symbols: Complex, place: Place, stream: int, seed: int)
     soft = carry.hear(way, symbols, place, stream, seed)
     left = soft.symbols * (1 + soft.gamma) - symbols * soft.gamma
     even = np.sqrt(soft.gamma) * left / np.abs(left)
-    return SoftBatch(((symbols * soft.gamma + even) / (1 + soft.gamma)).astype(np.complex64), soft.gamma, soft.place, soft.tasks)
+    return SoftBatch(
+        ((symbols * soft.gamma + even) / (1 + soft.gamma)).astype(np.complex64), soft.gamma, soft.place, soft.tasks
+    )
 
 
 def same_noise(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.baselines.label_words import Words, decide, drawn_right, words_for
 from training.baselines.remembered import Remembered
-from training.baselines.words import Words, decide, drawn_right, words_for
 from training.systems import bounds
 from training.systems.bench import Bench
 from training.systems.carried import Carried

@@ -22,8 +22,8 @@ from common.pair.tensors import SPEECH, load_half
 from common.phy.layout import Layout
 from sctx.encoder import Encoder
 from training.distillation.measure import said_of
+from training.words.arrivals import class_shares, tables
 from training.words.fitting import fit_speech
-from training.words.measuring import class_shares, tables
 
 TASKS = ("classify", "embedding")
 HALVES: tuple[Half, Half] = ("encoder", "decoder")

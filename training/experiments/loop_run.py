@@ -27,7 +27,7 @@ from training.experiments.loop_plan import Point
 from training.lab.direct import Encodings, run_direct
 from training.lab.processes import Command, start_emulator, start_receiver
 from training.report.progress import Advance, bar
-from training.words.measuring import class_shares, tables
+from training.words.arrivals import class_shares, tables
 
 
 @dataclass(frozen=True, slots=True)

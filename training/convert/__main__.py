@@ -1,6 +1,6 @@
-"""A pair of before words and features, made one that has them: `python -m training.words --pair OLD --dataset DATA`.
+"""A pair of before words and features, made one that has them: `python -m training.convert --pair OLD --dataset DATA`.
 
-Knows nothing about how it is done (`converting.py`). Minutes, not hours: nothing is trained but a linear layer.
+Knows nothing about how it is done (`earlier.py`). Minutes, not hours: nothing is trained but a linear layer.
 """
 
 from pathlib import Path
@@ -23,8 +23,8 @@ from training.data.images import skip_bad_option
 @click.pass_context
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
+    from training.convert.earlier import convert
     from training.export.tracing import finish
-    from training.words.converting import convert
 
     manifest = convert(options["pair"], options["dataset"], options["out"], options["skip_bad"])
     finish(manifest)
@@ -32,4 +32,4 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
 
 
 if __name__ == "__main__":
-    invoke(main, "TRAINING_WORDS", name="python -m training.words")
+    invoke(main, "TRAINING_CONVERT", name="python -m training.convert")
