@@ -21,9 +21,11 @@ import sctx
 from common.control.client import Client
 from common.images.datasets import load_images
 from common.pair.manifest import find_pair
+from common.phy.words import places
 from common.protocol.messages import Data, Message, Result
 from scrx.decoding.answerer import Answerer
 from scrx.decoding.pool import Pool
+from scrx.demodulation.demodulate import SoftBatch
 from scrx.heads.commands import _SHAPES
 from scrx.heads.space import Space
 from scrx.link import Link
@@ -37,9 +39,9 @@ def made(tiny_pair: Path) -> Space:
     """A space beside the small pair, by which any two pictures are far from each other."""
     manifest = find_pair(tiny_pair)
     chain, answerer = TransmitChain(manifest), Answerer(manifest)
-    sent = chain.modulate(chain.encode(np.stack([picture(which) for which in range(16)])[..., None]), None)
-    sure = np.full(sent.shape, 1e3, np.float32)
-    rows = np.array([one["embedding"]["vector"] for one in answerer.answer(sent, sure, [("embedding",)] * 16)])
+    sent = chain.modulate(chain.encode(np.stack([picture(which) for which in range(16)])[..., None]), words=1)
+    sure, place = np.full(sent.shape, 1e3, np.float32), np.tile(places(sent.shape[1], 1), (16, 1))
+    _, rows = answerer.hear(SoftBatch(sent, sure, place, ()))
     of = space(manifest.id, rows.shape[1])
     of.mean[:] = rows.mean(0)
     of.white[:] = 3.0 * np.eye(rows.shape[1]) / rows.std()
@@ -47,8 +49,8 @@ def made(tiny_pair: Path) -> Space:
     return of
 
 
-ALL = sctx.Settings(policy="robust")
-"""Every symbol of every picture."""
+ALL = sctx.Settings(policy="fixed:32")
+"""Every symbol of every picture; from the first report on, all but one of them say features."""
 
 
 def peer(rx: scrx.Receiver) -> str:
@@ -101,8 +103,8 @@ def test_a_class_is_known_from_the_next_frame_on_and_again_after_a_new_start(
         tx.send(picture(3)), tx.send(picture(12))
         assert [one["enrolled"]["name"] for one in told(rx, 2)] == ["a", "b"]
     with receiver(tiny_pair, tmp_path) as rx, sctx.Transmitter(peer(rx), tiny_pair, ALL) as tx:
-        tx.send(picture(12))
-        (again,) = told(rx, 1)
+        tx.send(picture(3)), tx.send(picture(12))  # the first is sent before any report: a word and no features
+        _, again = told(rx, 2)
     assert again["enrolled"]["name"] == "b"
     assert {one["name"] for one in again["enrolled"]["nearest"]} == {"b"}
 

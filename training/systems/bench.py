@@ -114,16 +114,11 @@ class Bench:
 
     @cached_property
     def encoder_cost(self) -> tuple[int, int]:
-        """Parameters of the encoder, and its multiply-accumulates for one image."""
+        """Parameters of the encoder, which decides as well, and its multiply-accumulates for one image."""
         from sctx.encoder import load_encoder
         from training.distillation.measure import transmitter_cost
 
         return transmitter_cost(load_encoder(self.manifest), self.manifest.preprocess)
-
-    @property
-    def decider_cost(self) -> tuple[int, int]:
-        """The same of a transmitter that decides by itself, as every one of ours does."""
-        return self.encoder_cost
 
     def _split(self, name: str) -> ImageSet:
         if name not in self._splits:
