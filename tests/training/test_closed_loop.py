@@ -154,8 +154,9 @@ def test_other_pilots_get_tables_of_their_own(tmp_path: Path) -> None:
     for few, more in ((four.words.right, many.words.right), (four.accuracy.acc, many.accuracy.acc)):
         assert np.mean(few) < np.mean(more)  # a worse estimate of the channel costs words
     assert prepared(base, 2, "digits", tmp_path) == four
-    with pytest.raises(ConfigError, match="--pilots 99"):
-        prepared(base, 99, "digits", tmp_path)
+    for wrong in (99, 1, 0):
+        with pytest.raises(ConfigError, match=f"--pilots {wrong}: "):
+            prepared(base, wrong, "digits", tmp_path)
 
 
 def test_finished_points_are_not_run_again_and_damaged_ones_are(

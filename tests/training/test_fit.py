@@ -1,7 +1,6 @@
 """The recipe that fits itself: for any number and size of pictures a transmitter within its budget, and a training that
 makes sense."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np

@@ -69,6 +69,8 @@ def test_any_value_of_any_key_is_meant_or_one_line(step: int, table: str, tmp_pa
         ("[layout]\nincrements = 4", r"layout\.increments = 4 is no list"),
         ("[layout]\nincrements = [2]\n[encoder]\nwidth = 4.0", r"encoder\.width = 4\.0 is no int"),
         ("[layout]\nincrements = [2]\n[encoder]\nwidth = true", r"encoder\.width = True is no int"),
+        ("[layout]\nincrements = [2]\npilots = 0", "without pilots no receiver can tell what a pair's symbols say"),
+        ("base = 'digits'\n[layout]\npilots = 0", "without pilots no receiver can tell what a pair's symbols say"),
         ("[layout]\nincrements = [2]\n[view]\nflip = 1", r"view\.flip = 1 is no bool"),
         ("[layout]\nincrements = [2]\n[encoder]\nadaptive = true", r"unknown key 'encoder\.adaptive'"),
         ("[layout]\nincrements = [2]\n[loss]\nbeta = 1e-3", r"unknown key 'loss\.beta'"),

@@ -40,7 +40,7 @@ class Row:
     channel: str
     snr_db: float
     snr_est_db: float | None
-    """None: a pair without pilots, whose receiver estimates nothing."""
+    """None: no answer came."""
     images: int
     accuracy: float | None
     """None: without labels."""
