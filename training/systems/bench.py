@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parents[1] / "baselines" / "shipped"
 """Weights of what is compared with a pair, a folder for each suite."""
-SURE = 1e4
-"""Linear SNR that a decoder is told of symbols without noise; what is above is the same to it."""
 DECIDED = 512
 """Images that are decided at a time, so that they fit into memory."""
 
