@@ -60,7 +60,7 @@ def convert(folder: Path, dataset: str, out: Path, skip_bad: bool = False) -> Ma
     parameters, macs = transmitter_cost(encoder, old.preprocess)
     notes = {
         **old.provenance, "transmitter": f"{parameters:,} parameters, {macs / 1e6:.1f} MMAC", "body_of": old.id,
-        "command": "python -m training.convert, of a pair made by " + old.provenance.get("command", "an unknown command"),
+        "command": "python -m training.convert, of one by " + old.provenance.get("command", "an unknown command"),
     }  # fmt: skip
     return write_encoder(out, encoder, old.encoder, old.layout, old.order, old.name, train, validation, old.preprocess,
                          notes, seed=0)  # fmt: skip
