@@ -83,7 +83,7 @@ class Unseen:
     def _link(self, system: str, symbols: int, snr: float) -> Iterator[Point]:
         plan, clean = self._plan, system == "noiseless"
         where = ("awgn", "known") if clean else (plan.channel, plan.csi)
-        setting = setting_for(self._manifest, *where, snr, symbols, plan.seed)
+        setting = setting_for(*where, snr, symbols, plan.seed)
         if system == "word":
             setting = replace(setting, told_db=math.nan)
         shown, asked = (
@@ -99,7 +99,7 @@ class Unseen:
     def _answers(self, symbols: int, snr: float) -> Iterator[Point]:
         """Two pictures of a class have at most their answer in common."""
         plan = self._plan
-        setting = setting_for(self._manifest, plan.channel, plan.csi, snr, symbols, plan.seed)
+        setting = setting_for(plan.channel, plan.csi, snr, symbols, plan.seed)
         shown, asked = (
             rows_of(answers_of(lab.answer(setting, stream)[0]), images.labels)
             for stream, (lab, images) in enumerate(zip(self._labs, (self._shown, self._asked), strict=True))
