@@ -17,7 +17,7 @@ from sctx import Capture, Goal, RatePolicy
 SOUND: dict[type, dict[str, Any]] = {
     Layout: {"increments": (2, 4), "pilots": 4, "slot": 16},
     Preprocess: {"height": 8, "width": 8, "channels": 1, "mean": (0.5,), "std": (0.5,)},
-    EncoderShape: {"width": 8, "blocks": 1, "stem_stride": 1, "adaptive": True},
+    EncoderShape: {"width": 8, "blocks": 1, "stem_stride": 1},
     Accuracy: {"snr_db": (0.0, 1.0), "acc": ((0.1, 0.2),), "clean": 0.3},
     WordTable: {"snr_db": (0.0, 10.0), "right": ((0.5, 1.0),)},
     ChannelSpec: {"snr_db": 3.0, "doppler": 0.01, "coherence": 64, "seed": 3},

@@ -6,7 +6,6 @@ Channel state information (csi):
     known      awgn: h = 1 and N0 are known and no pilots are sent, as in the literature; n = payload symbols
     perfect    fading: h and N0 are known, no pilots; n = payload symbols
     estimated  the receiver's own tracker: pilots, least squares, pooled N0; n = payload symbols + pilots
-    none       a pair without pilots: non-coherent reception, the transmitter is told nothing; n = payload symbols
 Image i of the split is frame i of a stream on the air clock, as over the link. Intervals: bootstrap over images, of
 each image's mean over the channels.
 
@@ -103,7 +102,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     if beside := [name for name in _given(context, OF_SUITES) if not (over and name == "images")]:
         raise ConfigError(f"--{beside[0]} goes with --suite")
     manifest = find_pair(options["pair"] or "digits")
-    if over and not options["csi"] and manifest.layout.pilots:
+    if over and not options["csi"]:
         options["csi"] = "estimated"  # all that a link can do
     settings = plan(manifest, options)
     dataset = options["dataset"] or dataset_of(manifest)

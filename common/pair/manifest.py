@@ -52,6 +52,7 @@ class Manifest(Agreement):
 
     def __post_init__(self) -> None:
         Agreement.__post_init__(self)  # not super(): slots make the class anew
+        self.layout.require_pilots()
         if len(self.provenance) > 1000:
             raise ModelError(f"it has {len(self.provenance)} notes on where it comes from, and 1000 are the most")
         if self.order not in ORDERS:

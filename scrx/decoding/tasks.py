@@ -93,10 +93,3 @@ def confidence_of(outputs: Outputs) -> float:
         if confidence is not None:
             return confidence
     return 1.0
-
-
-def snr_bins(gamma: NDArray[np.float32], edges_db: Sequence[float]) -> NDArray[np.int64]:
-    """gamma: float32 [B, S], linear, 0 where nothing was received -> bin of the mean over the received, int64 [B]."""
-    mean = gamma.sum(1) / np.maximum((gamma > 0.0).sum(1), 1)
-    bins: NDArray[np.int64] = np.digitize(10.0 * np.log10(np.maximum(mean, 1e-9)), np.asarray(edges_db))
-    return bins

@@ -21,7 +21,7 @@ KEPT_IMAGES = 512
 
 Soft = tuple[NDArray[np.complex64], NDArray[np.float32], NDArray[np.int16]]
 """Equalised symbols, complex64 [S], their linear SNR, float32 [S], both 0 where nothing was received, and what each
-is, int16 [S] (`common.pair.speech.places`)."""
+is, int16 [S] (`common.phy.words.places`)."""
 
 
 @record
@@ -56,7 +56,7 @@ class Received:
 @record
 class SoftBatch:
     """What a decoder is given: equalised symbols, complex64 [B, S], their linear SNR, float32 [B, S], what each of them
-    is, int16 [B, S] (`common.pair.speech.places`), tasks per row."""
+    is, int16 [B, S] (`common.phy.words.places`), tasks per row."""
 
     symbols: NDArray[np.complex64]
     gamma: NDArray[np.float32]

@@ -279,12 +279,17 @@ def test_a_finite_source_waits_instead(receiver: scrx.Receiver, tiny_pair: Path)
         assert sorted(outcome.index for outcome in tx.run(captures)) == list(range(100))
 
 
-def test_redundancy_sends_the_rest_of_the_ladder_round_by_round(receiver: scrx.Receiver, tiny_pair: Path) -> None:
+@pytest.mark.parametrize("features", [0.0, 100.0])
+def test_redundancy_sends_the_rest_of_the_ladder_round_by_round(
+    features: float, receiver: scrx.Receiver, tiny_pair: Path
+) -> None:
+    """features: what the first round leaves to them; the decision was not sure, so all that follows says it."""
     images = [np.full((8, 8), value, np.uint8) for value in (0, 60, 250)]
-    smallest, whole = "fixed:2", "fixed:32"
-    with sctx.Transmitter(peer(receiver), tiny_pair, sctx.Settings(policy=smallest, ask_below=1.0)) as tx:
+    smallest = sctx.Settings(policy="fixed:2", ask_below=1.0, features=features)
+    whole = sctx.Settings(policy="fixed:32", features=0.0)
+    with sctx.Transmitter(peer(receiver), tiny_pair, smallest) as tx:
         grown = [tx.send(image) for image in images]
-    with sctx.Transmitter(peer(receiver), tiny_pair, sctx.Settings(policy=whole)) as tx:
+    with sctx.Transmitter(peer(receiver), tiny_pair, whole) as tx:
         sent_whole = [tx.send(image) for image in images]
     for a, b in zip(grown, sent_whole, strict=True):
         assert (a.round, a.symbols, a.uses) == (4, 32, 32 + 5 * 8)

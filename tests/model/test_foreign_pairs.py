@@ -72,6 +72,7 @@ WRONG: dict[str, Change] = {
     "a width in words": put("encoder", "width", value="4"),
     "a stride of 0": put("encoder", "stem_stride", value=0),
     "pilots as a float": put("layout", "pilots", value=1e9),
+    "no pilots, by which words and features are heard": put("layout", "pilots", value=0),
     "pilots without end": put("layout", "pilots", value=10**9),
     "pilots and a slot without end": lambda d: d["layout"].update(pilots=10**9, slot=2 * 10**9),
     "a slot without end": put("layout", "slot", value=10**12),

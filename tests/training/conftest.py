@@ -10,6 +10,7 @@ from training.distillation import stages
 from training.loop import journal
 from training.recipes.recipe import Recipe, load_recipe
 from training.recipes.specs import Schedule
+from training.words import arrivals
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,12 @@ def recipe() -> Recipe:
         teacher=teacher,
         schedule=Schedule(epochs=3, batch=256),
     )
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables of a new pair are of a twentieth of the noise: to 1.6 points."""
+    monkeypatch.setattr(arrivals, "DRAWS", 1000)
 
 
 @pytest.fixture

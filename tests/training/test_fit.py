@@ -1,7 +1,6 @@
 """The recipe that fits itself: for any number and size of pictures a transmitter within its budget, and a training that
 makes sense."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,9 +92,7 @@ def test_without_a_recipe_it_fits_itself_and_says_so(tmp_path: Path) -> None:
 
 def test_epochs_mean_all_of_it() -> None:
     recipe = adjusted(fitted(BASE, seen()), epochs=3, views=2)
-    assert recipe.decisions is not None
-    assert (recipe.schedule.epochs, recipe.teacher.schedule.epochs, recipe.decisions.schedule.epochs) == (3, 1, 1)
-    assert stages(recipe) == ("passes over the images: teacher 1 (if it is made here), student 3, decisions 1; 2 views")
+    assert (recipe.schedule.epochs, recipe.teacher.schedule.epochs) == (3, 1)
+    assert stages(recipe) == "passes over the images: teacher 1 (if it is made here), student 3; 2 views"
     assert "teacher" not in stages(adjusted(recipe, hard=1.0))
-    longer = adjusted(replace(recipe, decisions=None), epochs=6)
-    assert (longer.teacher.schedule.epochs, longer.decisions) == (2, None)
+    assert adjusted(recipe, epochs=6).teacher.schedule.epochs == 2

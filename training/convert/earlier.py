@@ -16,7 +16,7 @@ from safetensors.torch import load
 from torch import nn
 from torch.nn import functional as fn
 
-from common.errors import DataError, ModelError
+from common.errors import ConfigError, DataError, ModelError
 from common.images.datasets import ImageSet, load_splits
 from common.pair.manifest import LARGEST_HALF, LARGEST_MANIFEST, MANIFEST, Manifest, canonical, read_file
 from common.pair.shapes import EncoderShape, Preprocess
@@ -60,7 +60,7 @@ def convert(folder: Path, dataset: str, out: Path, skip_bad: bool = False) -> Ma
     parameters, macs = transmitter_cost(encoder, old.preprocess)
     notes = {
         **old.provenance, "transmitter": f"{parameters:,} parameters, {macs / 1e6:.1f} MMAC", "body_of": old.id,
-        "command": "python -m training.convert, of a pair made by " + old.provenance.get("command", "an unknown command"),
+        "command": "python -m training.convert, of a pair by " + old.provenance.get("command", "an unknown command"),
     }  # fmt: skip
     return write_encoder(out, encoder, old.encoder, old.layout, old.order, old.name, train, validation, old.preprocess,
                          notes, seed=0)  # fmt: skip
@@ -76,8 +76,10 @@ def read_old(folder: Path) -> Old:
         identity = hashlib.sha256(canonical(document)).hexdigest()
         known = {key: document[key] for key in ("name", "layout", "order", "preprocess", "labels", "provenance")}
         shape = {key: value for key, value in document["encoder"].items() if key != "adaptive"}
-        return decode(Old, {**known, "encoder": shape, "id": identity}, "")
-    except (ValueError, TypeError, KeyError, ModelError) as error:
+        old = decode(Old, {**known, "encoder": shape, "id": identity}, "")
+        old.layout.require_pilots()
+        return old
+    except (ValueError, TypeError, KeyError, ModelError, ConfigError) as error:
         raise ModelError(f"{path}: {safe(error, 300)}") from None
 
 

@@ -52,6 +52,7 @@ def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
         return find_pair(folder)
     try:
         layout = replace(base.layout, pilots=pilots)
+        layout.require_pilots()
     except ConfigError as error:
         raise ConfigError(f"--pilots {pilots}: {error}") from None
     validation = load_told(base, dataset, "validation")

@@ -43,7 +43,7 @@ def run_direct(
     policy: may be a genie's, which no link can serve. ask_below: confidence (0 to 1) below which an image's next
     increment follows, as with `sctx --arq incremental`. feedback: what happens to the reports on their way back, as
     with `channel-emu --feedback-loss` and the like. encodings: features that are known from other runs. most: payload
-    symbols that no image takes more of, whatever the policy would like. device, backend: of both halves.
+    symbols that no image takes more of, whatever the policy would like. device, backend: of the transmitter.
     """
     genie = policy.kind == "genie"
     settings = Settings(stream=stream, policy="robust" if genie else policy, ask_below=ask_below, device=device,

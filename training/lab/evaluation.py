@@ -26,7 +26,7 @@ from training.report.stats import bootstrap
 
 CHANNELS = {"awgn": "none", "block-rayleigh": "block-rayleigh", "rayleigh": "rayleigh"}
 
-CSI = ("known", "perfect", "estimated", "none")
+CSI = ("known", "perfect", "estimated")
 
 ENCODED = 512
 """Images that are encoded at a time, so that they fit into memory."""
@@ -57,7 +57,7 @@ class Setting:
     """So many symbols are the word's, whatever it is told: a transmitter that never adapts."""
 
     def __post_init__(self) -> None:
-        if (self.channel == "awgn") == (self.csi == "perfect") and self.csi not in ("estimated", "none"):
+        if (self.channel == "awgn") == (self.csi == "perfect") and self.csi != "estimated":
             raise ConfigError(f"csi {self.csi} does not go with {self.channel}: awgn has known, fading perfect")
 
 
@@ -106,10 +106,10 @@ class Lab:
         soft = self.hear(setting, stream)
         return self._answerer.logits(soft), soft.gamma
 
-    def embed(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Embeddings, float32 [N, E], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
+    def embed(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], SoftBatch]:
+        """Embeddings, float32 [N, E], of the images sent as frames 0..N-1 of a stream, and what they are made of."""
         soft = self.hear(setting, stream)
-        return self._answerer.hear(soft)[1], soft.gamma
+        return self._answerer.hear(soft)[1], soft
 
     def hear(self, setting: Setting, stream: int) -> SoftBatch:
         """What the decoder is given of the images sent as frames 0..N-1 of a stream."""
@@ -123,7 +123,7 @@ class Lab:
         received, words = [], words_of(self.manifest, setting)
         for seq, symbols in enumerate(self._chain.modulate(self._features, setting.told_db, words)):
             at, known = layout.air_start(seq, 0), None
-            if setting.csi in ("estimated", "none"):
+            if setting.csi == "estimated":
                 y = channel.transform(stream, at, self._chain.frame(symbols, 0, rate))
             else:
                 y, truth = channel.apply(stream, at, symbols[layout.span(0, rate)])
@@ -165,29 +165,25 @@ def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
         raise ConfigError("--snr takes numbers of dB, or inf")
     if options["seeds"] < 1:
         raise ConfigError(f"--seeds must be at least 1, not {options['seeds']}")
-    blind = not manifest.layout.pilots
-    if blind and (options["csi"] or "none") != "none":
-        raise ConfigError(f"--csi {options['csi']}: this pair sends no pilots, so csi is none")
     settings = []
     for channel in options["channel"].split(","):
         if channel not in CHANNELS:
             raise ConfigError(f"--channel {channel} is not one of {', '.join(CHANNELS)}")
-        for csi in (options["csi"] or _default_csi(channel, blind)).split(","):
-            if csi not in CSI or (csi == "none" and not blind):
-                raise ConfigError(f"--csi {csi}: choose of {', '.join(CSI[:3])}; none is for pairs without pilots")
+        for csi in (options["csi"] or _default_csi(channel)).split(","):
+            if csi not in CSI:
+                raise ConfigError(f"--csi {csi}: choose of {', '.join(CSI)}")
             told = options["told"].split(",")
             settings += [_setting(options, channel, csi, snr, n, one) for n in symbols for one in told for snr in snrs]
     return settings
 
 
-def _default_csi(channel: str, blind: bool) -> str:
-    return "none" if blind else "known" if channel == "awgn" else "estimated"
+def _default_csi(channel: str) -> str:
+    return "known" if channel == "awgn" else "estimated"
 
 
 def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, symbols: int, told: str) -> Setting:
-    told_db = math.nan if csi == "none" else _told(told, snr_db)
     seeds, seed, stream, doppler = (options[name] for name in ("seeds", "seed", "stream", "doppler"))
-    return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, told_db, told)
+    return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, _told(told, snr_db), told)
 
 
 def _told(text: str, snr_db: float) -> float:

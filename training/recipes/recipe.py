@@ -63,6 +63,7 @@ class Recipe:
             raise ConfigError(f"fraction must be above 0 and at most 1, not {self.fraction}")
         if self.order not in ORDERS:
             raise ConfigError(f"layout.order {self.order} is not one of {ORDERS}")
+        self.layout.require_pilots()
         encoder = self.encoder
         for key, value, least, most in (
             ("views", self.views, 1, VIEWS), ("threads", self.threads, 0, 1024),

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parents[1] / "baselines" / "shipped"
 """Weights of what is compared with a pair, a folder for each suite."""
-SURE = 1e4
-"""Linear SNR that a decoder is told of symbols without noise; what is above is the same to it."""
 DECIDED = 512
 """Images that are decided at a time, so that they fit into memory."""
 
@@ -114,16 +112,11 @@ class Bench:
 
     @cached_property
     def encoder_cost(self) -> tuple[int, int]:
-        """Parameters of the encoder, and its multiply-accumulates for one image."""
+        """Parameters of the encoder, which decides as well, and its multiply-accumulates for one image."""
         from sctx.encoder import load_encoder
         from training.distillation.measure import transmitter_cost
 
         return transmitter_cost(load_encoder(self.manifest), self.manifest.preprocess)
-
-    @property
-    def decider_cost(self) -> tuple[int, int]:
-        """The same of a transmitter that decides by itself, as every one of ours does."""
-        return self.encoder_cost
 
     def _split(self, name: str) -> ImageSet:
         if name not in self._splits:

@@ -31,7 +31,7 @@ class Ours(System):
 
     def measure(self, place: Place, stream: int, seed: int) -> Measured:
         """See `System`."""
-        setting = setting_of(self.bench.manifest, place, self.payload(place), seed, self.told)
+        setting = setting_of(place, self.payload(place), seed, self.told)
         decided = self.lab.decide(setting, stream)
         uses = setting.symbols + (self.bench.manifest.layout.pilots if place.csi == "estimated" else 0)
         return Measured((decided == self.bench.labels).astype(float), float(uses), decided)
@@ -40,7 +40,7 @@ class Ours(System):
         """See `System`."""
         require_estimated(place.csi)
         manifest = self.bench.manifest
-        return pair_ends(manifest, setting_of(manifest, place, self.payload(place), seed, self.told), stream)
+        return pair_ends(manifest, setting_of(place, self.payload(place), seed, self.told), stream)
 
     @cached_property
     def lab(self) -> Lab:
@@ -69,8 +69,6 @@ class Ours(System):
 def fitting(manifest: Manifest, place: Place) -> int:
     """The longest prefix, in symbols, that fits into n with the pilots. NotThere where none does."""
     layout = manifest.layout
-    if not layout.pilots and place.csi == "perfect":
-        raise NotThere("a pair without pilots is received without knowing the channel")
     pilots = layout.pilots if place.csi == "estimated" else 0
     fits = [symbols for symbols in layout.rates if symbols + pilots <= place.n]
     if not fits:
@@ -78,14 +76,10 @@ def fitting(manifest: Manifest, place: Place) -> int:
     return fits[-1]
 
 
-def setting_of(manifest: Manifest, place: Place, symbols: int, seed: int, told: bool = True) -> Setting:
+def setting_of(place: Place, symbols: int, seed: int, told: bool = True) -> Setting:
     """A place as `training.lab.evaluation` knows it."""
-    csi = place.csi
-    if not manifest.layout.pilots:
-        csi = "none"
-    elif csi == "perfect" and place.channel == "awgn":
-        csi = "known"
-    told_db = place.snr_db if told and csi != "none" else math.nan
+    csi = "known" if (place.csi, place.channel) == ("perfect", "awgn") else place.csi
+    told_db = place.snr_db if told else math.nan
     return Setting(place.channel, csi, place.snr_db, symbols, 1, seed, 0, 0.0, told_db)
 
 

@@ -47,7 +47,7 @@ def tables(
     """
     rng, answer = np.random.default_rng(seed), shares.argmax(1)
     points, symbols = words.points, layout.max_symbols
-    loss = 1 + 1 / layout.pilots if layout.pilots else 1.0
+    loss = 1 + 1 / layout.pilots
     right, hits = np.zeros((len(GRID_DB), symbols)), np.zeros((len(GRID_DB), symbols))
     for row, snr_db in enumerate(GRID_DB):
         deviation = np.sqrt(loss / from_db(snr_db) / 2)

@@ -44,7 +44,7 @@ def test_half_precision_is_half_the_bytes_and_decides_the_same(bench: Bench, tmp
     sizes = [sum(path.stat().st_size for path in one.path.glob("*.safetensors")) for one in (bench.manifest, halved)]
     assert sizes[1] < 0.55 * sizes[0]
     assert halved.id != bench.manifest.id
-    setting = setting_of(bench.manifest, PLACE, 16, 0)
+    setting = setting_of(PLACE, 16, 0)
     decided = [Lab(find_pair(one.path), bench.images).decide(setting, 0) for one in (bench.manifest, halved)]
     assert np.mean(decided[0] == decided[1]) > 0.95
 
