@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from common.errors import DataError, ModelError
 from common.pair.agreement import Agreement
 from common.pair.networks import Backend
+from common.phy.words import Words
 
 Encode = Callable[[NDArray[np.uint8], float], NDArray[np.complexfloating[Any]]]
 """images: uint8 [B, H, W, C] as agreed, and the SNR that was reported, in dB (NaN: none) -> complex [B, S], the full
@@ -29,6 +30,8 @@ class Chain(ABC):
 
     backend: Backend | None = None
     """What runs the networks; None: they are not those of a pair."""
+    words: Words | None = None
+    """What decisions are sent as, where what `encode` gives begins with a decision; None: it does not."""
 
     def __init__(self, agreement: Agreement) -> None:
         self.agreement = agreement

@@ -53,7 +53,7 @@ class TransmitChain(Chain):
         self.manifest = manifest
         self.networks = open_networks(networks_of(manifest), backend, device)
         self._speech = load_speech(manifest, "encoder")
-        self.backend = self.networks.backend
+        self.backend, self.words = self.networks.backend, self._speech.words
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """images: uint8 [B, H, W, C] as the manifest says -> float32 [B, 1 + F]: the decision, then coordinates."""

@@ -28,6 +28,7 @@ from sctx.pending import Hear
 from sctx.rate.belief import Report
 from sctx.rate.controller import Controller
 from sctx.rate.decision import Decision
+from sctx.rate.sureness import Sureness, shares_of
 from sctx.settings import CLASSIFY, Settings
 
 MAX_STARTS = 8
@@ -108,6 +109,7 @@ class Sender:
                                       settings.features)  # fmt: skip
         self._terms = terms_of(manifest, settings, session)
         self.chain = _load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
+        self._sureness = _sureness_of(self.chain, settings)
         self.link = open_way(self._terms, self._controller.hear)
 
     def __enter__(self) -> Self:
@@ -131,6 +133,11 @@ class Sender:
     def report(self) -> Report | None:
         """What the receiver said last of the channel."""
         return self._controller.report
+
+    @property
+    def correction_db(self) -> float:
+        """What is added to the SNRs that are reported, for the answers say that they are wrong."""
+        return self._controller.correction_db
 
     @property
     def in_flight(self) -> int:
@@ -237,6 +244,16 @@ class Sender:
         self._send_round(result.seq, image, start=image.rate)
         return True
 
+    def _learn(self, answered: Answered) -> None:
+        """What the answer to a first round says of the reports; what further rounds add came over other channels."""
+        frame, result = answered.frame, answered.result
+        if self._sureness is None or frame.round:
+            return
+        sent, (said,) = self.manifest.layout.rates[frame.rate_id], frame.image.encoded[:, 0].astype(int)
+        count = sent if frame.words is None else min(frame.words, sent)
+        if (chance := self._sureness.chance(said, count, result.outputs.get(CLASSIFY))) is not None:
+            self._controller.learn(result, frame.air_start, chance)
+
     def _start_over(self, frame: Frame) -> None:
         """The receiver was restarted between two rounds: send all increments up to here as round 0."""
         image = frame.image
@@ -246,6 +263,7 @@ class Sender:
     def _next_outcome(self, timeout_s: float) -> Answer | Missed | None:
         match self.link.wait_event(timeout_s):
             case Answered() as answered:
+                self._learn(answered)
                 return None if self._send_more(answered) else self._answer(answered)
             case Lost(frame, "forgotten") if frame.image.starts < MAX_STARTS:
                 self._start_over(frame)
@@ -308,6 +326,14 @@ def _load_chain(manifest: Agreement, settings: Settings) -> Chain:
     from sctx.pipeline import TransmitChain
 
     return TransmitChain(manifest, settings.device, settings.backend)
+
+
+def _sureness_of(chain: Chain, settings: Settings) -> Sureness | None:
+    """None where answers say nothing of reports, or reports mean nothing."""
+    pair, deaf = chain.agreement, settings.trust_reports or settings.rate_policy.kind == "robust"
+    if deaf or chain.words is None or not isinstance(pair, Manifest):
+        return None
+    return Sureness(chain.words, shares_of(pair), pair.layout.pilots)
 
 
 def _class_of(output: Any) -> int:

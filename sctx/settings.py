@@ -79,6 +79,12 @@ class Settings:
         "--features",
         metavar="POINTS",
     )
+    trust_reports: bool = setting(
+        False,
+        Switch(),
+        "Take the SNR as it is reported, whatever the answers say of it.",
+        "--trust-reports",
+    )
     ask_below: float = setting(
         0.0,
         Number(0.0, 1.0),

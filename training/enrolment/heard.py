@@ -47,8 +47,9 @@ def setting_for(channel: str, csi: str, snr_db: float, symbols: int, seed: int) 
 
 def heard_at(manifest: Manifest, lab: Lab, images: ImageSet, setting: Setting, stream: int) -> Heard:
     """Each image once at one place."""
-    embedding, gamma = lab.embed(setting, stream)
-    return Heard(embedding, bits_of(gamma, manifest.order), np.arange(len(images)), images.labels)
+    embedding, soft = lab.embed(setting, stream)
+    bits = bits_of(soft.gamma, soft.place, manifest.order)
+    return Heard(embedding, bits, np.arange(len(images)), images.labels)
 
 
 def heard_everywhere(manifest: Manifest, images: ImageSet, seed: int, device: str) -> Heard:

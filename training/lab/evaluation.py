@@ -106,10 +106,10 @@ class Lab:
         soft = self.hear(setting, stream)
         return self._answerer.logits(soft), soft.gamma
 
-    def embed(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Embeddings, float32 [N, E], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
+    def embed(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], SoftBatch]:
+        """Embeddings, float32 [N, E], of the images sent as frames 0..N-1 of a stream, and what they are made of."""
         soft = self.hear(setting, stream)
-        return self._answerer.hear(soft)[1], soft.gamma
+        return self._answerer.hear(soft)[1], soft
 
     def hear(self, setting: Setting, stream: int) -> SoftBatch:
         """What the decoder is given of the images sent as frames 0..N-1 of a stream."""
