@@ -10,8 +10,8 @@ from common.pair.manifest import find_pair
 from training.lab.evaluation import evaluate, plan
 
 OPTIONS: dict[str, Any] = {
-    "channel": "awgn", "csi": "estimated", "snr": "0", "symbols": "4", "told": "average", "words": "told", "seeds": 1, "seed": 0,
-    "stream": 0, "doppler": 0.0,
+    "channel": "awgn", "csi": "estimated", "snr": "0", "symbols": "4", "told": "average", "words": "told", "seeds": 1,
+    "seed": 0, "stream": 0, "doppler": 0.0,
 }  # fmt: skip
 
 
