@@ -39,12 +39,12 @@ def result(seq: int, snr_db: float | None, air: int | None = None, error_db: flo
                   seq * SLOT if air is None else air, fields["confidence"], 0, 0, 1, fields["outputs"])  # fmt: skip
 
 
-def heard(said: int, count: int, snr_db: float, rng: np.random.Generator) -> dict[str, Any]:
-    """What a receiver answers to a word, with the gain that the pilots gave it."""
+def heard(said: int, count: int, snr_db: float, rng: np.random.Generator, off_db: float) -> dict[str, Any]:
+    """What a receiver answers to a word, with the gain that the pilots gave it; off_db: of what it takes for the SNR."""
     n0, symbols = 10 ** (-snr_db / 10), WORDS.corners.shape[1]
     noise = rng.standard_normal((2, symbols + 1)) * math.sqrt(n0 / 2)
     y, error = WORDS.points[said] + noise[0, 1:] + 1j * noise[1, 1:], complex(noise[0, 0], noise[1, 0])
-    tap, gamma = one_tap(1 + error / math.sqrt(LAYOUT.pilots), n0, LAYOUT.pilots)
+    tap, gamma = one_tap(1 + error / math.sqrt(LAYOUT.pilots), n0 / 10 ** (off_db / 10), LAYOUT.pilots)
     came = np.arange(symbols) < count
     mmse, snr = (y * tap).astype(np.complex64), np.full(symbols, gamma, np.float32)
     log = WORDS.likelihood(mmse[None], snr[None], came[None])[0]
@@ -54,8 +54,13 @@ def heard(said: int, count: int, snr_db: float, rng: np.random.Generator) -> dic
     return {"index": int(classes.argmax()), "confidence": float(classes.max())}
 
 
-def word_right(snr_db: float, bias_db: float, seed: int, frames: int) -> tuple[NDArray[np.float64], Controller]:
-    """Chance that the word of each frame arrives, where reports are off by so much; steady channel."""
+def word_right(
+    snr_db: float, bias_db: float, seed: int, frames: int, off_db: float = 0.0
+) -> tuple[NDArray[np.float64], Controller]:
+    """Chance that the word of each frame arrives, where reports are off by so much; steady channel.
+
+    off_db: by how much the receiver's own estimate is off; the reports are as well.
+    """
     rng, found = np.random.default_rng(seed), []
     controller = Controller(RatePolicy(), LAYOUT, PAIR.accuracy, PAIR.words, 0.2)
     for seq in range(frames):
@@ -64,9 +69,9 @@ def word_right(snr_db: float, bias_db: float, seed: int, frames: int) -> tuple[N
         count = sent if decision.words is None else min(decision.words, sent)
         found.append(float(np.interp(snr_db, PAIR.words.snr_db, PAIR.words.right[count - 1])))
         said = int(rng.integers(10))
-        answer = result(seq, snr_db + bias_db + 0.4 * rng.standard_normal())
+        answer = result(seq, snr_db + bias_db + off_db + 0.4 * rng.standard_normal())
         controller.hear(answer, 0)
-        chance = SURENESS.chance(said, count, heard(said, count, snr_db, rng))
+        chance = SURENESS.chance(said, count, heard(said, count, snr_db, rng, off_db))
         assert chance is not None
         controller.learn(answer, answer.air_start, chance)
     return np.array(found), controller
@@ -90,6 +95,14 @@ def test_right_reports_are_not_corrected(snr_db: float) -> None:
     moved = [abs(word_right(snr_db, 0.0, seed, 40)[1].correction_db) for seed in range(SEEDS)]
     assert np.median(moved) == 0.0
     assert max(moved) <= 1.5
+
+
+@pytest.mark.parametrize("snr_db", [-4.0, 0.0])
+def test_a_receiver_that_is_too_sure_of_itself_is_corrected_by_its_wrong_answers(snr_db: float) -> None:
+    runs = [word_right(snr_db, 0.0, seed, 60, off_db=6.0) for seed in range(SEEDS)]
+    assert all(controller.correction_db <= -1.5 for _, controller in runs)
+    believed = np.mean([right[1:6].mean() for right, _ in runs])
+    assert np.mean([right[-20:].mean() for right, _ in runs]) > believed + 0.05
 
 
 @pytest.mark.parametrize("trust", [False, True])
