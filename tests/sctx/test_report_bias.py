@@ -29,7 +29,8 @@ LAYOUT, SLOT = PAIR.layout, PAIR.layout.slot
 WORDS = load_speech(PAIR, "encoder").words
 SHARES = shares_of(PAIR)
 SURENESS = Sureness(WORDS, SHARES, LAYOUT.pilots)
-HEARD, SEEDS = 20, 4
+HEARD, SEEDS = 20, 3
+KNOWN = Encodings()
 
 
 def result(seq: int, snr_db: float | None, air: int | None = None, error_db: float = 0.4, **more: Any) -> Result:
@@ -40,7 +41,7 @@ def result(seq: int, snr_db: float | None, air: int | None = None, error_db: flo
 
 
 def heard(said: int, count: int, snr_db: float, rng: np.random.Generator, off_db: float) -> dict[str, Any]:
-    """What a receiver answers to a word, with the gain that the pilots gave it; off_db: of what it takes for the SNR."""
+    """What a receiver answers to a word, with the gain that the pilots gave it. off_db: of its SNR."""
     n0, symbols = 10 ** (-snr_db / 10), WORDS.corners.shape[1]
     noise = rng.standard_normal((2, symbols + 1)) * math.sqrt(n0 / 2)
     y, error = WORDS.points[said] + noise[0, 1:] + 1j * noise[1, 1:], complex(noise[0, 0], noise[1, 0])
@@ -84,13 +85,13 @@ def right_reports(snr_db: float) -> float:
 
 
 @pytest.mark.parametrize("bias_db", [6.0, -6.0, 12.0])
-@pytest.mark.parametrize("snr_db", [-10.0, -4.0, 0.0, 3.0, 6.0, 12.0])
+@pytest.mark.parametrize("snr_db", [-4.0, 0.0, 3.0, 6.0])
 def test_wrong_reports_cost_a_point_at_most_once_20_answers_were_heard(snr_db: float, bias_db: float) -> None:
     late = [word_right(snr_db, bias_db, seed, 2 * HEARD)[0][HEARD:].mean() for seed in range(SEEDS)]
     assert np.mean(late) >= right_reports(snr_db) - 0.01
 
 
-@pytest.mark.parametrize("snr_db", [-10.0, -4.0, 0.0, 3.0, 6.0, 12.0])
+@pytest.mark.parametrize("snr_db", [-10.0, -4.0, 3.0, 12.0])
 def test_right_reports_are_not_corrected(snr_db: float) -> None:
     moved = [abs(word_right(snr_db, 0.0, seed, 40)[1].correction_db) for seed in range(SEEDS)]
     assert np.median(moved) == 0.0
@@ -107,12 +108,12 @@ def test_a_receiver_that_is_too_sure_of_itself_is_corrected_by_its_wrong_answers
 
 @pytest.mark.parametrize("trust", [False, True])
 def test_over_a_link_that_misleads_by_12_db_a_point_is_lost_and_not_a_quarter(trust: bool) -> None:
-    images, frames = load_images("digits", "test"), 120
-    known, right, symbols = Encodings(), {}, {}
+    images, frames = load_images("digits", "test"), 100
+    right, symbols = {}, {}
     for bias_db in (0.0, 12.0):
         settings = Settings(stream=3, trust_reports=trust, backend="torch")
         with _Direct(PAIR, ChannelSpec(snr_db=2.0), settings, FeedbackSpec(bias_db=bias_db)) as link:
-            link.encodings, link.genie, link.highest = known, None, 99
+            link.encodings, link.genie, link.highest = KNOWN, None, 99
             answers = [link.send(image) for image in islice(images.images, frames)]
             assert bias_db or link.correction_db == 0.0
         right[bias_db] = np.mean(
@@ -167,7 +168,7 @@ def test_any_answer_has_a_chance_at_every_snr(index: int, confidence: float) -> 
 
 def test_a_hostile_receiver_moves_the_belief_within_its_grid_and_no_further() -> None:
     rng = np.random.default_rng(0)
-    for _ in range(30):
+    for _ in range(16):
         bias = ReportBias()
         kind = int(rng.integers(4))
         for _ in range(40):
@@ -234,6 +235,6 @@ def test_where_nothing_is_to_be_heard_nothing_is_corrected(how: str) -> None:
     with Loopback("digits", ChannelSpec(snr_db=2.0), settings, FeedbackSpec(bias_db=12.0)) as link:
         if how == "another encoder":
             link.chain.words, link._sureness = None, None
-        for image in islice(load_images("digits", "test").images, 50):
+        for image in islice(load_images("digits", "test").images, 40):
             link.send(image)
         assert link.correction_db == 0.0
