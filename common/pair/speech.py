@@ -61,14 +61,16 @@ class Speech:
         scaled: NDArray[np.complex64] = (sent / np.sqrt(self._mean(sent.real**2 + sent.imag**2))).astype(np.complex64)
         return scaled
 
-    def hear(self, symbols: NDArray[np.complex64], gamma: Floats, place: NDArray[np.int16]) -> tuple[Floats, Floats]:
+    def hear(
+        self, symbols: NDArray[np.complex64], gamma: Floats, place: NDArray[np.int16], pilots: Floats
+    ) -> tuple[Floats, Floats]:
         """Posterior of the words, float32 [B, C], and mean of the features, float32 [B, F].
 
         symbols: complex64 [B, S], MMSE-equalised; gamma: float32 [B, S], linear SNR, 0 where nothing came; place: int16
-        [B, S], what each symbol is (`places`).
+        [B, S], what each symbol is (`places`); pilots: float32 [B], as of `Words.likelihood`.
         """
         came = gamma > 0
-        log = self.words.likelihood(symbols, gamma, came & (place == WORD))
+        log = self.words.likelihood(symbols, gamma, came & (place == WORD), pilots)
         posterior = np.exp(log - log.max(-1, keepdims=True))
         posterior /= posterior.sum(-1, keepdims=True)
         evidence = self._evidence(symbols, gamma, np.where(came, place, ABSENT))

@@ -46,7 +46,7 @@ class Answerer:
 
     def hear(self, soft: SoftBatch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probability of each class, float32 [B, C], and mean of the features, float32 [B, F]."""
-        posterior, features = self._speech.hear(soft.symbols, soft.gamma, soft.place)
+        posterior, features = self._speech.hear(soft.symbols, soft.gamma, soft.place, soft.behind)
         return posterior @ self._classes, features
 
     def logits(self, soft: SoftBatch) -> NDArray[np.float32]:

@@ -5,7 +5,8 @@ Knows nothing about transmitters, channels or deadlines. Started by `scrx/decodi
     python -m scrx.decoding.worker ADDRESS NAME MODEL MODEL_ID LOG_FORMAT
 
     worker -> receiver   [b""]                                                  ready for a batch
-    receiver -> worker   [job, msgpack (rows, tasks per row), symbols, gamma, place]   [rows, S] each, raw
+    receiver -> worker   [job, msgpack (rows, tasks per row), symbols, gamma, place, pilots]   [rows, S] but the last,
+                                                                                              [rows]; all raw
     worker -> receiver   [job, msgpack: one {task: answer} per row]
 
 The receiver holds the other end of standard input: when that closes, the worker ends. It is started with SIGTERM,
@@ -42,16 +43,17 @@ def pool_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.So
 def pack_batch(soft: SoftBatch) -> list[bytes]:
     """For the way to a worker."""
     head = msgpack.packb((len(soft.symbols), soft.tasks))
-    return [head, soft.symbols.tobytes(), soft.gamma.tobytes(), soft.place.tobytes()]
+    return [head, soft.symbols.tobytes(), soft.gamma.tobytes(), soft.place.tobytes(), soft.behind.tobytes()]
 
 
 def unpack_batch(parts: Sequence[bytes]) -> SoftBatch:
     """What `pack_batch` packed, bit for bit."""
     rows, tasks = msgpack.unpackb(parts[0])
-    symbols, gamma, place = (
-        np.frombuffer(part, kind).reshape(rows, -1) for part, kind in zip(parts[1:], ("<c8", "<f4", "<i2"), strict=True)
+    symbols, gamma, place, pilots = (
+        np.frombuffer(part, kind) for part, kind in zip(parts[1:], ("<c8", "<f4", "<i2", "<f4"), strict=True)
     )
-    return SoftBatch(symbols, gamma, place, tasks)
+    shape = rows, -1
+    return SoftBatch(symbols.reshape(shape), gamma.reshape(shape), place.reshape(shape), tasks, pilots)
 
 
 def serve(address: str, name: str, decode: Decode) -> None:

@@ -56,12 +56,21 @@ class Received:
 @record
 class SoftBatch:
     """What a decoder is given: equalised symbols, complex64 [B, S], their linear SNR, float32 [B, S], what each of them
-    is, int16 [B, S] (`common.phy.words.places`), tasks per row."""
+    is, int16 [B, S] (`common.phy.words.places`), tasks per row.
+
+    pilots: how many each row's channels were estimated from, float32 [B], infinity: they are known, as all where None.
+    """
 
     symbols: NDArray[np.complex64]
     gamma: NDArray[np.float32]
     place: NDArray[np.int16]
     tasks: Sequence[Sequence[str]]
+    pilots: NDArray[np.float32] | None = None
+
+    @property
+    def behind(self) -> NDArray[np.float32]:
+        """`pilots`, float32 [B], whether they are given or not."""
+        return np.full(len(self.symbols), np.inf, np.float32) if self.pilots is None else self.pilots
 
 
 class Demodulator:
@@ -89,7 +98,8 @@ class Demodulator:
             estimate = self._estimate(frame)
             estimates.append(estimate)
             self._combine(frame, estimate, symbols[row], gamma[row], place[row])
-        return SoftBatch(symbols, gamma, place, tuple(frame.tasks for frame in frames)), estimates
+        pilots = np.array([math.inf if one is None else self._layout.pilots for one in estimates], np.float32)
+        return SoftBatch(symbols, gamma, place, tuple(frame.tasks for frame in frames), pilots), estimates
 
     def _estimate(self, frame: Received) -> ChannelEstimate | None:
         if not self._layout.pilots or frame.known is not None:

@@ -5,6 +5,7 @@ Knows nothing about how an encoder is trained.
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from common.images.datasets import ImageSet
 from common.pair.manifest import MANIFEST, Half, Manifest, write_pair
 from common.pair.origin import recall, remember
 from common.pair.shapes import EncoderShape, Preprocess
-from common.pair.speech import tensors_of
+from common.pair.speech import load_speech, tensors_of
 from common.pair.tensors import SPEECH, load_half
 from common.phy.layout import Layout
-from sctx.encoder import Encoder
+from sctx.encoder import Encoder, load_encoder
 from training.distillation.measure import said_of
 from training.words.arrivals import class_shares, tables
 from training.words.fitting import fit_speech
@@ -64,6 +65,14 @@ def write_halved(manifest: Manifest, folder: Path) -> Manifest:
         weights = load_half(manifest, half)
         halves.append(save({name: one.astype("f2") if one.dtype == "f4" else one for name, one in weights.items()}))
     return write_pair(folder, document, *halves)
+
+
+def measured_again(manifest: Manifest, layout: Layout, validation: ImageSet, folder: Path) -> Manifest:
+    """The same weights with tables measured now, on its own validation images, for frames of that layout."""
+    decided, _ = said_of(load_encoder(manifest), validation, manifest.preprocess)
+    shares = class_shares(decided, validation.labels, len(manifest.labels))
+    words, accuracy = tables(load_speech(manifest, "encoder").words, layout, decided, validation.labels, shares, seed=0)
+    return write_changed(manifest, folder, layout=asdict(layout), accuracy=accuracy, words=words)
 
 
 def write_changed(manifest: Manifest, folder: Path, decoder: bytes | None = None, **fields: Any) -> Manifest:

@@ -17,17 +17,13 @@ from common.errors import ConfigError, SemlinkError
 from common.files import write_json
 from common.images.datasets import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, find_pair
-from common.pair.speech import load_speech
-from sctx.encoder import load_encoder
 from sctx.rate.policy import GOALS, RatePolicy
 from training.data.images import load_told
-from training.distillation.measure import said_of
-from training.distillation.pairs import write_changed
+from training.distillation.pairs import measured_again
 from training.experiments.loop_plan import Point
 from training.lab.direct import Encodings, run_direct
 from training.lab.processes import Command, start_emulator, start_receiver
 from training.report.progress import Advance, bar
-from training.words.arrivals import class_shares, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +51,7 @@ def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
         layout.require_pilots()
     except ConfigError as error:
         raise ConfigError(f"--pilots {pilots}: {error}") from None
-    validation = load_told(base, dataset, "validation")
-    decided, _ = said_of(load_encoder(base), validation, base.preprocess)
-    shares = class_shares(decided, validation.labels, len(base.labels))
-    words, accuracy = tables(load_speech(base, "encoder").words, layout, decided, validation.labels, shares, 0)
-    return write_changed(base, folder, layout=asdict(layout), accuracy=accuracy, words=words)
+    return measured_again(base, layout, load_told(base, dataset, "validation"), folder)
 
 
 def run(

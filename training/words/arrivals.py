@@ -3,6 +3,7 @@
 Knows nothing about networks, features or files.
 """
 
+from collections.abc import Iterator
 from itertools import accumulate
 
 import numpy as np
@@ -42,20 +43,20 @@ def tables(
 ) -> tuple[WordTable, Accuracy]:  # fmt: skip
     """P(word right) for each length, and accuracy of each rate where all symbols are the word's; estimated CSI.
 
-    An h from P pilots is off by N0/P, which counts as noise. A fixed instantaneous SNR is all that tables need: under
-    fading the controller averages over it.
+    h^ is off by N0/P, once for all of a frame, and heard as a receiver hears it (`Words.likelihood`). A fixed
+    instantaneous SNR is all that tables need: under fading the controller averages over it.
     """
     rng, answer = np.random.default_rng(seed), shares.argmax(1)
     points, symbols = words.points, layout.max_symbols
-    loss = 1 + 1 / layout.pilots
     right, hits = np.zeros((len(GRID_DB), symbols)), np.zeros((len(GRID_DB), symbols))
     for row, snr_db in enumerate(GRID_DB):
-        deviation = np.sqrt(loss / from_db(snr_db) / 2)
+        deviation = np.sqrt(0.5 / from_db(snr_db))
         for _ in range(DRAWS // PART):
             drawn = rng.integers(0, len(decided), PART)
-            noise = rng.standard_normal((2, PART, symbols))
-            heard = points[decided[drawn]] + deviation * (noise[0] + 1j * noise[1])
-            guessed = np.stack([metric.argmax(-1) for metric in _metrics(heard, points)], -1)
+            noise = deviation * (rng.standard_normal((PART, 1 + symbols, 2)) @ (1, 1j))
+            gain = 1 + noise[:, :1] / np.sqrt(layout.pilots)
+            heard = (points[decided[drawn]] + noise[:, 1:]) / gain
+            guessed = np.stack([metric.argmax(-1) for metric in _metrics(heard, points, layout.pilots)], -1)
             right[row] += (guessed == decided[drawn][:, None]).sum(0)
             hits[row] += (answer[guessed] == labels[drawn][:, None]).sum(0)
     drawn_all = DRAWS // PART * PART
@@ -65,11 +66,11 @@ def tables(
     return table, Accuracy(GRID_DB, tuple(monotone(column) for column in (hits / drawn_all).T[rates]), clean)
 
 
-def _metrics(heard: NDArray[np.complex128], points: NDArray[np.complex64]) -> "list[Doubles]":
-    """Correlation with every word after each symbol: S arrays, float64 [B, C]."""
-    steps = (heard[:, s, None].real * points[:, s].real + heard[:, s, None].imag * points[:, s].imag
-             for s in range(heard.shape[1]))  # fmt: skip
-    return list(accumulate(steps))
+def _metrics(heard: NDArray[np.complex128], points: NDArray[np.complex64], pilots: int) -> Iterator[Doubles]:
+    """Of every word after each symbol, but for a factor: S arrays, float64 [B, C]. heard: y / h^, [B, S]."""
+    steps = (heard[:, s, None] * points[:, s].conj() for s in range(heard.shape[1]))
+    for count, s in enumerate(accumulate(steps), 1):
+        yield 2 * s.real + np.abs(s - count) ** 2 / (pilots + count)
 
 
 def monotone(column: Doubles) -> tuple[float, ...]:
