@@ -25,7 +25,7 @@ MOST_CONFIG_BYTES = 16 << 10
 EXTRA_OF = {
     "torch": "model", "onnxruntime": "edge", "PIL": "edge", "onnx": "export",
     "pyarrow": "parquet", "transformers": "train", "datasets": "train",
-    "sklearn": "train", "matplotlib": "train", "sionna": "baselines",
+    "sklearn": "train", "matplotlib": "train", "sionna": "baselines", "huggingface_hub": "hub",
 }  # fmt: skip
 """Libraries that the base install leaves out -> the extra that brings them."""
 

@@ -28,7 +28,9 @@ POLL_S = 0.2
     help="Port to listen on, or ADDRESS:PORT. A bare port is every interface with keys, and loopback only without.",
 )
 @click.option(
-    "--model", default="digits", help="Model pair: a shipped name or a directory; the transmitter must use the same."
+    "--model",
+    default="digits",
+    help="Model pair: a shipped name, a directory, or OWNER/NAME[@REVISION] of the Hub; both sides the same.",
 )
 @setting_options(Settings)
 @click.option(

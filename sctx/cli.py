@@ -45,7 +45,9 @@ def goal_options(command: F) -> F:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--peer", required=True, metavar="HOST:PORT", help="Channel emulator or receiver to send to.")
-@click.option("--model", default="digits", help="Model pair: a shipped name or a directory.")
+@click.option(
+    "--model", default="digits", help="Model pair: a shipped name, a directory, or OWNER/NAME[@REVISION] of the Hub."
+)
 @click.option(
     "--source",
     metavar="SOURCE",

@@ -182,7 +182,8 @@ def every_flag() -> set[str]:
     theirs = {"--build", "--exit-code-from", "--volumes", "--target", "--build-arg", "--nproc-per-node", "--durations"}
     theirs |= {"--system", "--home-dir", "--create-home", "--now", "--offline"}
     modules = [f"training.{path.stem}" for path in (ROOT / "training").glob("*.py") if path.stem != "__init__"]
-    found = [*OURS.values(), *map(command_of, modules), command_of("common.transport.keys")]
+    modules += ["training.push", "common.transport.keys"]
+    found = [*OURS.values(), *map(command_of, modules)]
     for one in found:
         found += one.commands.values() if isinstance(one, click.Group) else []
     return theirs | {flag for one in found for param in one.get_params(click.Context(one)) for flag in param.opts}
