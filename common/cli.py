@@ -26,6 +26,7 @@ EXTRA_OF = {
     "torch": "model", "onnxruntime": "edge", "PIL": "edge", "onnx": "export",
     "pyarrow": "parquet", "transformers": "train", "datasets": "train",
     "sklearn": "train", "matplotlib": "train", "sionna": "baselines", "huggingface_hub": "hub",
+    "cv2": "video",
 }  # fmt: skip
 """Libraries that the base install leaves out -> the extra that brings them."""
 

@@ -51,8 +51,8 @@ def goal_options(command: F) -> F:
 @click.option(
     "--source",
     metavar="SOURCE",
-    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG, PNG or WebP pictures on "
-    "standard input (a camera: with --live).  [default: the test images of the model's own data set]",
+    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, a video, camera:NUMBER (with --live), or - "
+    "for JPEG, PNG or WebP pictures on standard input.  [default: the test images of the model's own data set]",
 )
 @option("count", COUNT)
 @option("fps", FPS)

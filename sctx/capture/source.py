@@ -4,6 +4,7 @@ dataset:NAME[:SPLIT]   a data set by name, Hub id or folder, with labels; SPLIT 
 DIR                    photographs in a folder, sorted; labels where they lie in folders named like the classes
 FILE.parquet           the images (and labels) of a Parquet file
 FILE.jpg, FILE.png     one photograph
+FILE.mp4, camera:0     the frames of a video or of a camera (`video.py`)
 -                      JPEG, PNG or WebP pictures one after the other on standard input: files, or frames of a camera
 """
 
@@ -29,6 +30,7 @@ from common.images.photo import FORMATS, SUFFIXES, decode_image, shown
 from common.images.split import Files, Picture, Split
 from common.pair.manifest import Manifest
 from sctx.capture.stdin import Pictures
+from sctx.capture.video import Video, is_video
 
 logger = logging.getLogger(__name__)
 TOLD = 10
@@ -39,7 +41,7 @@ TOLD = 10
 class Capture:
     """One image: its number, uint8 [H, W, C], its true class (None: unknown), and when it was taken (monotonic ns).
 
-    file: where it was read from; None where it is no file of its own.
+    file: where it was read from (of a video FILE#FRAME); None where it is no file of its own.
     """
 
     index: int
@@ -67,7 +69,10 @@ class Source:
         self.notes: tuple[str, ...] = ()
         self.size: int | None = None
         if spec == "-":
-            self._stream = Pictures(read or _standard_input())
+            self._captures = self._stream_captures(Pictures(read or _standard_input()))
+            return
+        if is_video(spec):
+            self._captures = self._video_captures(Video(spec))
             return
         self._split, self.notes = _open(spec, manifest)
         self._labels, told = self._split.labels_among(manifest.labels)
@@ -79,7 +84,7 @@ class Source:
     def captures(self, count: int | None = None) -> Iterator[Capture]:
         """`count` captures (default: each image once), going round again where the source is smaller."""
         if self.size is None:
-            yield from islice(self._stream_captures(), count)
+            yield from islice(self._captures, count)
             return
         for index, (label, (where, picture)) in zip(range(count or self.size), self._rounds(), strict=False):
             image = picture if isinstance(picture, np.ndarray) else self._decoded(picture, where)
@@ -101,24 +106,30 @@ class Source:
             return None
 
     def _tell(self, why: str, more: int = 1) -> None:
+        level = logging.WARNING if self.unreadable < TOLD else logging.INFO
         self.unreadable += more
-        level = logging.WARNING if self.unreadable <= TOLD else logging.INFO
         logger.log(level, "picture_unreadable", extra={"why": why})
 
-    def _stream_captures(self) -> Iterator[Capture]:
+    def _stream_captures(self, stream: Pictures) -> Iterator[Capture]:
         index, lost = 0, 0
-        for number, picture in enumerate(self._stream):
-            if self._stream.lost > lost:
-                self._tell(f"what lies before picture {number} is neither JPEG, PNG nor WebP", self._stream.lost - lost)
-                lost = self._stream.lost
+        for number, picture in enumerate(stream):
+            if stream.lost > lost:
+                self._tell(f"what lies before picture {number} is neither JPEG, PNG nor WebP", stream.lost - lost)
+                lost = stream.lost
             image = self._decoded(picture, f"picture {number} on standard input")
             if image is not None:
                 yield Capture(index, image, None, time.monotonic_ns())
                 index += 1
-        if self._stream.lost > lost:
-            self._tell("what lies after the last picture is neither JPEG, PNG nor WebP", self._stream.lost - lost)
+        if stream.lost > lost:
+            self._tell("what lies after the last picture is neither JPEG, PNG nor WebP", stream.lost - lost)
         if not index:  # what should have fed us said so where nobody looks, or nowhere
             raise DataError("source -: standard input ended without a readable JPEG, PNG or WebP picture")
+
+    def _video_captures(self, video: Video) -> Iterator[Capture]:
+        for index, (name, frame) in enumerate(video):
+            yield Capture(index, frame, None, time.monotonic_ns(), name)
+        if video.missing:
+            self._tell(f"{self.spec}: {video.missing} frames that it lists cannot be read", video.missing)
 
 
 def _standard_input() -> Callable[[int], bytes]:
@@ -159,7 +170,9 @@ def _open(spec: str, manifest: Manifest) -> tuple[Split, tuple[str, ...]]:
         return open_table(path), ()
     if path.exists():
         raise ConfigError(f"source {shown(path)}: neither a folder nor a {FORMATS} picture nor a {TABLE} file")
-    raise ConfigError(f"source {spec}: not found; give dataset:NAME:SPLIT, a folder, a picture, a .parquet file or -")
+    raise ConfigError(
+        f"source {spec}: not found; give dataset:NAME:SPLIT, a folder, a picture, a video, a .parquet file or -"
+    )
 
 
 def _photographs(files: list[Path], top: Path, manifest: Manifest) -> Split:

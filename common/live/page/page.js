@@ -170,6 +170,8 @@ function transmitter(view) {
     text("name", view.answer || "no class");
     $("sure").value = view.confidence ?? 0;
     text("confidence", `${number(100 * view.confidence, 0)} % sure`);
+    text("drawn", `${view.answer || "no class"} ${number(100 * view.confidence, 0)} %`);
+    text("file", view.file || "");
     text("truth", view.label === null ? "" : view.label === view.answer ? "✓ that is its label" : `✗ its label is ${view.label}`);
     $("truth").style.color = color(view.label === view.answer ? "--good" : "--bad");
     text("symbols", String(view.symbols));
