@@ -68,11 +68,11 @@ class Source:
         self.spec, self.unreadable = spec, 0
         self.notes: tuple[str, ...] = ()
         self.size: int | None = None
-        if spec == "-":
-            self._captures = self._stream_captures(Pictures(read or _standard_input()))
+        self._video = Video(spec) if is_video(spec) else None
+        if self._video is not None:
             return
-        if is_video(spec):
-            self._captures = self._video_captures(Video(spec))
+        if spec == "-":
+            self._stream = Pictures(read or _standard_input())
             return
         self._split, self.notes = _open(spec, manifest)
         self._labels, told = self._split.labels_among(manifest.labels)
@@ -84,7 +84,10 @@ class Source:
     def captures(self, count: int | None = None) -> Iterator[Capture]:
         """`count` captures (default: each image once), going round again where the source is smaller."""
         if self.size is None:
-            yield from islice(self._captures, count)
+            stream = (
+                self._stream_captures() if self._video is None else self._video_captures(self._video, count is not None)
+            )
+            yield from islice(stream, count)
             return
         for index, (label, (where, picture)) in zip(range(count or self.size), self._rounds(), strict=False):
             image = picture if isinstance(picture, np.ndarray) else self._decoded(picture, where)
@@ -110,26 +113,36 @@ class Source:
         self.unreadable += more
         logger.log(level, "picture_unreadable", extra={"why": why})
 
-    def _stream_captures(self, stream: Pictures) -> Iterator[Capture]:
+    def _stream_captures(self) -> Iterator[Capture]:
         index, lost = 0, 0
-        for number, picture in enumerate(stream):
-            if stream.lost > lost:
-                self._tell(f"what lies before picture {number} is neither JPEG, PNG nor WebP", stream.lost - lost)
-                lost = stream.lost
+        for number, picture in enumerate(self._stream):
+            if self._stream.lost > lost:
+                self._tell(f"what lies before picture {number} is neither JPEG, PNG nor WebP", self._stream.lost - lost)
+                lost = self._stream.lost
             image = self._decoded(picture, f"picture {number} on standard input")
             if image is not None:
                 yield Capture(index, image, None, time.monotonic_ns())
                 index += 1
-        if stream.lost > lost:
-            self._tell("what lies after the last picture is neither JPEG, PNG nor WebP", stream.lost - lost)
+        if self._stream.lost > lost:
+            self._tell("what lies after the last picture is neither JPEG, PNG nor WebP", self._stream.lost - lost)
         if not index:  # what should have fed us said so where nobody looks, or nowhere
             raise DataError("source -: standard input ended without a readable JPEG, PNG or WebP picture")
 
-    def _video_captures(self, video: Video) -> Iterator[Capture]:
-        for index, (name, frame) in enumerate(video):
-            yield Capture(index, frame, None, time.monotonic_ns(), name)
-        if video.missing:
-            self._tell(f"{self.spec}: {video.missing} frames that it lists cannot be read", video.missing)
+    def _video_captures(self, video: Video, again: bool) -> Iterator[Capture]:
+        """again: begin anew where a file ends; a camera that has ended is gone."""
+        index = 0
+        while True:
+            before = index
+            for name, frame in video:
+                yield Capture(index, frame, None, time.monotonic_ns(), name)
+                index += 1
+            if video.missing:
+                self._tell(f"{video.name}: {video.missing} frames that it lists cannot be read", video.missing)
+            if index == before:
+                raise DataError(f"source {video.name}: no frame of it can be read")
+            if not again or video.is_camera:
+                return
+            video = Video(self.spec)
 
 
 def _standard_input() -> Callable[[int], bytes]:

@@ -6,6 +6,7 @@ camera:URL              a camera in the network, such as camera:rtsp://HOST/STRE
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ CAMERA = "camera:"
 COUNTED = (".mp4", ".m4v", ".mov")
 """Files that list their frames; others say about how many, by their length."""
 LIST_IS_OFF_BY = 2
-QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 
 
 def is_video(spec: str) -> bool:
@@ -34,22 +34,24 @@ def is_video(spec: str) -> bool:
 class Video:
     """Iterates once over (name, frame): "clip.mp4#17" is the 17th frame, counted from 0; uint8 [H, W, 3], RGB.
 
-    missing: frames that the file lists and that could not be read, once it has ended. ConfigError where OpenCV is not
+    A camera's address is shown without the name and the password in it.
+
+    name: as it is shown. missing: frames that the file lists and that could not be read, once it has ended. ConfigError where OpenCV is not
     installed or there is no such camera, DataError where a file is no video.
     """
 
     def __init__(self, spec: str) -> None:
         self.is_camera, self.missing = spec.startswith(CAMERA), 0
         where = spec.removeprefix(CAMERA) if self.is_camera else str(user_path(spec))
-        self._name = spec if self.is_camera else shown(user_path(spec))
+        self.name = re.sub(r"//[^/@]*@", "//", spec) if self.is_camera else shown(user_path(spec))
         self._file = None if self.is_camera else Path(where)
         self._cv2 = opencv()
         self._capture = self._cv2.VideoCapture(int(where) if where.isdecimal() and self.is_camera else where)
         if not self._capture.isOpened():
             if self.is_camera:
                 told = "no camera answers there; give camera:NUMBER, camera:/dev/videoN or camera:URL"
-                raise ConfigError(f"source {shown(Path(spec))}: {told}")
-            raise DataError(f"source {self._name}: it is no video that OpenCV can read, or cut short")
+                raise ConfigError(f"source {shown(Path(self.name))}: {told}")
+            raise DataError(f"source {self.name}: it is no video that OpenCV can read, or cut short")
 
     def __iter__(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         count = 0
@@ -58,7 +60,7 @@ class Video:
                 there, frame = self._capture.read()
                 if not there:
                     break
-                yield f"{self._name}#{count}", self._cv2.cvtColor(frame, self._cv2.COLOR_BGR2RGB)
+                yield f"{self.name}#{count}", self._cv2.cvtColor(frame, self._cv2.COLOR_BGR2RGB)
                 count += 1
             if self._file is not None and self._file.suffix.lower() in COUNTED:
                 listed = int(self._capture.get(self._cv2.CAP_PROP_FRAME_COUNT))
@@ -69,11 +71,11 @@ class Video:
 
 def opencv() -> Any:
     """The library, which says nothing by itself. ConfigError where it is not installed."""
-    for name, value in QUIET.items():  # read once, when it is imported; what it would say is said by us
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         import cv2
     except ImportError as error:
         raise ConfigError("videos and cameras need OpenCV: install semlink[video]") from error
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     cv2.setNumThreads(1)
     return cv2

@@ -9,28 +9,11 @@ import pytest
 from common.errors import ConfigError, DataError
 from common.pair.manifest import find_pair
 from sctx.capture.source import Source
-from sctx.capture.video import CAMERA, is_video, opencv
+from sctx.capture.video import CAMERA, is_video
+from tests.sctx.films import CODES, film
 
-try:
-    cv2 = opencv()
-except ConfigError as error:
-    pytest.skip(str(error), allow_module_level=True)
+pytest.importorskip("cv2", reason="OpenCV is not installed")
 MANIFEST = find_pair("digits")
-CODES = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
-
-
-def film(path: Path, frames: int = 12, size: tuple[int, int] = (64, 48)) -> Path:
-    """A video whose k-th frame is red of level 20 k over the left half, and blue over the right."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*CODES[path.suffix.lower()]), 10, size)
-    if not writer.isOpened():
-        pytest.skip(f"this OpenCV writes no {path.suffix}")
-    width, height = size
-    for k in range(frames):
-        frame = np.zeros((height, width, 3), np.uint8)
-        frame[:, : width // 2, 2], frame[:, width // 2 :, 0] = min(20 * k, 255), 200
-        writer.write(frame)
-    writer.release()
-    return path
 
 
 @pytest.mark.parametrize("suffix", sorted(CODES))
@@ -52,6 +35,13 @@ def test_count_ends_a_video_early_and_a_name_in_capitals_is_one(tmp_path: Path) 
     assert len(list(Source(str(film(tmp_path / "CLIP.MP4")), MANIFEST).captures(5))) == 5
 
 
+def test_a_file_goes_round_where_more_is_asked_for(tmp_path: Path) -> None:
+    path = film(tmp_path / "clip.mp4", 5)
+    captures = list(Source(str(path), MANIFEST).captures(12))
+    assert [one.index for one in captures] == list(range(12))
+    assert [one.file for one in captures] == [f"{path}#{k % 5}" for k in range(12)]
+
+
 @pytest.mark.parametrize("frames", [1, 2])
 def test_a_short_video_is_whole(tmp_path: Path, frames: int) -> None:
     source = Source(str(film(tmp_path / "clip.mp4", frames)), MANIFEST)
@@ -69,6 +59,16 @@ def test_frames_that_cannot_be_read_are_counted(tmp_path: Path, caplog: pytest.L
     assert 0 < read < 38
     assert source.unreadable == 40 - read
     assert f"{40 - read} frames that it lists cannot be read" in caplog.records[-1].why
+
+
+@pytest.mark.parametrize("count", [None, 5])
+def test_a_video_without_a_frame_that_can_be_read_ends_with_a_line(tmp_path: Path, count: int | None) -> None:
+    path = film(tmp_path / "clip.mp4", 40)
+    raw = path.read_bytes()
+    begin, end = raw.index(b"mdat") + 4, raw.index(b"moov") - 4
+    path.write_bytes(raw[:begin] + bytes(end - begin) + raw[end:])
+    with pytest.raises(DataError, match=r"clip\.mp4: no frame of it can be read"):
+        list(Source(str(path), MANIFEST).captures(count))
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", b"\0" * 5000, "half"])
@@ -91,6 +91,13 @@ def test_a_camera_is_asked_by_number_path_or_address(tmp_path: Path, capfd: pyte
         with pytest.raises(ConfigError, match="no camera answers there"):
             Source(nobody, MANIFEST)
     assert capfd.readouterr().err == ""
+
+
+def test_nobody_is_told_the_password_of_a_camera() -> None:
+    with pytest.raises(ConfigError) as refused:
+        Source("camera:rtsp://user:secret@127.0.0.1:9/hall", MANIFEST)
+    assert "127.0.0.1:9/hall" in str(refused.value)
+    assert "secret" not in str(refused.value)
 
 
 def test_a_folder_or_nothing_of_that_name_is_no_video(tmp_path: Path) -> None:
