@@ -32,12 +32,11 @@ def is_video(spec: str) -> bool:
 
 
 class Video:
-    """Iterates once over (name, frame): "clip.mp4#17" is the 17th frame, counted from 0; uint8 [H, W, 3], RGB.
+    """Iterates once over (name, frame): "clip.mp4#17" is frame 17, counted from 0; uint8 [H, W, 3], RGB.
 
-    A camera's address is shown without the name and the password in it.
-
-    name: as it is shown. missing: frames that the file lists and that could not be read, once it has ended. ConfigError where OpenCV is not
-    installed or there is no such camera, DataError where a file is no video.
+    name: as it is shown, without the user and the password in a camera's address. missing: frames that the file lists
+    and that could not be read, once it has ended. ConfigError where OpenCV is not installed or there is no such camera,
+    DataError where a file is no video.
     """
 
     def __init__(self, spec: str) -> None:
