@@ -33,10 +33,9 @@ class Sureness:
     receiver answers, None where they are not known; pilots: of a frame."""
 
     def __init__(self, words: Words, shares: NDArray[np.float32] | None, pilots: int) -> None:
-        self._points = words.points
-        self._answers = np.arange(len(self._points)) if shares is None else shares.argmax(-1)
+        self._words, self._pilots = words, pilots
+        self._answers = np.arange(len(words.corners)) if shares is None else shares.argmax(-1)
         self._most = None if shares is None else shares.max(-1)
-        self._pilots = pilots or math.inf
         self._known: dict[int, Doubles] = {}
 
     def chance(self, said: int, count: int, output: Any) -> Doubles | None:
@@ -65,20 +64,22 @@ class Sureness:
         return self._known[count]
 
     def _draw(self, count: int) -> Doubles:
-        """h = 1, and the receiver takes h^ = h + e, Var(e) = N0/P, and N0 (1 + 1/P) for the noise, as ours does."""
-        rng, classes = np.random.default_rng(count), len(self._points)
+        """h = 1, and h^ = h + e with Var(e) = N0/P; heard as a receiver hears it."""
+        rng, classes = np.random.default_rng(count), len(self._answers)
         draws = min(max(MOST // classes, FEWEST), DRAWS)
-        points, said = self._points[:, :count], rng.integers(0, classes, draws)
-        drawn = rng.standard_normal((draws, 2 * (count + 1)), np.float32).view(np.complex64) * np.float32(0.5**0.5)
-        error, noise = drawn[:, :1] / np.float32(math.sqrt(self._pilots)), drawn[:, 1:]
+        words, said = Words(self._words.corners[:, :count]), rng.integers(0, classes, draws)
+        drawn = rng.standard_normal((draws, 2 * (1 + count)), np.float32).view(np.complex64) * np.float32(0.5**0.5)
+        pilots, came = np.full(draws, self._pilots, np.float32), np.ones((draws, count), np.bool_)
         found = np.zeros((2 + len(SURE), len(GRID_DB)))
         for g, n0 in enumerate((10 ** (-GRID_DB / 10)).astype(np.float32)):
-            heard = (points[said] + np.sqrt(n0) * noise) * (1 + np.sqrt(n0) * error).conj()
-            log = heard.real @ points.real.T + heard.imag @ points.imag.T
-            log *= np.float32(2 / (1 + 1 / self._pilots)) / n0
+            noise = np.sqrt(n0) * drawn
+            gain = 1 + noise[:, :1] / np.float32(math.sqrt(self._pilots))
+            gamma = np.repeat(np.abs(gain) ** 2 / (n0 * np.float32(1 + 1 / self._pilots)), count, axis=1)
+            heard = (words.points[said] + noise[:, 1:]) / gain / (1 + 1 / gamma)
+            log = words.likelihood(heard, gamma, came, pilots)
             sure = 1 / np.exp(log - log.max(-1, keepdims=True)).sum(-1)
-            verdict = np.where(log.argmax(-1) == said, 1 + np.searchsorted(SURE, sure, side="right"), 0)
-            found[:, g] = np.bincount(verdict, minlength=len(found))
+            kind = np.where(log.argmax(-1) == said, 1 + np.searchsorted(SURE, sure, side="right"), 0)
+            found[:, g] = np.bincount(kind, minlength=len(found))
         found += 0.5
         chances: Doubles = (1 - ODD) * found / found.sum(0) + ODD / len(found)
         return chances

@@ -29,7 +29,8 @@ LAYOUT, SLOT = PAIR.layout, PAIR.layout.slot
 WORDS = load_speech(PAIR, "encoder").words
 SHARES = shares_of(PAIR)
 SURENESS = Sureness(WORDS, SHARES, LAYOUT.pilots)
-HEARD, SEEDS = 20, 4
+HEARD, SEEDS = 20, 6
+KNOWN = Encodings()
 
 
 def result(seq: int, snr_db: float | None, air: int | None = None, error_db: float = 0.4, **more: Any) -> Result:
@@ -39,23 +40,28 @@ def result(seq: int, snr_db: float | None, air: int | None = None, error_db: flo
                   seq * SLOT if air is None else air, fields["confidence"], 0, 0, 1, fields["outputs"])  # fmt: skip
 
 
-def heard(said: int, count: int, snr_db: float, rng: np.random.Generator) -> dict[str, Any]:
-    """What a receiver answers to a word, with the gain that the pilots gave it."""
+def heard(said: int, count: int, snr_db: float, rng: np.random.Generator, off_db: float) -> dict[str, Any]:
+    """What a receiver answers to a word, with the gain that the pilots gave it. off_db: of its SNR."""
     n0, symbols = 10 ** (-snr_db / 10), WORDS.corners.shape[1]
     noise = rng.standard_normal((2, symbols + 1)) * math.sqrt(n0 / 2)
     y, error = WORDS.points[said] + noise[0, 1:] + 1j * noise[1, 1:], complex(noise[0, 0], noise[1, 0])
-    tap, gamma = one_tap(1 + error / math.sqrt(LAYOUT.pilots), n0, LAYOUT.pilots)
+    tap, gamma = one_tap(1 + error / math.sqrt(LAYOUT.pilots), n0 / 10 ** (off_db / 10), LAYOUT.pilots)
     came = np.arange(symbols) < count
     mmse, snr = (y * tap).astype(np.complex64), np.full(symbols, gamma, np.float32)
-    log = WORDS.likelihood(mmse[None], snr[None], came[None])[0]
+    log = WORDS.likelihood(mmse[None], snr[None], came[None], np.array([LAYOUT.pilots], np.float32))[0]
     posterior = np.exp(log - log.max())
     assert SHARES is not None
     classes = posterior / posterior.sum() @ SHARES
     return {"index": int(classes.argmax()), "confidence": float(classes.max())}
 
 
-def word_right(snr_db: float, bias_db: float, seed: int, frames: int) -> tuple[NDArray[np.float64], Controller]:
-    """Chance that the word of each frame arrives, where reports are off by so much; steady channel."""
+def word_right(
+    snr_db: float, bias_db: float, seed: int, frames: int, off_db: float = 0.0
+) -> tuple[NDArray[np.float64], Controller]:
+    """Chance that the word of each frame arrives, where reports are off by so much; steady channel.
+
+    off_db: by how much the receiver's own estimate is off; the reports are as well.
+    """
     rng, found = np.random.default_rng(seed), []
     controller = Controller(RatePolicy(), LAYOUT, PAIR.accuracy, PAIR.words, 0.2)
     for seq in range(frames):
@@ -64,9 +70,9 @@ def word_right(snr_db: float, bias_db: float, seed: int, frames: int) -> tuple[N
         count = sent if decision.words is None else min(decision.words, sent)
         found.append(float(np.interp(snr_db, PAIR.words.snr_db, PAIR.words.right[count - 1])))
         said = int(rng.integers(10))
-        answer = result(seq, snr_db + bias_db + 0.4 * rng.standard_normal())
+        answer = result(seq, snr_db + bias_db + off_db + 0.4 * rng.standard_normal())
         controller.hear(answer, 0)
-        chance = SURENESS.chance(said, count, heard(said, count, snr_db, rng))
+        chance = SURENESS.chance(said, count, heard(said, count, snr_db, rng, off_db))
         assert chance is not None
         controller.learn(answer, answer.air_start, chance)
     return np.array(found), controller
@@ -79,27 +85,35 @@ def right_reports(snr_db: float) -> float:
 
 
 @pytest.mark.parametrize("bias_db", [6.0, -6.0, 12.0])
-@pytest.mark.parametrize("snr_db", [-10.0, -4.0, 0.0, 3.0, 6.0, 12.0])
+@pytest.mark.parametrize("snr_db", [-4.0, 0.0, 3.0, 6.0])
 def test_wrong_reports_cost_a_point_at_most_once_20_answers_were_heard(snr_db: float, bias_db: float) -> None:
     late = [word_right(snr_db, bias_db, seed, 2 * HEARD)[0][HEARD:].mean() for seed in range(SEEDS)]
     assert np.mean(late) >= right_reports(snr_db) - 0.01
 
 
-@pytest.mark.parametrize("snr_db", [-10.0, -4.0, 0.0, 3.0, 6.0, 12.0])
+@pytest.mark.parametrize("snr_db", [-10.0, -4.0, 3.0, 12.0])
 def test_right_reports_are_not_corrected(snr_db: float) -> None:
     moved = [abs(word_right(snr_db, 0.0, seed, 40)[1].correction_db) for seed in range(SEEDS)]
     assert np.median(moved) == 0.0
-    assert max(moved) <= 1.5
+    assert np.mean(moved) <= 0.75
+
+
+@pytest.mark.parametrize("snr_db", [-4.0, 0.0])
+def test_a_receiver_that_is_too_sure_of_itself_is_corrected_by_its_wrong_answers(snr_db: float) -> None:
+    runs = [word_right(snr_db, 0.0, seed, 60, off_db=6.0) for seed in range(SEEDS)]
+    assert all(controller.correction_db <= -1.5 for _, controller in runs)
+    believed = np.mean([right[1:6].mean() for right, _ in runs])
+    assert np.mean([right[-20:].mean() for right, _ in runs]) > believed + 0.05
 
 
 @pytest.mark.parametrize("trust", [False, True])
 def test_over_a_link_that_misleads_by_12_db_a_point_is_lost_and_not_a_quarter(trust: bool) -> None:
-    images, frames = load_images("digits", "test"), 120
-    known, right, symbols = Encodings(), {}, {}
+    images, frames = load_images("digits", "test"), 100
+    right, symbols = {}, {}
     for bias_db in (0.0, 12.0):
         settings = Settings(stream=3, trust_reports=trust, backend="torch")
         with _Direct(PAIR, ChannelSpec(snr_db=2.0), settings, FeedbackSpec(bias_db=bias_db)) as link:
-            link.encodings, link.genie, link.highest = known, None, 99
+            link.encodings, link.genie, link.highest = KNOWN, None, 99
             answers = [link.send(image) for image in islice(images.images, frames)]
             assert bias_db or link.correction_db == 0.0
         right[bias_db] = np.mean(
@@ -112,7 +126,7 @@ def test_over_a_link_that_misleads_by_12_db_a_point_is_lost_and_not_a_quarter(tr
 
 
 def test_chances_are_chances_and_words_go_wrong_less_often_as_the_channel_gets_better() -> None:
-    for count, pilots in product((1, 2, 5, 32), (0, 2, 8)):
+    for count, pilots in product((1, 2, 5, 32), (2, 8)):
         chances = Sureness(WORDS, SHARES, pilots).chances(count)
         np.testing.assert_allclose(chances.sum(0), 1.0)
         assert (chances > 0).all()
@@ -154,7 +168,7 @@ def test_any_answer_has_a_chance_at_every_snr(index: int, confidence: float) -> 
 
 def test_a_hostile_receiver_moves_the_belief_within_its_grid_and_no_further() -> None:
     rng = np.random.default_rng(0)
-    for _ in range(30):
+    for _ in range(16):
         bias = ReportBias()
         kind = int(rng.integers(4))
         for _ in range(40):
@@ -221,6 +235,6 @@ def test_where_nothing_is_to_be_heard_nothing_is_corrected(how: str) -> None:
     with Loopback("digits", ChannelSpec(snr_db=2.0), settings, FeedbackSpec(bias_db=12.0)) as link:
         if how == "another encoder":
             link.chain.words, link._sureness = None, None
-        for image in islice(load_images("digits", "test").images, 50):
+        for image in islice(load_images("digits", "test").images, 40):
             link.send(image)
         assert link.correction_db == 0.0

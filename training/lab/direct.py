@@ -37,6 +37,7 @@ def run_direct(
     backend: str = "torch",
     encodings: "Encodings | None" = None,
     most: int | None = None,
+    trust_reports: bool = False,
 ) -> Iterator[Answer]:
     """images: uint8 [N, H, W, C] as the manifest says, sent as frames 0..N-1 of `stream`.
 
@@ -44,10 +45,11 @@ def run_direct(
     increment follows, as with `sctx --arq incremental`. feedback: what happens to the reports on their way back, as
     with `channel-emu --feedback-loss` and the like. encodings: features that are known from other runs. most: payload
     symbols that no image takes more of, whatever the policy would like. device, backend: of the transmitter.
+    trust_reports: as of `sctx.Settings`.
     """
     genie = policy.kind == "genie"
     settings = Settings(stream=stream, policy="robust" if genie else policy, ask_below=ask_below, device=device,
-                        backend=backend)  # fmt: skip
+                        backend=backend, trust_reports=trust_reports)  # fmt: skip
     with _Direct(manifest, spec, settings, feedback) as link:
         link.encodings = encodings or Encodings()
         link.genie = _Genie(policy, manifest, spec, stream) if genie else None
