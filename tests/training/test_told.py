@@ -42,7 +42,7 @@ def test_differences_are_paired_with_what_was_told_first_at_the_same_snr_and_rat
 
 
 def test_a_word_as_long_as_the_channel_asks_for_is_ahead_of_any_fixed_length() -> None:
-    """Right as often as the best of them, to half a point; of the features it misses a tenth more than those at most."""
+    """As often right as the best, to half a point; of the features it misses a tenth more than those at most."""
     pair = find_pair("digits")
     options = {**OPTIONS, "csi": "known", "symbols": "16", "seeds": 2, "words": "told,4,8,12,16"}
     points = evaluate(pair, plan(pair, {**options, "snr": "-6,0,6,12"}), "digits", "test", "cpu")
