@@ -111,6 +111,7 @@ def _transmit(options: dict[str, Any], seen: Faces) -> int:
             summary.unreadable = source.unreadable
             summary.duplicates = tx.link.session.counters.duplicates
             summary.header_bytes = tx.link.session.counters.header_bytes
+            summary.report_correction_db = tx.correction_db
             if options["as_json"] or summary.sent or summary.unreadable:
                 _tell_summary(summary, options["as_json"])
     missing = summary.lost + (0 if options["live"] else summary.expired + source.unreadable)
