@@ -48,6 +48,20 @@ def test_a_pair_that_was_pushed_is_the_one_that_comes_back(hub: Hub, pair: Manif
     assert f"somebody/first@{found.path.name}" in ran.output
 
 
+def test_a_pair_of_the_hub_is_pushed_on_under_its_new_name_alone(hub: Hub, pair: Manifest) -> None:
+    for pushed, to in ((str(pair.path), "a/first"), ("a/first", "b/second"), ("b/second", "b/second")):
+        assert CliRunner().invoke(push, ["--pair", pushed, "--to", to], obj={}).exit_code == 0
+    first, second = (hub.repositories[name][-1] for name in ("a/first", "b/second"))
+    assert second["README.md"] == first["README.md"].replace(b"a/first", b"b/second")
+    assert {name: raw for name, raw in second.items() if name != "README.md"}.items() <= first.items()
+
+
+def test_what_the_hub_refuses_is_told(hub: Hub, pair: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    ran = CliRunner().invoke(push, ["--pair", str(pair.path), "--to", "a/b"], obj={})
+    assert "the Hub did not take it" in str(ran.exception)
+
+
 def test_what_is_in_the_cache_needs_no_hub(hub: Hub, pair: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.publish("somebody/pair", files_of(pair))
     find_pair("somebody/pair")
