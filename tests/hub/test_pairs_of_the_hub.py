@@ -1,5 +1,6 @@
 """Pairs come from the Hub and go there; here the Hub is a server on this host, and its cache a folder."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +126,13 @@ def test_a_hub_that_cannot_be_reached_is_told_in_a_line(hub: Hub, monkeypatch: p
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ConfigError, match="without a network, give a local folder"):
         find_pair("nobody/nothing")
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ConfigError, match=r"no folder 'a/b' here, .* install semlink\[hub\]"):
+        find_pair("a/b")
 
 
 def test_a_path_is_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
