@@ -115,19 +115,15 @@ def _receive(
 ) -> int:
     """Answer until somebody asks to stop; the exit code."""
     from common.live.line import Line
-    from common.pair.backend import keep_to_one_thread
     from common.transport.keystore import tell_access
     from scrx.vitals import told, transmitters
 
-    settings = rx.settings
-    if not settings.workers:
-        keep_to_one_thread()
     with rx:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         if seen:
             seen.show(_exhibit(rx))
         tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")
-        tell(f"scrx: {tell_access(rx.keys, settings.insecure)}; decodes by {rx.backend}")
+        tell(f"scrx: {tell_access(rx.keys, rx.settings.insecure)}")
         if rx.heads is not None:
             tell(f"scrx: {_tell_heads(rx)}")
         with nullcontext() if as_json else Line(lambda: transmitters(rx), lambda: told(rx)) as line:

@@ -93,6 +93,7 @@ class Vitals:
             "naks_total": dict(counters.naks),
             "snr_reported_db": None if report is None else report.snr_inst_db,
             "snr_acted_on_db": None if decision is None else finite(decision.told_snr_db),
+            "report_correction_db": tx.correction_db,
             "report_age_seconds": None if report is None else (time.monotonic_ns() - report.heard_ns) / 1e9,
             "rate_symbols": None if decision is None else tx.manifest.layout.rates[decision.rate],
         }

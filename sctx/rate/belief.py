@@ -5,6 +5,7 @@ fresh report is believed, an old one falls back to the average by itself.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,10 @@ class Report:
         snr_db = min(max(snr_db, -100.0), 100.0)
         return cls(snr_db, snr_db, 0.0, 0.0, air_start, now_ns)
 
+    def off_by(self, bias_db: float) -> "Report":
+        """The same of a channel so many dB better."""
+        return replace(self, snr_inst_db=self.snr_inst_db + bias_db, snr_avg_db=self.snr_avg_db + bias_db)
+
 
 def newer(known: Report | None, result: Result | ResultHead, now_ns: int) -> Report | None:
     """What is known after a RESULT: its report, unless it has none or one about an earlier air sample."""
@@ -65,6 +70,12 @@ def believe(report: Report, air_now: int, average_only: bool = False) -> NDArray
         then = from_db(report.snr_inst_db + offset * report.error_db)
         nodes += [abs(rho * math.sqrt(then) + math.sqrt((1.0 - rho**2) * average) * _SCATTER) ** 2] * round(6 * weight)
     return np.concatenate(nodes)
+
+
+def rayleigh(snr_db: float) -> NDArray[np.float64]:
+    """Equally likely values of the linear SNR where only its average is known, in dB: float [N]."""
+    found: NDArray[np.float64] = from_db(snr_db) * np.abs(_SCATTER) ** 2
+    return found
 
 
 def _scatter(radii: int = 12, angles: int = 8) -> NDArray[np.complex128]:
