@@ -30,7 +30,8 @@ def fetched(spec: str, needed: Sequence[str], more: Sequence[str], most_bytes: i
     try:
         from huggingface_hub import constants, snapshot_download
     except ImportError as error:
-        raise ConfigError("what is on the Hub needs huggingface_hub: install semlink[hub]") from error
+        told = f"no folder '{spec}' here, and to ask the Hub for it needs huggingface_hub: install semlink[hub]"
+        raise ConfigError(told) from error
     repository, _, revision = spec.partition("@")
     wanted = [*needed, *more]
     try:

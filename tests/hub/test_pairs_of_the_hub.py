@@ -1,5 +1,6 @@
 """Pairs come from the Hub and go there; here the Hub is a server on this host, and its cache a folder."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,20 @@ def test_a_pair_that_was_pushed_is_the_one_that_comes_back(hub: Hub, pair: Manif
     found = find_pair("somebody/first")
     assert (found.id, found.name) == (pair.id, pair.name)
     assert f"somebody/first@{found.path.name}" in ran.output
+
+
+def test_a_pair_of_the_hub_is_pushed_on_under_its_new_name_alone(hub: Hub, pair: Manifest) -> None:
+    for pushed, to in ((str(pair.path), "a/first"), ("a/first", "b/second"), ("b/second", "b/second")):
+        assert CliRunner().invoke(push, ["--pair", pushed, "--to", to], obj={}).exit_code == 0
+    first, second = (hub.repositories[name][-1] for name in ("a/first", "b/second"))
+    assert second["README.md"] == first["README.md"].replace(b"a/first", b"b/second")
+    assert {name: raw for name, raw in second.items() if name != "README.md"}.items() <= first.items()
+
+
+def test_what_the_hub_refuses_is_told(hub: Hub, pair: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    ran = CliRunner().invoke(push, ["--pair", str(pair.path), "--to", "a/b"], obj={})
+    assert "the Hub did not take it" in str(ran.exception)
 
 
 def test_what_is_in_the_cache_needs_no_hub(hub: Hub, pair: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +126,13 @@ def test_a_hub_that_cannot_be_reached_is_told_in_a_line(hub: Hub, monkeypatch: p
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ConfigError, match="without a network, give a local folder"):
         find_pair("nobody/nothing")
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ConfigError, match=r"no folder 'a/b' here, .* install semlink\[hub\]"):
+        find_pair("a/b")
 
 
 def test_a_path_is_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 Knows nothing about who may do so: that is between huggingface_hub (`hf auth login`, or HF_TOKEN) and the Hub.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from common.console import say, tell
 from common.errors import ConfigError, SemlinkError
 from common.hub.snapshot import is_repository
 from common.pair.manifest import FILES, MORE_FILES, Manifest, find_pair, read_half
+
+LAST = "Both sides refuse another, wherever they have it from."
+OWN_HEAD = re.compile(rf"^---\nlibrary_name: semlink\n.*?{re.escape(LAST)}\n\n", re.S)
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -45,9 +49,8 @@ def contents(manifest: Manifest, repository: str) -> dict[str, bytes]:
     for pattern in MORE_FILES:
         paths += sorted(manifest.path.glob(pattern))
     files = {path.name: path.read_bytes() for path in paths}
-    files.setdefault("README.md", b"")
-    files["README.md"] = head(manifest, repository).encode() + files["README.md"]
-    return files
+    card = OWN_HEAD.sub("", files.get("README.md", b"").decode("utf-8", "replace"))  # of where it came from
+    return files | {"README.md": (head(manifest, repository) + card).encode()}
 
 
 def head(manifest: Manifest, repository: str) -> str:
@@ -59,7 +62,7 @@ tags: [semantic-communication, image-classification]
     scrx --model {repository} --listen 5555
     sctx --model {repository} --peer HOST:5555
 
-Id of the pair: `{manifest.id}`. Both sides refuse another, wherever they have it from.
+Id of the pair: `{manifest.id}`. {LAST}
 
 """
 
