@@ -62,6 +62,10 @@ class TransmitChain(Chain):
         decided = logits.argmax(-1)
         return np.column_stack((decided, self._speech.coordinates(decided, features))).astype(np.float32)
 
+    def features(self, encoded: NDArray[np.float32]) -> NDArray[np.float32]:
+        """encoded: float32 [B, 1 + F] -> the features that it was made of, float32 [B, F]."""
+        return self._speech.features(encoded[:, 0].astype(np.int64), encoded[:, 1:])
+
     def modulate(self, encoded: NDArray[np.float32], snr_db: Snr = None, words: Count = None) -> NDArray[np.complex64]:
         """See `Chain`. encoded: float32 [B, 1 + F]; snr_db is not looked at, for `words` says all that it would."""
         decided, coordinates = encoded[:, 0].astype(np.int64), encoded[:, 1:]

@@ -124,6 +124,7 @@ class Vitals:
         labels, label = self._tx.manifest.labels, image.capture.label
         return {
             "picture": picture(image.capture.image),
+            "file": image.capture.file,
             "sent": points(image.symbols[: answer.symbols]),
             "answer": answer.name,
             "label": labels[label] if label is not None and 0 <= label < len(labels) else None,

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from common.errors import ConfigError, ModelError
 from common.files import user_path, write_atomic
@@ -33,6 +33,9 @@ LARGEST_MANIFEST, LARGEST_HALF = 4 << 20, 256 << 20
 MOST_FEATURES = 16_384
 SHIPPED = Path(__file__).parent / "shipped"
 """Folder of the pairs that come with the project, one folder per name."""
+FILES = (MANIFEST, "encoder.safetensors", "decoder.safetensors")
+MORE_FILES = ("space.safetensors", "*.onnx", "README.md")
+"""What a pair is made of, and what may lie beside it: this goes to the Hub and comes from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,25 @@ def shipped_pairs() -> tuple[str, ...]:
 
 
 def find_pair(name_or_dir: str | Path) -> Manifest:
-    """Read the manifest of a shipped pair (by name) or of a directory. ConfigError where there is none."""
+    """Read the manifest of a shipped pair (by name), of a directory, or of one on the Hub (OWNER/NAME[@REVISION]).
+
+    ConfigError where there is none; ModelError where what came from the Hub is not what its manifest says.
+    """
     text = str(name_or_dir)
     for folder in (SHIPPED / text if text in shipped_pairs() else None, user_path(text)):
         if folder is not None and (folder / MANIFEST).is_file():
             return read_manifest(folder)
+    from common.hub.snapshot import fetched, is_repository
+
+    if is_repository(text):
+        manifest = read_manifest(fetched(text, FILES, MORE_FILES, 2 * LARGEST_HALF))
+        for half in get_args(Half):
+            read_half(manifest, half)
+        return manifest
     known = ", ".join(shipped_pairs()) or "none"
-    raise ConfigError(f"no model pair '{text}': give a directory with a {MANIFEST}, or a shipped name ({known})")
+    raise ConfigError(
+        f"no model pair '{text}': give a directory with a {MANIFEST}, a shipped name ({known}) or OWNER/NAME of the Hub"
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -48,6 +48,11 @@ class Speech:
         left: Floats = ((features - self.means[decided]) @ self.into).astype(np.float32)
         return left
 
+    def features(self, decided: NDArray[np.int64], coordinates: Floats) -> Floats:
+        """The reverse of `coordinates`: float32 [B, F]."""
+        made: Floats = (self.means[decided] + coordinates @ self.back).astype(np.float32)
+        return made
+
     def say(self, decided: NDArray[np.int64], coordinates: Floats, words: int) -> NDArray[np.complex64]:
         """The full ladder, complex64 [B, S], unit mean power per image and increment; its first `words` are the word's.
 

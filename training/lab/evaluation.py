@@ -31,6 +31,9 @@ CSI = ("known", "perfect", "estimated")
 ENCODED = 512
 """Images that are encoded at a time, so that they fit into memory."""
 
+TOLD = "told"
+"""What --words has where the word is as long as what was told asks for."""
+
 QUIET_N0 = 1e-9
 """N0 that the receiver assumes where there is no noise at all."""
 
@@ -71,14 +74,17 @@ def evaluate(
     lab = Lab(manifest, images.images, device)
     points = []
     first: dict[Setting, NDArray[np.float64]] = {}
+    energy = np.square(lab.features - lab.features.mean(0)).sum(1).mean()
     with bar(Console(stderr=True), "evaluate", len(settings)) as advance:
         for setting in settings:
-            right = np.zeros(len(images))
+            right, missed = np.zeros(len(images)), 0.0
             for stream in range(setting.stream, setting.stream + setting.seeds):
-                right += lab.decide(setting, stream) == images.labels
+                classes, features = lab.answers(setting, stream)
+                right += classes.argmax(-1) == images.labels
+                missed += float(np.square(features - lab.features).sum(1).mean() / energy)
             right /= setting.seeds
-            other = first.setdefault(replace(setting, told="", told_db=0.0), right)
-            points.append(_point(manifest, setting, right, None if other is right else other))
+            other = first.setdefault(replace(setting, told="", told_db=0.0, words=None), right)
+            points.append(_point(manifest, setting, right, None if other is right else other, missed / setting.seeds))
             advance()
     return points
 
@@ -94,7 +100,12 @@ class Lab:
         self.layout = manifest.layout
         self.manifest, self._chain, self._answerer = manifest, TransmitChain(manifest, device), Answerer(manifest)
         parts = np.array_split(images, max(-(-len(images) // ENCODED), 1))
-        self._features = np.concatenate([self._chain.encode(part) for part in parts])
+        self._encoded = np.concatenate([self._chain.encode(part) for part in parts])
+
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """Of each image, as its encoder gives them, float32 [N, F]."""
+        return self._chain.features(self._encoded)
 
     def decide(self, setting: Setting, stream: int) -> NDArray[np.int64]:
         """Class decisions, int64 [N], of the images sent as frames 0..N-1 of a stream on the air clock."""
@@ -105,6 +116,10 @@ class Lab:
         """Logits, float32 [N, C], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
         soft = self.hear(setting, stream)
         return self._answerer.logits(soft), soft.gamma
+
+    def answers(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probability of each class, float32 [N, C], and features as received, float32 [N, F]."""
+        return self._answerer.hear(self.hear(setting, stream))
 
     def embed(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], SoftBatch]:
         """Embeddings, float32 [N, E], of the images sent as frames 0..N-1 of a stream, and what they are made of."""
@@ -121,7 +136,7 @@ class Lab:
         channel = Channel(spec_of(setting, layout))
         n0 = max(from_db(-setting.snr_db), QUIET_N0)
         received, words = [], words_of(self.manifest, setting)
-        for seq, symbols in enumerate(self._chain.modulate(self._features, setting.told_db, words)):
+        for seq, symbols in enumerate(self._chain.modulate(self._encoded, setting.told_db, words)):
             at, known = layout.air_start(seq, 0), None
             if setting.csi == "estimated":
                 y = channel.transform(stream, at, self._chain.frame(symbols, 0, rate))
@@ -144,14 +159,18 @@ def spec_of(setting: Setting, layout: Layout) -> ChannelSpec:
 
 
 def _point(
-    manifest: Manifest, setting: Setting, right: NDArray[np.float64], other: NDArray[np.float64] | None
+    manifest: Manifest, setting: Setting, right: NDArray[np.float64], other: NDArray[np.float64] | None, missed: float
 ) -> Point:
-    """right, other: each image's share of right decisions, float64 [N], here and where the first --told was said."""
+    """right, other: each image's share of right decisions, float64 [N], here and at the first of the compared."""
     _, low, high = bootstrap(right)
     uses = setting.symbols + (manifest.layout.pilots if setting.csi == "estimated" else 0)
     return Point(manifest.name, setting.channel, setting.csi, uses, setting.snr_db, float(right.mean()),
                  (float(low), float(high)), setting.seeds, float(setting.symbols), setting.told,
-                 None if other is None else bootstrap(right - other))  # fmt: skip
+                 None if other is None else bootstrap(right - other), _said(setting), missed)  # fmt: skip
+
+
+def _said(setting: Setting) -> str:
+    return TOLD if setting.words is None else str(setting.words)
 
 
 def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
@@ -165,6 +184,7 @@ def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
         raise ConfigError("--snr takes numbers of dB, or inf")
     if options["seeds"] < 1:
         raise ConfigError(f"--seeds must be at least 1, not {options['seeds']}")
+    words = [_words(one, max(rates)) for one in options["words"].split(",")]
     settings = []
     for channel in options["channel"].split(","):
         if channel not in CHANNELS:
@@ -172,9 +192,20 @@ def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
         for csi in (options["csi"] or _default_csi(channel)).split(","):
             if csi not in CSI:
                 raise ConfigError(f"--csi {csi}: choose of {', '.join(CSI)}")
-            told = options["told"].split(",")
-            settings += [_setting(options, channel, csi, snr, n, one) for n in symbols for one in told for snr in snrs]
+            settings += [
+                replace(_setting(options, channel, csi, snr, n, told), words=count)
+                for n in symbols for told in options["told"].split(",") for count in words for snr in snrs
+            ]  # fmt: skip
     return settings
+
+
+def _words(text: str, most: int) -> int | None:
+    if text == TOLD:
+        return None
+    count = int(numbers("words", text, int)[0])
+    if not 1 <= count <= most:
+        raise ConfigError(f"--words {count}: a word has 1 to {most} symbols, or `{TOLD}`")
+    return count
 
 
 def _default_csi(channel: str) -> str:
