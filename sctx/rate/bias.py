@@ -1,8 +1,8 @@
 """By how much channel reports are wrong, in dB: what the answers to words say of it. Knows nothing about answers.
 
 Bayes on a grid: a frame's SNR is what was reported of it, and b. Most likely b is 0, it may be anything from -15 to
-15 dB, and what was learned is forgotten slowly. `db` is the lower third of b, as to believe too much costs more than to
-believe too little: while answers are as reports lead to expect, it is 0.
+15 dB, and what was learned is forgotten slowly. To believe too much costs answers and to believe too little symbols, so
+`db` is below 0 where two thirds of b are, above 0 where 97 in 100 are, and else 0.
 """
 
 import math
@@ -17,9 +17,12 @@ from sctx.rate.sureness import GRID_DB
 Doubles = NDArray[np.float64]
 STEP_DB = 1.5
 STEPS_DB = np.arange(-15.0, 15.1, STEP_DB)
-CAREFUL = 1 / 3
-HONEST, SPREAD_DB = 0.9, 6.0
+LOWER, HIGHER = 1 / 3, 0.03
+"""Quantiles of b that are taken for it where they are below 0, and above."""
+HONEST, SPREAD_DB = 0.95, 6.0
 """Probability beforehand that reports are right; deviation in dB if they are not."""
+WORTH = 0.5
+"""Of an answer, in answers that are independent: estimates of neighbouring frames err alike."""
 FORGOTTEN = 0.001
 """Of what is known, with each answer."""
 AWAY_DB = np.arange(-20.0, 10.1, 1.0)
@@ -44,9 +47,10 @@ class ReportBias:
             return
         shares = self._frame.shares(report)
         at_db = (report.snr_avg_db or 0.0) + AWAY_DB[:, None] + STEPS_DB
-        likely = self._likely * (shares @ np.interp(at_db, GRID_DB, chance))
+        likely = self._likely * (shares @ np.interp(at_db, GRID_DB, chance)) ** WORTH
         self._likely = (1 - FORGOTTEN) * likely / likely.sum() + FORGOTTEN * self._before
-        self.db = float(STEPS_DB[np.searchsorted(np.cumsum(self._likely), CAREFUL)])
+        higher, lower = STEPS_DB[np.searchsorted(np.cumsum(self._likely), (HIGHER, LOWER))].tolist()
+        self.db = higher if higher > 0 else min(lower, 0.0)
 
 
 class FrameSnr:
