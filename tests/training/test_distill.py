@@ -134,6 +134,7 @@ def test_the_written_pair_is_the_trained_student() -> None:
         assert figure.size[0] > 500
     assert set(point) == {
         "system", "channel", "csi", "n", "snr_db", "accuracy", "ci95", "seeds", "mean_symbols", "told", "difference",
+        "words", "missed",
     }  # fmt: skip
     assert (point["n"], point["mean_symbols"], point["csi"]) == (10, 6.0, "estimated")
     assert point["ci95"][0] <= point["accuracy"] <= point["ci95"][1]
