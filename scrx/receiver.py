@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,13 @@ class ReceivedAnswer:
         )  # fmt: skip
 
 
+@runtime_checkable
+class Answers(Protocol):
+    """A decoder that is given all that the pair's own is (`scrx.decoding.answerer.Answerer`), such as one elsewhere."""
+
+    def answer(self, soft: SoftBatch) -> list[Any]: ...
+
+
 class Witness(Protocol):
     """Told of each batch when it goes to the decoder and when it was answered, which may be in another thread."""
 
@@ -102,7 +109,8 @@ class Receiver:
     directory, or a manifest that was read. settings: see `Settings`, which says what holds without.
     stop: asked while the workers start; once it says True they are not waited for, and all that is left is to close.
     decoder: another one than the pair's, such as a model that some engine serves; called in the decode thread. It is
-    all that is needed where `model` is no pair, but what both ends agreed on (`common.pair.agreement`).
+    all that is needed where `model` is no pair, but what both ends agreed on (`common.pair.agreement`). One that has
+    `answer` is given the batch whole.
 
     Raises ConfigError (wrong use, port taken, no such model), ModelError (damaged weights) on opening.
     """
@@ -114,10 +122,10 @@ class Receiver:
         settings: Settings | None = None,
         *,
         stop: Callable[[], bool] = lambda: False,
-        decoder: Answer | None = None,
+        decoder: Answer | Answers | None = None,
     ) -> None:
         self.settings = settings = made_by("settings", settings, Settings)
-        for name, given in (("stop", stop), ("decoder", decoder)):
+        for name, given in (("stop", stop), ("decoder", getattr(decoder, "answer", decoder))):
             if given is not None and not callable(given):
                 raise ConfigError(f"{name} is {safe(repr(given))} and must be something to call")
         if settings.workers and decoder is not None:
@@ -151,7 +159,9 @@ class Receiver:
         self._thread = threading.Thread(target=self._decode_loop, name="scrx-decode", daemon=True)
         self._thread.start()
 
-    def _open(self, address: str, control: str | None, decoder: Answer | None, stop: Callable[[], bool]) -> None:
+    def _open(
+        self, address: str, control: str | None, decoder: Answer | Answers | None, stop: Callable[[], bool]
+    ) -> None:
         """The decoder, the control port, and last the link."""
         settings = self.settings
         if settings.workers:
@@ -359,8 +369,10 @@ def _command(manifest: Manifest) -> list[str]:
     return [sys.executable, "-m", "scrx.decoding.worker", str(manifest.path.resolve()), manifest.id, form]
 
 
-def _brought(decoder: Answer) -> Decode:
-    """Somebody else's decoder, which knows nothing of words."""
+def _brought(decoder: Answer | Answers) -> Decode:
+    """Somebody else's decoder, which knows nothing of words, or one in the place of the pair's own."""
+    if isinstance(decoder, Answers):
+        return decoder.answer
     return lambda soft: decoder(soft.symbols, soft.gamma, soft.tasks)
 
 

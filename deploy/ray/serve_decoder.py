@@ -20,6 +20,7 @@ from ray.exceptions import RayError
 
 import scrx
 from common.pair.manifest import find_pair
+from scrx.demodulation.demodulate import SoftBatch
 
 NAME = "semlink"
 PATIENCE_S = 5.0
@@ -31,16 +32,16 @@ class Decoder:
     """One replica: the receiving half of a pair. Keeps nothing from batch to batch."""
 
     def __init__(self, model: str, model_id: str) -> None:
-        from scrx.pipeline import ReceiveChain
+        from scrx.decoding.answerer import Answerer
 
         manifest = find_pair(model)
         if manifest.id != model_id:
             raise RuntimeError(f"this host has another pair as {model}: {manifest.id[:12]}, not {model_id[:12]}")
-        self._answer = ReceiveChain(manifest).answerer.answer
+        self._answerer = Answerer(manifest)
 
-    def __call__(self, *batch: Any) -> Any:
+    def __call__(self, soft: SoftBatch) -> list[Any]:
         """What the receiver would have asked a decoder of its own."""
-        return self._answer(*batch)
+        return self._answerer.answer(soft)
 
 
 class Served:
@@ -52,15 +53,16 @@ class Served:
         app = Decoder.options(num_replicas=replicas).bind(model, manifest.id)
         self._handle = serve.run(app, name=NAME, route_prefix=None)
 
-    def __call__(self, *batch: Any) -> Any:
+    def answer(self, soft: SoftBatch) -> list[Any]:
         """Raises what the replica raised, and RayError or TimeoutError where none answered, twice."""
         try:
-            return self._ask(batch)
+            return self._ask(soft)
         except (RayError, TimeoutError):
-            return self._ask(batch)
+            return self._ask(soft)
 
-    def _ask(self, batch: tuple[Any, ...]) -> Any:
-        return self._handle.remote(*batch).result(timeout_s=PATIENCE_S)
+    def _ask(self, soft: SoftBatch) -> list[Any]:
+        answers: list[Any] = self._handle.remote(soft).result(timeout_s=PATIENCE_S)
+        return answers
 
     def close(self) -> None:
         """Take the decoder out of service; a Ray that was started for it ends."""
