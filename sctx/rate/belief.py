@@ -78,7 +78,7 @@ def rayleigh(snr_db: float) -> NDArray[np.float64]:
 
 
 def _scatter() -> NDArray[np.complex128]:
-    """Equally likely points of CN(0, 1): each has its own quantile of the power, and an angle a golden section further."""
+    """Equally likely points of CN(0, 1): a quantile of the power each, and angles a golden section apart."""
     power = -np.log1p(-(np.arange(POINTS) + 0.5) / POINTS)
     power /= power.mean()
     points: NDArray[np.complex128] = np.sqrt(power) * np.exp(1j * np.pi * (3 - math.sqrt(5.0)) * np.arange(POINTS))
