@@ -17,6 +17,7 @@ import click
 
 from common import PROTOCOL, __version__, console, log
 from common.errors import ConfigError, SemlinkError
+from common.files import OutFile
 from common.flags import say_flags
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,7 +26,8 @@ MOST_CONFIG_BYTES = 16 << 10
 EXTRA_OF = {
     "torch": "model", "onnxruntime": "edge", "PIL": "edge", "onnx": "export",
     "pyarrow": "parquet", "transformers": "train", "datasets": "train",
-    "sklearn": "train", "matplotlib": "train", "sionna": "baselines",
+    "sklearn": "train", "matplotlib": "train", "sionna": "baselines", "huggingface_hub": "hub",
+    "cv2": "video",
 }  # fmt: skip
 """Libraries that the base install leaves out -> the extra that brings them."""
 
@@ -59,6 +61,14 @@ def check_option(command: F) -> F:
     """Add --check to a click command."""
     text = "Look at all that must be right, say a line each with what to do, and exit: 0 if all is well."
     return click.option("--check", is_flag=True, help=text)(command)
+
+
+def json_file_option(command: F) -> F:
+    """Add --json-file to a click command."""
+    text = (
+        "What --json prints, at the end of a file. It may be renamed meanwhile (logrotate): the next line begins anew."
+    )
+    return click.option("--json-file", type=OutFile(), metavar="FILE", help=text)(command)
 
 
 def invoke(command: click.Command, prefix: str, arguments: list[str] | None = None, name: str = "") -> NoReturn:

@@ -8,7 +8,9 @@ is printed, but that some of it comes from outside: no line moves a cursor (`com
 import json
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal
 
 from common import log
@@ -69,3 +71,65 @@ def say_json(value: Any, indent: int | None = None) -> None:
     Raises OSError where it cannot be written.
     """
     print(json.dumps(value, indent=indent), flush=True)
+
+
+class JsonFile:
+    """Results as JSON lines at the end of a file, which somebody else may rename, remove or cut (logrotate).
+
+    Where the file of that name is another one by now, or none, the next line opens it anew, so that none goes to one
+    that was put away. Raises OSError, with the file's name, where it cannot be opened or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, -1
+        self._open()
+
+    def say(self, value: Any) -> None:
+        """Append one line. It is in the file when this returns."""
+        if self._moved():
+            os.close(self._file)
+            self._open()
+        self._write(json.dumps(value).encode() + b"\n")
+
+    def close(self) -> None:
+        """No line comes any more."""
+        os.close(self._file)
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":  # half a line, of a disk that was full
+            self._write(b"\n")
+
+    def _moved(self) -> bool:
+        try:
+            there, ours = os.stat(self._path), os.fstat(self._file)
+        except FileNotFoundError:
+            return True
+        return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
+
+    def _write(self, line: bytes) -> None:
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
+
+
+@contextmanager
+def json_results(on_output: bool, path: Path | None) -> Iterator[Callable[[Any], None] | None]:
+    """What says a result as JSON: on standard output, at the end of a file, or both; None where nobody asked."""
+    file = None if path is None else JsonFile(path)
+
+    def tell_all(value: Any) -> None:
+        if file is not None:
+            file.say(value)
+        if on_output:
+            say_json(value)
+
+    try:
+        yield tell_all if file is not None or on_output else None
+    finally:
+        if file is not None:
+            file.close()

@@ -1,13 +1,14 @@
 """`scrx`: the receiver's command line. Only translates; what is done is in `receiver.py`."""
 
 import gc
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.cli import begin, check_option, invoke, shared_options
-from common.console import say_json, tell
+from common.cli import begin, check_option, invoke, json_file_option, shared_options
+from common.console import json_results, tell
 from common.flags import given, in_flags, setting_options
 from common.live.asked import Faces, faces, http_options
 from scrx.heads.commands import enrol, heads
@@ -28,7 +29,9 @@ POLL_S = 0.2
     help="Port to listen on, or ADDRESS:PORT. A bare port is every interface with keys, and loopback only without.",
 )
 @click.option(
-    "--model", default="digits", help="Model pair: a shipped name or a directory; the transmitter must use the same."
+    "--model",
+    default="digits",
+    help="Model pair: a shipped name, a directory, or OWNER/NAME[@REVISION] of the Hub; both sides the same.",
 )
 @setting_options(Settings)
 @click.option(
@@ -37,6 +40,7 @@ POLL_S = 0.2
     is_flag=True,
     help="Print one JSON object per answer, where it is used (a reader over 4,096 answers behind misses some).",
 )
+@json_file_option
 @check_option
 @http_options
 @shared_options
@@ -75,10 +79,11 @@ def _run(context: click.Context, options: dict[str, Any]) -> int:
     tell(f"scrx: opening pair {options['model']}")  # the line that is there at once, whatever takes its time then
     from scrx.receiver import Receiver
 
-    with in_flags(context), faces("scrx", options) as seen:
+    results = json_results(options["as_json"], options["json_file"])
+    with in_flags(context), faces("scrx", options) as seen, results as say_result:
         settings = Settings(**given(Settings, options))
         rx = Receiver(options["listen"], options["model"], settings, stop=stop.__bool__)
-        return _receive(rx, seen, stop, options["as_json"])
+        return _receive(rx, seen, stop, options["as_json"], say_result)
 
 
 def _check(options: dict[str, Any]) -> int:
@@ -105,22 +110,20 @@ def _check(options: dict[str, Any]) -> int:
     )
 
 
-def _receive(rx: "Receiver", seen: Faces, stop: "StopFlag", as_json: bool) -> int:
+def _receive(
+    rx: "Receiver", seen: Faces, stop: "StopFlag", as_json: bool, say_result: Callable[[Any], None] | None
+) -> int:
     """Answer until somebody asks to stop; the exit code."""
     from common.live.line import Line
-    from common.pair.backend import keep_to_one_thread
     from common.transport.keystore import tell_access
     from scrx.vitals import told, transmitters
 
-    settings = rx.settings
-    if not settings.workers:
-        keep_to_one_thread()
     with rx:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         if seen:
             seen.show(_exhibit(rx))
         tell(f"scrx: listening on {rx.address}, model {rx.manifest.name} ({rx.manifest.id[:12]})")
-        tell(f"scrx: {tell_access(rx.keys, settings.insecure)}; decodes by {rx.backend}")
+        tell(f"scrx: {tell_access(rx.keys, rx.settings.insecure)}")
         if rx.heads is not None:
             tell(f"scrx: {_tell_heads(rx)}")
         with nullcontext() if as_json else Line(lambda: transmitters(rx), lambda: told(rx)) as line:
@@ -129,8 +132,8 @@ def _receive(rx: "Receiver", seen: Faces, stop: "StopFlag", as_json: bool) -> in
                     rx.close()  # drains; the answers of the drain still come
                 if line is not None:
                     line.refresh()
-                elif answer is not None:
-                    say_json(_as_line(answer))
+                if answer is not None and say_result is not None:
+                    say_result(_as_line(answer))
     _tell_end(rx)
     if rx.stuck:
         tell("error: the decoder did not come back within 2 s; with --workers a decoder that hangs is killed", "error")

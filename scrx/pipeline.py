@@ -24,13 +24,12 @@ class Decoded:
 class ReceiveChain:
     """Demodulator and decoder of one pair. For one thread."""
 
-    def __init__(self, manifest: Manifest, device: str = "cpu", backend: str = "torch") -> None:
-        """device, backend: as of `common.pair.backend.open_networks`."""
+    def __init__(self, manifest: Manifest) -> None:
         self.demodulator = Demodulator(manifest.layout)
-        self.answerer = Answerer(manifest, device, backend)
+        self.answerer = Answerer(manifest)
 
     def receive(self, frames: Sequence[Received]) -> list[Decoded]:
         """Estimate and equalise each frame in order, then decode them as one batch."""
         soft, estimates = self.demodulator.demodulate(frames)
-        outputs = self.answerer.answer(soft.symbols, soft.gamma, soft.tasks)
+        outputs = self.answerer.answer(soft)
         return [Decoded(output, estimate) for output, estimate in zip(outputs, estimates, strict=True)]

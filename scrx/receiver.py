@@ -19,26 +19,27 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from common import log
 from common.check import made_by, real
 from common.control.private import control_to_bind
 from common.errors import ConfigError, SemlinkError
 from common.pair.agreement import Agreement
-from common.pair.backend import pick_backend
 from common.pair.manifest import Manifest, find_pair, read_half
-from common.pair.networks import Backend
 from common.protocol.messages import Result, Status
 from common.text import safe
 from common.transport.endpoints import parse_listen
 from common.transport.keystore import find_keys
 from common.transport.sockets import check_free
-from scrx.decoding.answerer import Answerer, networks_of
+from scrx.decoding.answerer import Answerer
 from scrx.decoding.batcher import Batcher
 from scrx.decoding.pool import Pool
 from scrx.decoding.tasks import CLASSIFY, Outputs
-from scrx.decoding.worker import Answer
+from scrx.decoding.worker import Decode
 from scrx.demodulation.demodulate import Demodulator, Received, SoftBatch
 from scrx.demodulation.tracker import ChannelEstimate
 from scrx.feedback import answer, no_answer
@@ -51,6 +52,8 @@ from scrx.settings import Settings
 logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
 KEPT_ANSWERS = 4096
+Answer = Callable[[NDArray[np.complex64], NDArray[np.float32], Sequence[Sequence[str]]], list[Any]]
+"""symbols [B, S], gamma [B, S], tasks per row -> one {task: answer} per row: what a decoder is that somebody brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,13 @@ class ReceivedAnswer:
         )  # fmt: skip
 
 
+@runtime_checkable
+class Answers(Protocol):
+    """A decoder that is given all that the pair's own is (`scrx.decoding.answerer.Answerer`), such as one elsewhere."""
+
+    def answer(self, soft: SoftBatch) -> list[Any]: ...
+
+
 class Witness(Protocol):
     """Told of each batch when it goes to the decoder and when it was answered, which may be in another thread."""
 
@@ -99,7 +109,8 @@ class Receiver:
     directory, or a manifest that was read. settings: see `Settings`, which says what holds without.
     stop: asked while the workers start; once it says True they are not waited for, and all that is left is to close.
     decoder: another one than the pair's, such as a model that some engine serves; called in the decode thread. It is
-    all that is needed where `model` is no pair, but what both ends agreed on (`common.pair.agreement`).
+    all that is needed where `model` is no pair, but what both ends agreed on (`common.pair.agreement`). One that has
+    `answer` is given the batch whole.
 
     Raises ConfigError (wrong use, port taken, no such model), ModelError (damaged weights) on opening.
     """
@@ -111,10 +122,10 @@ class Receiver:
         settings: Settings | None = None,
         *,
         stop: Callable[[], bool] = lambda: False,
-        decoder: Answer | None = None,
+        decoder: Answer | Answers | None = None,
     ) -> None:
         self.settings = settings = made_by("settings", settings, Settings)
-        for name, given in (("stop", stop), ("decoder", decoder)):
+        for name, given in (("stop", stop), ("decoder", getattr(decoder, "answer", decoder))):
             if given is not None and not callable(given):
                 raise ConfigError(f"{name} is {safe(repr(given))} and must be something to call")
         if settings.workers and decoder is not None:
@@ -138,7 +149,6 @@ class Receiver:
         self._demodulator = Demodulator(self.manifest.layout)
         self.table = SessionTable(offered(self.manifest, settings))
         self.pool: Pool | None = None
-        self.backend: Backend | None
         self.desk: Desk | None = None
         try:
             self._open(address, control, decoder, stop)
@@ -149,16 +159,16 @@ class Receiver:
         self._thread = threading.Thread(target=self._decode_loop, name="scrx-decode", daemon=True)
         self._thread.start()
 
-    def _open(self, address: str, control: str | None, decoder: Answer | None, stop: Callable[[], bool]) -> None:
+    def _open(
+        self, address: str, control: str | None, decoder: Answer | Answers | None, stop: Callable[[], bool]
+    ) -> None:
         """The decoder, the control port, and last the link."""
         settings = self.settings
         if settings.workers:
             pair = _readable(self.manifest)  # what is wrong with it is told once, and not by each worker
-            self.backend = pick_backend(networks_of(pair), settings.backend, settings.device)
-            commands = [_command(pair, settings.device, self.backend)] * settings.workers
-            self.pool = Pool(commands, settings.worker_timeout_s, self._publish, stop)
+            self.pool = Pool([_command(pair)] * settings.workers, settings.worker_timeout_s, self._publish, stop)
         else:
-            self.backend, self._decode = (None, decoder) if decoder else _decoder_here(self.manifest, settings)
+            self._decode = _brought(decoder) if decoder else Answerer(_readable(self.manifest)).answer
         if self.heads is not None and control is not None:
             self.desk = Desk(control, self.heads, self._sessions)
         self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
@@ -272,7 +282,7 @@ class Receiver:
         if self.pool is not None:
             self.pool.submit(soft, max(work.expires_ns for work in fresh) / 1e9, done)
         else:
-            done(self._decode(soft.symbols, soft.gamma, soft.tasks))
+            done(self._decode(soft))
 
     def _finish(
         self,
@@ -349,26 +359,26 @@ def received(work: Work) -> Received:
     data = work.data
     return Received(
         data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks,
-        more=data.ask_below > 0,
+        more=data.ask_below > 0, words=data.words,
     )  # fmt: skip
 
 
-def _command(manifest: Manifest, device: str, backend: Backend) -> list[str]:
+def _command(manifest: Manifest) -> list[str]:
     """How a worker is started."""
     form = "json" if log.is_json() else "text"
-    pair = [str(manifest.path.resolve()), manifest.id]
-    return [sys.executable, "-m", "scrx.decoding.worker", *pair, device, backend, form]
+    return [sys.executable, "-m", "scrx.decoding.worker", str(manifest.path.resolve()), manifest.id, form]
 
 
-def _decoder_here(manifest: Agreement, settings: Settings) -> tuple[Backend, Answer]:
-    """A decoder in this process, and what runs it."""
-    answerer = Answerer(_readable(manifest), settings.device, settings.backend)
-    return answerer.backend, answerer.answer
+def _brought(decoder: Answer | Answers) -> Decode:
+    """Somebody else's decoder, which knows nothing of words, or one in the place of the pair's own."""
+    if isinstance(decoder, Answers):
+        return decoder.answer
+    return lambda soft: decoder(soft.symbols, soft.gamma, soft.tasks)
 
 
 def _readable(manifest: Agreement) -> Manifest:
     """A pair whose decoder's file is the one that it names."""
     if not isinstance(manifest, Manifest):
-        raise ConfigError(f"{manifest.name} is no pair with networks of its own: give a decoder")
+        raise ConfigError(f"{manifest.name} is no pair: give a decoder")
     read_half(manifest, "decoder")
     return manifest

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.check import Folder, Number, OneOf, Switch, Text, Whole, check_settings, described, setting
-from common.pair.networks import AUTO, BACKENDS
+from common.check import Folder, Number, Switch, Text, Whole, check_settings, described, setting
 
 
 @described
@@ -27,8 +26,7 @@ class Settings:
     workers: int = setting(
         0,
         Whole(0, 64),
-        "Processes that decode, such as one per GPU. 0: this one decodes, and a device that hangs hangs it; "
-        "the answers are the same.",
+        "Processes that decode. 0: this one decodes; the answers are the same.",
         "--workers",
     )
     worker_timeout_s: float = setting(
@@ -37,14 +35,6 @@ class Settings:
         "A worker that takes more seconds over a batch is killed, and its frames go to another.",
         "--worker-timeout",
         metavar="SECONDS",
-    )
-    device: str = setting("auto", Text(), "auto, cpu or cuda.", "--device")
-    backend: str = setting(
-        AUTO,
-        OneOf(BACKENDS),
-        "What runs the pair's networks: onnx (ONNX Runtime, on the CPU), torch, or auto: torch on a GPU, else onnx "
-        "where it is installed and the pair has graphs.",
-        "--backend",
     )
     control: str | None = setting(
         None,

@@ -25,7 +25,9 @@ class Terms:
 
 @record
 class Frame:
-    """One frame to send: where it lies on the air clock, which increments it carries, and its bytes.
+    """One frame to send: where it lies on the air clock, which increments it carries, its bytes.
+
+    words: how many symbols of the ladder are the word's.
 
     image: whatever the owner keeps of the image that it is of. It comes back with the frame's outcome, so that one
     table, the session's, holds all that is on its way.
@@ -40,6 +42,7 @@ class Frame:
     captured_ns: int
     payload: bytes
     ask_below: int = 0
+    words: int | None = None
     image: Any = field(default=None, compare=False, repr=False)
 
 

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from common.errors import DataError, ModelError
 from common.pair.agreement import Agreement
 from common.pair.networks import Backend
+from common.phy.words import Words
 
 Encode = Callable[[NDArray[np.uint8], float], NDArray[np.complexfloating[Any]]]
 """images: uint8 [B, H, W, C] as agreed, and the SNR that was reported, in dB (NaN: none) -> complex [B, S], the full
 ladder, unit mean power for each image: what any encoder is to a transmitter."""
 Snr = float | NDArray[np.float32] | None
 """Reported SNR in dB, for all images or one each; None (or NaN) = no report."""
+Count = int | NDArray[np.int64] | None
+"""How many symbols of the ladder are the word's, for all images or one each; None: all of them."""
 POWER_ERROR = 0.01
 
 
@@ -27,6 +30,8 @@ class Chain(ABC):
 
     backend: Backend | None = None
     """What runs the networks; None: they are not those of a pair."""
+    words: Words | None = None
+    """What decisions are sent as, where what `encode` gives begins with a decision; None: it does not."""
 
     def __init__(self, agreement: Agreement) -> None:
         self.agreement = agreement
@@ -36,8 +41,11 @@ class Chain(ABC):
         """images: uint8 [B, H, W, C] as agreed -> what of them does not depend on the SNR, [B, ...]."""
 
     @abstractmethod
-    def modulate(self, encoded: NDArray[Any], snr_db: Snr) -> NDArray[np.complex64]:
-        """What `encode` gave -> the full ladder, complex64 [B, S], unit mean power per increment."""
+    def modulate(self, encoded: NDArray[Any], snr_db: Snr = None, words: Count = None) -> NDArray[np.complex64]:
+        """What `encode` gave -> the full ladder, complex64 [B, S], unit mean power per increment.
+
+        words: how many of its symbols say the decision; the others say features.
+        """
 
     def frame(self, symbols: NDArray[np.complex64], start: int, rate: int) -> NDArray[np.complex64]:
         """symbols: one image's full ladder, complex64 [S] -> pilots and increments start..rate, complex64 [P + n].
@@ -73,8 +81,11 @@ class GivenChain(Chain):
         self._check(images)
         return images
 
-    def modulate(self, encoded: NDArray[Any], snr_db: Snr) -> NDArray[np.complex64]:
-        """See `Chain`. snr_db: one for all. ModelError where what the encoder gives is not complex [B, S]."""
+    def modulate(self, encoded: NDArray[Any], snr_db: Snr = None, words: Count = None) -> NDArray[np.complex64]:
+        """See `Chain`. snr_db: one for all; words: nothing to an encoder from elsewhere.
+
+        ModelError where what the encoder gives is not complex [B, S].
+        """
         given = np.asarray(self._encoder(encoded, np.nan if snr_db is None else float(snr_db)))
         expected = (len(encoded), self.agreement.layout.max_symbols)
         if given.dtype.kind != "c" or given.shape != expected:

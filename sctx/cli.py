@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from common.check import Number, Setting, Whole
-from common.cli import begin, check_option, invoke, shared_options
-from common.console import say, say_json, tell
+from common.cli import begin, check_option, invoke, json_file_option, shared_options
+from common.console import json_results, say, tell
 from common.flags import given, in_flags, option, setting_options
 from common.live.asked import Faces, faces, http_options
 from sctx.rate.policy import GOALS, Goal, RatePolicy
@@ -34,6 +34,8 @@ CONFIDENCE = Setting(
 EXIT_LOST = 1
 WAIT_TOLD_S, FINISH_S = 2.0, 1.0
 F = TypeVar("F", bound=Callable[..., Any])
+Say = Callable[[Any], None] | None
+"""What says a result as JSON, where somebody asked for that."""
 
 
 def goal_options(command: F) -> F:
@@ -45,12 +47,14 @@ def goal_options(command: F) -> F:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--peer", required=True, metavar="HOST:PORT", help="Channel emulator or receiver to send to.")
-@click.option("--model", default="digits", help="Model pair: a shipped name or a directory.")
+@click.option(
+    "--model", default="digits", help="Model pair: a shipped name, a directory, or OWNER/NAME[@REVISION] of the Hub."
+)
 @click.option(
     "--source",
     metavar="SOURCE",
-    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, or - for JPEG, PNG or WebP pictures on "
-    "standard input (a camera: with --live).  [default: the test images of the model's own data set]",
+    help="Images: dataset:NAME:SPLIT, a folder, a picture, FILE.parquet, a video, camera:NUMBER (with --live), or - "
+    "for JPEG, PNG or WebP pictures on standard input.  [default: the test images of the model's own data set]",
 )
 @option("count", COUNT)
 @option("fps", FPS)
@@ -64,6 +68,7 @@ def goal_options(command: F) -> F:
 )
 @option("confidence", CONFIDENCE, 0.9)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per answer and a summary last.")
+@json_file_option
 @http_options
 @check_option
 @shared_options
@@ -98,12 +103,18 @@ def _transmit(options: dict[str, Any], seen: Faces) -> int:
     """All of it; the exit code."""
     from sctx.outcomes import Summary
 
-    source, tx = _open(options)
+    with json_results(options["as_json"], options["json_file"]) as say_result:
+        source, tx = _open(options)
+        return _send(tx, source, Summary(tx.stream), options, seen, say_result)
+
+
+def _send(
+    tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any], seen: Faces, say_result: Say
+) -> int:
     with tx:
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
-        summary = Summary(tx.stream)
         try:
-            _run(tx, source, summary, options, seen)
+            _run(tx, source, summary, options, seen, say_result)
         except KeyboardInterrupt:
             tell("sctx: stopped")
         finally:  # after an error too: what was reached is told
@@ -111,8 +122,11 @@ def _transmit(options: dict[str, Any], seen: Faces) -> int:
             summary.unreadable = source.unreadable
             summary.duplicates = tx.link.session.counters.duplicates
             summary.header_bytes = tx.link.session.counters.header_bytes
-            if options["as_json"] or summary.sent or summary.unreadable:
-                _tell_summary(summary, options["as_json"])
+            summary.report_correction_db = tx.correction_db
+            if say_result is not None:
+                say_result({"summary": summary.as_dict()})
+            if not options["as_json"] and (summary.sent or summary.unreadable):
+                _say_summary(summary)
     missing = summary.lost + (0 if options["live"] else summary.expired + source.unreadable)
     return EXIT_LOST if missing else 0
 
@@ -191,7 +205,9 @@ def _goal(options: dict[str, Any]) -> Goal:
     return Goal(*next(iter(chosen.items()))) if chosen else Goal()
 
 
-def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any], seen: Faces) -> None:
+def _run(
+    tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any], seen: Faces, say_result: Say
+) -> None:
     from common.live.line import Line
     from sctx.outcomes import Answer
 
@@ -218,8 +234,8 @@ def _run(tx: "Transmitter", source: "Source", summary: "Summary", options: dict[
             if file and label is None and isinstance(outcome, Answer):  # else nobody would hear what it is
                 line.tell(f"{file}: {outcome.name}, {100 * outcome.confidence:.0f} %")
             line.refresh()
-        elif isinstance(outcome, Answer):
-            say_json(_as_line(outcome, label, file))
+        if isinstance(outcome, Answer) and say_result is not None:
+            say_result(_as_line(outcome, label, file))
 
     def link() -> tuple[str, bool]:
         return ("link up", True) if tx.link.session.up else ("link down", False)
@@ -262,11 +278,8 @@ def _as_line(answer: "Answer", label: int | None, file: str | None) -> dict[str,
     }  # fmt: skip
 
 
-def _tell_summary(summary: "Summary", as_json: bool) -> None:
+def _say_summary(summary: "Summary") -> None:
     values = summary.as_dict()
-    if as_json:
-        say_json({"summary": values})
-        return
     accuracy = "" if summary.accuracy is None else f", accuracy {100 * summary.accuracy:.1f} %"
     if 0 < summary.labelled < summary.answered:
         accuracy += f" of the {summary.labelled} with a label"

@@ -1,16 +1,16 @@
-"""Semantic encoder and channel-adaptive module: image -> features, for the reported SNR. The transmitter's only torch.
+"""Semantic encoder: image -> features and the transmitter's own decision. The transmitter's only torch.
 
-Knows nothing about constellations, rates or how old a report is.
+Knows nothing about symbols, rates or SNR.
 """
 
-import torch
 from torch import Tensor, nn
 
 from common.errors import ConfigError, ModelError
-from common.pair.blocks import ConvBlock, snr_features
-from common.pair.halves import built, load_half
+from common.pair.blocks import ConvBlock
+from common.pair.halves import built
 from common.pair.manifest import Manifest
 from common.pair.shapes import RESNET, EncoderShape, Preprocess
+from common.pair.tensors import SPEECH, load_half
 from common.text import safe
 
 MOST_MACS = 10**11
@@ -18,17 +18,17 @@ MOST_MACS = 10**11
 
 
 class Encoder(nn.Module):
-    """X0 = R_alpha(image): a body that ends in one vector per image, and one linear layer, two numbers per symbol.
+    """X0 = R_alpha(image): a body that ends in one vector per image, and one linear layer that decides by it.
 
-    images: float [B, C, H, W], normalised as the manifest says -> X0: float [B, 2 S], real parts, then imaginary ones.
+    images: float [B, C, H, W], normalised as the manifest says -> X0: float [B, F]; logits: float [B, classes].
     A kind of encoder is a subclass and a row of ENCODERS. Its constructor only makes layers: a pair's is also run on
     torch's "meta" device, where nothing can be computed.
     """
 
     head: nn.Linear
-    """The last layer; the second stage of training leaves all before it as it is."""
+    """Features -> logits."""
 
-    def __init__(self, shape: EncoderShape, channels: int, symbols: int) -> None:
+    def __init__(self, shape: EncoderShape, channels: int, classes: int) -> None:
         super().__init__()
 
     @staticmethod
@@ -37,12 +37,13 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
     def pooled(self, images: Tensor) -> Tensor:
-        """What the last layer is given: float [B, C, H, W] -> float [B, head.in_features]."""
+        """The features: float [B, C, H, W] -> float [B, head.in_features]."""
         raise NotImplementedError
 
-    def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.head(self.pooled(images))
-        return features
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """images: float [B, C, H, W] -> features float [B, F], logits float [B, classes]."""
+        features = self.pooled(images)
+        return features, self.head(features)
 
 
 class ResNet(Encoder):
@@ -51,8 +52,8 @@ class ResNet(Encoder):
     blocks: residual blocks of each stage; stem_stride: of the first convolution.
     """
 
-    def __init__(self, shape: EncoderShape, channels: int, symbols: int) -> None:
-        super().__init__(shape, channels, symbols)
+    def __init__(self, shape: EncoderShape, channels: int, classes: int) -> None:
+        super().__init__(shape, channels, classes)
         widths = (shape.width, 2 * shape.width, 4 * shape.width)
         self.stem = nn.Conv2d(channels, widths[0], 3, shape.stem_stride, 1, bias=False)
         self.norm = nn.BatchNorm2d(widths[0])
@@ -63,7 +64,7 @@ class ResNet(Encoder):
                 blocks.append(ConvBlock(wide_in, width, 2 if stage and not block else 1))
                 wide_in = width
         self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Linear(wide_in, 2 * symbols)
+        self.head = nn.Linear(wide_in, classes)
 
     @staticmethod
     def macs(shape: EncoderShape, height: int, width: int) -> int:
@@ -80,30 +81,9 @@ ENCODERS: dict[str, type[Encoder]] = {RESNET: ResNet}
 """Every kind of encoder, by the name that a manifest or a recipe gives it."""
 
 
-class ChannelAdaptive(nn.Module):
-    """w = Phi_theta(X0, snr), X = w * X0: one weight in 0..4 per feature.
-
-    The modulator squashes and rounds afterwards, so a large weight moves a feature to the outer points of the
-    constellation (robust, few levels in use) and a small one spreads it over the inner points (fine, fragile).
-    """
-
-    def __init__(self, width: int, hidden: int = 64) -> None:
-        super().__init__()
-        self.inner = nn.Linear(width + 2, hidden)
-        self.outer = nn.Linear(hidden, width)
-        nn.init.zeros_(self.outer.weight)
-        nn.init.constant_(self.outer.bias, -1.0986)  # sigmoid(-ln 3) = 1/4: every weight starts at 1
-
-    def forward(self, features: Tensor, snr_db: Tensor) -> Tensor:
-        """features: float [B, D]; snr_db: float [B], NaN = no report -> float [B, D]."""
-        hidden = torch.cat((features, snr_features(snr_db)), -1)
-        weight = 4.0 * torch.sigmoid(self.outer(torch.relu(self.inner(hidden))))
-        return weight * features
-
-
-def make_encoder(shape: EncoderShape, channels: int, symbols: int) -> Encoder:
+def make_encoder(shape: EncoderShape, channels: int, classes: int) -> Encoder:
     """An untrained encoder. ConfigError for a kind that is not known here."""
-    return kind_of(shape)(shape, channels, symbols)
+    return kind_of(shape)(shape, channels, classes)
 
 
 def kind_of(shape: EncoderShape) -> type[Encoder]:
@@ -127,40 +107,34 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     return ((scaled - scaled.new_tensor(mean)) / scaled.new_tensor(std)).permute(0, 3, 1, 2)
 
 
-def load_encoder(manifest: Manifest) -> tuple[Encoder, ChannelAdaptive | None]:
-    """The pair's transmitter half (evaluation mode); ModelError where its manifest or its file is wrong."""
-    shape, image, symbols = manifest.encoder, manifest.preprocess, manifest.layout.max_symbols
-    where = str(manifest.path / "encoder.safetensors")
+def load_encoder(manifest: Manifest) -> Encoder:
+    """The pair's encoder (evaluation mode); ModelError where its manifest or its file is wrong."""
+    shape, image = manifest.encoder, manifest.preprocess
     try:
         check_cost(shape, image)
     except ConfigError as error:
         raise ModelError(f"pair {safe(manifest.name, 60)}: {error}") from None
-    parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "adapt": {}} if shape.adaptive else {"encoder": {}}
-    for name, tensor in load_half(manifest, "encoder").items():
-        part, _, rest = name.partition(".")
-        if part not in parts:
-            raise ModelError(f"{where} has a strange tensor '{safe(name)}'")
-        parts[part][rest] = tensor
-    encoder = built(lambda: make_encoder(shape, image.channels, symbols), parts["encoder"], where)
-    if not shape.adaptive:
-        return encoder, None
-    return encoder, built(lambda: ChannelAdaptive(2 * symbols), parts["adapt"], where)
+    weights = {name: one for name, one in load_half(manifest, "encoder").items() if not name.startswith(SPEECH)}
+    where = str(manifest.path / "encoder.safetensors")
+    encoder = built(lambda: make_encoder(shape, image.channels, len(manifest.labels)), weights, where)
+    if encoder.head.in_features != manifest.features:
+        have = encoder.head.in_features
+        raise ModelError(f"{where} gives {have} features, and its manifest says {manifest.features}")
+    return encoder
 
 
 class FromPixels(nn.Module):
-    """The encoder behind what the manifest says of pixels: uint8 [B, H, W, C] -> X0, float [B, 2 S]."""
+    """The encoder behind what the manifest says of pixels: uint8 [B, H, W, C] -> features and logits."""
 
     def __init__(self, encoder: Encoder, image: Preprocess) -> None:
         super().__init__()
         self.encoder, self._mean, self._std = encoder, image.mean, image.std
 
-    def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.encoder(normalise(images, self._mean, self._std))
-        return features
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        made: tuple[Tensor, Tensor] = self.encoder(normalise(images, self._mean, self._std))
+        return made
 
 
 def modules(manifest: Manifest) -> dict[str, nn.Module]:
     """The networks of `sctx.pipeline.networks_of`. Raises as `load_encoder`."""
-    encoder, adapt = load_encoder(manifest)
-    found: dict[str, nn.Module] = {"encoder": FromPixels(encoder, manifest.preprocess).eval()}
-    return found if adapt is None else {**found, "adapt": adapt}
+    return {"encoder": FromPixels(load_encoder(manifest), manifest.preprocess).eval()}

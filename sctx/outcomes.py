@@ -62,6 +62,7 @@ class Summary:
     unreadable: int = 0
     duplicates: int = 0
     header_bytes: int = 0
+    report_correction_db: float = 0.0
     symbols: int = 0
     uses: int = 0
     snr: float = 0.0
@@ -118,6 +119,7 @@ class Summary:
             "mean_symbols": self._mean(self.symbols),
             "mean_uses": self._mean(self.uses),
             "mean_header_bytes": self._mean(self.header_bytes),
+            "report_correction_db": self.report_correction_db,
             "snr_est_db": None if self.snr_est_db is None else round(self.snr_est_db, 3),
             "p50_ms": self._percentile(50),
             "p99_ms": self._percentile(99),

@@ -179,7 +179,7 @@ class PendingFrames:
             Data(
                 self._terms.session, frame.seq, frame.stream, frame.air_start, frame.round, 0, frame.start_id,
                 frame.rate_id, len(frame.payload) // 8, min(max(age_ms, 0), 0xFFFF), deadline_ms,
-                frame.ask_below, frame.payload,
+                frame.ask_below, frame.payload, frame.words,
             )
         )  # fmt: skip
 

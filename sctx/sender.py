@@ -28,6 +28,7 @@ from sctx.pending import Hear
 from sctx.rate.belief import Report
 from sctx.rate.controller import Controller
 from sctx.rate.decision import Decision
+from sctx.rate.sureness import Sureness, shares_of
 from sctx.settings import CLASSIFY, Settings
 
 MAX_STARTS = 8
@@ -48,10 +49,15 @@ class Way(Protocol):
 
 @dataclass(slots=True)
 class _Image:
-    """An image on its way, which each of its frames carries: its full ladder of symbols, and what was sent of it."""
+    """An image on its way, which each of its frames carries: its full ladder of symbols, and what was sent of it.
+
+    words: how many of the ladder's symbols are the word's; None: all, or there are no words.
+    """
 
     capture: Capture
+    encoded: NDArray[Any]
     symbols: NDArray[np.complex64]
+    words: int | None
     rate: int
     encode_us: int
     modulate_us: int
@@ -98,9 +104,12 @@ class Sender:
         self.activity = Activity()
         self._seq, self._clock = 0, clock
         self._ask_below = round(100 * settings.ask_below)
-        self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy)
+        words = manifest.words if isinstance(manifest, Manifest) and encoder is None else None
+        self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy, words,
+                                      settings.features)  # fmt: skip
         self._terms = terms_of(manifest, settings, session)
         self.chain = _load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
+        self._sureness = _sureness_of(self.chain, settings)
         self.link = open_way(self._terms, self._controller.hear)
 
     def __enter__(self) -> Self:
@@ -124,6 +133,11 @@ class Sender:
     def report(self) -> Report | None:
         """What the receiver said last of the channel."""
         return self._controller.report
+
+    @property
+    def correction_db(self) -> float:
+        """What is added to the SNRs that are reported, for the answers say that they are wrong."""
+        return self._controller.correction_db
 
     @property
     def in_flight(self) -> int:
@@ -187,11 +201,11 @@ class Sender:
         features = self._features(fit_image(capture.image, self.manifest.preprocess))
         encoded = self._clock()
         decision = self._decide(layout.air_start(seq, 0), encoded)
-        symbols = self.chain.modulate(features, decision.told_snr_db)[0]
+        symbols = self.chain.modulate(features, decision.told_snr_db, decision.words)[0]
         took_us = (encoded - started) // 1000, (self._clock() - encoded) // 1000
         self.activity.encoding_ns, self.activity.decision = 0, decision
         self._seq += 1
-        self._send_round(seq, _Image(capture, symbols, decision.rate, *took_us), start=0)
+        self._send_round(seq, _Image(capture, features, symbols, decision.words, decision.rate, *took_us), start=0)
 
     def _features(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         """image: uint8 [H, W, C] as the manifest says -> what the chain encodes of it, of a pair float32 [1, 2 S]."""
@@ -211,7 +225,8 @@ class Sender:
         self.activity.asked_ns = self.activity.asked_ns or now
         self.link.submit(
             Frame(
-                seq, image.round, self.stream, air_start, start, image.rate, captured_ns, payload, ask_below, image
+                seq, image.round, self.stream, air_start, start, image.rate, captured_ns, payload, ask_below,
+                image.words, image,
             )
         )  # fmt: skip
 
@@ -223,8 +238,21 @@ class Sender:
         if result.status is not Status.LOW_CONFIDENCE or late or whole:
             return False
         image.round, image.rate = result.round + 1, image.rate + 1
+        if image.words is not None:  # it is the decision that was not sure: all that follows says it
+            image.words = None
+            image.symbols = self.chain.modulate(image.encoded, result.snr_inst_db)[0]
         self._send_round(result.seq, image, start=image.rate)
         return True
+
+    def _learn(self, answered: Answered) -> None:
+        """What the answer to a first round says of the reports; what further rounds add came over other channels."""
+        frame, result = answered.frame, answered.result
+        if self._sureness is None or frame.round:
+            return
+        sent, (said,) = self.manifest.layout.rates[frame.rate_id], frame.image.encoded[:, 0].astype(int)
+        count = sent if frame.words is None else min(frame.words, sent)
+        if (chance := self._sureness.chance(said, count, result.outputs.get(CLASSIFY))) is not None:
+            self._controller.learn(result, frame.air_start, chance)
 
     def _start_over(self, frame: Frame) -> None:
         """The receiver was restarted between two rounds: send all increments up to here as round 0."""
@@ -235,6 +263,7 @@ class Sender:
     def _next_outcome(self, timeout_s: float) -> Answer | Missed | None:
         match self.link.wait_event(timeout_s):
             case Answered() as answered:
+                self._learn(answered)
                 return None if self._send_more(answered) else self._answer(answered)
             case Lost(frame, "forgotten") if frame.image.starts < MAX_STARTS:
                 self._start_over(frame)
@@ -297,6 +326,14 @@ def _load_chain(manifest: Agreement, settings: Settings) -> Chain:
     from sctx.pipeline import TransmitChain
 
     return TransmitChain(manifest, settings.device, settings.backend)
+
+
+def _sureness_of(chain: Chain, settings: Settings) -> Sureness | None:
+    """None where answers say nothing of reports, or reports mean nothing."""
+    pair, deaf = chain.agreement, settings.trust_reports or settings.rate_policy.kind == "robust"
+    if deaf or chain.words is None or not isinstance(pair, Manifest):
+        return None
+    return Sureness(chain.words, shares_of(pair), pair.layout.pilots)
 
 
 def _class_of(output: Any) -> int:

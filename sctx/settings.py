@@ -71,6 +71,20 @@ class Settings:
     window: int | None = setting(
         None, Whole(1, 255), "Frames in flight at most.", "--window", unset="what the receiver allows"
     )
+    features: float = setting(
+        0.2,
+        Number(0.0, 100.0),
+        "Points of accuracy that the decision may lose to the features, from which a receiver answers tasks that are "
+        "chosen later; 0: all symbols say the decision.",
+        "--features",
+        metavar="POINTS",
+    )
+    trust_reports: bool = setting(
+        False,
+        Switch(),
+        "Take the SNR as it is reported, whatever the answers say of it.",
+        "--trust-reports",
+    )
     ask_below: float = setting(
         0.0,
         Number(0.0, 1.0),

@@ -93,6 +93,7 @@ class Vitals:
             "naks_total": dict(counters.naks),
             "snr_reported_db": None if report is None else report.snr_inst_db,
             "snr_acted_on_db": None if decision is None else finite(decision.told_snr_db),
+            "report_correction_db": tx.correction_db,
             "report_age_seconds": None if report is None else (time.monotonic_ns() - report.heard_ns) / 1e9,
             "rate_symbols": None if decision is None else tx.manifest.layout.rates[decision.rate],
         }
@@ -123,6 +124,7 @@ class Vitals:
         labels, label = self._tx.manifest.labels, image.capture.label
         return {
             "picture": picture(image.capture.image),
+            "file": image.capture.file,
             "sent": points(image.symbols[: answer.symbols]),
             "answer": answer.name,
             "label": labels[label] if label is not None and 0 <= label < len(labels) else None,

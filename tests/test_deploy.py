@@ -1,10 +1,13 @@
 """The containers' files parse, their parts fit together, and their commands work outside a container."""
 
+import ast
+import importlib
 import json
 import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from common.transport.keystore import make_keys as new_keys
 from training.lab.processes import Command
 
 ROOT = Path(__file__).parents[1]
+OURS = ("common", "sctx", "scrx", "training")
 COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
@@ -132,6 +136,16 @@ def test_the_three_commands_carry_images_from_end_to_end(tmp_path: Path) -> None
         summary = json.loads(lines[-1])["summary"]
         assert (summary["answered"], summary["lost"]) == (12, 0)
         assert (emu.stop(), rx.stop()) == (0, 0)
+
+
+@pytest.mark.parametrize("folder", ["deploy/edge", "deploy/gnuradio", "tests/bench"])
+def test_scripts_that_no_test_runs_import_what_there_is(folder: str) -> None:
+    for script in sorted((ROOT / folder).glob("*.py")):
+        for one in ast.walk(ast.parse(script.read_text())):
+            if isinstance(one, ast.ImportFrom) and one.module and one.module.split(".")[0] in OURS:
+                module = importlib.import_module(one.module)
+                for name in (each.name for each in one.names if not hasattr(module, each.name)):
+                    assert find_spec(f"{one.module}.{name}"), f"{script}: {one.module} has no {name}"
 
 
 @pytest.mark.full

@@ -181,8 +181,17 @@ def every_flag() -> set[str]:
     """The flags of all commands that people can type, and of the other tools that the documents use."""
     theirs = {"--build", "--exit-code-from", "--volumes", "--target", "--build-arg", "--nproc-per-node", "--durations"}
     theirs |= {"--system", "--home-dir", "--create-home", "--now", "--offline"}
+    theirs |= {
+        "--replicas",
+        "--cluster",
+        "--address",
+        "--port",
+        "--generate",
+    }  # of deploy/ray, which needs Ray, and of Ray
+    theirs |= {"--transmitters", "--frames"}  # of the tests' fleet
     modules = [f"training.{path.stem}" for path in (ROOT / "training").glob("*.py") if path.stem != "__init__"]
-    found = [*OURS.values(), *map(command_of, modules), command_of("common.transport.keys")]
+    modules += ["training.push", "common.transport.keys"]
+    found = [*OURS.values(), *map(command_of, modules)]
     for one in found:
         found += one.commands.values() if isinstance(one, click.Group) else []
     return theirs | {flag for one in found for param in one.get_params(click.Context(one)) for flag in param.opts}

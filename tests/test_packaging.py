@@ -91,7 +91,7 @@ def test_the_base_install_is_light_and_nothing_needs_torchvision(wheel: zipfile.
 
 def test_each_extra_that_an_error_names_brings_the_library_that_is_missing(wheel: zipfile.ZipFile) -> None:
     needs = message_from_string(read(wheel, "METADATA")).get_all("Requires-Dist", [])
-    distributions = {"PIL": "pillow", "sklearn": "scikit-learn"}
+    distributions = {"PIL": "pillow", "sklearn": "scikit-learn", "cv2": "opencv-python-headless"}
     for library, extra in EXTRA_OF.items():
         wanted = distributions.get(library, library)
         assert [need for need in needs if need.startswith(wanted) and f'extra == "{extra}"' in need], library

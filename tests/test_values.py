@@ -10,17 +10,16 @@ import pytest
 from common.channel.spec.spec import ChannelSpec
 from common.channel.spec.ways import FeedbackSpec, TransitSpec
 from common.errors import ConfigError, ModelError
-from common.pair.shapes import Accuracy, Calibration, DecoderShape, EncoderShape, Preprocess
+from common.pair.shapes import Accuracy, EncoderShape, Preprocess, WordTable
 from common.phy.layout import Layout
 from sctx import Capture, Goal, RatePolicy
 
 SOUND: dict[type, dict[str, Any]] = {
     Layout: {"increments": (2, 4), "pilots": 4, "slot": 16},
     Preprocess: {"height": 8, "width": 8, "channels": 1, "mean": (0.5,), "std": (0.5,)},
-    EncoderShape: {"width": 8, "blocks": 1, "stem_stride": 1, "adaptive": True},
-    DecoderShape: {"hidden": 8, "blocks": 1, "embedding": 4},
+    EncoderShape: {"width": 8, "blocks": 1, "stem_stride": 1},
     Accuracy: {"snr_db": (0.0, 1.0), "acc": ((0.1, 0.2),), "clean": 0.3},
-    Calibration: {"edges_db": (0.0,), "temperature": ((1.0, 1.0),)},
+    WordTable: {"snr_db": (0.0, 10.0), "right": ((0.5, 1.0),)},
     ChannelSpec: {"snr_db": 3.0, "doppler": 0.01, "coherence": 64, "seed": 3},
     FeedbackSpec: {"loss": 0.5, "delay": 128, "bits": 4, "bias_db": 1.0},
     TransitSpec: {"delay_ms": 1.0, "drop": 0.1, "burst": 2.0},

@@ -3,9 +3,8 @@
 Knows nothing about how a variant is trained or measured; it only switches parts off.
 
 A variant's accuracy is the mean over training seeds, images and channels at each setting; the difference is taken to
-the full method on the same images and channels. Intervals: bootstrap over images. A bank is a model for each SNR and
-rate, trained for that one alone: the ceiling of the one that serves all. A run that was killed goes on after its last
-finished training.
+the full method on the same images and channels. Intervals: bootstrap over images. A run that was killed goes on after
+its last finished training.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -34,9 +33,8 @@ if TYPE_CHECKING:
     "--only",
     default=",".join(NAMES),
     show_default=True,
-    help="Variants, with commas; the full method is always there. Other numbers of views, other beta, "
-    "'encoder WIDTH/BLOCKS/STRIDE' and, where the recipe has it, 'without auxiliary classifier' and "
-    "'without second stage' too.",
+    help="Variants, with commas; the full method is always there. 'views N', 'encoding KEPT', 'embedding BYTES' and "
+    "'encoder WIDTH/BLOCKS/STRIDE' too.",
 )
 @click.option("--symbols", default="4,16", show_default=True, help="Payload symbols per image, with commas.")
 @click.option("--snr", default=",".join(f"{snr:g}" for snr in SNRS_DB), show_default=True, help="dB, with commas.")

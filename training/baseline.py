@@ -56,7 +56,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
 
 def fit(names: list[str], options: dict[str, Any]) -> None:
     """Fit each system on the suite's pair and images, and tell what that took."""
-    from training.baselines import label_code, picture_codes, picture_fitting, variants_of_ours, words
+    from training.baselines import label_code, label_words, picture_codes, picture_fitting, variants_of_ours
     from training.suites.definitions import find_suite
     from training.systems.bench import Bench
     from training.trained.learned import FAMILIES, spent_on_ours
@@ -72,7 +72,7 @@ def fit(names: list[str], options: dict[str, Any]) -> None:
             tell(f"{name}: {variants_of_ours.make(bench, name, options['seed'])}")
             continue
         if name in label_code.NAMES:  # words for any pair: they depend on the number of classes alone
-            tell(f"{name}: {words.keep(options['out'] or words.SHIPPED.parent)}")
+            tell(f"{name}: {label_words.keep(options['out'] or label_words.SHIPPED.parent)}")
             continue
         folder = options["out"] or bench.weights(name).parent
         if name in picture_codes.NAMES:

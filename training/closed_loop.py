@@ -9,7 +9,7 @@ frame. Finished points are kept under --out and not run again; --direct gives th
     loss     against the share of reports that are lost
     bits     against the bits per SNR in a report
     bias     against what is added to both SNRs of a report, in dB
-    pilots   against pilots per frame; accuracy table and temperatures are measured again for each
+    pilots   against pilots per frame; the tables are measured again for each
 """
 
 from pathlib import Path

@@ -24,7 +24,7 @@ from training.report.tabular import print_table
 @click.command()
 @click.option("--out", type=OutFolder(), default=Path("build/demo"), show_default=True, help="For table and figure.")
 @click.option("--model", default="digits", show_default=True, help="Model pair: a shipped name or a directory.")
-@click.option("--backend", type=click.Choice(BACKENDS), default=AUTO, show_default=True, help="Of both halves.")
+@click.option("--backend", type=click.Choice(BACKENDS), default=AUTO, show_default=True, help="What encodes.")
 def command(out: Path, model: str, backend: str) -> None:
     """Run the three processes over several channels and write demo.json and demo.png."""
     say("semlink: image -> symbols -> noise and fading -> SNR estimate -> answer, and the SNR back")

@@ -31,11 +31,10 @@ from training.distillation.request import BUILD, Request
 @click.option(
     "--epochs",
     type=int,
-    help="The student's passes over the training images; teacher and second stage take as many "
-    "more or fewer in proportion. [default: the recipe's]",
+    help="The student's passes over the training images; the teacher takes as many more or fewer in proportion. "
+    "[default: the recipe's]",
 )
 @click.option("--encoding", help="int8 or topK, such as top10. [default: the recipe's]")
-@click.option("--beta", type=float, help="Weight of the rate term. [default: the recipe's]")
 @click.option("--encoder", help="Transmitter as WIDTH,BLOCKS,STRIDE of its stem. [default: the recipe's]")
 @click.option("--fraction", type=float, help="Share of the training images to use, 0 to 1. [default: the recipe's]")
 @click.option("--out", type=OutFolder(), help="Folder of the pair. [default: build/pairs/NAME]")
@@ -44,7 +43,6 @@ from training.distillation.request import BUILD, Request
 @click.option("--seed", default=0, show_default=True, help="Seed of weights, batches and channels.")
 @click.option("--force", is_flag=True, help="Exit with 0 even if the pair is not seen to have learnt anything.")
 @click.option("--no-kd", is_flag=True, help="Ablation: true labels only, no teacher.")
-@click.option("--no-adapt", is_flag=True, help="Ablation: no channel-adaptive module.")
 @click.option("--online-teacher", is_flag=True, help="Ablation: run the teacher in every step, no store.")
 @skip_bad_option
 @shared_options
@@ -76,10 +74,8 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
         epochs=options["epochs"],
         views=options["views"],
         encoding=options["encoding"],
-        beta=options["beta"],
         hard=1.0 if options["no_kd"] else None,
         encoder=options["encoder"],
-        adaptive=not options["no_adapt"],
         fraction=options["fraction"],
     )
     for line in (*told, *([stages(recipe)] if told or options["epochs"] else [])):

@@ -6,7 +6,6 @@ Channel state information (csi):
     known      awgn: h = 1 and N0 are known and no pilots are sent, as in the literature; n = payload symbols
     perfect    fading: h and N0 are known, no pilots; n = payload symbols
     estimated  the receiver's own tracker: pilots, least squares, pooled N0; n = payload symbols + pilots
-    none       a pair without pilots: non-coherent reception, the transmitter is told nothing; n = payload symbols
 Image i of the split is frame i of a stream on the air clock, as over the link. Intervals: bootstrap over images, of
 each image's mean over the channels.
 
@@ -38,7 +37,10 @@ from training.report.points import Point, by_curve, panel
 from training.report.tabular import print_table
 from training.systems.entrance import typed_alone
 
-PLAIN = ("channel", "csi", "snr", "symbols", "told", "seeds", "stream", "doppler", "json_file", "figure", "skip_bad")
+PLAIN = (
+    "channel", "csi", "snr", "symbols", "told", "words", "seeds", "stream", "doppler", "json_file", "figure",
+    "skip_bad",
+)  # fmt: skip
 OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
 """Options that go without --suite, and those that go with it."""
 NOT_LINKED = ("against", "cards", "hours", "figure", "skip_bad", "device")
@@ -80,6 +82,9 @@ NOT_LINKED = ("against", "cards", "hours", "figure", "skip_bad", "device")
     show_default=True,
     help="SNR told to the transmitter: average, average+DB, average-DB, none or dB; each less the first, with commas.",
 )
+@click.option(
+    "--words", default="told", show_default=True, help="Symbols of the word, with commas; told: as few as do."
+)
 @click.option("--seeds", default=4, show_default=True, help="Channels per image: streams STREAM, STREAM + 1, ...")
 @click.option("--stream", default=0, show_default=True, help="The first stream.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the channel, as of channel-emu.")
@@ -103,7 +108,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     if beside := [name for name in _given(context, OF_SUITES) if not (over and name == "images")]:
         raise ConfigError(f"--{beside[0]} goes with --suite")
     manifest = find_pair(options["pair"] or "digits")
-    if over and not options["csi"] and manifest.layout.pilots:
+    if over and not options["csi"]:
         options["csi"] = "estimated"  # all that a link can do
     settings = plan(manifest, options)
     dataset = options["dataset"] or dataset_of(manifest)
@@ -158,16 +163,20 @@ def _images(options: dict[str, Any]) -> int | None:
 
 
 def show(points: list[Point]) -> None:
-    """One row per channel, csi and rate; one column per SNR."""
+    """One row per channel, csi and rate; one column per SNR. Then the same for what is missed of the features."""
     snrs = sorted({point.snr_db for point in points})
-    rows = []
-    for (channel, csi, symbols, n, told), row in by_curve(points).items():
+    rows, missed = [], []
+    for (channel, csi, symbols, n, told, words), row in by_curve(points).items():
         ends = [p.difference[1:] if p.difference else p.ci95 for p in row]
         cells = [f"{100 * p.accuracy:.1f}{f' ({100 * p.difference[0]:+.2f})' if p.difference else ''}" for p in row]
         wide = max((high - low) / 2 for low, high in ends)
-        rows.append((channel, csi, f"{symbols:g}", n, told, *cells, f"{100 * wide:.2f}"))
-    title = "accuracy in % (less that of the first --told); +-: the widest half of a row's 95 % intervals"
-    print_table(title, ("channel", "csi", "symbols", "n", "told", *(f"{snr:g} dB" for snr in snrs), "+-"), rows)
+        place = (channel, csi, f"{symbols:g}", n, told, words)
+        rows.append((*place, *cells, f"{100 * wide:.2f}"))
+        missed.append((*place, *(f"{100 * p.missed:.1f}" for p in row)))
+    title = "accuracy in % (less that of the first --told and --words); +-: the widest half of a row's 95 % intervals"
+    headings = ("channel", "csi", "symbols", "n", "told", "words", *(f"{snr:g} dB" for snr in snrs))
+    print_table(title, (*headings, "+-"), rows)
+    print_table("of the features' variance the receiver misses, in %", headings, missed)
 
 
 if __name__ == "__main__":

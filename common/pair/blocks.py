@@ -1,9 +1,8 @@
-"""Blocks that both networks use: residual convolution, residual MLP, SNR as a network input.
+"""Blocks of networks: residual convolution, and 1x1 convolutions that pick their pixels themselves.
 
 Knows nothing about images, symbols or where a block is used.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
@@ -50,24 +49,3 @@ def pick_pixels(model: nn.Module) -> None:
             down, along = layer.stride
             layer.stride = (1, 1)
             layer.register_forward_pre_hook(lambda _, x, i=down, j=along: (x[0][..., ::i, ::j],))
-
-
-class MlpBlock(nn.Module):
-    """Pre-normalised residual MLP: float [B, D] -> [B, D]. LayerNorm, so each row is computed alone."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, 2 * width)
-        self.down = nn.Linear(2 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        change: Tensor = self.down(fn.gelu(self.up(self.norm(x))))
-        return x + change
-
-
-def snr_features(snr_db: Tensor) -> Tensor:
-    """SNR in dB, float [B], NaN where unknown -> float [B, 2]: (-1..1 over -6..22 dB, 1); unknown is (0, 0)."""
-    known = ~torch.isnan(snr_db)
-    scaled = (torch.nan_to_num(snr_db).clamp(-20.0, 40.0) - 8.0) / 14.0
-    return torch.stack((scaled * known, known.to(scaled.dtype)), -1)

@@ -15,25 +15,27 @@ import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from common.errors import ConfigError, ModelError
 from common.files import user_path, write_atomic
 from common.pair.agreement import Agreement
-from common.pair.shapes import Accuracy, Calibration, DecoderShape, EncoderShape, without_default_kind
+from common.pair.shapes import Accuracy, EncoderShape, WordTable, without_default_kind
 from common.phy.constellation import ORDERS
 from common.text import safe
 from common.typed import decode, parse
 
 Half = Literal["encoder", "decoder"]
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST, LARGEST_HALF = 4 << 20, 256 << 20
 """Bytes of the files of a pair that are read at all."""
-OPTIONAL = {"calibration"}
-"""Fields that a pair may do without."""
+MOST_FEATURES = 16_384
 SHIPPED = Path(__file__).parent / "shipped"
 """Folder of the pairs that come with the project, one folder per name."""
+FILES = (MANIFEST, "encoder.safetensors", "decoder.safetensors")
+MORE_FILES = ("space.safetensors", "*.onnx", "README.md")
+"""What a pair is made of, and what may lie beside it: this goes to the Hub and comes from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +47,26 @@ class Manifest(Agreement):
     order: int
     dataset: str
     encoder: EncoderShape
-    decoder: DecoderShape
+    features: int
+    """Numbers that the encoder gives beside its decision, and the receiver estimates."""
+    words: WordTable
     provenance: Mapping[str, str]
     sha256: Mapping[str, str]
-    calibration: Calibration | None = None
-    """None: none was fitted, confidence is the softmax of the logits as they are."""
 
     def __post_init__(self) -> None:
         Agreement.__post_init__(self)  # not super(): slots make the class anew
+        self.layout.require_pilots()
         if len(self.provenance) > 1000:
             raise ModelError(f"it has {len(self.provenance)} notes on where it comes from, and 1000 are the most")
         if self.order not in ORDERS:
             raise ModelError(f"QAM order {self.order} is not one of {ORDERS}")
         if set(self.sha256) != {"encoder", "decoder"}:
             raise ModelError("the manifest must hold the SHA-256 of encoder and decoder")
-        if self.calibration is not None and len(self.calibration.temperature) != len(self.layout.increments):
-            have, need = len(self.calibration.temperature), len(self.layout.increments)
-            raise ModelError(f"the calibration has {have} rates, not {need}")
+        if not 1 <= self.features <= MOST_FEATURES:
+            raise ModelError(f"its encoder gives {self.features} features, not 1 to {MOST_FEATURES}")
+        if len(self.words.right) != self.layout.max_symbols:
+            have, need = len(self.words.right), self.layout.max_symbols
+            raise ModelError(f"the table of words has {have} lengths, not {need}")
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
@@ -75,13 +80,25 @@ def shipped_pairs() -> tuple[str, ...]:
 
 
 def find_pair(name_or_dir: str | Path) -> Manifest:
-    """Read the manifest of a shipped pair (by name) or of a directory. ConfigError where there is none."""
+    """Read the manifest of a shipped pair (by name), of a directory, or of one on the Hub (OWNER/NAME[@REVISION]).
+
+    ConfigError where there is none; ModelError where what came from the Hub is not what its manifest says.
+    """
     text = str(name_or_dir)
     for folder in (SHIPPED / text if text in shipped_pairs() else None, user_path(text)):
         if folder is not None and (folder / MANIFEST).is_file():
             return read_manifest(folder)
+    from common.hub.snapshot import fetched, is_repository
+
+    if is_repository(text):
+        manifest = read_manifest(fetched(text, FILES, MORE_FILES, 2 * LARGEST_HALF))
+        for half in get_args(Half):
+            read_half(manifest, half)
+        return manifest
     known = ", ".join(shipped_pairs()) or "none"
-    raise ConfigError(f"no model pair '{text}': give a directory with a {MANIFEST}, or a shipped name ({known})")
+    raise ConfigError(
+        f"no model pair '{text}': give a directory with a {MANIFEST}, a shipped name ({known}) or OWNER/NAME of the Hub"
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -91,7 +108,11 @@ def read_manifest(folder: Path) -> Manifest:
         document = parse(read_file(path, LARGEST_MANIFEST))
         if not isinstance(document, dict):
             raise ValueError("it is no object")
-        if document.pop("schema", None) != SCHEMA:
+        schema = document.pop("schema", None)
+        if schema == 1:
+            how = f"python -m training.convert --pair {folder} --dataset DATA --out NEW"
+            raise ModelError(f"a pair of before words and features; {how} makes a new one of its encoder")
+        if schema != SCHEMA:
             raise ModelError(f"another schema than {SCHEMA}: it needs another version of semlink")
         return _from_document(document, folder)
     except ModelError as error:
@@ -112,8 +133,7 @@ def read_half(manifest: Manifest, half: Half) -> bytes:
 def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decoder: bytes) -> Manifest:
     """Write a pair so that a crash leaves the old one, the new one or none, but no mixture: the manifest comes last.
 
-    document: the fields of `Manifest` but `path`, `id` and `sha256`, and those of OPTIONAL that there are; both halves:
-    safetensors bytes.
+    document: the fields of `Manifest` but `path`, `id` and `sha256`; both halves: safetensors bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     halves = {"encoder": encoder, "decoder": decoder}
@@ -137,9 +157,7 @@ def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
 def _from_document(document: Mapping[str, Any], folder: Path) -> Manifest:
     hints = get_type_hints(Manifest)
     known = {field.name for field in fields(Manifest)} - {"path", "id"}
-    if "content" in document:
-        raise ModelError("its head for a rate chosen by the image, which is no more: take the pair it was added to")
-    if wrong := (set(document) ^ known) - OPTIONAL:
+    if wrong := set(document) ^ known:
         raise ModelError(f"fields missing or unknown: {', '.join(sorted(safe(one, 40) for one in wrong)[:10])}")
     values = {key: decode(hints[key], value, key) for key, value in document.items()}
     return Manifest(path=folder, id=hashlib.sha256(canonical(document)).hexdigest(), **values)

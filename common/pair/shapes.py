@@ -40,15 +40,11 @@ class Preprocess:
 
 @dataclass(frozen=True, slots=True)
 class EncoderShape:
-    """Transmitter. What `width`, `blocks` and `stem_stride` mean is the business of the `kind`, see `sctx/encoder.py`.
-
-    adaptive: it has a channel-adaptive module behind it.
-    """
+    """Transmitter. What `width`, `blocks` and `stem_stride` mean, the `kind` says, see `sctx/encoder.py`."""
 
     width: int = 16
     blocks: int = 1
     stem_stride: int = 1
-    adaptive: bool = True
     kind: str = RESNET
 
     def __post_init__(self) -> None:
@@ -62,20 +58,6 @@ class EncoderShape:
 def without_default_kind(encoder: Mapping[str, Any]) -> dict[str, Any]:
     """An encoder's fields as they are written down: a pair that names no kind is a resnet, and every older one is."""
     return {key: value for key, value in encoder.items() if (key, value) != ("kind", RESNET)}
-
-
-@dataclass(frozen=True, slots=True)
-class DecoderShape:
-    """Receiver: a residual MLP of `blocks` blocks, `hidden` wide, ending in an embedding."""
-
-    hidden: int = 128
-    blocks: int = 2
-    embedding: int = 64
-
-    def __post_init__(self) -> None:
-        check_types(self, ModelError)
-        _within("decoder", hidden=(self.hidden, 1, 16_384), blocks=(self.blocks, 0, 64),
-                embedding=(self.embedding, 1, 16_384))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +83,23 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """Temperatures by which logits are divided before the softmax, fitted on validation data.
+class WordTable:
+    """What the channel-adaptive module goes by: P(word right) of its first n symbols at instantaneous SNR g.
 
-    temperature: [K][len(edges_db) + 1], by rate and by the mean SNR of the received symbols; edges_db: dB, ascending.
+    snr_db: dB, ascending [G]; right: 0..1, [S][G], n = 1 .. S.
     """
 
-    edges_db: tuple[float, ...]
-    temperature: tuple[tuple[float, ...], ...]
+    snr_db: tuple[float, ...]
+    right: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
         check_types(self, ModelError)
-        if len(self.edges_db) > 1000 or any(len(row) != len(self.edges_db) + 1 for row in self.temperature):
-            raise ModelError(
-                f"each row of the calibration needs {len(self.edges_db) + 1} temperatures, one per SNR bin"
-            )
-        if sorted(self.edges_db) != list(self.edges_db):
-            raise ModelError(f"the SNR bins of the calibration must ascend: {self.edges_db}")
-        if not all(0.01 <= value <= 100.0 for row in self.temperature for value in row):
-            raise ModelError("a temperature of the calibration is outside 0.01 to 100")
+        if not self.right or any(len(row) != len(self.snr_db) for row in self.right):
+            raise ModelError(f"each row of the table of words needs {len(self.snr_db)} entries, one per SNR")
+        if sorted(self.snr_db) != list(self.snr_db) or not 2 <= len(self.snr_db) <= 1000:
+            raise ModelError("the SNR grid of the table of words must ascend and have 2 to 1000 entries")
+        if not all(0 <= share <= 1 for row in self.right for share in row):
+            raise ModelError("what a table of words holds are probabilities, 0 to 1")
 
 
 def _within(what: str, **ranges: tuple[int, int, int]) -> None:

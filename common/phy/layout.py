@@ -26,7 +26,8 @@ MOST_INCREMENTS, LONGEST_SLOT = 64, 65_536
 class Layout:
     """Symbols per increment, pilots per frame, and the air slot that a frame occupies (all in symbols).
 
-    pilots = 0 is non-coherent: the receiver learns neither gain nor SNR and decodes the symbols as they come.
+    pilots = 0 is non-coherent: the receiver learns neither gain nor SNR and decodes the symbols as they come, which the
+    decoder of a pair cannot (`require_pilots`).
     """
 
     increments: tuple[int, ...]
@@ -46,6 +47,12 @@ class Layout:
             raise ConfigError(
                 f"{self.pilots} pilots + {sum(self.increments)} symbols do not fit the air slot of {self.slot} symbols"
             )
+
+    def require_pilots(self) -> None:
+        """ConfigError unless a receiver estimates the channel, as it has to where symbols are words and features."""
+        if not self.pilots:
+            raise ConfigError("layout.pilots = 0: without pilots no receiver can tell what a pair's symbols say; "
+                              "train it with 2 of them or more")  # fmt: skip
 
     @property
     def rates(self) -> tuple[int, ...]:

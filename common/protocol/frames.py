@@ -73,16 +73,18 @@ def split(parts: list[bytes]) -> tuple[list[bytes], list[bytes]]:
 def encode(message: Message) -> list[bytes]:
     """Message -> [prefix, header, payload]. Raises ProtocolError for whatever the peer's `decode` would refuse."""
     prefix, pick, read = _WRITE[type(message)]
-    header = _pack_header(read(pick(message)))
+    fields = read(pick(message))
     payload = b""
     if isinstance(message, Data):
         payload = message.payload
+        if message.words is not None:
+            fields = (*fields, Data.GROWN(message.words))
         _check_symbols(payload, message.n_symbols)
     elif isinstance(message, Result):
         payload = msgpack.Packer(buf_size=MAX_HEADER_BYTES).pack(_check_outputs(message.outputs))
         if len(payload) > MAX_OUTPUT_BYTES:
             raise ProtocolError("payload_size", f"outputs of {len(payload)} bytes; at most {MAX_OUTPUT_BYTES}")
-    return [prefix, header, payload]
+    return [prefix, _pack_header(fields), payload]
 
 
 def _look_up(prefix: bytes) -> tuple[Kind, type[Message], Read]:
@@ -103,9 +105,12 @@ def decode(body: Sequence[bytes], allowed: Collection[Kind] = tuple(Kind)) -> Me
     kind, cls, read = _look_up(prefix)
     if kind not in allowed:
         raise ProtocolError("unexpected_kind", kind.name)
-    fields = read(_unpack(header))
+    given = _unpack(header)
+    fields = read(given)
     if cls is Data:
-        message = Data(*fields, payload)  # type: ignore[call-arg]  # mypy sees no arity in a starred list
+        more = given[len(Data.CHECKS) :]
+        words = Data.GROWN(more[0]) if more else None
+        message = Data(*fields, payload, words)  # type: ignore[call-arg]  # mypy sees no arity in a starred list
         _check_symbols(payload, message.n_symbols)
         return message
     if cls is Result:

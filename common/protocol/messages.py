@@ -139,7 +139,8 @@ class Data:
     The frame carries increments start_id..rate_id after its pilots. `age_ms`: since capture, with the transmitter's own
     estimate of the one-way delay added; `deadline_ms`: the age at which the answer is worth nothing. `ask_below`:
     percent of confidence below which the receiver should ask for the next increments (LOW_CONFIDENCE); 0: never.
-    payload: n_symbols x complex64, little endian, pilots included.
+    payload: n_symbols x complex64, little endian, pilots included. words: how many symbols of the ladder are the word's
+    (`common.phy.ladder`), the last header field; None where it was not sent.
     """
 
     session: bytes
@@ -155,9 +156,11 @@ class Data:
     deadline_ms: int
     ask_below: int
     payload: bytes
+    words: int | None = None
 
     KIND: ClassVar = Kind.DATA
     CHECKS: ClassVar[tuple[Check, ...]] = (session_id, u32, u32, u64, u8, u16, u8, u8, u32, u16, u16, u8)
+    GROWN: ClassVar[Check] = u16
 
     @property
     def symbols(self) -> NDArray[np.complex64]:

@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from common.images.datasets import load_images
 from common.pair.manifest import Manifest, find_pair, shipped_pairs
+from common.phy.words import places
 from scrx.decoding.answerer import Answerer
-from sctx.modulate import bounds
+from scrx.demodulation.demodulate import SoftBatch
 from sctx.pipeline import TransmitChain
 
 DIGITS, PHOTOGRAPHS = 360, 40
-SNRS_DB = (0.0, 10.0, float("nan"))
-"""What the transmitter is told; NaN: nothing."""
+SHARES = (0.0, 0.5, 1.0)
+"""Of the symbols that say the decision, one symbol at least; the others say features."""
+SAME = 1e-3
+"""Symbols that are nearer than this are the same level or corner."""
 
 
 def pictures(pair: Manifest) -> NDArray[np.uint8]:
@@ -36,40 +39,44 @@ def pictures(pair: Manifest) -> NDArray[np.uint8]:
 
 
 def computed(pair: Manifest) -> dict[str, NDArray[np.generic]]:
-    """Features, symbols and scores of each picture, by the SNR that was told."""
-    chain, answerer = TransmitChain(pair, "cpu", "onnx"), Answerer(pair, "cpu", "onnx")
+    """Of each picture what is encoded, its decision first; by the symbols that the word has, symbols and answers."""
+    chain, answerer = TransmitChain(pair, "cpu", "onnx"), Answerer(pair)
     images, draw = pictures(pair), np.random.Generator(np.random.Philox(key=2))
-    features = np.concatenate([chain.encode(image[None]) for image in images])
-    found: dict[str, NDArray[np.generic]] = {f"{pair.name}/features": features}
-    for snr_db in SNRS_DB:
-        adapted = np.concatenate([chain.adapt(row[None], snr_db) for row in features])
-        symbols = np.concatenate([chain.modulate(row[None], snr_db) for row in features])
+    encoded = np.concatenate([chain.encode(image[None]) for image in images])
+    found: dict[str, NDArray[np.generic]] = {f"{pair.name}/encoded": encoded}
+    for share in SHARES:
+        words = _words(pair, share)
+        symbols = np.concatenate([chain.modulate(row[None], words=words) for row in encoded])
         n0 = 0.1
         noise = draw.integers(-1000, 1001, (*symbols.shape, 2)) * (np.sqrt(1.5 * n0) / 1000)
         heard = (symbols + (noise @ (1, 1j))).astype(np.complex64)
-        gamma = np.full(heard.shape, 1 / n0, np.float32)
-        scores = np.concatenate([answerer.logits(one[None], two[None]) for one, two in zip(heard, gamma, strict=True)])
-        for name, values in (("adapted", adapted), ("symbols", symbols), ("scores", scores)):
-            found[f"{pair.name}/{name}/{snr_db}"] = values
+        gamma, place = np.full(heard.shape, 1 / n0, np.float32), places(pair.layout.max_symbols, words)
+        soft = [SoftBatch(one[None], two[None], place[None], ()) for one, two in zip(heard, gamma, strict=True)]
+        classes, features = map(np.concatenate, zip(*map(answerer.hear, soft), strict=True))
+        for name, values in (("symbols", symbols), ("classes", classes), ("features", features)):
+            found[f"{pair.name}/{name}/{share}"] = values
     return found
 
 
+def _words(pair: Manifest, share: float) -> int:
+    return max(1, round(share * pair.layout.max_symbols))
+
+
 def compare(pair: Manifest, ours: dict[str, NDArray[np.generic]], theirs: "np.lib.npyio.NpzFile") -> None:
-    """A line for each SNR that was told."""
-    far = np.abs(ours[f"{pair.name}/features"] - theirs[f"{pair.name}/features"]).max()
-    count = len(ours[f"{pair.name}/features"])
-    print(f"{pair.name}: {count} pictures, features at most {far:.1e} apart")
-    for snr_db in SNRS_DB:
-        mine, other = ({name: where[f"{pair.name}/{name}/{snr_db}"] for name in ("adapted", "symbols", "scores")}
+    """A line for each share of the word."""
+    one, two = (where[f"{pair.name}/encoded"] for where in (ours, theirs))
+    decided, far = int((one[:, 0] != two[:, 0]).sum()), np.abs(one[:, 1:] - two[:, 1:]).max()
+    print(f"{pair.name}: {len(one)} pictures, {decided} decisions differ, coordinates at most {far:.1e} apart")
+    for share in SHARES:
+        mine, other = ({name: where[f"{pair.name}/{name}/{share}"] for name in ("symbols", "classes", "features")}
                        for where in (ours, theirs))  # fmt: skip
         frames = int((mine["symbols"] == other["symbols"]).all(1).sum())
-        grid = bounds(pair.order)
-        levels = [np.searchsorted(grid, one["adapted"], side="right") for one in (mine, other)]
-        moved = levels[0] != levels[1]
-        edge = np.abs(mine["adapted"][..., None] - grid).min(-1)[moved].max(initial=0)
-        answers = int((mine["scores"].argmax(1) != other["scores"].argmax(1)).sum())
-        print(f"  told {snr_db:>4} dB: {frames} of {count} frames equal in every bit, {moved.sum()} of {moved.size} "
-              f"levels moved (at most {edge:.1e} from a boundary), {answers} answers differ")  # fmt: skip
+        moved = np.abs(mine["symbols"] - other["symbols"]) > SAME
+        answers = int((mine["classes"].argmax(1) != other["classes"].argmax(1)).sum())
+        apart = np.abs(mine["features"] - other["features"]).max()
+        print(f"  word in {_words(pair, share)} of {moved.shape[1]} symbols: {frames} of {len(one)} frames equal in "
+              f"every bit, {moved.sum()} of {moved.size} symbols moved, {answers} answers differ, features at most "
+              f"{apart:.1e} apart")  # fmt: skip
 
 
 def main() -> None:

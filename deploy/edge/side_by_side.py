@@ -28,8 +28,8 @@ def megabytes(folder: Path) -> float:
 
 
 def receiver(venv: Path, model: str) -> "tuple[subprocess.Popen[str], str]":
-    """A receiver without torch, and its address."""
-    command = [str(venv / "bin/scrx"), "--listen", "0", "--model", model, "--backend", "onnx"]
+    """A receiver, and its address."""
+    command = [str(venv / "bin/scrx"), "--listen", "0", "--model", model]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:

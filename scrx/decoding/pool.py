@@ -259,7 +259,7 @@ class Pool:
                 job = self._waiting.popleft()
                 job.tries += 1
                 worker.job, worker.number, worker.since_s = job, next(self._numbers).to_bytes(8, "big"), now
-                batch = pack_batch(job.batch.symbols, job.batch.gamma, job.batch.tasks)
+                batch = pack_batch(job.batch)
                 try:
                     self._socket.send_multipart([worker.name.encode(), worker.number, *batch], zmq.NOBLOCK)
                 except zmq.ZMQError as error:  # it has just died: the next look finds it

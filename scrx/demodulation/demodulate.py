@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.phy.layout import Layout, pilot_sequence
+from common.phy.words import WORD, places
 from common.record import record
 from scrx.demodulation.equalise import non_coherent, one_tap
 from scrx.demodulation.tracker import ChannelEstimate, ChannelTracker
@@ -18,8 +19,9 @@ from scrx.demodulation.tracker import ChannelEstimate, ChannelTracker
 KEPT_IMAGES = 512
 """Images per sender whose symbols wait for a further round: more than the session table keeps open."""
 
-Soft = tuple[NDArray[np.complex64], NDArray[np.float32]]
-"""Equalised symbols, complex64 [S], and their linear SNR, float32 [S]; both 0 where nothing was received."""
+Soft = tuple[NDArray[np.complex64], NDArray[np.float32], NDArray[np.int16]]
+"""Equalised symbols, complex64 [S], their linear SNR, float32 [S], both 0 where nothing was received, and what each
+is, int16 [S] (`common.phy.words.places`)."""
 
 
 @record
@@ -35,7 +37,8 @@ class Received:
     """A frame off the air. symbols: complex64 [P + n]; it carries increments start..rate; `sender` keys its channel.
 
     start > 0: a later round of image `seq`, whose earlier rounds were received before. more: a further one may follow.
-    known: its channel, for experiments; such a frame has no pilots, complex64 [n].
+    words: how many symbols of the ladder are the word's; None: all. known: its channel, for experiments; such a frame
+    has no pilots, complex64 [n].
     """
 
     sender: Hashable
@@ -46,16 +49,28 @@ class Received:
     rate: int
     tasks: tuple[str, ...]
     more: bool = True
+    words: int | None = None
     known: Known | None = None
 
 
 @record
 class SoftBatch:
-    """What a decoder is given: equalised symbols, complex64 [B, S], their linear SNR, float32 [B, S], tasks per row."""
+    """What a decoder is given: equalised symbols, complex64 [B, S], their linear SNR, float32 [B, S], what each of them
+    is, int16 [B, S] (`common.phy.words.places`), tasks per row.
+
+    pilots: how many each row's channels were estimated from, float32 [B], infinity: they are known, as all where None.
+    """
 
     symbols: NDArray[np.complex64]
     gamma: NDArray[np.float32]
-    tasks: tuple[tuple[str, ...], ...]
+    place: NDArray[np.int16]
+    tasks: Sequence[Sequence[str]]
+    pilots: NDArray[np.float32] | None = None
+
+    @property
+    def behind(self) -> NDArray[np.float32]:
+        """`pilots`, float32 [B], whether they are given or not."""
+        return np.full(len(self.symbols), np.inf, np.float32) if self.pilots is None else self.pilots
 
 
 class Demodulator:
@@ -77,12 +92,14 @@ class Demodulator:
         """Estimate and equalise each frame, in order."""
         shape = len(frames), self._layout.max_symbols
         symbols, gamma = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
+        place = np.full(shape, WORD, np.int16)
         estimates = []
         for row, frame in enumerate(frames):
             estimate = self._estimate(frame)
             estimates.append(estimate)
-            self._combine(frame, estimate, symbols[row], gamma[row])
-        return SoftBatch(symbols, gamma, tuple(frame.tasks for frame in frames)), estimates
+            self._combine(frame, estimate, symbols[row], gamma[row], place[row])
+        pilots = np.array([math.inf if one is None else self._layout.pilots for one in estimates], np.float32)
+        return SoftBatch(symbols, gamma, place, tuple(frame.tasks for frame in frames), pilots), estimates
 
     def _estimate(self, frame: Received) -> ChannelEstimate | None:
         if not self._layout.pilots or frame.known is not None:
@@ -101,18 +118,21 @@ class Demodulator:
         estimate: ChannelEstimate | None,
         symbols: NDArray[np.complex64],
         gamma: NDArray[np.float32],
+        place: NDArray[np.int16],
     ) -> None:
         """Put this round's equalised symbols beside those of the rounds before, each with the SNR it came with.
 
-        symbols: complex64 [S], gamma: float32 [S]; all 0 before.
+        symbols: complex64 [S], gamma: float32 [S]; all 0 before. place: int16 [S].
         """
         kept = self._earlier.get(frame.sender)
         if kept is None:
             kept = self._earlier[frame.sender] = OrderedDict()
         earlier = kept.pop(frame.seq, None)
         if earlier is not None and frame.start:  # rounds that were forgotten count as not received
-            symbols[:], gamma[:] = earlier
+            symbols[:], gamma[:], place[:] = earlier
         span = self._spans[frame.start, frame.rate]
+        if frame.words is not None:
+            place[span] = places(self._layout.max_symbols, frame.words)[span]
         if estimate is not None:
             _, payload = self._layout.split(frame.symbols)
             tap, gamma[span] = one_tap(estimate.gain, estimate.noise, self._layout.pilots)
@@ -123,6 +143,6 @@ class Demodulator:
         else:
             symbols[span], gamma[span] = non_coherent(frame.symbols)
         if frame.more or frame.start:  # a last round may be sent again
-            kept[frame.seq] = symbols.copy(), gamma.copy()
+            kept[frame.seq] = symbols.copy(), gamma.copy(), place.copy()
             while len(kept) > KEPT_IMAGES:
                 kept.popitem(last=False)

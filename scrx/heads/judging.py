@@ -35,6 +35,7 @@ class Judge:
         self._stored, self._noise = space.whiten(head.embedding, bins), space.noise[bins]
         self._owner = np.repeat(np.arange(len(self._counts)), self._counts)
         self._means = means_of(self._stored, self._noise, self._owner, len(self._counts))
+        self._shift = own_shift(space, self._stored, bins, self._owner, self._counts, unknown) if unknown else 0.0
         groups = [one.group for one in head.classes]
         self._groups = list(dict.fromkeys(group for group in groups if group))
         self._member = np.array([[group == one for one in self._groups] for group in groups], np.float64)
@@ -59,7 +60,7 @@ class Judge:
         chances = posterior(scores.likely, scores.stranger, self._space.temperature[scores.bins])
         unknown = np.zeros(len(best), np.bool_)
         if self._unknown:
-            least = self._space.limit(scores.bins, self._counts[best], self._unknown)
+            least = self._space.limit(scores.bins, self._counts[best], self._unknown) + self._shift
             unknown = scores.likely[rows, best] - scores.stranger < least
         near = self._nearest(scores)
         return [self._told(int(best[row]), chances[row], bool(unknown[row]), near[row]) for row in rows]
@@ -108,6 +109,33 @@ def means_of(u: Floats, noise: Floats, owner: NDArray[np.int64], classes: int) -
     np.add.at(total, owner, precision)
     np.add.at(sums, owner, precision[:, None] * u)
     return Means(sums / total[:, None], 1.0 / total)
+
+
+def own_shift(
+    space: Space, u: Floats, bins: NDArray[np.int64], owner: NDArray[np.int64], counts: NDArray[np.int64], rate: float
+) -> float:
+    """How far a space's limits lie from those of these classes, by their own examples, each judged without itself.
+
+    u: of the examples, float32 [N, E]; bins, owner: of each, int64 [N]; counts: examples of each class, int64 [C].
+    Conformal prediction (Vovk et al. 2005): from 1/rate examples on a share `rate` of further pictures is below, for
+    any classes, also those that differ more than the ones that the encoder was trained on; with fewer examples limits
+    only fall. Where no class has two, nothing is known of that: -inf, and nothing is unknown.
+    """
+    noise = space.noise[bins].astype(np.float64)
+    all_of = means_of(u, space.noise[bins], owner, len(counts))
+    likely, stranger = log_likelihoods(u, all_of, space.noise[bins], space.tail[bins])
+    rows = np.arange(len(u))
+    left = 1.0 / all_of.spread[owner] - 1.0 / noise
+    alone = Means((all_of.mean[owner] / all_of.spread[owner][:, None] - u / noise[:, None]) / left[:, None], 1.0 / left)
+    squares = ((u - alone.mean) ** 2).sum(1)
+    likely[rows, owner] = _log_t(squares, noise + alone.spread, space.tail[bins].astype(np.float64), u.shape[1])
+    others = counts[owner] > 1
+    if not others.any():
+        return -np.inf
+    best = likely.argmax(1)
+    found = np.sort((likely[rows, best] - stranger - space.limit(bins, counts[best], rate))[others])
+    place = int(rate * (len(found) + 1))
+    return float(found[place - 1]) if place else min(float(found[0]), 0.0)
 
 
 def log_likelihoods(

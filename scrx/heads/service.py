@@ -41,7 +41,7 @@ class Heads:
         """A batch of which the decoder is to give the embeddings, too; None where nobody wants them."""
         if not self.shelf.judges and not self.collector.waits(self.clock()):
             return None
-        return Asked(self, soft, bits_of(soft.gamma, self._order))
+        return Asked(self, soft, bits_of(soft.gamma, soft.place, self._order))
 
     def answers(self, embedding: Floats, bits: Floats) -> list[dict[str, Any]]:
         """What each head says of each row, by its name; embedding: float32 [B, E]; bits: float32 [B]."""

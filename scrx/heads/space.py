@@ -2,14 +2,14 @@
 
 Knows nothing about classes or files of heads. Made by `python -m training.enrolment.whiten`, and kept beside the pair.
 
-    u = (z - m_b) W_b                W_b: whitens what differs within a class, channel noise included
+    u = (z - m_b) W_b                W_b: whitens what differs within a class, the same in every bin but for its scale
     u | class ~ t(mu, noise_b I)     mu ~ N(0, I): the scale of W_b is that of the classes' means, the same in every bin
 
 (PLDA, Ioffe 2006, with a round prior and heavy tails, Kenny 2010). Examples x_i of a class give its mean with precision
 L = 1 + sum 1/noise_i, mu^ = sum x_i/noise_i / L, so that poor ones count less; a further picture of it has
 u ~ t(mu^, (noise_b + 1/L) I), and one of a class that nobody has enrolled u ~ t(0, (noise_b + 1) I). The bin b is that
-of the bits that the received symbols can carry at most, sum log2(1 + gamma), each no more than log2 M: rate and SNR in
-one number.
+of the bits that the received symbols can carry at most of the features, sum log2(1 + gamma) over those that are not the
+word's, each no more than log2 M: rate, share and SNR in one number.
 """
 
 import hashlib
@@ -100,9 +100,11 @@ class Space:
 TENSORS = ("mean", "white", "noise", "tail", "temperature", "limits")
 
 
-def bits_of(gamma: Floats, order: int) -> Floats:
-    """gamma: float32 [B, S], linear, 0 where nothing was received; order: points of the QAM -> float32 [B]."""
-    bits: Floats = np.minimum(np.log2(1.0 + gamma), np.log2(order)).sum(1, dtype=np.float32)
+def bits_of(gamma: Floats, place: NDArray[np.int16], order: int) -> Floats:
+    """gamma: float32 [B, S], linear, 0 where nothing was received; place: int16 [B, S], what each symbol is, negative
+    where no feature's; order: points of the QAM -> float32 [B]."""
+    carried = np.where(place >= 0, np.minimum(np.log2(1.0 + gamma), np.log2(order)), 0.0)
+    bits: Floats = carried.sum(1, dtype=np.float32)
     return bits
 
 
@@ -144,7 +146,7 @@ def find_space(manifest: Agreement) -> Space:
         raise ModelError(
             f"{path}: {error}; make it again: `python -m training.enrolment.whiten --pair {manifest.path}`"
         ) from None
-    if (space.about.model, space.wide) != (manifest.id, manifest.decoder.embedding):
+    if (space.about.model, space.wide) != (manifest.id, manifest.features):
         raise ModelError(
             f"{path} was made for another pair ({safe(space.about.pair, 60)}, {safe(space.about.model, 12)}): "
             f"`python -m training.enrolment.whiten --pair {manifest.path}`"

@@ -4,6 +4,7 @@ dataset:NAME[:SPLIT]   a data set by name, Hub id or folder, with labels; SPLIT 
 DIR                    photographs in a folder, sorted; labels where they lie in folders named like the classes
 FILE.parquet           the images (and labels) of a Parquet file
 FILE.jpg, FILE.png     one photograph
+FILE.mp4, camera:0     the frames of a video or of a camera (`video.py`)
 -                      JPEG, PNG or WebP pictures one after the other on standard input: files, or frames of a camera
 """
 
@@ -29,6 +30,7 @@ from common.images.photo import FORMATS, SUFFIXES, decode_image, shown
 from common.images.split import Files, Picture, Split
 from common.pair.manifest import Manifest
 from sctx.capture.stdin import Pictures
+from sctx.capture.video import Video, is_video
 
 logger = logging.getLogger(__name__)
 TOLD = 10
@@ -39,7 +41,7 @@ TOLD = 10
 class Capture:
     """One image: its number, uint8 [H, W, C], its true class (None: unknown), and when it was taken (monotonic ns).
 
-    file: where it was read from; None where it is no file of its own.
+    file: where it was read from (of a video FILE#FRAME); None where it is no file of its own.
     """
 
     index: int
@@ -66,6 +68,9 @@ class Source:
         self.spec, self.unreadable = spec, 0
         self.notes: tuple[str, ...] = ()
         self.size: int | None = None
+        self._video = Video(spec) if is_video(spec) else None
+        if self._video is not None:
+            return
         if spec == "-":
             self._stream = Pictures(read or _standard_input())
             return
@@ -79,7 +84,10 @@ class Source:
     def captures(self, count: int | None = None) -> Iterator[Capture]:
         """`count` captures (default: each image once), going round again where the source is smaller."""
         if self.size is None:
-            yield from islice(self._stream_captures(), count)
+            stream = (
+                self._stream_captures() if self._video is None else self._video_captures(self._video, count is not None)
+            )
+            yield from islice(stream, count)
             return
         for index, (label, (where, picture)) in zip(range(count or self.size), self._rounds(), strict=False):
             image = picture if isinstance(picture, np.ndarray) else self._decoded(picture, where)
@@ -101,8 +109,8 @@ class Source:
             return None
 
     def _tell(self, why: str, more: int = 1) -> None:
+        level = logging.WARNING if self.unreadable < TOLD else logging.INFO
         self.unreadable += more
-        level = logging.WARNING if self.unreadable <= TOLD else logging.INFO
         logger.log(level, "picture_unreadable", extra={"why": why})
 
     def _stream_captures(self) -> Iterator[Capture]:
@@ -119,6 +127,22 @@ class Source:
             self._tell("what lies after the last picture is neither JPEG, PNG nor WebP", self._stream.lost - lost)
         if not index:  # what should have fed us said so where nobody looks, or nowhere
             raise DataError("source -: standard input ended without a readable JPEG, PNG or WebP picture")
+
+    def _video_captures(self, video: Video, again: bool) -> Iterator[Capture]:
+        """again: begin anew where a file ends; a camera that has ended is gone."""
+        index = 0
+        while True:
+            before = index
+            for name, frame in video:
+                yield Capture(index, frame, None, time.monotonic_ns(), name)
+                index += 1
+            if video.missing:
+                self._tell(f"{video.name}: {video.missing} frames that it lists cannot be read", video.missing)
+            if index == before:
+                raise DataError(f"source {video.name}: no frame of it can be read")
+            if not again or video.is_camera:
+                return
+            video = Video(self.spec)
 
 
 def _standard_input() -> Callable[[int], bytes]:
@@ -159,7 +183,9 @@ def _open(spec: str, manifest: Manifest) -> tuple[Split, tuple[str, ...]]:
         return open_table(path), ()
     if path.exists():
         raise ConfigError(f"source {shown(path)}: neither a folder nor a {FORMATS} picture nor a {TABLE} file")
-    raise ConfigError(f"source {spec}: not found; give dataset:NAME:SPLIT, a folder, a picture, a .parquet file or -")
+    raise ConfigError(
+        f"source {spec}: not found; give dataset:NAME:SPLIT, a folder, a picture, a video, a .parquet file or -"
+    )
 
 
 def _photographs(files: list[Path], top: Path, manifest: Manifest) -> Split:

@@ -3,25 +3,37 @@
 Pure: every call carries its times. Knows nothing about sockets, sessions, images or torch.
 """
 
-from common.pair.shapes import Accuracy
+import numpy as np
+from numpy.typing import NDArray
+
+from common.pair.shapes import Accuracy, WordTable
 from common.phy.layout import Layout
 from common.protocol.frames import ResultHead
 from common.protocol.messages import Result
 from sctx.rate.belief import Report, is_stale, newer
+from sctx.rate.bias import ReportBias
 from sctx.rate.decision import Decision, decide
 from sctx.rate.policy import RatePolicy
 
+MOST_UNREPORTED = 256
+"""Answers that wait for the reports about their frames."""
+
 
 class Controller:
-    """What was reported last, the rate of the image before, and the policy that makes a decision of them.
+    """What was reported last, by how much reports are wrong, the rate of the image before, and the policy that makes a
+    decision of them.
 
-    table: of the accuracy of each rate; None: not measured, and there is one rate.
+    table: of the accuracy of each rate; None: not measured, and there is one rate. words, spare: as of `decide`.
     """
 
-    def __init__(self, policy: RatePolicy, layout: Layout, table: Accuracy | None) -> None:
+    def __init__(self, policy: RatePolicy, layout: Layout, table: Accuracy | None, words: WordTable | None = None,
+                 spare: float = 0.0) -> None:  # fmt: skip
         policy.check(layout.rates)
         self.policy = policy
+        self._words, self._spare = words, spare
         self.report: Report | None = None
+        self._bias = ReportBias()
+        self._unreported: dict[int, NDArray[np.float64]] = {}
         self._layout, self._table = layout, table
         self._last: int | None = None
 
@@ -29,12 +41,31 @@ class Controller:
         """Take what a RESULT says of the channel; an older report, or none, changes nothing."""
         self.report = newer(self.report, result, now_ns)
 
+    @property
+    def correction_db(self) -> float:
+        """What is added to reported SNRs."""
+        return self._bias.db
+
+    def learn(self, result: Result, air_start: int, chance: NDArray[np.float64]) -> None:
+        """Take what the answer to a frame says of the report about that frame, which may come with a later answer.
+
+        air_start: of the frame; chance: of the answer, as `ReportBias.learn` takes it.
+        """
+        self._unreported[air_start] = chance
+        if len(self._unreported) > MOST_UNREPORTED:
+            del self._unreported[next(iter(self._unreported))]
+        if result.snr_inst_db is not None and (chance_then := self._unreported.pop(result.air_start, None)) is not None:
+            self._bias.learn(result, chance_then)
+
     def decide(self, air_start: int, now_ns: int, truth: Report | None = None) -> Decision:
         """For a new image whose frame begins at `air_start`. truth: what to know in the place of the report, for
         experiments."""
         known = truth or self.report
         if known is not None and is_stale(known, air_start, now_ns, self._layout.slot):
             known = None
-        decision = decide(self.policy, known, air_start, self._layout.rates, self._table, self._last)
+        if known is not None and truth is None:
+            known = known.off_by(self._bias.db)
+        decision = decide(self.policy, known, air_start, self._layout.rates, self._table, self._last, self._words,
+                          self._spare)  # fmt: skip
         self._last = decision.rate
         return decision

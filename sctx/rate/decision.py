@@ -1,17 +1,21 @@
-"""Belief about the SNR, accuracy table and policy -> how many increments to send, and which SNR to adapt to.
+"""Belief about the SNR, tables and policy -> how many increments to send, and how many symbols of them are the word's.
 
-Pure: knows nothing about images, sockets or torch. Without a report the most robust rate is sent.
+Pure: knows nothing about images, sockets or torch. Without a report the most robust rate is sent, and all of it is the
+word's.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.pair.shapes import Accuracy
-from common.phy.decibel import to_db
-from sctx.rate.belief import Report, believe
+from common.pair.agreement import Agreement
+from common.pair.manifest import Manifest
+from common.pair.shapes import Accuracy, WordTable
+from common.phy.decibel import from_db, to_db
+from sctx.rate.belief import Report, believe, rayleigh
 from sctx.rate.policy import Goal, RatePolicy
 
 HYSTERESIS = 0.2
@@ -20,10 +24,11 @@ HYSTERESIS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The last increment to send, and the SNR in dB to adapt to (None: not known)."""
+    """The last increment to send, the SNR in dB to adapt to (None: not known), symbols of the word (None: all)."""
 
     rate: int
     told_snr_db: float | None
+    words: int | None = None
 
 
 def decide(
@@ -33,21 +38,51 @@ def decide(
     rates: tuple[int, ...],
     table: Accuracy | None,
     last: int | None = None,
+    words: WordTable | None = None,
+    spare: float = 0.0,
 ) -> Decision:
     """The decision for a frame at air sample `air_now`.
 
-    report: None where there is none or it is stale; rates: payload symbols of each rate; last: the rate before.
+    report: None where there is none or it is stale; rates: payload symbols of each rate; last: the rate before. words:
+    of the pair, None where symbols are no words; spare: points that the decision may lose to the features.
     """
     full = len(rates) - 1
     belief = None if report is None else believe(report, air_now, average_only=policy.kind == "average")
     told = None if belief is None else to_db(float(belief.mean()))
+    count = None if belief is None or words is None or not spare else word_symbols(words, belief, spare)
     if policy.kind == "fixed":
-        return Decision(rates.index(policy.symbols), told)
+        return Decision(rates.index(policy.symbols), told, count)
     if policy.kind == "robust":
         return Decision(full, None)
     if belief is None or table is None:
-        return Decision(_affordable(policy.goal, rates)[-1], told)
-    return Decision(_fewest(policy.goal, _accuracies(table, belief), rates, last), told)
+        return Decision(_affordable(policy.goal, rates)[-1], told, count)
+    return Decision(_fewest(policy.goal, _accuracies(table, belief), rates, last), told, count)
+
+
+def word_symbols(table: WordTable, belief: NDArray[np.float64], spare: float) -> int:
+    """The channel-adaptive module: fewest symbols whose word is right as often as the ladder's, to `spare` points.
+
+    belief: equally likely linear SNRs, float [N]. The share does not depend on the image.
+    """
+    snr_db = 10.0 * np.log10(np.maximum(belief, 1e-6))
+
+    def right(count: int) -> float:
+        return float(np.interp(snr_db, table.snr_db, table.right[count - 1]).mean())
+
+    wanted = right(len(table.right)) - spare / 100.0
+    few, enough = 0, len(table.right)  # it rises with the count
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if right(middle) >= wanted else (middle, enough)
+    return enough
+
+
+def words_told(pair: Agreement, snr_db: float, spare: float, fading: bool) -> int | None:
+    """`word_symbols` for who is told the average SNR in dB; None: all, or it has no words. fading: it is Rayleigh about
+    that."""
+    if not isinstance(pair, Manifest) or math.isnan(snr_db) or not spare:
+        return None
+    return word_symbols(pair.words, rayleigh(snr_db) if fading else np.array([from_db(snr_db)]), spare)
 
 
 def _accuracies(table: Accuracy, belief: NDArray[np.float64]) -> NDArray[np.float64]:

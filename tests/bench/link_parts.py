@@ -35,7 +35,9 @@ ANSWER = {"classify": {"index": 0, "name": "0", "confidence": 1.0}}
 
 def manifest_8kb() -> Manifest:
     """The digits pair with longer increments: the whole ladder and its pilots make one frame of 8 KB."""
-    return replace(find_pair("digits"), layout=Layout((200, 200, 200, 200, 216), pilots=8, slot=SYMBOLS))
+    pair, layout = find_pair("digits"), Layout((200, 200, 200, 200, 216), pilots=8, slot=SYMBOLS)
+    longer = pair.words.right[-1:] * (layout.max_symbols - len(pair.words.right))
+    return replace(pair, layout=layout, words=replace(pair.words, right=pair.words.right + longer))
 
 
 def echo(port: str) -> None:

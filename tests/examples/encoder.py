@@ -21,8 +21,7 @@ from common.images.datasets import load_images
 from common.pair.manifest import Manifest
 from common.pair.shapes import EncoderShape, Preprocess
 from sctx.encoder import Encoder
-from training.distillation.measure import calibrate, measure
-from training.distillation.pairs import write_student
+from training.distillation.pairs import write_encoder
 from training.distillation.stages import untrained
 from training.loop.fit import Run, fit
 from training.recipes.recipe import Recipe
@@ -32,13 +31,13 @@ from training.student.objective import Distillation
 class Strided(Encoder):
     """Convolutions that each halve the picture and double the width, without skips; then all that is left of it."""
 
-    def __init__(self, shape: EncoderShape, channels: int, symbols: int) -> None:
-        super().__init__(shape, channels, symbols)
+    def __init__(self, shape: EncoderShape, channels: int, classes: int) -> None:
+        super().__init__(shape, channels, classes)
         widths = [channels, *(shape.width << block for block in range(shape.blocks))]
         layers = [nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(widths)]
         self.body = nn.Sequential(*(part for layer in layers for part in (layer, nn.GELU())), nn.AdaptiveAvgPool2d(2))
         self.norm = nn.LayerNorm(4 * widths[-1])
-        self.head = nn.Linear(4 * widths[-1], 2 * symbols)
+        self.head = nn.Linear(4 * widths[-1], classes)
 
     @staticmethod
     def macs(shape: EncoderShape, height: int, width: int) -> int:
@@ -60,10 +59,6 @@ def trained(recipe: Recipe, folder: Path) -> Manifest:
     objective = untrained(replace(recipe, loss=replace(recipe.loss, hard=1.0)), train, preprocess)
     run = Run("student", folder / "run", {}, train, recipe.view, recipe.views, recipe.schedule, 0, device,
               Console(quiet=True))  # fmt: skip
-    objective.load_state_dict(fit(Distillation(objective, train, recipe.channel, None, device), run).weights)
-    student = objective.student
-    measured = {
-        "accuracy": measure(student, held, preprocess, seed=0),
-        "calibration": calibrate(student, held, preprocess, recipe.channel, seed=0),
-    }
-    return write_student(folder / "pair", student, recipe.name, train, preprocess, {"command": "an example"}, measured)
+    objective.load_state_dict(fit(Distillation(objective, train, None, device), run).weights)
+    return write_encoder(folder / "pair", objective.encoder, recipe.encoder, recipe.layout, recipe.order, recipe.name,
+                         train, held, preprocess, {"command": "an example"}, seed=0)  # fmt: skip

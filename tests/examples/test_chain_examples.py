@@ -37,9 +37,9 @@ def test_a_further_task_is_one_class(pair: Manifest, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(TASKS, Parity.name, Parity)
     shipped = find_pair("digits")
     soft = Lab(pair, IMAGES.images).hear(Setting("awgn", "estimated", 6.0, 8, 1, 0, 0, 0.0, 6.0), stream=1)
-    rows = Answerer(pair).answer(soft.symbols, soft.gamma, [pair.tasks] * len(IMAGES))
+    rows = Answerer(pair).answer(replace(soft, tasks=[pair.tasks] * len(IMAGES)))
     assert np.mean([row["parity"]["even"] for row in rows] == (IMAGES.labels % 2 == 0)) > 0.93
-    before = Answerer(shipped).answer(soft.symbols, soft.gamma, [shipped.tasks] * len(IMAGES))
+    before = Answerer(shipped).answer(replace(soft, tasks=[shipped.tasks] * len(IMAGES)))
     assert [{name: row[name] for name in shipped.tasks} for row in rows] == before
     with scrx.Receiver("0", pair.path) as rx:
         address = rx.address.removeprefix("tcp://")

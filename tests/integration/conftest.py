@@ -4,14 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save
 
-from common.pair.manifest import write_pair
-from common.pair.shapes import Accuracy, DecoderShape, EncoderShape, Preprocess
+from common.pair.shapes import Accuracy, EncoderShape
 from common.phy.layout import Layout
-from scrx.decoding.decoder import Decoder
-from sctx.encoder import ChannelAdaptive, make_encoder
+from tests.model import pairs
 from training.lab.processes import Command, start_emulator, start_receiver
 
 GRID = tuple(float(snr) for snr in range(-10, 31, 2))
@@ -19,28 +15,9 @@ GRID = tuple(float(snr) for snr in range(-10, 31, 2))
 
 def make_pair(folder: Path, seed: int, pilots: int = 8) -> Path:
     """An untrained pair whose accuracy table makes fewer symbols do at higher SNR."""
-    torch.manual_seed(seed)
-    layout, encoder, decoder = Layout((2, 2, 4, 8, 16), pilots), EncoderShape(width=8), DecoderShape(hidden=64)
-    count = layout.max_symbols
-    parts = {"encoder.": make_encoder(encoder, 1, count), "adapt.": ChannelAdaptive(2 * count)}
-    tensors = {prefix + name: w for prefix, part in parts.items() for name, w in part.state_dict().items()}
     acc = tuple(tuple(min(0.98, 0.5 + 0.08 * k + 0.02 * (snr + 10)) for snr in GRID) for k in range(5))
-    document = {
-        "name": "tiny",
-        "layout": layout,
-        "order": 16,
-        "preprocess": Preprocess(8, 8, 1, (0.5,), (0.5,)),
-        "dataset": "digits",
-        "labels": tuple("0123456789"),
-        "tasks": ("classify", "embedding"),
-        "encoder": encoder,
-        "decoder": decoder,
-        "accuracy": Accuracy(GRID, acc, 0.98),
-        "provenance": {"command": "pytest"},
-    }
-    weights = Decoder(decoder, count, {"classify": 10}).state_dict()
-    write_pair(folder, document, save(tensors), save(weights))
-    return folder
+    layout = Layout((2, 2, 4, 8, 16), pilots)
+    return pairs.tiny_pair(folder, seed, EncoderShape(width=8), layout, Accuracy(GRID, acc, 0.98)).path
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +30,6 @@ def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def other_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another pair: same shape, other weights, so another model id."""
     return make_pair(tmp_path_factory.mktemp("pair") / "other", seed=1)
-
-
-@pytest.fixture(scope="session")
-def blind_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pair that sends no pilots."""
-    return make_pair(tmp_path_factory.mktemp("pair") / "blind", seed=0, pilots=0)
 
 
 Start = Callable[..., Command]

@@ -185,8 +185,10 @@ def main() -> None:
     given = parser.parse_args()
     with Fleet(given.peer, given.transmitters, given.live, given.deadline_ms) as fleet:
         fleet.connect()
+        began = time.monotonic()
         fleet.run(given.frames, given.fps)
-        print(json.dumps(fleet.summary()))
+        per_s = given.frames * given.transmitters / (time.monotonic() - began)
+        print(json.dumps(fleet.summary() | {"frames_per_s": round(per_s, 1)}))
 
 
 if __name__ == "__main__":

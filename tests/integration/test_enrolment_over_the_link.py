@@ -21,9 +21,11 @@ import sctx
 from common.control.client import Client
 from common.images.datasets import load_images
 from common.pair.manifest import find_pair
+from common.phy.words import places
 from common.protocol.messages import Data, Message, Result
 from scrx.decoding.answerer import Answerer
 from scrx.decoding.pool import Pool
+from scrx.demodulation.demodulate import SoftBatch
 from scrx.heads.commands import _SHAPES
 from scrx.heads.space import Space
 from scrx.link import Link
@@ -34,12 +36,12 @@ from tests.scrx.heads.spaces import put_space, space
 
 @pytest.fixture(scope="module")
 def made(tiny_pair: Path) -> Space:
-    """A space beside the small pair, by which any two pictures are far from each other."""
+    """A space beside the small pair, by which the black picture and the white one are far from each other."""
     manifest = find_pair(tiny_pair)
     chain, answerer = TransmitChain(manifest), Answerer(manifest)
-    sent = chain.modulate(chain.encode(np.stack([picture(which) for which in range(16)])[..., None]), None)
-    sure = np.full(sent.shape, 1e3, np.float32)
-    rows = np.array([one["embedding"]["vector"] for one in answerer.answer(sent, sure, [("embedding",)] * 16)])
+    sent = chain.modulate(chain.encode(np.stack([picture(which) for which in range(16)])[..., None]), words=1)
+    sure, place = np.full(sent.shape, 1e3, np.float32), np.tile(places(sent.shape[1], 1), (16, 1))
+    _, rows = answerer.hear(SoftBatch(sent, sure, place, ()))
     of = space(manifest.id, rows.shape[1])
     of.mean[:] = rows.mean(0)
     of.white[:] = 3.0 * np.eye(rows.shape[1]) / rows.std()
@@ -47,8 +49,8 @@ def made(tiny_pair: Path) -> Space:
     return of
 
 
-ALL = sctx.Settings(policy="robust")
-"""Every symbol of every picture."""
+ALL = sctx.Settings(policy="fixed:32")
+"""Every symbol of every picture; from the first report on, all but one of them say features."""
 
 
 def peer(rx: scrx.Receiver) -> str:
@@ -83,6 +85,9 @@ def told(rx: scrx.Receiver, count: int) -> list[dict[str, Any]]:
     return found
 
 
+BLACK, WHITE = 0, 15
+
+
 def picture(which: int) -> np.ndarray:
     """Four squares, each black or white: 0 to 15."""
     squares = np.array([255 * (which >> bit & 1) for bit in range(4)], np.uint8).reshape(2, 2)
@@ -93,16 +98,16 @@ def test_a_class_is_known_from_the_next_frame_on_and_again_after_a_new_start(
     tiny_pair: Path, made: Space, tmp_path: Path
 ) -> None:
     with receiver(tiny_pair, tmp_path) as rx, sctx.Transmitter(peer(rx), tiny_pair, ALL) as tx:
-        tx.send(picture(3))
+        tx.send(picture(BLACK))
         assert told(rx, 1) == [{}]
-        enrol(tmp_path, tx, "a", [picture(3)] * 3)
-        enrol(tmp_path, tx, "b", [picture(12)] * 3)
+        enrol(tmp_path, tx, "a", [picture(BLACK)] * 3)
+        enrol(tmp_path, tx, "b", [picture(WHITE)] * 3)
         told(rx, 6)
-        tx.send(picture(3)), tx.send(picture(12))
+        tx.send(picture(BLACK)), tx.send(picture(WHITE))
         assert [one["enrolled"]["name"] for one in told(rx, 2)] == ["a", "b"]
     with receiver(tiny_pair, tmp_path) as rx, sctx.Transmitter(peer(rx), tiny_pair, ALL) as tx:
-        tx.send(picture(12))
-        (again,) = told(rx, 1)
+        tx.send(picture(BLACK)), tx.send(picture(WHITE))  # the first is sent before any report: a word and no features
+        _, again = told(rx, 2)
     assert again["enrolled"]["name"] == "b"
     assert {one["name"] for one in again["enrolled"]["nearest"]} == {"b"}
 
@@ -137,7 +142,7 @@ def test_the_transmitter_sends_and_hears_the_same_before_and_after(
                         tx.send(image)
                 with sctx.Transmitter(peer(rx), tiny_pair, sctx.Settings(stream=2)) as other:
                     if not rx.heads.shelf.judges:  # type: ignore[union-attr]
-                        enrol(tmp_path / wanted[-1], other, "a", [picture(3)])
+                        enrol(tmp_path / wanted[-1], other, "a", [picture(BLACK)])
         ours = [one for one in sent if one.stream == 1]
         assert [_still(one) for one in ours[:4]] == [_still(one) for one in ours[4:]]
         sessions = {one.session for one in ours}
@@ -188,16 +193,16 @@ def test_an_enrolment_holds_for_every_worker_and_whatever_is_killed(
         pool = rx.pool
         assert isinstance(pool, Pool)
         with sctx.Transmitter(peer(rx), tiny_pair, ALL) as tx:
-            enrol(tmp_path, tx, "a", [picture(3)] * 2)
-            enrol(tmp_path, tx, "b", [picture(12)] * 2)
+            enrol(tmp_path, tx, "a", [picture(BLACK)] * 2)
+            enrol(tmp_path, tx, "b", [picture(WHITE)] * 2)
             told(rx, 4)
             for victim in pool.processes:
                 for _ in range(4):
-                    tx.send(picture(3))
+                    tx.send(picture(BLACK))
                 assert {one["enrolled"]["name"] for one in told(rx, 4)} == {"a"}
                 os.kill(victim, signal.SIGKILL)
             for _ in range(4):
-                tx.send(picture(12))
+                tx.send(picture(WHITE))
             assert {one["enrolled"]["name"] for one in told(rx, 4)} == {"b"}
 
 
@@ -208,11 +213,12 @@ def test_a_digit_is_enrolled_from_five_received_and_told_from_the_others(tmp_pat
     settings = scrx.Settings(control=f"ipc://{tmp_path}/control")
     with (
         scrx.Receiver("127.0.0.1:0", "digits", settings) as rx,
-        sctx.Transmitter(peer(rx), "digits", sctx.Settings(policy="robust")) as tx,
+        sctx.Transmitter(peer(rx), "digits", ALL) as tx,
     ):
+        tx.send(of[8][0])  # before any report there is a word and no features
         for k in (3, 4):
             enrol(tmp_path, tx, f"digit {k}", of[k][:5])
-        told(rx, 10)
+        told(rx, 11)
         for k in (3, 4, 8):
             for image in of[k][5:]:
                 tx.send(image)

@@ -1,6 +1,8 @@
 """Health that is true in both directions, measured: each thread and process frozen in turn, and what must be no alarm.
 
-Prints one row each: how soon it was told, over RUNS runs, and the false alarms.
+Prints one row each: how soon it was told, over RUNS runs, and the false alarms. How soon counts turns of TURN_S that
+this process made meanwhile, not seconds of the wall: what tells is as short of the processor as who waits for it, so
+on a busy machine both take longer and the limits hold.
 """
 
 import os
@@ -30,12 +32,40 @@ from training.lab.processes import Command
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 RUNS, PAUSE_S = 10, 0.05
+TURN_S, SOON_S = 0.05, 2.0
+"""What is frozen, stopped or killed is told after SOON_S at most, where no decoder has to be waited for."""
 IMAGE = np.zeros((8, 8), np.uint8)
 
 
 def say(what: str, took_s: list[float], alarms: int = 0) -> None:
     told = f"{np.median(took_s):5.1f} s (longest {max(took_s):.1f})" if took_s else "-"
     print(f"| {what} | {len(took_s)} | {told} | {alarms} |")
+
+
+class Turns:
+    """A clock that counts how often somebody who sleeps for TURN_S wakes up: its seconds are those to be had."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "Turns":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def seconds(self) -> float:
+        return self.count * TURN_S
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            time.sleep(TURN_S)
+            self.count += 1
 
 
 class Link:
@@ -96,22 +126,22 @@ def detect(
         while not ready() and time.monotonic() < until:
             time.sleep(0.05)
         assert ready(), board.unready()
-        gate.free.clear()
-        began = time.monotonic()
-        while not of(board):
-            assert time.monotonic() - began < 60
-            time.sleep(0.1)
-        took_s.append(time.monotonic() - began)
+        with Turns() as turns:
+            gate.free.clear()
+            while not of(board):
+                assert turns.seconds < 60
+                time.sleep(TURN_S)
+            took_s.append(turns.seconds)
         gate.free.set()
     return took_s
 
 
 THREADS = {
     "scrx: its decoder does not come back": ("decode", 0, LEAST_S + 3),
-    "scrx: the thread of its link": ("rx link", 0, 3.0),
+    "scrx: the thread of its link": ("rx link", 0, SOON_S),
     "scrx: the thread of its workers": ("pool", 1, LEAST_S + 3),
     "sctx: its encoder does not come back": ("encode", 0, LEAST_S + 3),
-    "sctx: the thread of its link": ("tx link", 0, 3.0),
+    "sctx: the thread of its link": ("tx link", 0, SOON_S),
 }
 
 
@@ -224,9 +254,16 @@ def flood(port: int, over: threading.Event) -> None:
 
 def ready(ports: dict[str, int]) -> None:
     until = time.monotonic() + 60
-    while any(ask(port, "/readyz")[0] != 200 for port in ports.values()):
+    while not all(is_ready(port) for port in ports.values()):
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+def is_ready(port: int) -> bool:
+    try:
+        return ask(port, "/readyz")[0] == 200
+    except ConnectionRefusedError:  # it is being started again
+        return False
 
 
 def test_a_worker_that_is_frozen_is_told_and_so_is_whoever_is_killed(start: Start, tiny_pair: Path) -> None:
@@ -253,7 +290,7 @@ def test_a_worker_that_is_frozen_is_told_and_so_is_whoever_is_killed(start: Star
             found[name].process.wait()
             found[name] = again(start, found[name], ports[name])
         say(f"sctx: {name} killed", took_s)
-        assert max(took_s) < 3.0
+        assert max(took_s) < SOON_S
 
 
 def again(start: Start, command: Command, http: int) -> Command:
@@ -264,12 +301,12 @@ def again(start: Start, command: Command, http: int) -> Command:
 
 
 def told(port: int, pid: int, number: signal.Signals) -> float:
-    os.kill(pid, number)
-    began = time.monotonic()
-    while ask(port, "/readyz")[0] == 200:
-        assert time.monotonic() - began < 30
-        time.sleep(0.05)
-    return time.monotonic() - began
+    with Turns() as turns:
+        os.kill(pid, number)
+        while ask(port, "/readyz")[0] == 200:
+            assert turns.seconds < 30
+            time.sleep(TURN_S)
+        return turns.seconds
 
 
 def children(pid: int) -> list[int]:

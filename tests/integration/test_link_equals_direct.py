@@ -28,7 +28,7 @@ def over_the_link(
 ) -> list[tuple[object, ...]]:
     """(answer, symbols, round, confidence, SNR) of each image, one frame in flight."""
     with ExitStack() as running:
-        receiver, upstream = start_receiver("--model", str(model), "--backend", backend)
+        receiver, upstream = start_receiver("--model", str(model))
         running.enter_context(receiver)
         emulator, port = start_emulator(upstream, "--snr", str(SNR_DB), "--seed", str(SEED), *emulator_flags)
         running.enter_context(emulator)

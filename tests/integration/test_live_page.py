@@ -12,6 +12,7 @@ import pytest
 from tests.integration.chromium import Browser, found
 from tests.integration.conftest import Start
 from tests.integration.test_seen import http_port
+from tests.sctx.films import film
 from training.lab.processes import Command
 
 pytestmark = [
@@ -118,6 +119,27 @@ def test_the_channel_moves_by_keyboard_and_the_loop_is_seen_to_answer(
     browser.until("past[past.length - 1].acted < 4")
     assert browser.ask("document.getElementById('said').textContent") == ""
     assert browser.ask("document.getElementById('described').textContent").startswith("SNR -2 dB")
+
+
+def test_the_answer_is_drawn_on_the_frames_of_a_video(start: Start, browser: Browser, tmp_path: Path) -> None:
+    pytest.importorskip("cv2", reason="OpenCV is not installed")
+    path = film(tmp_path / "clip.mp4", 20, (160, 120))
+    rx = start("scrx", "--listen", "0", "--model", "cifar10")
+    flags = ["--peer", f"127.0.0.1:{rx.port()}", "--model", "cifar10", "--source", str(path), "--count", "1000000"]
+    tx = start("sctx", *flags, "--http", "0", "--fps", "10")
+    browser.size(900, 700)
+    browser.open(address(tx))
+    browser.until("document.readyState === 'complete'")
+    browser.until("/^\\w+ \\d+ %$/.test(document.getElementById('drawn').textContent)")
+    browser.until("/clip.mp4#\\d+$/.test(document.getElementById('file').textContent)")
+    first = browser.ask("document.getElementById('file').textContent")
+    browser.until(f"document.getElementById('file').textContent !== '{first}'")
+    on_it = "((a, b) => a.left >= b.left && a.right <= b.right && a.bottom <= b.bottom + 1)"
+    boxes = "...['drawn', 'picture'].map((id) => document.getElementById(id).getBoundingClientRect())"
+    assert browser.ask(f"{on_it}({boxes})")
+    assert browser.errors == []
+    browser.picture(tmp_path / "video.png")
+    assert (tmp_path / "video.png").stat().st_size > 10_000
 
 
 class Elsewhere(BaseHTTPRequestHandler):

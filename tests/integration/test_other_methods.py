@@ -121,10 +121,10 @@ def test_an_agreement_has_no_networks_of_its_own() -> None:
     for make, told in (
         (lambda: sctx.Transmitter("127.0.0.1:9", agreed()), "bits is no pair .*: give an encoder"),
         (lambda: sctx.Transmitter("127.0.0.1:9", agreed(), encoder=3), "encoder is 3 and must be something to call"),
-        (lambda: scrx.Receiver("127.0.0.1:0", agreed()), "bits is no pair .*: give a decoder"),
+        (lambda: scrx.Receiver("127.0.0.1:0", agreed()), "bits is no pair: give a decoder"),
         (
             lambda: scrx.Receiver("127.0.0.1:0", agreed(), scrx.Settings(workers=2)),
-            "bits is no pair .*: give a decoder",
+            "bits is no pair: give a decoder",
         ),
     ):
         with pytest.raises(ConfigError, match=told):

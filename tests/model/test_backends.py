@@ -17,18 +17,12 @@ from common.images.datasets import load_images
 from common.pair import backend as seam
 from common.pair.backend import open_networks, pick_backend
 from common.pair.manifest import Manifest, find_pair, read_manifest, shipped_pairs
-from scrx.decoding.answerer import Answerer
-from scrx.decoding.answerer import networks_of as networks_of_receiver
-from sctx.modulate import bounds
 from sctx.pipeline import TransmitChain, networks_of
 from tests.model.pairs import tiny_pair
 from training.export.__main__ import main as export_command
-from training.export.tracing import MOST_APART, export
+from training.export.tracing import MOST_APART, SAME, export
 
-NAMES = ("encoder", "adapt", "decoder")
-SNRS = (-10.0, 7.0, np.nan)
-AT_BOUNDARY = 1e-5
-"""A feature so close to where one level passes into the next may go either way."""
+NAMES = ("encoder",)
 
 
 @pytest.fixture(scope="module")
@@ -57,36 +51,17 @@ def pictures(pair: Manifest, count: int) -> np.ndarray:
     return (128 + waves + grain).clip(0, 255).astype(np.uint8)
 
 
-def received(pair: Manifest, symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a decoder is given of symbols: from nothing to all of them, from noise to none."""
-    draw, rates = np.random.default_rng(4), [0, *pair.layout.rates]
-    known = np.arange(symbols.shape[1]) < draw.choice(rates, (len(symbols), 1))
-    gamma = np.where(known, 10 ** draw.uniform(-2, 5, symbols.shape), 0).astype(np.float32)
-    noisy = symbols + (draw.standard_normal((*symbols.shape, 2)) @ (0.7, 0.7j)).astype(np.complex64)
-    return np.where(known, noisy, 0).astype(np.complex64), gamma
-
-
 @pytest.mark.parametrize("name", shipped_pairs())
 def test_both_backends_say_the_same_of_every_shipped_pair(name: str) -> None:
     pair = find_pair(name)
     torch, onnx = (TransmitChain(pair, backend=one) for one in ("torch", "onnx"))
     images = pictures(pair, 24)
-    features = torch.encode(images)
-    assert onnx.encode(images) == pytest.approx(features, rel=MOST_APART, abs=MOST_APART)
-    for snr_db in SNRS:
-        adapted = torch.adapt(features, snr_db)
-        wanted, found = torch.modulate(features, snr_db), onnx.modulate(onnx.encode(images), snr_db)
-        near = np.abs(adapted[..., None] - bounds(pair.order)).min(-1) < AT_BOUNDARY
-        unsure = near.reshape(len(images), 2, -1).any(1)
-        for k in range(len(pair.layout.increments)):
-            span = pair.layout.span(k, k)
-            other = (wanted[:, span] != found[:, span]).any(1)
-            assert not (other & ~unsure[:, span].any(1)).any()
-            assert other.mean() < 0.1  # one symbol that goes the other way rescales its increment
-        symbols, gamma = received(pair, wanted)
-        ours, theirs = (Answerer(pair, backend=one).scores(symbols, gamma) for one in ("onnx", "torch"))
-        for key in theirs:
-            assert ours[key] == pytest.approx(theirs[key], rel=MOST_APART, abs=MOST_APART)
+    wanted, found = torch.encode(images), onnx.encode(images)
+    assert np.array_equal(found[:, 0], wanted[:, 0])
+    assert found == pytest.approx(wanted, rel=MOST_APART, abs=MOST_APART)
+    for words in (None, 0, 3):
+        other = np.abs(torch.modulate(wanted, words=words) - onnx.modulate(found, words=words)) > SAME
+        assert other.mean() < 0.01  # one level that goes the other way rescales its increment
 
 
 def test_a_row_is_what_it_is_among_many_of_any_number(made: Manifest) -> None:
@@ -96,15 +71,13 @@ def test_a_row_is_what_it_is_among_many_of_any_number(made: Manifest) -> None:
         assert chain.encode(images[:rows]) == pytest.approx(many[:rows], abs=1e-5)
 
 
-@pytest.mark.parametrize("adaptive", [True, False])
-def test_graphs_lie_outside_the_id_and_go_when_other_weights_come(adaptive: bool, tmp_path: Path) -> None:
-    pair = tiny_pair(tmp_path / "pair", adaptive=adaptive)
+def test_graphs_lie_outside_the_id_and_go_when_other_weights_come(tmp_path: Path) -> None:
+    pair = tiny_pair(tmp_path / "pair")
     export(pair)
-    names = {path.stem for path in pair.path.glob("*.onnx")}
-    assert names == ({"encoder", "adapt", "decoder"} if adaptive else {"encoder", "decoder"})
+    assert {path.stem for path in pair.path.glob("*.onnx")} == set(NAMES)
     assert read_manifest(pair.path).id == pair.id
-    assert TransmitChain(pair, backend="auto").backend == Answerer(pair, backend="auto").backend == "onnx"
-    other = tiny_pair(tmp_path / "pair", seed=1, adaptive=adaptive)
+    assert TransmitChain(pair, backend="auto").backend == "onnx"
+    other = tiny_pair(tmp_path / "pair", seed=1)
     assert not list(other.path.glob("*.onnx"))
     assert TransmitChain(other, backend="auto").backend == "torch"
 
@@ -115,8 +88,8 @@ def test_every_shipped_pair_has_the_graphs_that_its_weights_make(tmp_path: Path)
         folder = tmp_path / name
         shutil.copytree(find_pair(name).path, folder, ignore=shutil.ignore_patterns("*.onnx"))
         found = export(read_manifest(folder))
-        assert max(found.features, found.adapted, found.answers) < MOST_APART
-        assert sorted(path.name for path in folder.glob("*.onnx")) == ["adapt.onnx", "decoder.onnx", "encoder.onnx"]
+        assert max(found.features, found.logits) < MOST_APART
+        assert [path.name for path in folder.glob("*.onnx")] == ["encoder.onnx"]
 
 
 @pytest.mark.parametrize(("torch", "onnx", "graphs", "gpu"), list(product([True, False], repeat=4)))
@@ -127,7 +100,7 @@ def test_auto_takes_what_is_there(
     monkeypatch.setattr(seam, "_is_here", there.__getitem__)
     monkeypatch.setattr(seam, "_has_gpu", lambda: gpu)
     if not graphs:
-        (copy.path / "adapt.onnx").unlink()
+        (copy.path / "encoder.onnx").unlink()
     networks = networks_of(copy)
     if not torch and not onnx:
         with pytest.raises(ConfigError, match=r"semlink\[edge\] brings ONNX Runtime, semlink\[model\] brings torch$"):
@@ -177,11 +150,6 @@ def of_other_weights(path: Path, other: Path) -> None:
     shutil.copy(other / path.name, path)
 
 
-def of_another_network(path: Path, other: Path) -> None:
-    names = {"encoder": "adapt", "adapt": "encoder", "decoder": "encoder"}
-    shutil.copy(path.with_name(f"{names[path.stem]}.onnx"), path)
-
-
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of another pair with graphs."""
@@ -191,12 +159,12 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("spoil", [without, empty, noise, cut, folder, of_other_weights, of_another_network])
+@pytest.mark.parametrize("spoil", [without, empty, noise, cut, folder, of_other_weights])
 def test_a_graph_that_does_not_belong_is_one_line_with_what_mends_it(
     name: str, spoil: Callable[[Path, Path], None], copy: Manifest, other: Path
 ) -> None:
     spoil(copy.path / f"{name}.onnx", other)
-    networks = networks_of_receiver(copy) if name == "decoder" else networks_of(copy)
+    networks = networks_of(copy)
     with pytest.raises(ModelError) as caught:
         open_networks(networks, "onnx")
     told = str(caught.value)
@@ -207,11 +175,10 @@ def test_a_graph_that_does_not_belong_is_one_line_with_what_mends_it(
 
 def test_what_the_line_says_mends_it(copy: Manifest) -> None:
     noise(copy.path / "encoder.onnx", copy.path)
-    (copy.path / "decoder.onnx").unlink()
     with pytest.raises(SystemExit) as ended:
         invoke(export_command, "TRAINING_EXPORT", ["--pair", str(copy.path)])
     assert ended.value.code == 0
-    assert TransmitChain(copy, backend="onnx").backend == Answerer(copy, backend="onnx").backend == "onnx"
+    assert TransmitChain(copy, backend="onnx").backend == "onnx"
 
 
 def test_a_graph_of_the_same_weights_under_another_preprocessing_is_refused(copy: Manifest) -> None:

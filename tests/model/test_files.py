@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from common.errors import ConfigError
 from common.files import FIGURES, OutFile, OutFolder, writable, write_json
-from training import ablate, calibration, closed_loop, demo, distill, evaluate, fractions, savings, teacher
+from training import ablate, closed_loop, demo, distill, evaluate, fractions, savings, teacher
 
 USAGE = namedtuple("USAGE", "total used free")
 
@@ -92,7 +92,7 @@ def test_a_figure_needs_a_format_that_there_is() -> None:
         OutFile(FIGURES).convert("curve.gif", None, None)
 
 
-COMMANDS = (ablate, calibration, closed_loop, demo, distill, evaluate, fractions, savings, teacher)
+COMMANDS = (ablate, closed_loop, demo, distill, evaluate, fractions, savings, teacher)
 
 
 @pytest.mark.parametrize("module", COMMANDS, ids=lambda module: module.__name__)

@@ -12,7 +12,7 @@ from common.errors import ConfigError, ModelError
 from common.pair.manifest import find_pair, read_manifest, shipped_pairs
 from common.pair.shapes import EncoderShape
 from sctx.encoder import ResNet, load_encoder, make_encoder
-from tests.model.pairs import PREPROCESS, tiny_pair, tiny_student
+from tests.model.pairs import CLASSES, PREPROCESS, SHAPE, tiny_pair
 from training.recipes.recipe import CONFIGS, load_recipe
 from training.recipes.specs import LossSpec
 from training.student.objective import Objective
@@ -23,7 +23,7 @@ def test_a_shipped_pair_is_a_resnet_and_its_manifest_does_not_say_so() -> None:
         pair = find_pair(name)
         assert pair.encoder.kind == "resnet"
         assert "kind" not in json.loads((pair.path / "manifest.json").read_text())["encoder"]
-        assert isinstance(load_encoder(pair)[0], ResNet)
+        assert isinstance(load_encoder(pair), ResNet)
 
 
 def test_a_resnet_is_written_without_its_kind_so_that_its_id_stays(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_manifest_may_say_that_it_is_a_resnet(tmp_path: Path) -> None:
     document = json.loads(path.read_text())
     document["encoder"]["kind"] = "resnet"
     path.write_text(json.dumps(document))
-    assert load_encoder(read_manifest(tmp_path))[0](torch.zeros(1, 1, 8, 8)).shape == (1, 12)
+    assert load_encoder(read_manifest(tmp_path))(torch.zeros(1, 1, 8, 8))[1].shape == (1, CLASSES)
 
 
 def test_a_recipe_keeps_the_kind_that_it_names(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_kind_is_a_word(kind: str) -> None:
 
 
 def test_an_encoder_that_would_take_hours_is_refused_before_it_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    Objective(tiny_student(), PREPROCESS, LossSpec())
+    Objective(SHAPE, CLASSES, PREPROCESS, LossSpec())
     monkeypatch.setattr(sctx.encoder, "MOST_MACS", 1000)
     with pytest.raises(ConfigError, match="multiply-accumulates"):
-        Objective(tiny_student(), PREPROCESS, LossSpec())
+        Objective(SHAPE, CLASSES, PREPROCESS, LossSpec())

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError, ModelError
-from common.pair.halves import load_half
 from common.pair.manifest import Manifest, canonical, find_pair, read_manifest, shipped_pairs, write_pair
+from common.pair.tensors import load_half
 from tests.model.pairs import tiny_pair
 
 
@@ -47,7 +47,7 @@ def test_a_flipped_bit_in_a_weight_file_is_refused(pair: Manifest) -> None:
     [
         ("", "damaged"),
         ("[]", "damaged"),
-        ('{"schema": 1}', "fields missing"),
+        ('{"schema": 2}', "fields missing"),
         ('{"schema": 99}', "another schema"),
     ],
 )
@@ -59,12 +59,12 @@ def test_a_broken_manifest_is_one_line(pair: Manifest, text: str, reason: str) -
 
 
 @pytest.mark.parametrize(
-    "calibration", [{}, [], 0, False, "", {"edges_db": []}, {"edges_db": ["a"], "temperature": [[1.0, 1.0]] * 2}]
+    "words", [{}, [], 0, "", {"snr_db": [0.0, 1.0], "right": [[0.0, 1.0]]}, {"snr_db": [], "right": []}]
 )
-def test_a_damaged_calibration_is_one_line(pair: Manifest, calibration: object) -> None:
+def test_a_damaged_table_of_words_is_one_line(pair: Manifest, words: object) -> None:
     document = json.loads((pair.path / "manifest.json").read_text())
-    (pair.path / "manifest.json").write_text(json.dumps({**document, "calibration": calibration}))
-    with pytest.raises(ModelError, match="damaged") as caught:
+    (pair.path / "manifest.json").write_text(json.dumps({**document, "words": words}))
+    with pytest.raises(ModelError) as caught:
         read_manifest(pair.path)
     assert "\n" not in str(caught.value)
 
@@ -108,8 +108,8 @@ def test_shipped_pairs_are_whole_and_small(name: str) -> None:
     assert {"command", "seed", "torch"} <= set(manifest.provenance)
 
 
-def test_a_pair_with_a_content_head_is_refused_by_name(pair: Manifest) -> None:
+def test_a_pair_of_before_words_and_features_is_refused_by_the_command_that_mends_it(pair: Manifest) -> None:
     document = json.loads((pair.path / "manifest.json").read_text())
-    (pair.path / "manifest.json").write_text(json.dumps({**document, "content": {"hidden": 8}}))
-    with pytest.raises(ModelError, match="chosen by the image, which is no more: take the pair it was added to"):
+    (pair.path / "manifest.json").write_text(json.dumps({**document, "schema": 1}))
+    with pytest.raises(ModelError, match=f"python -m training.convert --pair {pair.path} --dataset DATA --out NEW"):
         read_manifest(pair.path)

@@ -9,8 +9,6 @@ import torch
 
 from common.pair.device import FEW, one_thread
 from common.pair.manifest import find_pair
-from scrx.decoding.answerer import Answerer
-from scrx.decoding.decoder import Decoder
 from sctx.encoder import ResNet
 from sctx.pipeline import TransmitChain
 
@@ -31,27 +29,13 @@ def test_an_image_is_encoded_on_one_thread_and_many_on_all(
 ) -> None:
     seen, forward = [], ResNet.forward
 
-    def watched(encoder: ResNet, images: torch.Tensor) -> torch.Tensor:
+    def watched(encoder: ResNet, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         seen.append(torch.get_num_threads())
         return forward(encoder, images)
 
     monkeypatch.setattr(ResNet, "forward", watched)
     TransmitChain(PAIR).encode(np.zeros((rows, 8, 8, 1), np.uint8))
     assert seen == [threads]
-    assert torch.get_num_threads() == 2
-
-
-def test_an_answer_is_computed_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, forward = [], Decoder.decide
-
-    def watched(decoder: Decoder, *arguments: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        seen.append(torch.get_num_threads())
-        return forward(decoder, *arguments)
-
-    monkeypatch.setattr(Decoder, "decide", watched)
-    blank = np.zeros((40, PAIR.layout.max_symbols), np.complex64)
-    Answerer(PAIR).answer(blank, blank.real.copy(), [PAIR.tasks] * 40)
-    assert seen == [1]
     assert torch.get_num_threads() == 2
 
 

@@ -30,6 +30,8 @@ def told(message: Message) -> dict[str, Any]:
     values = {field.name: getattr(message, field.name) for field in fields(message)}
     if isinstance(message, Data):
         del values["payload"]
+        if message.words is None:  # which older transmitters do not send
+            del values["words"]
         values["symbols"] = [[float(x.real), float(x.imag)] for x in message.symbols]
     return {name: plain(value) for name, value in values.items()}
 

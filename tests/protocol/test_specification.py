@@ -64,7 +64,8 @@ def test_fields_and_their_order_are_those_of_the_code(cls: type[Any]) -> None:
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_each_field_takes_the_range_of_its_type_and_nothing_else(cls: type[Any]) -> None:
-    for (name, kind), check in zip(described(cls.KIND.name).items(), cls.CHECKS, strict=True):
+    checks = (*cls.CHECKS, *([cls.GROWN] if hasattr(cls, "GROWN") else []))
+    for (name, kind), check in zip(described(cls.KIND.name).items(), checks, strict=True):
         good, bad = GOOD_AND_BAD.get(kind) or (
             list(ENUMS[cls.KIND.name]),
             [max(ENUMS[cls.KIND.name]) + 1, -1, True, None],

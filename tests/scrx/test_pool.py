@@ -25,10 +25,12 @@ PROGRAM = """
 import os, pathlib, sys, time
 from scrx.decoding.worker import serve
 marker = pathlib.Path(sys.argv[3])
-def answer(symbols, gamma, tasks):
+def answer(soft):
+    symbols = soft.symbols
     {trouble}
-    rows = zip(symbols, gamma, tasks)
-    return [{{"raw": {{"symbols": s.tobytes(), "gamma": g.tobytes(), "tasks": t}}}} for s, g, t in rows]
+    rows = zip(symbols, soft.gamma, soft.place, soft.tasks)
+    return [{{"raw": {{"symbols": s.tobytes(), "gamma": g.tobytes(), "place": p.tobytes(), "tasks": t}}}}
+            for s, g, p, t in rows]
 serve(sys.argv[1], sys.argv[2], answer)
 """
 FINE = "pass"
@@ -43,13 +45,14 @@ Got = queue.SimpleQueue[list[Outputs] | None]
 
 def batch(rows: int, seed: int = 0) -> SoftBatch:
     parts = np.random.default_rng(seed).standard_normal((3, rows, 6)).astype(np.float32)
-    return SoftBatch((parts[0] + 1j * parts[1]).astype(np.complex64), parts[2], (("raw",),) * rows)
+    place = np.arange(6 * rows, dtype=np.int16).reshape(rows, 6)
+    return SoftBatch((parts[0] + 1j * parts[1]).astype(np.complex64), parts[2], place, (("raw",),) * rows)
 
 
 def expected(soft: SoftBatch) -> list[Outputs]:
     return [
-        {"raw": {"symbols": s.tobytes(), "gamma": g.tobytes(), "tasks": ["raw"]}}
-        for s, g in zip(soft.symbols, soft.gamma, strict=True)
+        {"raw": {"symbols": s.tobytes(), "gamma": g.tobytes(), "place": p.tobytes(), "tasks": ["raw"]}}
+        for s, g, p in zip(soft.symbols, soft.gamma, soft.place, strict=True)
     ]
 
 
@@ -103,7 +106,8 @@ def test_a_batch_that_ends_two_workers_is_given_up_and_the_next_is_answered(open
     pool, got = open_pool(DIES_ALWAYS), Got()
     pool.submit(batch(2), math.inf, got.put)
     assert got.get(timeout=60) is None
-    harmless = SoftBatch(np.zeros((1, 6), np.complex64), np.zeros((1, 6), np.float32), (("raw",),))
+    nothing = np.zeros((1, 6), np.complex64)
+    harmless = SoftBatch(nothing, nothing.real.copy(), np.zeros((1, 6), np.int16), (("raw",),))
     pool.submit(harmless, math.inf, got.put)
     assert got.get(timeout=60) == expected(harmless)
     assert (pool.restarts, pool.retries) == (2, 1)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import scrx
@@ -13,6 +14,7 @@ from common.errors import ConfigError, ModelError
 from common.pair.manifest import find_pair
 from common.protocol.messages import Data, Result, Status
 from scrx.decoding.batcher import TURN_S, Batcher
+from scrx.demodulation.demodulate import SoftBatch
 from scrx.sessions.table import Work
 
 
@@ -126,3 +128,20 @@ def test_a_damaged_decoder_is_told_before_any_worker_is_started(tmp_path: Path) 
     (pair / "decoder.safetensors").write_bytes(weights[:-1] + bytes((weights[-1] ^ 1,)))
     with pytest.raises(ModelError, match=r"decoder\.safetensors is not the file its manifest names"):
         scrx.Receiver("0", pair, scrx.Settings(workers=1))
+
+
+def test_a_decoder_in_the_place_of_the_pairs_own_is_given_the_batch_whole_and_a_function_its_parts() -> None:
+    symbols = np.ones((2, 4), np.complex64)
+    soft = SoftBatch(symbols, np.ones((2, 4), np.float32), np.zeros((2, 4), np.int16), [("classify",)] * 2)
+
+    class Elsewhere:
+        def answer(self, soft: SoftBatch) -> list[object]:
+            return [soft]
+
+    with scrx.Receiver("0", "digits", decoder=Elsewhere()) as rx:
+        assert rx._decode(soft) == [soft]
+    with scrx.Receiver("0", "digits", decoder=lambda *parts: [parts]) as rx:
+        assert rx._decode(soft) == [(soft.symbols, soft.gamma, soft.tasks)]
+    for wrong in (3, "decoder", type("Wrong", (), {"answer": 3})()):
+        with pytest.raises(ConfigError, match=r"decoder is .* and must be something to call"):
+            scrx.Receiver("0", "digits", decoder=wrong)  # type: ignore[arg-type]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError
+from common.pair.manifest import find_pair
 from common.pair.shapes import Accuracy
-from sctx.rate.belief import Report, _j0, believe, is_stale
+from sctx.rate.belief import Report, _j0, believe, is_stale, rayleigh
 from sctx.rate.decision import Decision, decide
 from sctx.rate.policy import Goal, RatePolicy
 
@@ -95,6 +96,17 @@ def test_report_error_widens_the_belief() -> None:
     sharp, blunt = believe(report(10.0), 1), believe(report(10.0, error_db=3.0), 1)
     assert sharp.std() < 1e-9
     assert blunt.std() > 1.0
+
+
+@pytest.mark.parametrize("average_db", [5.0, 10.0, 15.0, 20.0])
+@pytest.mark.parametrize("symbols", [2, 6, 32])
+def test_what_hardly_ever_fails_is_expected_to_fail_as_often_as_it_does(average_db: float, symbols: int) -> None:
+    """Over Rayleigh fading, to a twentieth of a point: by so little a word may be shorter than the ladder."""
+    table = find_pair("digits").words
+    fine = 10 * np.log10(-np.log1p(-(np.arange(100_000) + 0.5) / 100_000)) + average_db
+    coarse = 10 * np.log10(np.maximum(rayleigh(average_db), 1e-9))
+    expected, found = (np.interp(one, table.snr_db, table.right[symbols - 1]).mean() for one in (fine, coarse))
+    assert found == pytest.approx(expected, abs=5e-4)
 
 
 def test_average_policy_ignores_the_instantaneous_snr() -> None:

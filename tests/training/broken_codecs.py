@@ -407,14 +407,16 @@ def renormalised_in_secret(way: Way, symbols: Complex, place: Place, stream: int
     g, even = soft.gamma.astype(np.float64), 10.0 ** (place.snr_db / 10.0)
     left = soft.symbols * (1 + g) - symbols * g  # noise times sqrt(g)
     cheated = (symbols * g + left * np.sqrt(np.minimum(g, even) / even)) / (1 + g)
-    return SoftBatch(cheated.astype(np.complex64), soft.gamma, soft.tasks)
+    return SoftBatch(cheated.astype(np.complex64), soft.gamma, soft.place, soft.tasks)
 
 
 def half_noise(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
     """N0 per real dimension where it was meant per complex symbol."""
     soft = carry.hear(way, symbols, Place(place.channel, place.csi, place.n, place.snr_db + 3.0103), stream, seed)
     g = soft.gamma / 2
-    return SoftBatch((soft.symbols * (g + 0.5) / (g + 1.0)).astype(np.complex64), g.astype(np.float32), soft.tasks)
+    return SoftBatch(
+        (soft.symbols * (g + 0.5) / (g + 1.0)).astype(np.complex64), g.astype(np.float32), soft.place, soft.tasks
+    )
 
 
 def another_snr(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
@@ -428,7 +430,9 @@ def one_for_all(way: Way, symbols: Complex, place: Place, stream: int, seed: int
     first = soft.gamma[:1].astype(np.float64)
     left = (soft.symbols * (1 + soft.gamma) - symbols * soft.gamma) / np.sqrt(soft.gamma)
     again = (symbols * first + left * np.sqrt(first)) / (1 + first)
-    return SoftBatch(again.astype(np.complex64), np.broadcast_to(soft.gamma[:1], soft.gamma.shape), soft.tasks)
+    return SoftBatch(
+        again.astype(np.complex64), np.broadcast_to(soft.gamma[:1], soft.gamma.shape), soft.place, soft.tasks
+    )
 
 
 def h_for_each_symbol(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
@@ -436,7 +440,9 @@ def h_for_each_symbol(way: Way, symbols: Complex, place: Place, stream: int, see
     soft = carry.hear(way, symbols, place, stream, seed)
     gamma = np.stack([np.roll(column, k) for k, column in enumerate(soft.gamma.T)], -1)
     left = (soft.symbols * (1 + soft.gamma) - symbols * soft.gamma) / np.sqrt(soft.gamma)
-    return SoftBatch(((symbols * gamma + left * np.sqrt(gamma)) / (1 + gamma)).astype(np.complex64), gamma, soft.tasks)
+    return SoftBatch(
+        ((symbols * gamma + left * np.sqrt(gamma)) / (1 + gamma)).astype(np.complex64), gamma, soft.place, soft.tasks
+    )
 
 
 def levelled(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
@@ -450,20 +456,22 @@ def fewer_fades(way: Way, symbols: Complex, place: Place, stream: int, seed: int
     soft = carry.hear(way, symbols, place, stream, seed)
     other = carry.hear(way, symbols, place, stream + 1, seed)
     better = other.gamma > soft.gamma
-    return SoftBatch(np.where(better, other.symbols, soft.symbols), np.maximum(soft.gamma, other.gamma), soft.tasks)
+    return SoftBatch(
+        np.where(better, other.symbols, soft.symbols), np.maximum(soft.gamma, other.gamma), soft.place, soft.tasks
+    )
 
 
 def no_noise_left(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
     """The receiver subtracts the noise that it was told."""
     soft = carry.hear(way, symbols, place, stream, seed)
-    return SoftBatch((symbols * soft.gamma / (1 + soft.gamma)).astype(np.complex64), soft.gamma, soft.tasks)
+    return SoftBatch((symbols * soft.gamma / (1 + soft.gamma)).astype(np.complex64), soft.gamma, soft.place, soft.tasks)
 
 
 def wrong_estimate(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
     """With pilots, each frame is given the SNR of the frame before."""
     soft = carry.hear(way, symbols, place, stream, seed)
     gamma = np.roll(soft.gamma, 1, 0) if place.csi == "estimated" else soft.gamma
-    return SoftBatch(soft.symbols, gamma, soft.tasks)
+    return SoftBatch(soft.symbols, gamma, soft.place, soft.tasks)
 
 
 def even_noise(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
@@ -471,7 +479,9 @@ def even_noise(way: Way, symbols: Complex, place: Place, stream: int, seed: int)
     soft = carry.hear(way, symbols, place, stream, seed)
     left = soft.symbols * (1 + soft.gamma) - symbols * soft.gamma
     even = np.sqrt(soft.gamma) * left / np.abs(left)
-    return SoftBatch(((symbols * soft.gamma + even) / (1 + soft.gamma)).astype(np.complex64), soft.gamma, soft.tasks)
+    return SoftBatch(
+        ((symbols * soft.gamma + even) / (1 + soft.gamma)).astype(np.complex64), soft.gamma, soft.place, soft.tasks
+    )
 
 
 def same_noise(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:
@@ -480,7 +490,7 @@ def same_noise(way: Way, symbols: Complex, place: Place, stream: int, seed: int)
     left = (soft.symbols * (1 + soft.gamma) - symbols * soft.gamma) / np.sqrt(soft.gamma)
     left[1::2] = left[: len(left) // 2 * 2 : 2]
     again = (symbols * soft.gamma + left * np.sqrt(soft.gamma)) / (1 + soft.gamma)
-    return SoftBatch(again.astype(np.complex64), soft.gamma, soft.tasks)
+    return SoftBatch(again.astype(np.complex64), soft.gamma, soft.place, soft.tasks)
 
 
 def renormalised_where_estimated(way: Way, symbols: Complex, place: Place, stream: int, seed: int) -> SoftBatch:

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from common.pair.shapes import DecoderShape, EncoderShape
+from common.pair.shapes import EncoderShape
 from common.phy.layout import Layout
 from training.distillation import stages
 from training.loop import journal
 from training.recipes.recipe import Recipe, load_recipe
 from training.recipes.specs import Schedule
+from training.words import arrivals
 
 
 @pytest.fixture(autouse=True)
@@ -27,11 +28,16 @@ def recipe() -> Recipe:
         full,
         layout=Layout((2, 4), pilots=4, slot=16),
         encoder=EncoderShape(4, 1),
-        decoder=DecoderShape(16, 1, 8),
         views=2,
         teacher=teacher,
         schedule=Schedule(epochs=3, batch=256),
     )
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables of a new pair are of a twentieth of the noise: to 1.6 points."""
+    monkeypatch.setattr(arrivals, "DRAWS", 1000)
 
 
 @pytest.fixture

@@ -144,15 +144,19 @@ def test_every_experiment_has_a_panel_of_accuracy_above_one_of_uses() -> None:
     assert panels([row for row in rows if row["experiment"] == "snr"]) == [[accuracy, used]]
 
 
-def test_other_pilots_get_a_table_and_temperatures_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("few_draws")
+def test_other_pilots_get_tables_of_their_own(tmp_path: Path) -> None:
     base = tiny_pair(tmp_path / "pair")
     four = prepared(base, 2, "digits", tmp_path)
     assert (four.layout.pilots, four.layout.increments) == (2, base.layout.increments)
-    assert four.calibration is not None
-    assert four.accuracy != base.accuracy
+    assert (four.accuracy, four.words) != (base.accuracy, base.words)
+    many = prepared(base, 8, "digits", tmp_path)
+    for few, more in ((four.words.right, many.words.right), (four.accuracy.acc, many.accuracy.acc)):
+        assert np.mean(few) < np.mean(more)  # a worse estimate of the channel costs words
     assert prepared(base, 2, "digits", tmp_path) == four
-    with pytest.raises(ConfigError, match="--pilots 99"):
-        prepared(base, 99, "digits", tmp_path)
+    for wrong in (99, 1, 0):
+        with pytest.raises(ConfigError, match=f"--pilots {wrong}: "):
+            prepared(base, wrong, "digits", tmp_path)
 
 
 def test_finished_points_are_not_run_again_and_damaged_ones_are(

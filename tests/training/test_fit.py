@@ -1,7 +1,6 @@
 """The recipe that fits itself: for any number and size of pictures a transmitter within its budget, and a training that
 makes sense."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,10 @@ import torch
 from PIL import Image
 
 from common.pair.shapes import Preprocess
+from sctx.encoder import make_encoder
 from training.distillation.measure import transmitter_cost
 from training.recipes.fitted import REFERENCE, Seen, fitted, look, recipe_for, stages
 from training.recipes.recipe import adjusted, load_recipe
-from training.student.end_to_end import Shapes, Student
 from training.teachers.pretrain import build_model
 
 BASE = load_recipe("pictures")
@@ -31,8 +30,7 @@ def test_a_transmitter_of_any_picture_keeps_its_budget_and_its_teacher_can_be_bu
     recipe = fitted(BASE, seen(side=side, channels=channels))
     image = recipe.image
     blank = Preprocess(image.height, image.width, channels, (0.5,) * channels, (0.5,) * channels)
-    student = Student(Shapes(recipe.layout, recipe.order, channels, 10, recipe.encoder, recipe.decoder))
-    parameters, macs = transmitter_cost(student, blank)
+    parameters, macs = transmitter_cost(make_encoder(recipe.encoder, channels, 10), blank)
     assert parameters <= 300_000
     assert macs <= 45_000_000
     assert min(side, 8) <= image.height <= max(side, 8)
@@ -44,8 +42,7 @@ def test_a_transmitter_of_any_picture_keeps_its_budget_and_its_teacher_can_be_bu
 @pytest.mark.parametrize("images", COUNTS)
 def test_every_number_of_pictures_gets_batches_that_it_can_fill_and_passes_that_end(images: int) -> None:
     recipe = fitted(BASE, seen(images=images))
-    assert recipe.decisions is not None
-    for schedule in (recipe.schedule, recipe.teacher.schedule, recipe.decisions.schedule):
+    for schedule in (recipe.schedule, recipe.teacher.schedule):
         assert 16 <= schedule.batch <= 256
         assert images // schedule.batch >= min(16, images // 16)
         assert 1 <= schedule.epochs <= 400
@@ -95,9 +92,7 @@ def test_without_a_recipe_it_fits_itself_and_says_so(tmp_path: Path) -> None:
 
 def test_epochs_mean_all_of_it() -> None:
     recipe = adjusted(fitted(BASE, seen()), epochs=3, views=2)
-    assert recipe.decisions is not None
-    assert (recipe.schedule.epochs, recipe.teacher.schedule.epochs, recipe.decisions.schedule.epochs) == (3, 1, 1)
-    assert stages(recipe) == ("passes over the images: teacher 1 (if it is made here), student 3, decisions 1; 2 views")
+    assert (recipe.schedule.epochs, recipe.teacher.schedule.epochs) == (3, 1)
+    assert stages(recipe) == "passes over the images: teacher 1 (if it is made here), student 3; 2 views"
     assert "teacher" not in stages(adjusted(recipe, hard=1.0))
-    longer = adjusted(replace(recipe, decisions=None), epochs=6)
-    assert (longer.teacher.schedule.epochs, longer.decisions) == (2, None)
+    assert adjusted(recipe, epochs=6).teacher.schedule.epochs == 2

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
 
-from training.baselines import words as searched
+from training.baselines import label_words as searched
 from training.baselines.label_code import LabelCodec, best_pilots
-from training.baselines.words import drawn_right, key, search, words_for
+from training.baselines.label_words import drawn_right, key, search, words_for
 from training.systems.carry import Way, carry
 from training.systems.system import Place
 

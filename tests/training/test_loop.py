@@ -15,7 +15,6 @@ from common.pair.shapes import Preprocess
 from training.loop import fit as loop
 from training.loop.fit import Fitted, Run, fit, one_cycle
 from training.recipes.recipe import Recipe
-from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
 
 CPU = torch.device("cpu")
@@ -33,9 +32,8 @@ def images() -> ImageSet:
 
 def train(recipe: Recipe, images: ImageSet, folder: Path, die_at: int | None = None, seed: int = 0) -> Fitted:
     torch.manual_seed(seed)
-    student = Student(Shapes(recipe.layout, recipe.order, 1, 10, recipe.encoder, recipe.decoder))
-    objective = Objective(student, PREPROCESS, replace(recipe.loss, hard=1.0, beta=0.01))
-    task = Distillation(objective, images, recipe.channel, None, CPU)
+    objective = Objective(recipe.encoder, 10, PREPROCESS, replace(recipe.loss, hard=1.0))
+    task = Distillation(objective, images, None, CPU)
     if die_at is not None:
         task.start_view = dying(die_at)  # type: ignore[method-assign]
     return fit(task, run_of(recipe, images, folder, seed))
@@ -114,9 +112,8 @@ def test_a_damaged_checkpoint_means_starting_anew(recipe5: Recipe, images: Image
 
 
 def test_the_batch_is_drawn_before_it_is_split(recipe: Recipe, images: ImageSet) -> None:
-    """Two processes see the two halves of the batch that one process sees: pixels, labels and channels."""
-    student = Student(Shapes(recipe.layout, recipe.order, 1, 10, recipe.encoder, recipe.decoder))
-    task = Distillation(Objective(student, PREPROCESS, recipe.loss), images, recipe.channel, None, CPU)
+    """Two processes see the two halves of the batch that one process sees: pixels and labels."""
+    task = Distillation(Objective(recipe.encoder, 10, PREPROCESS, recipe.loss), images, None, CPU)
     index: NDArray[np.int64] = np.arange(0, 40, dtype=np.int64)
 
     def arguments(rows: slice) -> tuple[Any, ...]:
@@ -126,8 +123,6 @@ def test_the_batch_is_drawn_before_it_is_split(recipe: Recipe, images: ImageSet)
     halves = [arguments(slice(0, 20)), arguments(slice(20, 40))]
     for k in range(3):
         assert torch.equal(whole[k], torch.cat([half[k] for half in halves]))
-    for name in ("gain", "noise", "n0", "others", "last"):
-        assert torch.equal(getattr(whole[3], name), torch.cat([getattr(half[3], name) for half in halves]))
 
 
 def test_the_rate_rises_and_falls() -> None:

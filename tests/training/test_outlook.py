@@ -15,8 +15,7 @@ from training.distillation import outlook
 from training.loop import fit as loop
 from training.loop.fit import Run, fit, pace
 from training.recipes.recipe import Recipe
-from training.recipes.specs import DecisionSpec, Schedule
-from training.student.end_to_end import Shapes, Student
+from training.recipes.specs import Schedule
 from training.student.objective import Distillation, Objective
 
 CPU = torch.device("cpu")
@@ -25,10 +24,9 @@ CPU = torch.device("cpu")
 def begun(recipe: Recipe, folder: Path) -> tuple[Objective, Distillation, Run]:
     train, _, preprocess = load_data(recipe, "digits")
     torch.manual_seed(0)
-    student = Student(Shapes(recipe.layout, recipe.order, 1, 10, recipe.encoder, recipe.decoder))
-    objective = Objective(student, preprocess, recipe.loss)
+    objective = Objective(recipe.encoder, 10, preprocess, recipe.loss)
     run = Run("student", folder, {}, train, recipe.view, recipe.views, recipe.schedule, 0, CPU, Console(quiet=True))
-    return objective, Distillation(objective, train, recipe.channel, None, CPU), run
+    return objective, Distillation(objective, train, None, CPU), run
 
 
 def test_timing_a_few_steps_changes_no_weight_and_no_dice(recipe: Recipe, tmp_path: Path) -> None:
@@ -73,16 +71,14 @@ def test_as_many_threads_are_taken_as_are_faster_now(
 def test_every_stage_is_told_with_its_passes(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stages = replace(recipe, decisions=DecisionSpec(schedule=Schedule(epochs=4, batch=256)),
-                     teacher=replace(recipe.teacher, schedule=Schedule(epochs=5, batch=256)))  # fmt: skip
+    stages = replace(recipe, teacher=replace(recipe.teacher, schedule=Schedule(epochs=5, batch=256)))
     monkeypatch.setattr(outlook, "pace", lambda task, run: 60.0)
     objective, _, run = begun(stages, tmp_path)
     total = outlook.announce(stages, objective, run.images, run, Console(quiet=True), own_teacher=True)
     said = capsys.readouterr().err
     assert "teacher 5 min" in said
     assert "student 3 min" in said
-    assert "decisions 4 min" in said
-    assert total == pytest.approx(12 * 60, rel=0.05)
+    assert total == pytest.approx(8 * 60, rel=0.05)
     outlook.announce(stages, objective, run.images, run, Console(quiet=True), own_teacher=False)
     assert "teacher" not in capsys.readouterr().err
-    assert all(one.requires_grad for one in objective.student.encoder.parameters())
+    assert all(one.requires_grad for one in objective.encoder.parameters())

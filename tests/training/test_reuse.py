@@ -18,7 +18,6 @@ from common.pair.manifest import MANIFEST, SHIPPED, find_pair
 from common.pair.origin import recall
 from tests.training.test_distill import TINY, call
 from training import distill, evaluate, teacher
-from training.distillation import measure
 from training.distillation.judge import Verdict
 from training.distillation.provenance import without_paths
 from training.distillation.reuse import teacher_made_of, teacher_place
@@ -29,22 +28,22 @@ VIEW = asdict(ViewSpec(shift=1))
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None, few_draws: None) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
-    monkeypatch.setattr(measure, "trials_for", lambda _: 1)
     (tmp_path / "tiny.toml").write_text(TINY)
     return tmp_path
 
 
-def pictures(folder: Path, classes: tuple[str, ...], seed: int = 0) -> str:
-    """16 to train on and 4 to test for each class, 8 x 8, each class with a brightness of its own."""
+def pictures(folder: Path, classes: tuple[str, ...], seed: int = 0, apart: int = 190) -> str:
+    """16 to train on and 4 to test for each class, 8 x 8, each class with a brightness of its own; apart: of 0..255,
+    between the darkest and the brightest class."""
     random = np.random.default_rng(seed)
     for number, name in enumerate(classes):
         for split, count in (("train", 16), ("test", 4)):
             (folder / split / name).mkdir(parents=True)
             for k in range(count):
-                pixels = random.integers(0, 60, (8, 8), np.uint8) + 190 * number // max(len(classes) - 1, 1)
+                pixels = random.integers(0, 60, (8, 8), np.uint8) + apart * number // max(len(classes) - 1, 1)
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / split / name / f"{k}.png")
     return str(folder)
 
@@ -182,7 +181,7 @@ def test_the_command_that_a_pair_remembers_has_no_paths(words: str, kept: str) -
 
 
 def test_a_pair_that_has_not_learnt_ends_with_1_unless_forced(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = pictures(here / "zoo", ("cat", "dog"))
+    data = pictures(here / "zoo", ("cat", "dog"), apart=0)  # there is nothing to learn
     monkeypatch.setattr("tests.training.test_distill.distill", None)  # which adds --force
     with pytest.raises(SemlinkError, match="is not seen to do better") as caught:
         call(distill, "--recipe", "tiny.toml", "--dataset", data, "--epochs", "1", "--no-kd")

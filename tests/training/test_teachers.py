@@ -16,7 +16,6 @@ from tests.training.kinds import make
 from training.knowledge.generate import generate, plan_for
 from training.recipes.recipe import Recipe
 from training.recipes.specs import ViewSpec
-from training.student.end_to_end import Shapes, Student
 from training.student.objective import Distillation, Objective
 from training.teachers.find import Committee, Teacher, find_teacher, load_oracle, weights_sha256
 from training.teachers.identity import TeacherId
@@ -148,9 +147,8 @@ def test_an_answer_that_is_no_number_is_refused_with_image_and_teacher(value: fl
 def test_an_online_teacher_whose_answer_is_no_number_is_refused(recipe: Recipe) -> None:
     images = ImageSet("noise", PHOTOS, np.arange(6) % 3, ("a", "b", "c"))
     answer = torch.tensor([[0.0, float("nan"), 1.0]])
-    student = Student(Shapes(recipe.layout, recipe.order, 3, 3, recipe.encoder, recipe.decoder))
-    objective = Objective(student, Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3), recipe.loss)
-    task = Distillation(objective, images, recipe.channel, Fixed(answer), CPU)
+    objective = Objective(recipe.encoder, 3, Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3), recipe.loss)
+    task = Distillation(objective, images, Fixed(answer), CPU)
     with pytest.raises(ModelError, match="'made up' answers image 4 with nan"):
         task.arguments(PHOTOS[4:5], np.array([2, 4]), slice(1, 2), torch.Generator())
 

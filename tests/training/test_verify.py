@@ -247,7 +247,7 @@ def test_a_suite_writes_a_card_for_each_of_its_numbers(tmp_path: Path, monkeypat
         "--suite",
         "quick",
         "--only",
-        "ours,dedicated,fano-bound",
+        "ours,never-told,fano-bound",
         "--images",
         "20",
         "--out",

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.baselines.label_words import Words, decide, drawn_right, words_for
 from training.baselines.remembered import Remembered
-from training.baselines.words import Words, decide, drawn_right, words_for
 from training.systems import bounds
 from training.systems.bench import Bench
 from training.systems.carried import Carried
@@ -97,7 +97,7 @@ class LabelCode(Carried):
             pilots = best_pilots(labels, place.n, place.channel, place.snr_db)
             coherent = pilots > 0
         words = words_for(labels, place.n - pilots, coherent)
-        return Way(LabelCodec(words, self._own, coherent, *self.bench.decider_cost), pilots)
+        return Way(LabelCodec(words, self._own, coherent, *self.bench.encoder_cost), pilots)
 
     @property
     def tx_accuracy(self) -> float:
@@ -107,14 +107,14 @@ class LabelCode(Carried):
     @property
     def macs(self) -> float:
         """See `System`: of the pair's encoder and decoder."""
-        return float(self.bench.decider_cost[1])
+        return float(self.bench.encoder_cost[1])
 
     @property
     def about(self) -> dict[str, Any]:
         """See `System`."""
         grid = ", ".join(map(str, PILOTS))
         return {
-            "parameters": self.bench.decider_cost[0],
+            "parameters": self.bench.encoder_cost[0],
             "sends": "the pair's own decision without noise, as a word",
             "tuning": f"with estimated channels {grid} pilots or none, for each n, SNR and channel, on random words",
             "held_to": "the integral of a simplex, the closed form of orthogonal words",

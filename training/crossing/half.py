@@ -16,7 +16,6 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-import scrx
 from common.errors import SemlinkError
 from common.pair.device import limit_threads
 from scrx.receiver import Receiver
@@ -36,13 +35,15 @@ class Told(Transmitter):
     def __init__(self, port: int, ends: Ends) -> None:
         rates = ends.agreement.layout.rates
         self._highest = len(rates) - 1 if ends.most is None else rates.index(ends.most)
-        self._told_db = ends.told_db
+        self._told_db, self._words = ends.told_db, ends.words
         super().__init__(f"127.0.0.1:{port}", ends.agreement, ends.settings, encoder=ends.encode)
 
     def _decide(self, air_start: int, now_ns: int) -> Decision:
         decision = super()._decide(air_start, now_ns)
-        told_db = decision.told_snr_db if self._told_db is None else self._told_db
-        return Decision(min(decision.rate, self._highest), told_db)
+        rate = min(decision.rate, self._highest)
+        if self._told_db is None:
+            return Decision(rate, decision.told_snr_db, decision.words)
+        return Decision(rate, self._told_db, self._words)
 
 
 class Half:
@@ -70,10 +71,7 @@ class Half:
         ends = self._subject.ends(question)
         if self._receiver is not None:
             self._receiver.close()
-        self._receiver = Receiver(
-            "127.0.0.1:0", ends.agreement,
-            scrx.Settings(device=ends.settings.device, backend=ends.settings.backend), decoder=ends.decode,
-        )  # fmt: skip
+        self._receiver = Receiver("127.0.0.1:0", ends.agreement, decoder=ends.decode)
         return {"port": int(self._receiver.address.rpartition(":")[2])}
 
     def _failed(self, _: bool) -> dict[str, Any]:

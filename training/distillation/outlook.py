@@ -4,9 +4,7 @@ Knows nothing about what is there already but for the teacher; a stage that is t
 Where two threads are slower than one, as on a machine that is busy with other things, one is taken from here on.
 """
 
-import copy
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,7 +16,6 @@ from training.loop.fit import Run, pace
 from training.loop.machine import placed, process
 from training.recipes.recipe import Recipe
 from training.report.progress import span
-from training.student.decisions import Decisions
 from training.student.objective import Distillation, Objective
 from training.teachers.pretrain import prepared
 
@@ -32,19 +29,13 @@ def announce(
     """Tell how long it will take, and return it in seconds. own_teacher: one has to be trained, and then to answer."""
     if process()[1] > 1:
         return 0.0  # steps that wait for each other are not timed by one of them alone
-    task = Distillation(objective, train, recipe.channel, None, run.device)
+    task = Distillation(objective, train, None, run.device)
     student_s, stages = _pace_on_threads(task, run, recipe.threads) * recipe.schedule.epochs, dict[str, float]()
     if own_teacher:
         torch_state = torch.random.get_rng_state()
         stages |= _teacher(recipe, train, run.seed, run.device, console)
         torch.random.set_rng_state(torch_state)
     stages["student"] = student_s
-    if recipe.decisions:
-        trial = copy.deepcopy(objective)
-        second = Decisions(trial.student, trial.preprocess, recipe.decisions.tau, trial.auxiliary)
-        task = Distillation(second, train, recipe.channel, None, run.device)
-        schedule = recipe.decisions.schedule
-        stages["decisions"] = pace(task, replace(run, schedule=schedule)) * schedule.epochs
     total = sum(stages.values())
     parts = ", ".join(f"{name} {span(seconds)}" for name, seconds in stages.items())
     tell(f"this will take about {span(total)} ({parts}), going by a few steps of each just now")

@@ -1,63 +1,58 @@
-"""Pairs and students: a student written as a pair; a pair as the student it came from, or with other fields.
+"""An encoder written as a pair: what its symbols say is fitted to its features; a pair with other fields.
 
-Knows nothing about how they are trained.
+Knows nothing about how an encoder is trained.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import load, save
+from safetensors.numpy import save
 
-from common.errors import ConfigError, ModelError
+from common.errors import ConfigError
 from common.images.datasets import ImageSet
-from common.pair.manifest import MANIFEST, Half, Manifest, read_half, write_pair
+from common.pair.manifest import MANIFEST, Half, Manifest, write_pair
 from common.pair.origin import recall, remember
-from common.pair.shapes import Preprocess
-from scrx.decoding.decoder import load_decoder
-from sctx.encoder import load_encoder
-from training.recipes.specs import Conditions
-from training.student.end_to_end import Shapes, Student
+from common.pair.shapes import EncoderShape, Preprocess
+from common.pair.speech import load_speech, tensors_of
+from common.pair.tensors import SPEECH, load_half
+from common.phy.layout import Layout
+from sctx.encoder import Encoder, load_encoder
+from training.distillation.measure import said_of
+from training.words.arrivals import class_shares, tables
+from training.words.fitting import fit_speech
 
 TASKS = ("classify", "embedding")
 HALVES: tuple[Half, Half] = ("encoder", "decoder")
 
 
-def write_student(
-    folder: Path, student: Student, name: str, images: ImageSet, preprocess: Preprocess,
-    provenance: Mapping[str, str], measured: Mapping[str, Any],
+def write_encoder(
+    folder: Path, encoder: Encoder, shape: EncoderShape, layout: Layout, order: int, name: str,
+    train: ImageSet, validation: ImageSet, preprocess: Preprocess, provenance: Mapping[str, str], seed: int,
+    meant: torch.nn.Linear | None = None,
 ) -> Manifest:  # fmt: skip
-    """Both halves as safetensors, then the manifest. images: of training; measured: its accuracy and calibration."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in student.state_dict().items()}
-    decoder = {
-        name.removeprefix("decoder."): weights.pop(name) for name in list(weights) if name.startswith("decoder.")
-    }
-    shapes = student.shapes
+    """Fit what symbols say to the features of train, measure it on validation, write both halves and the manifest.
+
+    meant: features -> the teacher's embedding; where there is one, what of the features counts is what it takes up.
+    """
+    classes = len(train.classes)
+    metric = None if meant is None else meant.weight.detach().double().cpu().numpy()
+    speech = fit_speech(*said_of(encoder, train, preprocess), classes, layout, order, metric)
+    decided, _ = said_of(encoder, validation, preprocess)
+    shares = class_shares(decided, validation.labels, classes)
+    words, accuracy = tables(speech.words, layout, decided, validation.labels, shares, seed)
+    said = {SPEECH + part: np.ascontiguousarray(tensor) for part, tensor in tensors_of(speech).items()}
+    weights = {part: one.detach().cpu().numpy().copy(order="C") for part, one in encoder.state_dict().items()}
     document: dict[str, Any] = {
-        "name": name, "layout": shapes.layout, "order": shapes.order, "preprocess": preprocess, "dataset": images.name,
-        "labels": images.classes, "tasks": TASKS, "encoder": shapes.encoder, "decoder": shapes.decoder,
-        "provenance": provenance, **measured,
+        "name": name, "layout": layout, "order": order, "preprocess": preprocess, "dataset": train.name,
+        "labels": train.classes, "tasks": TASKS, "encoder": shape, "features": speech.means.shape[1], "words": words,
+        "accuracy": accuracy, "provenance": provenance,
     }  # fmt: skip
-    return write_pair(folder, document, save(weights), save(decoder))
-
-
-def load_student(manifest: Manifest) -> Student:
-    """Both halves of a pair as the one model that training sees."""
-    student = Student(Shapes(manifest.layout, manifest.order, manifest.preprocess.channels, len(manifest.labels),
-                             manifest.encoder, manifest.decoder))  # fmt: skip
-    student.encoder, student.adapt = load_encoder(manifest)
-    student.decoder = load_decoder(manifest)
-    return student.eval()
-
-
-def trained_under(manifest: Manifest) -> Conditions:
-    """The channels that a pair was trained under, of its provenance; the usual ones where that does not say."""
-    try:
-        return Conditions(**json.loads(manifest.provenance.get("channel", "{}")))
-    except (ValueError, TypeError) as error:
-        raise ModelError(f"{manifest.path / MANIFEST}: provenance.channel is damaged: {error}") from None
+    return write_pair(folder, document, save({**weights, **said}), save({**said, "classes": shares}))
 
 
 def write_halved(manifest: Manifest, folder: Path) -> Manifest:
@@ -67,9 +62,17 @@ def write_halved(manifest: Manifest, folder: Path) -> Manifest:
         del document[name]
     halves = []
     for half in HALVES:
-        weights = load(read_half(manifest, half))
-        halves.append(save({name: one.half() if one.dtype == torch.float32 else one for name, one in weights.items()}))
+        weights = load_half(manifest, half)
+        halves.append(save({name: one.astype("f2") if one.dtype == "f4" else one for name, one in weights.items()}))
     return write_pair(folder, document, *halves)
+
+
+def measured_again(manifest: Manifest, layout: Layout, validation: ImageSet, folder: Path) -> Manifest:
+    """The same weights with tables measured now, on its own validation images, for frames of that layout."""
+    decided, _ = said_of(load_encoder(manifest), validation, manifest.preprocess)
+    shares = class_shares(decided, validation.labels, len(manifest.labels))
+    words, accuracy = tables(load_speech(manifest, "encoder").words, layout, decided, validation.labels, shares, seed=0)
+    return write_changed(manifest, folder, layout=asdict(layout), accuracy=accuracy, words=words)
 
 
 def write_changed(manifest: Manifest, folder: Path, decoder: bytes | None = None, **fields: Any) -> Manifest:

@@ -4,11 +4,9 @@ Knows nothing about how it is made. Neither time nor a path is in it, so that th
 wherever its files lie.
 """
 
-import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,7 +28,6 @@ def provenance(recipe: Recipe, seed: int, soft_labels: str, data: str, transmitt
         "recipe": recipe.name,
         "epochs": str(recipe.schedule.epochs),
         "loss": f"{recipe.loss}",
-        "channel": json.dumps(asdict(recipe.channel)),
         "soft_labels": soft_labels,
         "seed": str(seed),
         "semlink": __version__,

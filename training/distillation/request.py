@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ConfigError
-from common.pair.manifest import SHIPPED, Manifest
+from common.pair.manifest import SHIPPED
 
 BUILD = Path("build")
 """Where everything goes for which no place is named."""
@@ -26,8 +26,6 @@ class Request:
     by_position: bool = False
     """A teacher's columns are the data's classes in order, whatever it calls them."""
     skip_bad: bool = False
-    start: Manifest | None = None
-    """A pair of the same networks whose weights to begin with, cut to the recipe's ladder; None: those of the seed."""
 
     def __post_init__(self) -> None:
         if self.out is not None and self.out.resolve().is_relative_to(SHIPPED.resolve()):

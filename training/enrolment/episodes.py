@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import DataError
-from scrx.heads.judging import Means, log_likelihoods, means_of, posterior
+from scrx.heads.judging import Means, log_likelihoods, means_of, own_shift, posterior
 from scrx.heads.space import Space
 from training.enrolment.heard import Heard
 from training.enrolment.whitening import draw_examples
@@ -53,14 +53,14 @@ class Episodes:
         bins = space.bins(asked.bits)
         self._bins, self._u = bins, space.whiten(asked.embedding, bins)
         self._noise, self._tail = space.noise[bins], space.tail[bins]
-        shown_bins = space.bins(shown.bits)
-        self._shown, self._shown_noise = space.whiten(shown.embedding, shown_bins), space.noise[shown_bins]
+        self._shown_bins = space.bins(shown.bits)
+        self._shown = space.whiten(shown.embedding, self._shown_bins)
 
     def accuracy(self, count: int) -> Told:
         """All classes enrolled from `count` pictures each, all pictures asked about."""
         random, right = np.random.default_rng(self._seed), []
         for _ in range(self._draws):
-            means = self._means(list(range(len(self.classes))), count, random)
+            means, _ = self._enrolled(list(range(len(self.classes))), count, random, 0.0)
             likely, _ = log_likelihoods(self._u, means, self._noise, self._tail)
             right.append(float((likely.argmax(1) == self._label).mean()))
         low, high = np.quantile(right, (0.025, 0.975))
@@ -71,9 +71,10 @@ class Episodes:
         random, rows = np.random.default_rng(self._seed), []
         for _ in range(self._draws):
             known = random.permutation(len(self.classes))[: len(self.classes) // 2].tolist()
-            likely, stranger = log_likelihoods(self._u, self._means(known, count, random), self._noise, self._tail)
+            means, shift = self._enrolled(known, count, random, stated)
+            likely, stranger = log_likelihoods(self._u, means, self._noise, self._tail)
             best = likely.argmax(1)
-            limit = self._space.limit(self._bins, np.full(len(best), count), stated)
+            limit = self._space.limit(self._bins, np.full(len(best), count), stated) + shift
             unknown = likely[np.arange(len(best)), best] - stranger < limit
             chances = posterior(likely, stranger, self._space.temperature[self._bins])[np.arange(len(best)), best]
             ours = np.isin(self._label, known)
@@ -82,10 +83,15 @@ class Episodes:
         found = np.mean(rows, 0).tolist()
         return Strangers(stated, found[0], found[1], found[2], found[3])
 
-    def _means(self, known: list[int], count: int, random: np.random.Generator) -> Means:
+    def _enrolled(
+        self, known: list[int], count: int, random: np.random.Generator, stated: float
+    ) -> tuple[Means, float]:
         drawn = [draw_examples(self._pools[one], count, random) for one in known]
-        owner, rows = np.repeat(np.arange(len(known)), [len(one) for one in drawn]), np.concatenate(drawn)
-        return means_of(self._shown[rows], self._shown_noise[rows], owner, len(known))
+        counts = np.array([len(one) for one in drawn])
+        owner, rows = np.repeat(np.arange(len(known)), counts), np.concatenate(drawn)
+        u, bins = self._shown[rows], self._shown_bins[rows]
+        shift = own_shift(self._space, u, bins, owner, counts, stated) if stated else 0.0
+        return means_of(u, self._space.noise[bins], owner, len(known)), shift
 
 
 def rows_of(embedding: NDArray[np.float32], label: NDArray[np.int64]) -> Heard:

@@ -40,24 +40,24 @@ def images_for(manifest: Manifest, dataset: str, split: str, most: int | None = 
     return found.take(np.sort(order[:most]))
 
 
-def setting_for(manifest: Manifest, channel: str, csi: str, snr_db: float, symbols: int, seed: int) -> Setting:
-    """A place whose transmitter is told the average SNR, where anybody could tell it."""
-    told = snr_db if manifest.layout.pilots else float("nan")
-    return Setting(channel, csi, snr_db, symbols, 1, seed, 1, 0.0, told)
+def setting_for(channel: str, csi: str, snr_db: float, symbols: int, seed: int) -> Setting:
+    """A place whose transmitter is told the average SNR."""
+    return Setting(channel, csi, snr_db, symbols, 1, seed, 1, 0.0, snr_db)
 
 
 def heard_at(manifest: Manifest, lab: Lab, images: ImageSet, setting: Setting, stream: int) -> Heard:
     """Each image once at one place."""
-    embedding, gamma = lab.embed(setting, stream)
-    return Heard(embedding, bits_of(gamma, manifest.order), np.arange(len(images)), images.labels)
+    embedding, soft = lab.embed(setting, stream)
+    bits = bits_of(soft.gamma, soft.place, manifest.order)
+    return Heard(embedding, bits, np.arange(len(images)), images.labels)
 
 
 def heard_everywhere(manifest: Manifest, images: ImageSet, seed: int, device: str) -> Heard:
     """Each image at every rate over both channels and all of SNRS_DB, the channel estimated as the receiver does."""
-    lab, csi = Lab(manifest, images.images, device), "estimated" if manifest.layout.pilots else "none"
+    lab = Lab(manifest, images.images, device)
     places = [(channel, snr, n) for channel in CHANNELS for snr in SNRS_DB for n in manifest.layout.rates]
     parts = [
-        heard_at(manifest, lab, images, setting_for(manifest, channel, csi, snr, symbols, seed), stream)
+        heard_at(manifest, lab, images, setting_for(channel, "estimated", snr, symbols, seed), stream)
         for stream, (channel, snr, symbols) in enumerate(places)
     ]
     return Heard(*(np.concatenate([getattr(part, name) for part in parts]) for name in Heard.__slots__))

@@ -23,7 +23,7 @@ ROWS = 256
 @torch.no_grad()
 def own_features(manifest: Manifest, images: ImageSet) -> Floats:
     """What the last layer of the pair's encoder is given of each image, float32 [N, D]."""
-    encoder, _ = load_encoder(manifest)
+    encoder = load_encoder(manifest)
     image = manifest.preprocess
     parts = np.array_split(images.images, max(-(-len(images) // ROWS), 1))
     pooled = [encoder.pooled(normalise(torch.from_numpy(part), image.mean, image.std)) for part in parts]

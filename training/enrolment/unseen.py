@@ -6,11 +6,13 @@ Knows nothing about sockets, tables or figures.
     noiseless   the same with every symbol and no noise
     features    the transmitter's own features, without a channel
     pq-code     these as bits in a short code, known N0; so many bits as are best on the very pictures asked about
+    word        the link with every symbol the word's, as where nobody told the SNR
     answer      what the pair answers among its own classes, and no more: all that a label code could bring
 """
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,6 +75,7 @@ class Unseen:
         most = manifest.layout.max_symbols
         for symbols, snr in [(n, snr) for n in plan.symbols for snr in plan.snrs_db]:
             yield from self._link("link", symbols, snr)
+            yield from self._link("word", symbols, snr)
             yield from self._answers(symbols, snr)
             yield from self._quantised(symbols, snr)
         yield from self._link("noiseless", most, CLEAN_DB)
@@ -80,21 +83,23 @@ class Unseen:
     def _link(self, system: str, symbols: int, snr: float) -> Iterator[Point]:
         plan, clean = self._plan, system == "noiseless"
         where = ("awgn", "known") if clean else (plan.channel, plan.csi)
-        setting = setting_for(self._manifest, *where, snr, symbols, plan.seed)
+        setting = setting_for(*where, snr, symbols, plan.seed)
+        if system == "word":
+            setting = replace(setting, told_db=math.nan)
         shown, asked = (
             heard_at(self._manifest, lab, images, setting, stream)
             for stream, (lab, images) in enumerate(zip(self._labs, (self._shown, self._asked), strict=True))
         )
         episodes = Episodes(self._space, shown, asked, plan.draws, plan.seed)
         for count in plan.examples:
-            strangers = None if clean else episodes.strangers(count, plan.unknown)
+            strangers = None if system != "link" else episodes.strangers(count, plan.unknown)
             told = episodes.accuracy(count)
             yield Point(system, None if clean else symbols, None if clean else snr, count, told, strangers)
 
     def _answers(self, symbols: int, snr: float) -> Iterator[Point]:
         """Two pictures of a class have at most their answer in common."""
         plan = self._plan
-        setting = setting_for(self._manifest, plan.channel, plan.csi, snr, symbols, plan.seed)
+        setting = setting_for(plan.channel, plan.csi, snr, symbols, plan.seed)
         shown, asked = (
             rows_of(answers_of(lab.answer(setting, stream)[0]), images.labels)
             for stream, (lab, images) in enumerate(zip(self._labs, (self._shown, self._asked), strict=True))
@@ -118,7 +123,8 @@ class Unseen:
         bits: int | None = None,
     ) -> Iterator[Point]:  # fmt: skip
         """By the same mathematics, with statistics of its own. made: of the pair's own pictures, shown and asked."""
-        space = fit_space(rows_of(made[0], self._own.labels), "", "", system, bins=1, calibrated=False)
+        own = rows_of(made[0], self._own.labels)
+        space = fit_space(own, own, "", "", system, bins=1, calibrated=False)
         shown, asked = rows_of(made[1], self._shown.labels), rows_of(made[2], self._asked.labels)
         episodes = Episodes(space, shown, asked, self._plan.draws, self._plan.seed)
         for count in self._plan.examples:

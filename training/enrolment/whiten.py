@@ -30,7 +30,9 @@ from training.report.tabular import print_table
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
     from scrx.heads.space import FILE, parse_space
+    from training.enrolment.episodes import rows_of
     from training.enrolment.heard import heard_everywhere, images_for
+    from training.enrolment.sent import own_features
     from training.enrolment.whitening import fit_space
 
     manifest = find_pair(options["pair"])
@@ -39,7 +41,8 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     images = images_for(manifest, dataset, options["split"], options["most"])
     heard = heard_everywhere(manifest, images, options["seed"], options["device"])
     made_of = f"{images.name}, {options['split']}, {len(images)} images, seed {options['seed']}"
-    space = fit_space(heard, manifest.id, manifest.name, made_of, seed=options["seed"])
+    clean = rows_of(own_features(manifest, images), images.labels)
+    space = fit_space(heard, clean, manifest.id, manifest.name, made_of, seed=options["seed"])
     raw = space.packed()
     parse_space(raw)  # what a receiver would not read is not left there
     write_atomic(out, raw)

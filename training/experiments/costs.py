@@ -102,7 +102,7 @@ def _epoch(
     folder: Path, passes: int,
 ) -> float:  # fmt: skip
     """Fastest of `passes` epochs, in seconds per image that was trained on."""
-    task = Distillation(untrained(recipe, images, preprocess), images, recipe.channel, soft, device)
+    task = Distillation(untrained(recipe, images, preprocess), images, soft, device)
     batch = min(recipe.schedule.batch, len(images))
     schedule = replace(recipe.schedule, epochs=passes, batch=batch)
     place = Path(tempfile.mkdtemp(dir=folder))

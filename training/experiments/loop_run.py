@@ -19,8 +19,7 @@ from common.images.datasets import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, find_pair
 from sctx.rate.policy import GOALS, RatePolicy
 from training.data.images import load_told
-from training.distillation.measure import calibrate, measure
-from training.distillation.pairs import load_student, trained_under, write_changed
+from training.distillation.pairs import measured_again
 from training.experiments.loop_plan import Point
 from training.lab.direct import Encodings, run_direct
 from training.lab.processes import Command, start_emulator, start_receiver
@@ -41,21 +40,18 @@ class Outcome:
 
 
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
-    """The same networks with `pilots` pilots per frame; accuracy table and temperatures measured for them."""
-    if pilots == base.layout.pilots and base.calibration:
+    """The same networks with `pilots` pilots per frame; the tables measured for them."""
+    if pilots == base.layout.pilots:
         return base
     folder = out / "pairs" / f"{base.id[:12]}-{pilots}-pilots"
     if (folder / MANIFEST).is_file():
         return find_pair(folder)
     try:
-        student = load_student(replace(base, layout=replace(base.layout, pilots=pilots)))
+        layout = replace(base.layout, pilots=pilots)
+        layout.require_pilots()
     except ConfigError as error:
         raise ConfigError(f"--pilots {pilots}: {error}") from None
-    validation = load_told(base, dataset, "validation")
-    accuracy = measure(student, validation, base.preprocess, 0)
-    fitted = calibrate(student, validation, base.preprocess, trained_under(base), 0)
-    layout = asdict(replace(base.layout, pilots=pilots))
-    return write_changed(base, folder, layout=layout, accuracy=accuracy, calibration=fitted)
+    return measured_again(base, layout, load_told(base, dataset, "validation"), folder)
 
 
 def run(

@@ -4,9 +4,8 @@ Knows nothing about what a variant is, the command line or tables.
 """
 
 import hashlib
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,12 @@ from rich.console import Console
 from common import __version__
 from common.files import write_atomic
 from common.pair.manifest import MANIFEST, Manifest, canonical, find_pair
+from sctx.encoder import load_encoder
 from training.data.images import fingerprint, load_data, load_told
 from training.distillation.measure import transmitter_cost
-from training.distillation.pairs import load_student
 from training.distillation.request import BUILD, Request
 from training.distillation.stages import distill
-from training.experiments.variants import SNRS_DB, Variant, dedicated
+from training.experiments.variants import SNRS_DB, Variant
 from training.lab.evaluation import Lab, Setting
 from training.loop.journal import epochs
 from training.recipes.recipe import Recipe
@@ -55,24 +54,13 @@ class Row:
 def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> Row:
     """Train a variant with each seed, and answer every image of the split at every setting."""
     place = variant.name.replace(" ", "-").replace("/", "-")
-    if variant.recipe.channel.missing == 1.0:  # who was never told in training cannot use it here
-        settings = [replace(one, told_db=math.nan, told="none") for one in settings]
-    parts = {"": (variant.recipe, list(range(len(settings))))}
-    if variant.bank:
-        parts = {}
-        for index, one in enumerate(settings):
-            recipe = dedicated(variant.recipe, one.snr_db, one.symbols)
-            parts.setdefault(f"{one.snr_db:g}-dB-{one.symbols}-", (recipe, []))[1].append(index)
     right, clean, times = [], [], []
     for seed in range(options["seeds"]):
-        shares: dict[int, NDArray[np.float64]] = {}
-        for name, (recipe, mine) in parts.items():
-            manifest, epoch_s = trained(variant, recipe, f"{place}-{name}{seed}", seed, options)
-            shares |= zip(mine, answered(manifest, [settings[index] for index in mine], options), strict=True)
-            clean.append(manifest.accuracy.clean)
-            times.append(epoch_s)
-        right.append([shares[index] for index in range(len(settings))])
-    cost = transmitter_cost(load_student(manifest), manifest.preprocess)
+        manifest, epoch_s = trained(variant, variant.recipe, f"{place}-{seed}", seed, options)
+        right.append(answered(manifest, settings, options))
+        clean.append(manifest.accuracy.clean)
+        times.append(epoch_s)
+    cost = transmitter_cost(load_encoder(manifest), manifest.preprocess)
     return Row(variant.name, np.array(right), clean, times, *cost)
 
 
@@ -83,8 +71,6 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
     data = fingerprint(load_data(recipe, options["dataset"])[0])  # the same path may hold other images by now
     asked = {"version": __version__, "recipe": recipe.plain(), "data": data, "seed": seed,
              "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
-    if variant.start is not None:
-        asked["start"] = variant.start.id
     place = BUILD / "ablate" / recipe.name / name
     if (place / MANIFEST).is_file() and find_pair(place).provenance.get("data") != data:
         place = place.with_name(f"{name}-{data[:8]}")
@@ -101,7 +87,6 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
             device=options["device"],
             seed=seed,
             online=variant.online,
-            start=variant.start,
         )
         distill(recipe, request, Console(stderr=True))
         write_atomic(finished, identity.encode())

@@ -24,8 +24,8 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     apart = export(manifest)
     for file in sorted(manifest.path.glob("*.onnx")):
         say(f"{file}: {file.stat().st_size / 1024:.0f} KiB")
-    say(f"from torch on noise, at most: features {apart.features:.1e}, adapted {apart.adapted:.1e}, "
-        f"answers {apart.answers:.1e} of 1 + the value; {apart.differ} of {apart.symbols} symbols differ")  # fmt: skip
+    say(f"from torch on noise, at most: features {apart.features:.1e}, logits {apart.logits:.1e} of 1 + the value; "
+        f"{apart.differ} of {apart.symbols} symbols differ")  # fmt: skip
 
 
 if __name__ == "__main__":

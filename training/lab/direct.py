@@ -37,17 +37,19 @@ def run_direct(
     backend: str = "torch",
     encodings: "Encodings | None" = None,
     most: int | None = None,
+    trust_reports: bool = False,
 ) -> Iterator[Answer]:
     """images: uint8 [N, H, W, C] as the manifest says, sent as frames 0..N-1 of `stream`.
 
     policy: may be a genie's, which no link can serve. ask_below: confidence (0 to 1) below which an image's next
     increment follows, as with `sctx --arq incremental`. feedback: what happens to the reports on their way back, as
     with `channel-emu --feedback-loss` and the like. encodings: features that are known from other runs. most: payload
-    symbols that no image takes more of, whatever the policy would like. device, backend: of both halves.
+    symbols that no image takes more of, whatever the policy would like. device, backend: of the transmitter.
+    trust_reports: as of `sctx.Settings`.
     """
     genie = policy.kind == "genie"
     settings = Settings(stream=stream, policy="robust" if genie else policy, ask_below=ask_below, device=device,
-                        backend=backend)  # fmt: skip
+                        backend=backend, trust_reports=trust_reports)  # fmt: skip
     with _Direct(manifest, spec, settings, feedback) as link:
         link.encodings = encodings or Encodings()
         link.genie = _Genie(policy, manifest, spec, stream) if genie else None
@@ -75,7 +77,7 @@ class _Genie:
     """Decides on what the channel will do to the frame that is about to be sent."""
 
     def __init__(self, policy: RatePolicy, manifest: Manifest, spec: ChannelSpec, stream: int) -> None:
-        self._controller = Controller(policy, manifest.layout, manifest.accuracy)
+        self._controller = Controller(policy, manifest.layout, manifest.accuracy, manifest.words, Settings().features)
         self._channel, self._stream = Channel(spec), stream
         self._frame = np.ones(manifest.layout.pilots + manifest.layout.max_symbols, np.complex64)
 

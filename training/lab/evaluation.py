@@ -18,18 +18,21 @@ from common.flags import numbers
 from common.pair.manifest import Manifest
 from common.phy.decibel import from_db
 from common.phy.layout import Layout
-from scrx.decoding.tasks import Embedding
 from scrx.demodulation.demodulate import Demodulator, Known, Received, SoftBatch
+from sctx.rate.decision import words_told
 from training.data.images import load_told
 from training.report.points import Point
 from training.report.stats import bootstrap
 
 CHANNELS = {"awgn": "none", "block-rayleigh": "block-rayleigh", "rayleigh": "rayleigh"}
 
-CSI = ("known", "perfect", "estimated", "none")
+CSI = ("known", "perfect", "estimated")
 
 ENCODED = 512
 """Images that are encoded at a time, so that they fit into memory."""
+
+TOLD = "told"
+"""What --words has where the word is as long as what was told asks for."""
 
 QUIET_N0 = 1e-9
 """N0 that the receiver assumes where there is no noise at all."""
@@ -51,9 +54,13 @@ class Setting:
     """SNR that the transmitter is told; NaN = no report."""
     told: str = "average"
     """The same in words."""
+    features: float = 0.2
+    """Points that the decision may lose to the features; 0: all symbols say the decision."""
+    words: int | None = None
+    """So many symbols are the word's, whatever it is told: a transmitter that never adapts."""
 
     def __post_init__(self) -> None:
-        if (self.channel == "awgn") == (self.csi == "perfect") and self.csi not in ("estimated", "none"):
+        if (self.channel == "awgn") == (self.csi == "perfect") and self.csi != "estimated":
             raise ConfigError(f"csi {self.csi} does not go with {self.channel}: awgn has known, fading perfect")
 
 
@@ -67,14 +74,17 @@ def evaluate(
     lab = Lab(manifest, images.images, device)
     points = []
     first: dict[Setting, NDArray[np.float64]] = {}
+    energy = np.square(lab.features - lab.features.mean(0)).sum(1).mean()
     with bar(Console(stderr=True), "evaluate", len(settings)) as advance:
         for setting in settings:
-            right = np.zeros(len(images))
+            right, missed = np.zeros(len(images)), 0.0
             for stream in range(setting.stream, setting.stream + setting.seeds):
-                right += lab.decide(setting, stream) == images.labels
+                classes, features = lab.answers(setting, stream)
+                right += classes.argmax(-1) == images.labels
+                missed += float(np.square(features - lab.features).sum(1).mean() / energy)
             right /= setting.seeds
-            other = first.setdefault(replace(setting, told="", told_db=0.0), right)
-            points.append(_point(manifest, setting, right, None if other is right else other))
+            other = first.setdefault(replace(setting, told="", told_db=0.0, words=None), right)
+            points.append(_point(manifest, setting, right, None if other is right else other, missed / setting.seeds))
             advance()
     return points
 
@@ -88,9 +98,14 @@ class Lab:
         from sctx.pipeline import TransmitChain
 
         self.layout = manifest.layout
-        self._chain, self._answerer = TransmitChain(manifest, device), Answerer(manifest, device)
+        self.manifest, self._chain, self._answerer = manifest, TransmitChain(manifest, device), Answerer(manifest)
         parts = np.array_split(images, max(-(-len(images) // ENCODED), 1))
-        self._features = np.concatenate([self._chain.encode(part) for part in parts])
+        self._encoded = np.concatenate([self._chain.encode(part) for part in parts])
+
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """Of each image, as its encoder gives them, float32 [N, F]."""
+        return self._chain.features(self._encoded)
 
     def decide(self, setting: Setting, stream: int) -> NDArray[np.int64]:
         """Class decisions, int64 [N], of the images sent as frames 0..N-1 of a stream on the air clock."""
@@ -100,13 +115,16 @@ class Lab:
     def answer(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits, float32 [N, C], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
         soft = self.hear(setting, stream)
-        return self._answerer.logits(soft.symbols, soft.gamma), soft.gamma
+        return self._answerer.logits(soft), soft.gamma
 
-    def embed(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Embeddings, float32 [N, E], and gamma, float32 [N, S], of the images sent as frames 0..N-1 of a stream."""
+    def answers(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probability of each class, float32 [N, C], and features as received, float32 [N, F]."""
+        return self._answerer.hear(self.hear(setting, stream))
+
+    def embed(self, setting: Setting, stream: int) -> tuple[NDArray[np.float32], SoftBatch]:
+        """Embeddings, float32 [N, E], of the images sent as frames 0..N-1 of a stream, and what they are made of."""
         soft = self.hear(setting, stream)
-        found = self._answerer.answer(soft.symbols, soft.gamma, [(Embedding.name,)] * len(soft.symbols))
-        return np.array([one[Embedding.name]["vector"] for one in found], np.float32), soft.gamma
+        return self._answerer.hear(soft)[1], soft
 
     def hear(self, setting: Setting, stream: int) -> SoftBatch:
         """What the decoder is given of the images sent as frames 0..N-1 of a stream."""
@@ -117,16 +135,21 @@ class Lab:
         layout, rate = self.layout, self.layout.rates.index(setting.symbols)
         channel = Channel(spec_of(setting, layout))
         n0 = max(from_db(-setting.snr_db), QUIET_N0)
-        received = []
-        for seq, symbols in enumerate(self._chain.modulate(self._features, setting.told_db)):
+        received, words = [], words_of(self.manifest, setting)
+        for seq, symbols in enumerate(self._chain.modulate(self._encoded, setting.told_db, words)):
             at, known = layout.air_start(seq, 0), None
-            if setting.csi in ("estimated", "none"):
+            if setting.csi == "estimated":
                 y = channel.transform(stream, at, self._chain.frame(symbols, 0, rate))
             else:
                 y, truth = channel.apply(stream, at, symbols[layout.span(0, rate)])
                 known = Known(complex(truth.h), n0)
-            received.append(Received("lab", seq, y, at, 0, rate, (), more=False, known=known))
+            received.append(Received("lab", seq, y, at, 0, rate, (), more=False, words=words, known=known))
         return received
+
+
+def words_of(manifest: Manifest, setting: Setting) -> int | None:
+    """How many symbols the word has at a setting; None: all."""
+    return setting.words or words_told(manifest, setting.told_db, setting.features, setting.channel != "awgn")
 
 
 def spec_of(setting: Setting, layout: Layout) -> ChannelSpec:
@@ -136,14 +159,18 @@ def spec_of(setting: Setting, layout: Layout) -> ChannelSpec:
 
 
 def _point(
-    manifest: Manifest, setting: Setting, right: NDArray[np.float64], other: NDArray[np.float64] | None
+    manifest: Manifest, setting: Setting, right: NDArray[np.float64], other: NDArray[np.float64] | None, missed: float
 ) -> Point:
-    """right, other: each image's share of right decisions, float64 [N], here and where the first --told was said."""
+    """right, other: each image's share of right decisions, float64 [N], here and at the first of the compared."""
     _, low, high = bootstrap(right)
     uses = setting.symbols + (manifest.layout.pilots if setting.csi == "estimated" else 0)
     return Point(manifest.name, setting.channel, setting.csi, uses, setting.snr_db, float(right.mean()),
                  (float(low), float(high)), setting.seeds, float(setting.symbols), setting.told,
-                 None if other is None else bootstrap(right - other))  # fmt: skip
+                 None if other is None else bootstrap(right - other), _said(setting), missed)  # fmt: skip
+
+
+def _said(setting: Setting) -> str:
+    return TOLD if setting.words is None else str(setting.words)
 
 
 def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
@@ -157,29 +184,37 @@ def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
         raise ConfigError("--snr takes numbers of dB, or inf")
     if options["seeds"] < 1:
         raise ConfigError(f"--seeds must be at least 1, not {options['seeds']}")
-    blind = not manifest.layout.pilots
-    if blind and (options["csi"] or "none") != "none":
-        raise ConfigError(f"--csi {options['csi']}: this pair sends no pilots, so csi is none")
+    words = [_words(one, max(rates)) for one in options["words"].split(",")]
     settings = []
     for channel in options["channel"].split(","):
         if channel not in CHANNELS:
             raise ConfigError(f"--channel {channel} is not one of {', '.join(CHANNELS)}")
-        for csi in (options["csi"] or _default_csi(channel, blind)).split(","):
-            if csi not in CSI or (csi == "none" and not blind):
-                raise ConfigError(f"--csi {csi}: choose of {', '.join(CSI[:3])}; none is for pairs without pilots")
-            told = options["told"].split(",")
-            settings += [_setting(options, channel, csi, snr, n, one) for n in symbols for one in told for snr in snrs]
+        for csi in (options["csi"] or _default_csi(channel)).split(","):
+            if csi not in CSI:
+                raise ConfigError(f"--csi {csi}: choose of {', '.join(CSI)}")
+            settings += [
+                replace(_setting(options, channel, csi, snr, n, told), words=count)
+                for n in symbols for told in options["told"].split(",") for count in words for snr in snrs
+            ]  # fmt: skip
     return settings
 
 
-def _default_csi(channel: str, blind: bool) -> str:
-    return "none" if blind else "known" if channel == "awgn" else "estimated"
+def _words(text: str, most: int) -> int | None:
+    if text == TOLD:
+        return None
+    count = int(numbers("words", text, int)[0])
+    if not 1 <= count <= most:
+        raise ConfigError(f"--words {count}: a word has 1 to {most} symbols, or `{TOLD}`")
+    return count
+
+
+def _default_csi(channel: str) -> str:
+    return "known" if channel == "awgn" else "estimated"
 
 
 def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, symbols: int, told: str) -> Setting:
-    told_db = math.nan if csi == "none" else _told(told, snr_db)
     seeds, seed, stream, doppler = (options[name] for name in ("seeds", "seed", "stream", "doppler"))
-    return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, told_db, told)
+    return Setting(channel, csi, snr_db, symbols, seeds, seed, stream, doppler, _told(told, snr_db), told)
 
 
 def _told(text: str, snr_db: float) -> float:

@@ -122,7 +122,7 @@ class _Path:
         """Told every message that the transmitter sends, before the channel is."""
         self._air = air
         self._table = SessionTable(offered(manifest, scrx.settings.Settings(window=1)))
-        self._chain = ReceiveChain(manifest, settings.device, settings.backend)
+        self._chain = ReceiveChain(manifest)
         self._events: deque[Action] = deque()
         self._take(self.session.tick(NOW_NS))
 

@@ -40,7 +40,7 @@ class Row:
     channel: str
     snr_db: float
     snr_est_db: float | None
-    """None: a pair without pilots, whose receiver estimates nothing."""
+    """None: no answer came."""
     images: int
     accuracy: float | None
     """None: without labels."""
@@ -57,11 +57,12 @@ class Row:
 
 
 def run(model: str, console: Console, backend: str = "auto") -> list[Row]:
-    """One receiver for all runs, one emulator and one transmitter for each. backend: of both, told as it turns out."""
+    """One receiver for all runs, one emulator and one transmitter for each. backend: of the
+    transmitter, told as it turns out.
+    """
     rows: list[Row] = []
-    receiver, upstream = start_receiver("--model", model, "--backend", backend)
+    receiver, upstream = start_receiver("--model", model)
     with receiver:
-        tell(receiver.wait_for(r"decodes by \w+")[0])
         for channel, snr_db, images, flags in RUNS:
             name = f"{channel} {snr_db:g} dB"
             emulator, port = start_emulator(upstream, "--snr", f"{snr_db:g}", "--seed", str(SEED), *flags)

@@ -79,8 +79,6 @@ def fitted(base: Recipe, seen: Seen) -> Recipe:
         teacher=replace(base.teacher, size=teacher_side, config={**base.teacher.config, "widths": [64, 128, 256]},
                         schedule=_fitted(base.teacher.schedule, seen.images, passes=40, lr=4e-3)),
         schedule=_fitted(base.schedule, seen.images, passes=120, lr=4e-3),
-        decisions=base.decisions and replace(
-            base.decisions, schedule=_fitted(base.decisions.schedule, seen.images, passes=10, lr=2e-3)),
     )  # fmt: skip
 
 
@@ -99,7 +97,6 @@ def stages(recipe: Recipe) -> str:
     passes = [f"student {recipe.schedule.epochs}"]
     if recipe.loss.hard < 1:
         passes.insert(0, f"teacher {recipe.teacher.schedule.epochs} (if it is made here)")
-    passes += [f"decisions {recipe.decisions.schedule.epochs}"] if recipe.decisions else []
     return f"passes over the images: {', '.join(passes)}; {recipe.views} views"
 
 

@@ -1,4 +1,4 @@
-"""A training recipe: one TOML file that fixes model, views, teacher, loss, channel and schedule.
+"""A training recipe: one TOML file that fixes model, views, teacher, loss and schedule.
 
 Knows nothing about how any of it is carried out.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from common.errors import ConfigError, ModelError
 from common.files import user_path
-from common.pair.shapes import DecoderShape, EncoderShape, without_default_kind
+from common.pair.shapes import EncoderShape, without_default_kind
 from common.phy.constellation import ORDERS
 from common.phy.layout import Layout
 from common.text import safe
@@ -20,8 +20,6 @@ from training.recipes.specs import (
     SIDE,
     VIEWS,
     WIDEST,
-    Conditions,
-    DecisionSpec,
     ImageSpec,
     LossSpec,
     Schedule,
@@ -34,8 +32,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 BYTES = 1 << 20
 """Largest recipe."""
 DEFAULTS: dict[str, Any] = {
-    "views": 10, "encoding": "int8", "image": {}, "encoder": {}, "decoder": {}, "view": {}, "teacher": {}, "loss": {},
-    "channel": {}, "schedule": {},
+    "views": 10, "encoding": "int8", "image": {}, "encoder": {}, "view": {}, "teacher": {}, "loss": {}, "schedule": {},
 }  # fmt: skip
 
 
@@ -48,15 +45,12 @@ class Recipe:
     layout: Layout
     order: int
     encoder: EncoderShape
-    decoder: DecoderShape
     view: ViewSpec
     views: int
     encoding: str
     teacher: TeacherSpec
     loss: LossSpec
-    channel: Conditions
     schedule: Schedule
-    decisions: DecisionSpec | None = None
     fraction: float = 1.0
     """Share of the training images that is used, the first of a fixed shuffle: a smaller share is part of a larger."""
     embedding: int = 0
@@ -69,22 +63,19 @@ class Recipe:
             raise ConfigError(f"fraction must be above 0 and at most 1, not {self.fraction}")
         if self.order not in ORDERS:
             raise ConfigError(f"layout.order {self.order} is not one of {ORDERS}")
-        encoder, decoder = self.encoder, self.decoder
+        self.layout.require_pilots()
+        encoder = self.encoder
         for key, value, least, most in (
             ("views", self.views, 1, VIEWS), ("threads", self.threads, 0, 1024),
             ("embedding", self.embedding, 0, EMBEDDING_BYTES),
             ("encoder.width", encoder.width, 1, WIDEST), ("encoder.blocks", encoder.blocks, 1, 100),
-            ("encoder.stem_stride", encoder.stem_stride, 1, 64), ("decoder.hidden", decoder.hidden, 1, WIDEST),
-            ("decoder.blocks", decoder.blocks, 0, 100), ("decoder.embedding", decoder.embedding, 1, WIDEST),
-            ("channel.pool", self.channel.pool, 1, 1024),
+            ("encoder.stem_stride", encoder.stem_stride, 1, 64),
             ("view.shift", self.view.shift, 0, SIDE), ("view.shear", self.view.shear, 0, SIDE),
             ("view.cutout", self.view.cutout, 0, SIDE),
         ):  # fmt: skip
             refuse_outside(key, value, least, most)
         if self.loss.embedding and not self.embedding:
             raise ConfigError("loss.embedding needs the key embedding: bytes of it that the store keeps, such as 64")
-        if not self.channel.snr_low_db <= self.channel.snr_high_db:
-            raise ConfigError("channel.snr_low_db must not be above channel.snr_high_db")
 
     def plain(self) -> dict[str, Any]:
         """As a JSON-ready dictionary: what a checkpoint and a manifest remember."""
@@ -115,10 +106,8 @@ def adjusted(
     epochs: int | None = None,
     views: int | None = None,
     encoding: str | None = None,
-    beta: float | None = None,
     hard: float | None = None,
     encoder: str | None = None,
-    adaptive: bool = True,
     fraction: float | None = None,
     embedding: int | None = None,
 ) -> Recipe:
@@ -130,7 +119,7 @@ def adjusted(
         raise ConfigError(f"--views must be at least 1, not {views}")
     if epochs is not None:
         recipe = _in_proportion(recipe, epochs)
-    wanted: dict[str, Any] = {key: value for key, value in (("beta", beta), ("hard", hard)) if value is not None}
+    wanted: dict[str, Any] = {} if hard is None else {"hard": hard}
     if hard == 1:
         wanted["embedding"] = 0.0
     return replace(
@@ -139,7 +128,7 @@ def adjusted(
         encoding=encoding or recipe.encoding,
         embedding=recipe.embedding if embedding is None else embedding,
         loss=replace(recipe.loss, **wanted),
-        encoder=replace(_encoder(encoder, recipe.encoder), adaptive=recipe.encoder.adaptive and adaptive),
+        encoder=_encoder(encoder, recipe.encoder),
         fraction=recipe.fraction if fraction is None else fraction,
     )
 
@@ -154,7 +143,6 @@ def _in_proportion(recipe: Recipe, epochs: int) -> Recipe:
         recipe,
         schedule=replace(recipe.schedule, epochs=epochs),
         teacher=replace(recipe.teacher, schedule=scaled(recipe.teacher.schedule)),
-        decisions=recipe.decisions and replace(recipe.decisions, schedule=scaled(recipe.decisions.schedule)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The parts of a recipe, each checked by itself: images, views, teacher, loss, channel, schedules.
+"""The parts of a recipe, each checked by itself: images, views, teacher, loss, schedules.
 
 Knows nothing about files, or about how any of it is carried out.
 """
@@ -76,18 +76,6 @@ class TeacherSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionSpec:
-    """The second stage, `training.student.decisions`: its temperature and its schedule."""
-
-    tau: float = 0.5
-    schedule: Schedule = field(default_factory=Schedule)
-
-    def __post_init__(self) -> None:
-        if self.tau <= 0:
-            raise ConfigError(f"decisions.tau must be above 0, not {self.tau}")
-
-
-@dataclass(frozen=True, slots=True)
 class ViewSpec:
     """What may happen to an image. Each amount is drawn uniformly; 0 switches the operation off."""
 
@@ -120,29 +108,9 @@ class LossSpec:
     hard: float = 0.1
     """a: weight of the true label; 1 is training without a teacher."""
     tau: float = 2.0
-    beta: float = 0.0
-    """Weight of the rate, per bit and real dimension."""
-    auxiliary: float = 0.0
-    """Weight of the same distortion for a classifier on the encoder's features, without symbols or channel."""
     embedding: float = 0.0
     """Weight of the error in the teacher's embedding, as a share of the embedding's variance."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.hard <= 1 or self.tau <= 0 or min(self.beta, self.auxiliary, self.embedding) < 0:
-            raise ConfigError(f"a loss needs 0 <= hard <= 1, tau > 0, beta, auxiliary and embedding >= 0: {self}")
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What training shows the two ends. SNRs in dB; fractions 0..1."""
-
-    snr_low_db: float = -6.0
-    snr_high_db: float = 22.0
-    rayleigh: float = 0.5
-    """Fraction of images under block Rayleigh; the others see AWGN (h = 1)."""
-    missing: float = 0.1
-    """Fraction of images for which the transmitter has no report."""
-    report_error_db: float = 1.0
-    report_step_db: float = 0.5
-    pool: int = 32
-    """The receiver pools its N0 over 1..pool frames."""
+        if not 0 <= self.hard <= 1 or self.tau <= 0 or self.embedding < 0:
+            raise ConfigError(f"a loss needs 0 <= hard <= 1, tau > 0 and embedding >= 0: {self}")

@@ -37,8 +37,6 @@ class Panel:
     log: bool = False
     """x is logarithmic, with a tick at each abscissa, unless that is so near to another that one would hide it."""
     from_zero: bool = False
-    diagonal: bool = False
-    """A line from (0, 0) to (1, 1): what would be perfect."""
 
 
 def draw(path: Path, grid: Sequence[Sequence[Panel | None]]) -> None:
@@ -69,8 +67,6 @@ def draw(path: Path, grid: Sequence[Sequence[Panel | None]]) -> None:
 
 
 def _fill(axes: Any, panel: Panel, looks: dict[str, tuple[str, str]]) -> None:
-    if panel.diagonal:
-        axes.plot([0, 1], [0, 1], ":", color="grey")
     for one in panel.curves:
         colour, line = looks[one.label]
         axes.plot(one.x, one.y, line, marker=".", label=one.label, color=colour)

@@ -24,7 +24,7 @@ class Reliability:
 
 
 def reliability(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Reliability:
-    """logits: float [N, C], divided by their temperature; labels: int64 [N]."""
+    """logits: float [N, C], such as logarithms of probabilities; labels: int64 [N]."""
     log_p = logits.astype(np.float64) - logits.max(-1, keepdims=True)
     log_p -= np.log(np.exp(log_p).sum(-1, keepdims=True))
     confidence, right = np.exp(log_p.max(-1)), log_p.argmax(-1) == labels

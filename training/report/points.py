@@ -21,14 +21,19 @@ class Point:
     mean_symbols: float
     told: str = "average"
     difference: tuple[float, float, float] | None = None
-    """Accuracy less that of the first --told, paired over images, and its interval."""
+    """Accuracy less that of the first of the compared, paired over images, and its interval."""
+    words: str = "told"
+    """Symbols of the word: a number, or as what was told asks for."""
+    missed: float = float("nan")
+    """Share of the features' variance that the receiver misses."""
 
 
-def by_curve(points: Sequence[Point]) -> dict[tuple[str, str, float, int, str], list[Point]]:
-    """(channel, csi, symbols, n, told) -> its points by SNR."""
-    found: dict[tuple[str, str, float, int, str], list[Point]] = {}
+def by_curve(points: Sequence[Point]) -> dict[tuple[str, str, float, int, str, str], list[Point]]:
+    """(channel, csi, symbols, n, told, words) -> its points by SNR."""
+    found: dict[tuple[str, str, float, int, str, str], list[Point]] = {}
     for point in points:
-        found.setdefault((point.channel, point.csi, point.mean_symbols, point.n, point.told), []).append(point)
+        key = (point.channel, point.csi, point.mean_symbols, point.n, point.told, point.words)
+        found.setdefault(key, []).append(point)
     return {key: sorted(row, key=lambda p: p.snr_db) for key, row in found.items()}
 
 
@@ -36,12 +41,12 @@ def panel(points: Sequence[Point]) -> Panel:
     """Accuracy against SNR, one curve per row."""
     curves = [
         Curve(
-            f"{channel}, {csi} CSI, {symbols:g} symbols, told {told}",
+            f"{channel}, {csi} CSI, {symbols:g} symbols, told {told}{'' if words == 'told' else f', word of {words}'}",
             [one.snr_db for one in row],
             [100 * one.accuracy for one in row],
             [100 * one.ci95[0] for one in row],
             [100 * one.ci95[1] for one in row],
         )
-        for (channel, csi, symbols, _, told), row in by_curve(points).items()
+        for (channel, csi, symbols, _, told, words), row in by_curve(points).items()
     ]
     return Panel(curves, "average SNR, Es/N0 in dB", "accuracy in %")

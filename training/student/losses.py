@@ -1,15 +1,13 @@
-"""What distillation minimises: distance to the stored soft label, plus the rate of the symbols.
+"""What distillation minimises: distance to the stored soft label and to the stored embedding.
 
 Knows nothing about networks, stores or channels. The derivation is in training/README.md.
 
-    L = E[(1 - a) D(t, q) + a CE(y, q) + w |v - v^|^2 / E|v|^2] + beta R,     D = tau^2 KL(t_tau || q_tau)
+    L = E[(1 - a) D(t, q) + a CE(y, q) + w |v - v^|^2 / E|v|^2],     D = tau^2 KL(t_tau || q_tau)
 """
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as fn
 
-from common.phy.constellation import levels
 from training.recipes.specs import LossSpec
 
 
@@ -34,26 +32,3 @@ def unexplained(predicted: Tensor, embedding: Tensor) -> Tensor:
     """
     missed = (predicted[..., : embedding.shape[-1]] - embedding).square().sum(-1).mean()
     return missed / embedding.square().sum(-1).mean().clamp(min=1e-12)
-
-
-class SymbolRate(nn.Module):
-    """R = E[-log2 r(s)]: cross-entropy of the levels under a learned factorised model, an upper bound of their entropy.
-
-    The level of a real dimension enters as a softmax over squared distances, so that the encoder gets a gradient; with
-    hard levels it would get none, and with a Gaussian prior under a power constraint it is exactly zero.
-    """
-
-    grid: Tensor
-    """float [levels]"""
-
-    def __init__(self, dimensions: int, order: int) -> None:
-        super().__init__()
-        grid = torch.as_tensor(levels(order))
-        self.register_buffer("grid", grid)
-        self.sharpness = float(8.0 / (grid[1] - grid[0]) ** 2)
-        self.logits = nn.Parameter(torch.zeros(dimensions, len(grid)))
-
-    def forward(self, squashed: Tensor) -> Tensor:
-        """squashed: float [B, 2 S], before rounding -> bits per real dimension, mean over the batch, float [2 S]."""
-        near = (-self.sharpness * (squashed[..., None] - self.grid) ** 2).softmax(-1)
-        return -(near * self.logits.log_softmax(-1)).sum(-1).mean(0) / torch.log(torch.tensor(2.0))

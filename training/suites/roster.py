@@ -9,7 +9,7 @@ from training.baselines import label_code, picture_codes
 from training.systems.bench import Bench
 from training.systems.bounds import FanoBound, SimplexBound
 from training.systems.ends import Ends
-from training.systems.ours import VARIANTS, Bank, Ours, trained_otherwise
+from training.systems.ours import VARIANTS, Ours, trained_otherwise
 from training.systems.system import Measured, NotThere, Place, System
 from training.systems.teacher_alone import TeacherAlone
 from training.systems.with_feedback import OursAdaptive
@@ -17,8 +17,7 @@ from training.trained import learned
 
 NAMES = (
     "ours", "ours-adaptive", "label-code", "pq-code", "separate", "jpeg-ldpc", "webp-ldpc", "dt-jscc", "vfe",
-    "dedicated", "no-distillation", "online-distillation", "never-told", "no-adaptive-module", "teacher",
-    "simplex-bound", "fano-bound",
+    "no-distillation", "online-distillation", "never-told", "teacher", "simplex-bound", "fano-bound",
 )  # fmt: skip
 """Systems that every suite has, in the order of its tables."""
 OURS, LABEL = "ours", "label-code"
@@ -61,7 +60,7 @@ def roster(bench: Bench, only: Sequence[str] = (), more: Sequence[System] = ()) 
 
 def _of_pairs(bench: Bench) -> list[System]:
     ours = Ours(bench)
-    systems: list[System] = [ours, OursAdaptive(bench), Bank(bench, ours), TeacherAlone(bench)]
+    systems: list[System] = [ours, OursAdaptive(bench), Ours(bench, "never-told", told=False), TeacherAlone(bench)]
     systems += [SimplexBound(bench), FanoBound(bench)]
     for name in VARIANTS:
         try:

@@ -18,13 +18,10 @@ from training.data.images import fingerprint, tell_notes
 from training.systems.system import NotThere
 
 if TYPE_CHECKING:
-    from scrx.decoding.answerer import Answerer
     from sctx.pipeline import TransmitChain
 
 SHIPPED = Path(__file__).parents[1] / "baselines" / "shipped"
 """Weights of what is compared with a pair, a folder for each suite."""
-SURE = 1e4
-"""Linear SNR that a decoder is told of symbols without noise; what is above is the same to it."""
 DECIDED = 512
 """Images that are decided at a time, so that they fit into memory."""
 
@@ -96,7 +93,7 @@ class Bench:
         return SHIPPED / self.suite / name
 
     def decide(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """The pair's own decoder on its own symbols of the full rate, without noise or channel: [B, H, W, C] -> [B]."""
+        """What the pair's own transmitter decides: [B, H, W, C] -> [B]."""
         parts = np.array_split(images, max(-(-len(images) // DECIDED), 1))
         return np.concatenate([self._decide(part) for part in parts])
 
@@ -115,23 +112,11 @@ class Bench:
 
     @cached_property
     def encoder_cost(self) -> tuple[int, int]:
-        """Parameters of the encoder with its adaptive module, and its multiply-accumulates for one image."""
+        """Parameters of the encoder, which decides as well, and its multiply-accumulates for one image."""
+        from sctx.encoder import load_encoder
         from training.distillation.measure import transmitter_cost
-        from training.distillation.pairs import load_student
 
-        return transmitter_cost(load_student(self.manifest), self.manifest.preprocess)
-
-    @cached_property
-    def decider_cost(self) -> tuple[int, int]:
-        """The same of a transmitter that decides by itself: with the pair's decoder, which has linear layers alone."""
-        from torch import nn
-
-        from scrx.decoding.decoder import load_decoder
-
-        decoder = load_decoder(self.manifest)
-        parameters, macs = self.encoder_cost
-        linear = sum(one.weight.numel() for one in decoder.modules() if isinstance(one, nn.Linear))
-        return parameters + sum(one.numel() for one in decoder.parameters()), macs + linear
+        return transmitter_cost(load_encoder(self.manifest), self.manifest.preprocess)
 
     def _split(self, name: str) -> ImageSet:
         if name not in self._splits:
@@ -139,14 +124,12 @@ class Bench:
         return self._splits[name]
 
     def _decide(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-        chain, answerer = self._halves
-        symbols = chain.modulate(chain.encode(images), None)
-        decided: NDArray[np.int64] = answerer.logits(symbols, np.full(symbols.shape, SURE, np.float32)).argmax(-1)
+        """By the encoder's own head; the receiver answers with the class that is most probable for that decision."""
+        decided: NDArray[np.int64] = self._chain.encode(images)[:, 0].astype(np.int64)
         return decided
 
     @cached_property
-    def _halves(self) -> "tuple[TransmitChain, Answerer]":
-        from scrx.decoding.answerer import Answerer
+    def _chain(self) -> "TransmitChain":
         from sctx.pipeline import TransmitChain
 
-        return TransmitChain(self.manifest, self.device), Answerer(self.manifest, self.device)
+        return TransmitChain(self.manifest, self.device)

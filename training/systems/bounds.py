@@ -115,7 +115,7 @@ class SimplexBound(System):
     @property
     def macs(self) -> float:
         """See `System`."""
-        return float(self.bench.decider_cost[1])
+        return float(self.bench.encoder_cost[1])
 
     @property
     def about(self) -> dict[str, Any]:

@@ -72,5 +72,6 @@ def carry(
 
     told_db: what the transmitter is told; None: the average SNR of the place.
     """
-    soft = hear(way, send(way, images, place.snr_db if told_db is None else told_db), place, stream, seed)
-    return np.asarray(way.codec.decode(soft.symbols, soft.gamma)).astype(np.int64)
+    told = place.snr_db if told_db is None else told_db
+    soft = hear(way, send(way, images, told), place, stream, seed)
+    return np.asarray(way.codec.decode_told(soft.symbols, soft.gamma, told)).astype(np.int64)

@@ -40,6 +40,12 @@ class Codec(ABC):
         """As `encode`, for a transmitter that was told the average SNR, Es/N0 in dB; NaN: nothing was reported."""
         return self.encode(images)
 
+    def decode_told(
+        self, symbols: NDArray[np.complex64], snr: NDArray[np.float32], told_db: float
+    ) -> NDArray[np.integer[Any]]:
+        """As `decode`, for a receiver that knows by the header what the transmitter was told."""
+        return self.decode(symbols, snr)
+
     def weights(self) -> Mapping[str, NDArray[Any]]:
         """What it has learnt, by name: where these are the same, both ends of a link hold the same codec."""
         return {}

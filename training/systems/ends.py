@@ -16,11 +16,11 @@ from common.channel.spec.spec import ChannelSpec
 from common.pair.agreement import Agreement
 from common.pair.manifest import Manifest, canonical
 from common.phy.layout import Layout
-from scrx.decoding.worker import Answer
+from scrx.receiver import Answer
 from sctx.chain import Encode
 from sctx.rate.policy import RatePolicy
 from sctx.settings import CLASSIFY, Settings
-from training.lab.evaluation import Setting, spec_of
+from training.lab.evaluation import Setting, spec_of, words_of
 from training.systems.codec import Codec
 
 
@@ -29,14 +29,16 @@ class Ends:
     """Both ends and the channel between them.
 
     told_db: the average SNR, Es/N0 in dB, that the transmitter is told in place of reports, NaN: none; None: it
-    believes the reports. encode, decode: None: the networks of the pair that `agreement` is. most: payload symbols that
-    no image takes more of, whatever the policy would like; None: the full ladder.
+    believes the reports. words: symbols of the word that go with it, None: all. encode, decode: None: the networks of
+    the pair that `agreement` is. most: payload symbols that no image takes more of, whatever the policy would like;
+    None: the full ladder.
     """
 
     agreement: Agreement
     channel: ChannelSpec
     settings: Settings
     told_db: float | None
+    words: int | None = None
     encode: Encode | None = None
     decode: Answer | None = None
     most: int | None = None
@@ -45,7 +47,8 @@ class Ends:
 def pair_ends(manifest: Manifest, setting: Setting, stream: int) -> Ends:
     """Of a pair, with its own pilots, at the setting's rate, and told what the setting says."""
     policy = RatePolicy("fixed", setting.symbols)
-    return Ends(manifest, spec_of(setting, manifest.layout), steady(stream, policy), setting.told_db)
+    return Ends(manifest, spec_of(setting, manifest.layout), steady(stream, policy), setting.told_db,
+                words_of(manifest, setting))  # fmt: skip
 
 
 def codec_ends(
@@ -55,7 +58,7 @@ def codec_ends(
     policy = RatePolicy("fixed", codec.symbols)
     agreement = Agreement(name, _id(name, codec, layout, pair), layout, pair.preprocess, pair.labels, (CLASSIFY,), None)
     encode, decode = codec.encode_told, answering(codec, pair.labels)
-    return Ends(agreement, channel, steady(stream, policy), told_db, encode, decode)
+    return Ends(agreement, channel, steady(stream, policy), told_db, None, encode, decode)
 
 
 def answering(codec: Codec, labels: Sequence[str]) -> Answer:

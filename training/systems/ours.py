@@ -1,4 +1,4 @@
-"""Pairs as systems: the one that is measured, others that were trained otherwise, a bank of dedicated ones.
+"""Pairs as systems: the one that is measured, and others that were trained otherwise.
 
 Knows nothing about how they were trained. A pair sends the longest prefix of its symbols that fits into n with its
 pilots, is told the average SNR, and is received as the running link receives it (`training/lab/evaluation.py`).
@@ -14,7 +14,7 @@ from training.systems.bench import Bench
 from training.systems.ends import Ends, pair_ends
 from training.systems.system import Measured, NotThere, Place, System, require_estimated
 
-VARIANTS = ("no-distillation", "online-distillation", "never-told", "no-adaptive-module")
+VARIANTS = ("no-distillation", "online-distillation")
 """Pairs of the suite's recipe with one thing changed; `training.baseline` makes them."""
 
 
@@ -31,7 +31,7 @@ class Ours(System):
 
     def measure(self, place: Place, stream: int, seed: int) -> Measured:
         """See `System`."""
-        setting = setting_of(self.bench.manifest, place, self.payload(place), seed, self.told)
+        setting = setting_of(place, self.payload(place), seed, self.told)
         decided = self.lab.decide(setting, stream)
         uses = setting.symbols + (self.bench.manifest.layout.pilots if place.csi == "estimated" else 0)
         return Measured((decided == self.bench.labels).astype(float), float(uses), decided)
@@ -40,7 +40,7 @@ class Ours(System):
         """See `System`."""
         require_estimated(place.csi)
         manifest = self.bench.manifest
-        return pair_ends(manifest, setting_of(manifest, place, self.payload(place), seed, self.told), stream)
+        return pair_ends(manifest, setting_of(place, self.payload(place), seed, self.told), stream)
 
     @cached_property
     def lab(self) -> Lab:
@@ -66,73 +66,9 @@ class Ours(System):
                 "trained": {key: noted[key] for key in kept if key in noted}}  # fmt: skip
 
 
-class Bank(System):
-    """Pairs that were each trained for one SNR and one rate; the one trained nearest to the SNR answers."""
-
-    name = "dedicated"
-
-    def __init__(self, bench: Bench, ours: Ours) -> None:
-        """ours: says how many symbols are to be compared with at a place."""
-        self.bench, self._ours = bench, ours
-        self.home = (("awgn", "perfect", 16),)
-
-    def measure(self, place: Place, stream: int, seed: int) -> Measured:
-        """See `System`."""
-        return self._nearest(place).measure(place, stream, seed)
-
-    def ends(self, place: Place, stream: int, seed: int) -> Ends:
-        """See `System`."""
-        return self._nearest(place).ends(place, stream, seed)
-
-    @cached_property
-    def members(self) -> dict[int, dict[float, Ours]]:
-        """Symbols -> SNR in dB -> the pair that was trained for both."""
-        found: dict[int, dict[float, Ours]] = {}
-        for path in sorted(self.bench.folder(self.name).glob(f"*/{MANIFEST}")):
-            manifest = find_pair(path.parent)
-            snr_db = float(path.parent.name.removesuffix("dB"))
-            member = Ours(self.bench.of(manifest), self.name)
-            found.setdefault(manifest.layout.max_symbols, {})[snr_db] = member
-        if not found:
-            raise NotThere(missing(self.bench, self.name))
-        return found
-
-    def _nearest(self, place: Place) -> Ours:
-        if (place.channel, place.csi) != ("awgn", "perfect"):
-            raise NotThere("trained for AWGN and a channel that is known")
-        symbols = self._ours.payload(place)
-        if symbols not in self.members:
-            raise NotThere(f"trained for {', '.join(map(str, self.members))} symbols; here {symbols} are compared")
-        bank = self.members[symbols]
-        return bank[min(bank, key=lambda snr_db: (abs(snr_db - place.snr_db), snr_db))]
-
-    @property
-    def _any(self) -> Ours:
-        return next(iter(next(iter(self.members.values())).values()))
-
-    @property
-    def tx_accuracy(self) -> None:
-        """Each member has one of its own."""
-        return None
-
-    @property
-    def macs(self) -> float:
-        """Of one member: one answers."""
-        return self._any.macs
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """See `System`."""
-        members = [one for bank in self.members.values() for one in bank.values()]
-        return {**self._any.about, "parameters": sum(one.bench.encoder_cost[0] for one in members),
-                "trained_for_db": {symbols: sorted(bank) for symbols, bank in self.members.items()}}  # fmt: skip
-
-
 def fitting(manifest: Manifest, place: Place) -> int:
     """The longest prefix, in symbols, that fits into n with the pilots. NotThere where none does."""
     layout = manifest.layout
-    if not layout.pilots and place.csi == "perfect":
-        raise NotThere("a pair without pilots is received without knowing the channel")
     pilots = layout.pilots if place.csi == "estimated" else 0
     fits = [symbols for symbols in layout.rates if symbols + pilots <= place.n]
     if not fits:
@@ -140,14 +76,10 @@ def fitting(manifest: Manifest, place: Place) -> int:
     return fits[-1]
 
 
-def setting_of(manifest: Manifest, place: Place, symbols: int, seed: int, told: bool = True) -> Setting:
+def setting_of(place: Place, symbols: int, seed: int, told: bool = True) -> Setting:
     """A place as `training.lab.evaluation` knows it."""
-    csi = place.csi
-    if not manifest.layout.pilots:
-        csi = "none"
-    elif csi == "perfect" and place.channel == "awgn":
-        csi = "known"
-    told_db = place.snr_db if told and csi != "none" else math.nan
+    csi = "known" if (place.csi, place.channel) == ("perfect", "awgn") else place.csi
+    told_db = place.snr_db if told else math.nan
     return Setting(place.channel, csi, place.snr_db, symbols, 1, seed, 0, 0.0, told_db)
 
 
@@ -161,4 +93,4 @@ def trained_otherwise(bench: Bench, name: str) -> Ours:
     folder = bench.folder(name)
     if not (folder / MANIFEST).is_file():
         raise NotThere(missing(bench, name))
-    return Ours(bench.of(find_pair(folder)), name, told=name != "never-told")
+    return Ours(bench.of(find_pair(folder)), name)

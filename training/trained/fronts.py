@@ -12,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from common.pair.backend import open_networks
 from common.pair.device import one_thread
-from scrx.decoding.answerer import Answerer
+from common.pair.networks import Runner
 from sctx.encoder import load_encoder, normalise
-from sctx.pipeline import TransmitChain
+from sctx.pipeline import networks_of
 from training.data.views import augment, words
 from training.recipes.fitted import recipe_for
 from training.recipes.recipe import CONFIGS, Recipe
-from training.systems.bench import SURE, Bench
+from training.systems.bench import Bench
 
 PIXELS, OURS = "pixels", "ours"
 ROWS = 512
@@ -40,12 +41,11 @@ class Front:
         self._encoder = None
         self._seen: dict[bytes, Tensor] = {}
         if kind == OURS:
-            self._encoder, adapt = load_encoder(bench.manifest)
-            self.wide = self._encoder.head.in_features
-            unused = [self._encoder.head, *([] if adapt is None else adapt.children())]
-            parameters, macs = bench.encoder_cost
-            self.parameters = parameters - sum(one.numel() for part in unused for one in part.parameters())
-            self.macs = macs - linear_macs(*unused)
+            self._encoder = load_encoder(bench.manifest)
+            head, (parameters, macs) = self._encoder.head, bench.encoder_cost
+            self.wide = head.in_features
+            self.parameters = parameters - sum(one.numel() for one in head.parameters())
+            self.macs = macs - linear_macs(head)
 
     @torch.no_grad()
     def of(self, images: NDArray[np.uint8]) -> Tensor:
@@ -86,14 +86,12 @@ class Examples:
 
     def _own(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Distilled from its teacher: the soft labels that anybody has who has the pair."""
-        chain, answerer = self._halves
         parts = np.array_split(pixels, max(-(-len(pixels) // ROWS), 1))
-        sent = np.concatenate([chain.modulate(chain.encode(part), None) for part in parts])
-        return answerer.logits(sent, np.full(sent.shape, SURE, np.float32))
+        return np.concatenate([self._networks.run("encoder", part)[1] for part in parts])
 
     @cached_property
-    def _halves(self) -> tuple[TransmitChain, Answerer]:
-        return TransmitChain(self._bench.manifest), Answerer(self._bench.manifest)
+    def _networks(self) -> Runner:
+        return open_networks(networks_of(self._bench.manifest), "torch", "cpu")
 
 
 def recipe_of(bench: Bench) -> Recipe:

@@ -1,7 +1,7 @@
 // The live page: asks its own process five times a second for all there is, and draws it. Knows no other address.
 "use strict";
 
-const EVERY_MS = 200, LIMIT_MS = 1500, STALE_S = 1.5, MINUTE_S = 60;
+const EVERY_MS = 200, LIMIT_MS = 1500, STALE_S = 1.5, MINUTE_S = 60, DRAWN_ON = 24;
 const NAMES = ["sctx", "channel-emu", "scrx"];
 const LINES = [
   ["set", "--set", "set at the emulator"],
@@ -170,6 +170,8 @@ function transmitter(view) {
     text("name", view.answer || "no class");
     $("sure").value = view.confidence ?? 0;
     text("confidence", `${number(100 * view.confidence, 0)} % sure`);
+    text("drawn", view.picture.height >= DRAWN_ON ? `${view.answer || "no class"} ${number(100 * view.confidence, 0)} %` : "");
+    text("file", (view.file || "").split("/").pop());
     text("truth", view.label === null ? "" : view.label === view.answer ? "✓ that is its label" : `✗ its label is ${view.label}`);
     $("truth").style.color = color(view.label === view.answer ? "--good" : "--bad");
     text("symbols", String(view.symbols));

@@ -24,9 +24,9 @@ def pair(model: str = "ab" * 32, name: str = "made") -> Agreement:
 
 
 def space(model: str = "ab" * 32, wide: int = WIDE, limit: float = 0.0, seed: int = 0) -> Space:
-    """Two bins, each with a turn, a scale and a mean of its own."""
+    """Two bins of one turn, each with a scale and a mean of its own."""
     random = np.random.default_rng(seed)
-    turns = np.stack([np.linalg.qr(random.normal(size=(wide, wide)))[0] for _ in NOISE]) * 3.0
+    turns = np.linalg.qr(random.normal(size=(wide, wide)))[0] * np.array([2.0, 3.0])[:, None, None]
     about = About(FORMAT, model, "made", "test", (EDGE,), (1.0, 5.0), (0.05, 0.2))
     limits = np.full((2, 2, 2), limit, np.float32)
     mean = random.normal(size=(2, wide)).astype(np.float32)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sctx.encoder import load_encoder
 from training.data.images import fingerprint
 from training.systems.bench import Bench
 
@@ -27,13 +28,14 @@ def test_images_to_choose_on_are_not_among_those_to_fit_on_or_to_measure(bench: 
     assert bench.data == fingerprint(bench.test)
 
 
-def test_who_decides_at_the_transmitter_pays_for_the_decoder_too(bench: Bench) -> None:
+def test_every_transmitter_decides_and_its_cost_has_the_layer_that_does(bench: Bench) -> None:
+    encoder = load_encoder(bench.manifest)
     parameters, macs = bench.encoder_cost
-    more, more_macs = bench.decider_cost
-    decoder = bench.manifest.decoder
-    assert macs < more_macs
-    assert parameters < more
-    assert more_macs - macs >= 5 * bench.manifest.layout.max_symbols * decoder.hidden
+    assert parameters == sum(one.numel() for one in encoder.parameters())
+    body = sum(one.numel() for name, one in encoder.named_parameters() if not name.startswith("head."))
+    decides = bench.manifest.features * len(bench.classes)
+    assert parameters - body == decides + len(bench.classes)
+    assert macs > decides
 
 
 def test_a_bench_of_few_images_has_the_first_ones(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from common.pair.manifest import find_pair
 from training.lab.evaluation import Lab, Setting
 from training.systems import bench as benches
 from training.systems.bench import Bench
-from training.systems.ours import VARIANTS, Bank, Ours, trained_otherwise
+from training.systems.ours import VARIANTS, Ours, trained_otherwise
 from training.systems.system import NotThere, Place
 from training.systems.teacher_alone import TeacherAlone, keep
 from training.systems.with_feedback import OursAdaptive
@@ -78,30 +78,8 @@ def test_what_is_not_trained_names_the_command_that_trains_it(bench: Bench, noth
     for name in VARIANTS:
         with pytest.raises(NotThere, match=f"training.baseline --suite quick --system {name}$"):
             trained_otherwise(bench, name)
-    for system in (Bank(bench, Ours(bench)), TeacherAlone(bench)):
-        with pytest.raises(NotThere, match=f"training.baseline --suite quick --system {system.name}$"):
-            system.measure(place, 0, 0)
-
-
-def test_the_nearest_of_the_bank_answers_and_only_at_its_own_rate(bench: Bench, nothing_shipped: Path) -> None:
-    for snr_db in (-10, 0, 10):
-        folder = nothing_shipped / "quick" / "dedicated" / f"{snr_db}dB"
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.symlink_to(bench.manifest.path)
-    bank = Bank(bench, Ours(bench))
-    symbols = bench.manifest.layout.max_symbols
-    found = {place: bank._nearest(Place("awgn", "perfect", symbols, place)) for place in (-20, -6, -4, 4, 6, 30)}
-    members = bank.members[symbols]
-    assert found == {
-        -20: members[-10],
-        -6: members[-10],
-        -4: members[0],
-        4: members[0],
-        6: members[10],
-        30: members[10],
-    }
-    with pytest.raises(NotThere, match="trained for 32 symbols; here 16 are compared"):
-        bank.measure(Place("awgn", "perfect", 16, 0.0), 0, 0)
+    with pytest.raises(NotThere, match=r"training\.baseline --suite quick --system teacher$"):
+        TeacherAlone(bench).measure(place, 0, 0)
 
 
 def test_a_pair_of_other_classes_or_images_is_no_variant(bench: Bench) -> None:

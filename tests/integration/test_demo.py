@@ -1,0 +1,23 @@
+"""`make demo` in small: the commands that it starts know the flags that it gives, and its table is what they say."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from training import demo
+from training.lab import tour
+
+
+@pytest.mark.full
+def test_the_demo_sends_real_images_and_writes_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tour, "RUNS", (("awgn", 20.0, 6, ("--fading", "none")),))
+    drawn: list[Path] = []
+    monkeypatch.setattr(demo, "draw", lambda path, _: drawn.append(path))
+    ran = CliRunner().invoke(demo.command, ["--out", str(tmp_path), "--backend", "onnx"], catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    row, *_ = json.loads((tmp_path / "demo.json").read_text())
+    assert (row["channel"], row["images"], row["lost"] + row["expired"]) == ("awgn", 6, 0)
+    assert row["accuracy"] > 0.8
+    assert drawn == [tmp_path / "demo.png"]

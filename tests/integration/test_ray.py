@@ -1,0 +1,67 @@
+"""A receiver whose decoder Ray serves: it answers as the pair's own does, and goes on when a replica is killed."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Start
+from tests.test_documents import ROOT
+from training.lab.processes import Command
+
+pytest.importorskip("ray.serve", reason="Ray is not installed: pip install 'ray[serve]'")
+pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def served() -> Iterator[Command]:
+    command = Command("python", str(ROOT / "deploy" / "ray" / "serve_decoder.py"), "0", "--replicas", "2")
+    command.port()
+    yield command
+    assert command.stop() == 0, command.said
+
+
+def below(pid: int) -> Iterator[int]:
+    """A process and all that it started."""
+    yield pid
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in path.read_text().split():
+            yield from below(int(child))
+
+
+def replicas(pid: int) -> list[int]:
+    names = {one: Path(f"/proc/{one}/cmdline").read_bytes() for one in below(pid)}
+    return [one for one, name in names.items() if b"ServeReplica:semlink:decoder" in name]
+
+
+def answers(start: Start, port: int, *flags: str) -> list[dict[str, object]]:
+    tx = start("sctx", "--peer", f"127.0.0.1:{port}", "--json", "--stream", "1", "--window", "1", *flags)
+    lines = [json.loads(line) for line in tx.lines()]
+    assert tx.wait(60) == 0, tx.said
+    assert lines.pop()["summary"]["lost"] == 0
+    return [{name: one[name] for name in ("index", "answer", "confidence", "symbols")} for one in lines]
+
+
+def test_ray_answers_as_the_receiver_itself_does(served: Command, start: Start) -> None:
+    rx = start("scrx", "--listen", "0")
+    assert answers(start, served.port(), "--count", "40") == answers(start, rx.port(), "--count", "40")
+
+
+def test_no_image_is_lost_when_a_replica_is_killed(served: Command, start: Start) -> None:
+    found = replicas(served.process.pid)
+    assert len(found) == 2
+    tx = start("sctx", "--peer", f"127.0.0.1:{served.port()}", "--count", "400", "--fps", "50", "--json")
+    lines = tx.lines()
+    for _ in range(50):
+        next(lines)
+    os.kill(found[0], signal.SIGKILL)
+    summary = json.loads(list(lines)[-1])["summary"]
+    assert (summary["answered"], summary["lost"]) == (400, 0)
+    until = time.monotonic() + 60
+    while len(set(replicas(served.process.pid)) - {found[0]}) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.5)

@@ -1,0 +1,104 @@
+"""Results in a file that somebody puts away meanwhile: every line is in exactly one file, whole."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common.console import JsonFile, json_results
+
+
+def renamed(path: Path, turn: int) -> None:
+    path.rename(path.with_suffix(f".{turn}"))
+
+
+def renamed_and_made_anew(path: Path, turn: int) -> None:
+    renamed(path, turn)
+    path.touch()
+
+
+def copied_and_cut(path: Path, turn: int) -> None:
+    shutil.copy(path, path.with_suffix(f".{turn}"))
+    os.truncate(path, 0)
+
+
+def folder_moved(path: Path, turn: int) -> None:
+    path.parent.rename(path.parent.with_name(f"old{turn}"))
+
+
+def lines(folder: Path) -> list[int]:
+    found = [line for path in sorted(folder.rglob("*")) if path.is_file() for line in path.read_text().splitlines()]
+    return sorted(json.loads(line)["k"] for line in found)
+
+
+@pytest.mark.parametrize("put_away", [renamed, renamed_and_made_anew, copied_and_cut, folder_moved])
+def test_no_line_is_lost_or_twice_however_the_file_is_put_away(
+    tmp_path: Path, put_away: Callable[[Path, int], None]
+) -> None:
+    path = tmp_path / "now" / "answers.jsonl"
+    file = JsonFile(path)
+    for k in range(12):
+        file.say({"k": k})
+        if k % 4 == 3:
+            put_away(path, k)
+    file.say({"k": 12})
+    file.close()
+    assert lines(tmp_path) == list(range(13))
+    assert len(path.read_text().splitlines()) == 1
+
+
+def test_a_file_that_is_removed_is_made_again(tmp_path: Path) -> None:
+    file = JsonFile(tmp_path / "a")
+    file.say({"k": 0})
+    (tmp_path / "a").unlink()
+    file.say({"k": 1})
+    file.close()
+    assert lines(tmp_path) == [1]
+
+
+@pytest.mark.parametrize("before", ["", '{"k": 0}\n', '{"k": 0}\n{"k'])
+def test_what_is_there_stays_and_half_a_line_spoils_none(tmp_path: Path, before: str) -> None:
+    (tmp_path / "a").write_text(before)
+    file = JsonFile(tmp_path / "a")
+    file.say({"k": 1})
+    file.close()
+    assert (tmp_path / "a").read_text() == before + ("\n" if before and before[-1] != "\n" else "") + '{"k": 1}\n'
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only")
+def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
+    file = JsonFile(Path("/dev/full"))
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        file.say({})
+    file.close()
+
+
+def test_results_go_to_a_file_to_standard_output_or_to_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for on_output in (False, True):
+        for path in (None, tmp_path / f"{on_output}"):
+            with json_results(on_output, path) as say:
+                assert (say is None) == (not on_output and path is None)
+                if say is not None:
+                    say({"k": 1})
+            assert capsys.readouterr().out == '{"k": 1}\n' * on_output
+            assert path is None or path.read_text() == '{"k": 1}\n'
+
+
+@pytest.mark.skipif(shutil.which("logrotate") is None, reason="no logrotate here")
+def test_logrotate_needs_no_signal(tmp_path: Path) -> None:
+    path, how = tmp_path / "log" / "answers.jsonl", tmp_path / "how"
+    file = JsonFile(path)
+    how.write_text(f"{path} {{\n rotate 9\n nocreate\n su {os.getuid()} {os.getgid()}\n}}\n")
+    how.chmod(0o600)
+    for k in range(6):
+        file.say({"k": k})
+        if k % 2:
+            subprocess.run(["logrotate", "--force", "--state", tmp_path / "state", how], check=True)
+    file.say({"k": 6})
+    file.close()
+    assert lines(path.parent) == list(range(7))
+    assert len(list(path.parent.iterdir())) == 4

@@ -1,0 +1,1 @@
+"""A pair that an earlier version made -> one of today."""
