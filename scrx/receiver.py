@@ -11,7 +11,6 @@ decoding to worker processes; while it is busy, another one listens.
 import logging
 import math
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,27 +18,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from common import log
 from common.check import made_by, real
 from common.control.private import control_to_bind
 from common.errors import ConfigError, SemlinkError
 from common.pair.agreement import Agreement
-from common.pair.manifest import Manifest, find_pair, read_half
+from common.pair.manifest import find_pair
 from common.protocol.messages import Result, Status
 from common.text import safe
 from common.transport.endpoints import parse_listen
 from common.transport.keystore import find_keys
 from common.transport.sockets import check_free
-from scrx.decoding.answerer import Answerer
 from scrx.decoding.batcher import Batcher
+from scrx.decoding.brought import Brought, decode_by, readable, worker_command
 from scrx.decoding.pool import Pool
 from scrx.decoding.tasks import CLASSIFY, Outputs
-from scrx.decoding.worker import Decode
 from scrx.demodulation.demodulate import Demodulator, Received, SoftBatch
 from scrx.demodulation.tracker import ChannelEstimate
 from scrx.feedback import answer, no_answer
@@ -52,8 +46,6 @@ from scrx.settings import Settings
 logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
 KEPT_ANSWERS = 4096
-Answer = Callable[[NDArray[np.complex64], NDArray[np.float32], Sequence[Sequence[str]]], list[Any]]
-"""symbols [B, S], gamma [B, S], tasks per row -> one {task: answer} per row: what a decoder is that somebody brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +80,6 @@ class ReceivedAnswer:
         )  # fmt: skip
 
 
-@runtime_checkable
-class Answers(Protocol):
-    """A decoder that is given all that the pair's own is (`scrx.decoding.answerer.Answerer`), such as one elsewhere."""
-
-    def answer(self, soft: SoftBatch) -> list[Any]: ...
-
-
 class Witness(Protocol):
     """Told of each batch when it goes to the decoder and when it was answered, which may be in another thread."""
 
@@ -122,7 +107,7 @@ class Receiver:
         settings: Settings | None = None,
         *,
         stop: Callable[[], bool] = lambda: False,
-        decoder: Answer | Answers | None = None,
+        decoder: Brought | None = None,
     ) -> None:
         self.settings = settings = made_by("settings", settings, Settings)
         for name, given in (("stop", stop), ("decoder", getattr(decoder, "answer", decoder))):
@@ -159,16 +144,14 @@ class Receiver:
         self._thread = threading.Thread(target=self._decode_loop, name="scrx-decode", daemon=True)
         self._thread.start()
 
-    def _open(
-        self, address: str, control: str | None, decoder: Answer | Answers | None, stop: Callable[[], bool]
-    ) -> None:
+    def _open(self, address: str, control: str | None, decoder: Brought | None, stop: Callable[[], bool]) -> None:
         """The decoder, the control port, and last the link."""
         settings = self.settings
         if settings.workers:
-            pair = _readable(self.manifest)  # what is wrong with it is told once, and not by each worker
-            self.pool = Pool([_command(pair)] * settings.workers, settings.worker_timeout_s, self._publish, stop)
+            pair = readable(self.manifest)  # what is wrong with it is told once, and not by each worker
+            self.pool = Pool([worker_command(pair)] * settings.workers, settings.worker_timeout_s, self._publish, stop)
         else:
-            self._decode = _brought(decoder) if decoder else Answerer(_readable(self.manifest)).answer
+            self._decode = decode_by(decoder, self.manifest)
         if self.heads is not None and control is not None:
             self.desk = Desk(control, self.heads, self._sessions)
         self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
@@ -361,24 +344,3 @@ def received(work: Work) -> Received:
         data.session, data.seq, data.symbols, data.air_start, data.start_id, data.rate_id, work.tasks,
         more=data.ask_below > 0, words=data.words,
     )  # fmt: skip
-
-
-def _command(manifest: Manifest) -> list[str]:
-    """How a worker is started."""
-    form = "json" if log.is_json() else "text"
-    return [sys.executable, "-m", "scrx.decoding.worker", str(manifest.path.resolve()), manifest.id, form]
-
-
-def _brought(decoder: Answer | Answers) -> Decode:
-    """Somebody else's decoder, which knows nothing of words, or one in the place of the pair's own."""
-    if isinstance(decoder, Answers):
-        return decoder.answer
-    return lambda soft: decoder(soft.symbols, soft.gamma, soft.tasks)
-
-
-def _readable(manifest: Agreement) -> Manifest:
-    """A pair whose decoder's file is the one that it names."""
-    if not isinstance(manifest, Manifest):
-        raise ConfigError(f"{manifest.name} is no pair: give a decoder")
-    read_half(manifest, "decoder")
-    return manifest

@@ -17,7 +17,7 @@ from tests.training.test_distill import TINY
 
 KILLS = 10
 RECIPE = TINY.replace("views = 2", "views = 100").replace("epochs = 1\n", "epochs = 200\n").replace(
-    "epochs = 2\n", "epochs = 60\n[decisions]\n[decisions.schedule]\nepochs = 40\n"
+    "epochs = 2\n", "epochs = 100\n"
 )  # fmt: skip
 EMBEDDED = (
     RECIPE.replace("views = 100\n", 'views = 100\nencoding = "top4"\nembedding = 8\n') + "[loss]\nembedding = 1.0\n"
@@ -25,7 +25,7 @@ EMBEDDED = (
 BEGIN = """
 import sys
 from transformers import AutoModelForImageClassification, ViTConfig, ViTForImageClassification
-import training.student.decisions, training.knowledge.generate, training.loop.fit
+import training.knowledge.generate, training.loop.fit
 import training.distillation.measure, training.teachers.pretrain
 from training.distill import main
 training.loop.fit.CHECKPOINT_S = 0.2  # a life is seconds long here, not hours
@@ -63,8 +63,7 @@ def made(folder: Path) -> dict[str, str]:
 def stage(folder: Path) -> str:
     """What was being made, by what is there."""
     for name, path in (
-        ("decisions", "build/runs/tiny/decisions"), ("student", "build/runs/tiny"), ("store", "build/stores"),
-        ("teacher", "build/teachers"),
+        ("student", "build/runs/tiny"), ("store", "build/stores"), ("teacher", "build/teachers"),
     ):  # fmt: skip
         if (folder / path).exists():
             return name

@@ -16,7 +16,7 @@ from common.channel.spec.spec import ChannelSpec
 from common.pair.agreement import Agreement
 from common.pair.manifest import Manifest, canonical
 from common.phy.layout import Layout
-from scrx.receiver import Answer
+from scrx.decoding.brought import Answer
 from sctx.chain import Encode
 from sctx.rate.policy import RatePolicy
 from sctx.settings import CLASSIFY, Settings
