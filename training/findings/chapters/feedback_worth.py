@@ -65,7 +65,7 @@ def _less(other: Found | None, name: str) -> str:
 def _saved(row: Found, name: str) -> str:
     """Share of the other's uses that a policy saves; in brackets where it is less accurate by more than EQUAL."""
     other = row["less"].get(name)
-    if other is None:
+    if other is None or other["uses"][0] > 0:
         return ""
     uses, accuracy = other["uses"][0], other["accuracy"][0]
     share = f"{-100 * uses / (row['uses'][0] - uses):.0f} %"

@@ -5,6 +5,7 @@ The bounds below are the targets themselves; everything beside them comes from r
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from training.findings.chapters import latency, later
 from training.findings.chapters.accuracy import HOME, LABEL, OURS
@@ -93,13 +94,13 @@ def _enrolled(sources: Sources) -> Answer:
     return said, link >= 0.9 * bound and link > rival, of_result(later.RESULT)
 
 
-def _quick_enough(sources: Sources) -> Answer:
-    known = latency.times(sources, latency.BY_TORCH)
+def _quick(result: str, sources: Sources) -> Answer:
+    known = latency.times(sources, result)
     vit = latency.times(sources, latency.RESULT).get(latency.VIT)
     if vit is None or "cifar10" not in known:
         return None
     share = known["cifar10"]["stages_us"]["encode"] / 1e3 / vit["encode_cpu_ms"]
-    return f"1/{1 / share:.0f}", share <= 0.01, of_result(latency.BY_TORCH)
+    return f"1/{1 / share:.0f}", share <= 0.01, of_result(result)
 
 
 def _stored(sources: Sources) -> Answer:
@@ -119,7 +120,8 @@ TARGETS = (
     Target("cifar10, block Rayleigh, estimated, 32 uses, 10 dB: 86.3 %", _faded),
     Target("cifar10, AWGN, 16 uses: within 0.5 points of the label code at every SNR", _near_label),
     Target("cifar10: features nearer than by any fixed word as accurate: 15 % at 3 dB, 25 at 6 and 10", _nearer),
-    Target("cifar10: encoding by torch takes 1/100 of ViT-B/16", _quick_enough),
+    Target("cifar10: encoding, as it ships, takes 1/100 of ViT-B/16", partial(_quick, latency.RESULT)),
+    Target("cifar10: the same, by torch as ViT is", partial(_quick, latency.BY_TORCH)),
     Target("tinyimagenet100, AWGN, 64 uses, 10 dB: 45 %", _hundred),
     Target("new classes, 5 examples, 32 symbols, 5 dB: 90 % of the encoder's own, ahead of a product code", _enrolled),
     Target("told against never told, three training seeds, paired", lambda _: None),
