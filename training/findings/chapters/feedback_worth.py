@@ -29,6 +29,8 @@ where reports are right / believed / corrected.
 LOOPS, LATE = {"digits": "loop-digits", "cifar10": "loop-cifar10"}, {"digits": "late-digits"}
 MISLED = "misled-digits"
 KINDS = {"delay": "report's age x Doppler", "loss": "reports lost", "bias": "reports off by, dB"}
+SHOWN = {"loss": (0.0, 0.3), "bias": (-6.0, -3.0, 3.0, 6.0)}
+"""Abscissas that the table has, of those that were measured; all where nothing is said."""
 PRICED = "adaptive@price"
 EQUAL = 0.0025
 """Accuracy, 0..1, by which two systems may differ and be called equally accurate here."""
@@ -79,7 +81,7 @@ def spoiled_rows(sources: Sources) -> list[tuple[str, ...]]:
         report: Sequence[Found] = (sources.found(result) or {"rows": []})["rows"]
         for kind, what in KINDS.items():
             for row in report:
-                if row["experiment"] == kind and row["system"] == PRICED:
+                if row["experiment"] == kind and row["system"] == PRICED and row["x"] in SHOWN.get(kind, (row["x"],)):
                     mean, low, high = (1e4 * one for one in row["less"]["fixed"]["value"])
                     found.append((
                         pair, what, f"{row['x']:g}", *_both(row), written(mean, low, high, 0),
