@@ -51,6 +51,7 @@ def _measure(name: str, path: Path | None, seed: int | None) -> int:
     kept = TRAINING / RESULTS
     if seed is None:
         say(f"written: {write(taken(name, path) if path else measured(name), kept)}")
+        say("python -m training.claims draws the page again")
         return 0
     if path or order(name).seed is None:
         raise ConfigError("--seed is of commands that draw a channel, and of a run of now")

@@ -117,5 +117,7 @@ def taken(name: str, path: Path) -> Result:
 
 def _ids(found: Mapping[str, Any]) -> set[str]:
     """Ids of pairs that a result names by itself."""
-    said = {found.get("pair"), *(one.get("id") for one in found.get("pairs", []) if isinstance(one, dict))}
+    said = {found.get("pair")}
+    for many, key in (("pairs", "id"), ("rows", "model_id")):
+        said |= {one.get(key) for one in found.get(many, []) if isinstance(one, dict)}
     return {one for one in said if isinstance(one, str)}

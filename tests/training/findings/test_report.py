@@ -9,11 +9,13 @@ from click.testing import CliRunner
 
 from training import claims
 from training.cards.card import Card
+from training.findings import orders
 from training.findings.chapters import axes, document, yardstick
 from training.findings.chapters.document import claims as rows_of
 from training.findings.chapters.document import figures, note, stale, text, write
 from training.findings.claim import BOTH, EVEN, LOST, NONE, OPEN, WON, Row, of_interval, of_less, of_standing
 from training.findings.headline import Headline, compared, further_apart, intervals
+from training.findings.result import Result
 from training.findings.sources import Sources, Standing, Suite, training_seed
 
 
@@ -145,6 +147,25 @@ def test_numbers_that_have_an_interval_are_found_wherever_they_stand() -> None:
 
 
 # -- the command
+
+
+@pytest.mark.parametrize(("by", "code"), [(0.0, 0), (0.3, 1)])
+def test_another_seed_is_compared_and_not_kept(monkeypatch: pytest.MonkeyPatch, by: float, code: int) -> None:
+    name, asked = "enrolment-tinyimagenet100", []
+    before = Sources.read().results[name]
+
+    def measured(_: str, more: list[str]) -> Result:
+        asked.append(more)
+        points = [{**one, "told": {end: value + by for end, value in one["told"].items()}}
+                  for one in before.found["points"]]  # fmt: skip
+        return replace(before, found={**before.found, "points": points})
+
+    monkeypatch.setattr(orders, "measured", measured)
+    ran = CliRunner().invoke(claims.main, ["--measure", name, "--seed", "3"], obj={})
+    assert ran.exit_code == code, ran.output
+    assert asked == [["--seed", "3"]]
+    assert "numbers differ" in ran.output
+    assert Sources.read().results[name] == before
 
 
 def test_the_command_checks() -> None:

@@ -81,9 +81,13 @@ def test_what_is_kept_is_sound_of_an_order_and_of_the_pairs_that_ship(path: Path
     assert not re.search(r"(^|[\s\"'=:])(/|~/|\.\./)", path.read_text()), "a path of somebody's machine"
 
 
-def test_what_another_pair_has_given_is_not_taken(tmp_path: Path) -> None:
+OF_OTHERS = ({"pair": "b" * 64, "rows": []}, {"rows": [{"model_id": "b" * 64}]}, {"pairs": [{"id": "b" * 64}]})
+
+
+@pytest.mark.parametrize("found", OF_OTHERS, ids=lambda found: next(iter(found)))
+def test_what_another_pair_has_given_is_not_taken(tmp_path: Path, found: dict[str, Any]) -> None:
     path = tmp_path / "out.json"
-    path.write_text(json.dumps({"pair": "b" * 64, "rows": []}))
+    path.write_text(json.dumps(found))
     with pytest.raises(SemlinkError, match="does not ship"):
         taken("misled-digits", path)
 
