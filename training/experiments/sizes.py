@@ -24,6 +24,8 @@ SEQ, STREAM, AIR_START = 1000, 2**32 - 1, 1000 * 128
 """Header fields as they are in the middle of a run: small numbers would take fewer bytes."""
 VIT_SIDE, LITE, LITE_SIDE = 224, "efficientnet-lite0", 160
 """Sides in pixels of what the teachers see."""
+GATES = ".squeeze_excite."
+"""Parts that EfficientNet-Lite lacks, and that `transformers` has standing open in its place; each sees one pixel."""
 
 
 def pair_sizes(manifest: Manifest) -> dict[str, Any]:
@@ -86,7 +88,9 @@ def _teacher(name: str, network: "nn.Module", channels: int, side: int) -> dict[
     from training.distillation.measure import cost_of
 
     parameters, macs = cost_of(network, torch.zeros(1, channels, side, side))
-    return {"name": name, "parameters": parameters, "macs": macs, "side": side}
+    gates = [one for part, one in network.named_parameters() if GATES in part]
+    return {"name": name, "parameters": parameters - sum(one.numel() for one in gates),
+            "macs": macs - sum(one.numel() for one in gates if one.ndim > 1), "side": side}  # fmt: skip
 
 
 @click.command(help=__doc__.splitlines()[0])
