@@ -6,7 +6,7 @@ Knows nothing about the policies.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.findings.claim import markdown, percent
+from training.findings.claim import NONE, markdown, percent
 from training.findings.sources import Sources, of_result
 from training.report.stats import written
 
@@ -26,7 +26,9 @@ WRONG = """\
 **Wrong reports, and what the answers say of them**: points lost against right reports after 40 images, and symbols
 where reports are right / believed / corrected.
 """
-LOOPS, LATE = {"digits": "loop-digits", "cifar10": "loop-cifar10"}, {"digits": "late-digits"}
+LOOPS = {"digits": "loop-digits", "cifar10": "loop-cifar10", "tinyimagenet100": ""}
+LATE = {"digits": "late-digits", "cifar10": "", "tinyimagenet100": ""}
+"""Pair -> its result, none where no command of an order measures it."""
 MISLED = "misled-digits"
 KINDS = {"delay": "report's age x Doppler", "loss": "reports lost", "bias": "reports off by, dB"}
 SHOWN = {"loss": (0.0, 0.3), "bias": (-6.0, -3.0, 3.0, 6.0)}
@@ -42,6 +44,8 @@ def sweep_rows(sources: Sources) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for pair, result in LOOPS.items():
         report: Found = sources.found(result) or {"sweep": [], "rows": []}
+        if not report["sweep"]:
+            found.append((pair, "", NONE, *[""] * 7))
         cycles = min((one["doppler_cycles"] for one in report["rows"]), default=0)
         for row in report["sweep"]:
             less, snrs = row["less"], ", ".join(f"{snr:g}" for snr in row["snr_db"])
@@ -79,6 +83,8 @@ def spoiled_rows(sources: Sources) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for pair, result in LATE.items():
         report: Sequence[Found] = (sources.found(result) or {"rows": []})["rows"]
+        if not report:
+            found.append((pair, NONE, *[""] * 6))
         for kind, what in KINDS.items():
             for row in report:
                 if row["experiment"] == kind and row["system"] == PRICED and row["x"] in SHOWN.get(kind, (row["x"],)):

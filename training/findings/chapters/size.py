@@ -63,7 +63,7 @@ def _size(network: Mapping[str, Any]) -> str:
 
 def _times(ours: float, theirs: float) -> str:
     times = theirs / ours
-    return f"{times:,.0f} times ours" if times >= TEN else f"{times:.2g} times ours"
+    return f"{times:,.0f} times ours" if times >= TEN else f"{times:.2f} times ours"
 
 
 def section(sources: Sources) -> list[str]:

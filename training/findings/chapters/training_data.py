@@ -63,7 +63,11 @@ def _variants(sources: Sources) -> Iterator[Row]:
     for system, name in VARIANTS.items():
         found = suite.standing("ours", system) if suite is not None else None
         if suite is not None and found is not None:
-            cells = ("100 %", f"+{found.ahead} -{found.behind} of {found.places} places", "one training seed")
+            cells = (
+                "100 %",
+                "-",
+                f"places won, lost: +{found.ahead} -{found.behind} of {found.places}; one training seed",
+            )
             yield Row("digits", name, cells, of_standing(found), of_suite(suite.name))
 
 
