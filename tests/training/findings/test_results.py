@@ -76,6 +76,7 @@ def test_what_no_json_holds_is_not_kept(tmp_path: Path, value: float) -> None:
 def test_what_is_kept_is_sound_of_an_order_and_of_the_pairs_that_ship(path: Path) -> None:
     result = read(path)
     assert result.name == path.stem
+    assert not result.commit.endswith("+"), "made of files that are in no commit"
     assert result.command == ORDERS[path.stem].command
     assert dict(result.pairs) == {name: find_pair(name).id for name in ORDERS[path.stem].pairs}
     assert not re.search(r"(^|[\s\"'=:])(/|~/|\.\./)", path.read_text()), "a path of somebody's machine"
