@@ -18,6 +18,7 @@ from training.cards.card import read as read_card
 from training.findings.orders import ORDERS
 from training.findings.result import Result
 from training.findings.result import read as read_result
+from training.report.stats import Interval
 
 TRAINING = Path(__file__).parents[1]
 SUITES, CARDS, RESULTS = "suites/results", "cards/shipped", "findings/measured"
@@ -58,6 +59,15 @@ class Suite:
     def has(self, system: str) -> bool:
         """Whether a system has any number."""
         return any(key[0] == system for key in self.accuracy)
+
+    def difference(self, system: str, against: str, corner: tuple[str, str, int], snr: float) -> Interval | None:
+        """Accuracy less another's at one place, 0..1, with its interval over images; None where it was not compared."""
+        for one in self.document["comparisons"]:
+            names = one["system"], one["against"], one["channel"], one["csi"], one["n"]
+            if names == (system, against, *corner) and snr in one["snr_db"]:
+                at = one["snr_db"].index(snr)
+                return one["difference"][at], one["low"][at], one["high"][at]
+        return None
 
     def standing(self, system: str, against: str) -> Standing | None:
         """A system beside another; None where they were not compared."""

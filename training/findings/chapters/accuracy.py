@@ -71,7 +71,7 @@ def by_seed(sources: Sources) -> dict[tuple[str, float], list[tuple[str, Card]]]
 
 
 def headlines(sources: Sources) -> list[tuple[str, ...]]:
-    """Accuracy and difference to the label code at HOME, over the training seeds that have cards."""
+    """Accuracy and difference to the label code at HOME, over training seeds: of cards, or of a suite without any."""
     made: list[tuple[str, ...]] = []
     for (suite, snr), some in by_seed(sources).items():
         right = Headline({training_seed(card): 100 * card.accuracy for _, card in some})
@@ -82,7 +82,20 @@ def headlines(sources: Sources) -> list[tuple[str, ...]]:
         mean, low, high = (100 * one for one in first or (0.0, 0.0, 0.0))
         chance = "-" if first is None else written(mean, low, high)
         made.append((suite, f"{snr:g} dB", right.told(), less.told(2, sign=True), chance, links))
-    return made
+    carded = {card.suite for card in sources.cards.values()}
+    return made + [row for suite in sources.suites.values() if suite.name not in carded for row in _single(suite)]
+
+
+def _single(suite: Suite) -> Iterator[tuple[str, ...]]:
+    """The same of a suite whose pair has one training seed and no cards."""
+    seed = int(suite.systems[OURS]["trained"]["seed"])
+    for snr in SNRS_DB:
+        found = suite.difference(OURS, LABEL, HOME, snr)
+        if found is not None:
+            mean, low, high = (100 * one for one in found)
+            right = Headline({seed: 100 * suite.accuracy[OURS, *HOME, snr]})
+            less = Headline({seed: mean}).told(2, sign=True)
+            yield suite.name, f"{snr:g} dB", right.told(), less, written(mean, low, high), of_suite(suite.name)
 
 
 def section(sources: Sources) -> list[str]:
