@@ -23,8 +23,8 @@ SPOILED = """\
 units of 0.0001, beside the best rate that needs no report. Above zero, feedback pays.
 """
 WRONG = """\
-**Wrong reports, and what the answers say of them**: points lost against right reports after 40 images, and symbols
-where reports are right / believed / corrected.
+**Wrong reports, and what the answers say of them**: points lost against right reports, among images 20 to 40 and after
+40, and symbols after 40 where reports are right / believed / corrected.
 """
 LOOPS = {"digits": "loop-digits", "cifar10": "loop-cifar10", "tinyimagenet100": ""}
 LATE = {"digits": "late-digits", "cifar10": "", "tinyimagenet100": ""}
@@ -99,15 +99,19 @@ def spoiled_rows(sources: Sources) -> list[tuple[str, ...]]:
 def misled_rows(sources: Sources) -> list[tuple[str, ...]]:
     """Points lost to wrong reports, taken at their word and with the answers heard."""
     report: Sequence[Found] = (sources.found(MISLED) or {"rows": []})["rows"]
-    found: list[tuple[str, ...]] = []
-    for row in report:
-        later = row["then"]
-        trusted, heard = later["lost_trusted"], later["lost_corrected"]
-        found.append((row["channel"], f"{row['snr_db']:g}", f"{row['bias_db']:+g}", f"{100 * later['right']:.1f}",
-                      written(trusted[0], trusted[1], trusted[2], 1), written(heard[0], heard[1], heard[2], 1),
-                      " / ".join(f"{later[f'symbols_{how}']:.1f}" for how in ("right", "trusted", "corrected")),
-                      of_result(MISLED)))  # fmt: skip
-    return found
+    return [
+        (row["channel"], f"{row['snr_db']:g}", f"{row['bias_db']:+g}", percent(row["then"]["right"]),
+         _points(row["next"]["lost_trusted"]), _points(row["next"]["lost_corrected"]),
+         " / ".join(_points(row["then"][f"lost_{how}"]) for how in ("trusted", "corrected")),
+         " / ".join(f"{row['then'][f'symbols_{how}']:.1f}" for how in ("right", "trusted", "corrected")),
+         of_result(MISLED))
+        for row in report
+    ]  # fmt: skip
+
+
+def _points(found: Sequence[float]) -> str:
+    mean, low, high = found
+    return written(mean, low, high, 1)
 
 
 def section(sources: Sources) -> list[str]:
@@ -124,7 +128,8 @@ def section(sources: Sources) -> list[str]:
         "less genie, points",
         "from",
     )
-    wrong = ("channel", "SNR, dB", "off by, dB", "right, %", "lost, believed", "lost, corrected", "symbols", "from")
+    wrong = ("channel", "SNR, dB", "off by, dB", "right, %", "lost, believed", "lost, corrected", "the same after 40",
+             "symbols", "from")  # fmt: skip
     return [
         HEAD, *markdown(swept, sweep_rows(sources)), SPOILED, *markdown(late, spoiled_rows(sources)),
         WRONG, *markdown(wrong, misled_rows(sources)),
