@@ -117,8 +117,9 @@ def _corrected(sources: Sources) -> Answer:
     report = sources.found(feedback_worth.MISLED)
     if report is None:
         return None
-    lost = max(row["next"]["lost_corrected"][0] for row in report["rows"])
-    return f"{lost:.1f} points at most", lost <= 1.0, of_result(feedback_worth.MISLED)
+    soon, later_ = (max(row[part]["lost_corrected"][0] for row in report["rows"]) for part in ("next", "then"))
+    said = f"{soon:.1f} points at most among images 20 to 40, {later_:.1f} after 40"
+    return said, max(soon, later_) <= 1.0, of_result(feedback_worth.MISLED)
 
 
 TARGETS = (
