@@ -4,6 +4,7 @@ Knows nothing about how a section is made.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from training.findings.sources import TRAINING, Sources, of_card, of_result, of_
 from training.report.figures import Panel, draw
 
 REPORT = "REPORT.md"
+JOINED = re.compile(r"(?m)^((?![#|!]|    ).+)\n(?:  )?(?=[\w`*])(?! {2})")
+"""Lines of a paragraph or of an item of a list that are one on the page."""
 COMMAND = "python -m training.claims"
 HEAD = f"""# The four claims, won or lost
 
@@ -35,9 +38,9 @@ training seed.
 CHECKS = f"""## How to check it
 
     {COMMAND} --check                         # the page says what its files say
-    python -m training.verify                            # result cards, computed again
+    python -m training.verify                                 # result cards, computed again
     {COMMAND} --measure sizes                 # a result, measured again and kept
-    {COMMAND} --measure loop-digits --seed 1  # with other channels: what differs by more than both intervals allow
+    {COMMAND} --measure loop-digits --seed 1  # with other channels: what differs, by both intervals
     python -m training.evaluate --suite quick --seed 1 --against training/suites/results/quick.json
 
 The last two compare with Holm at 5 % over all numbers that both runs have. A pair and pictures of your own go through
@@ -64,7 +67,7 @@ def text(sources: Sources) -> str:
         *feedback_worth.section(sources), *yardstick.section(sources), *unwon.section(sources, rows),
         *_origins(sources), CHECKS,
     ]  # fmt: skip
-    return "\n".join(lines)
+    return re.sub(r"\n{3,}", "\n\n", JOINED.sub(r"\1 ", "\n".join(lines)))
 
 
 def _glance(rows: Mapping[str, Sequence[Row]]) -> list[str]:

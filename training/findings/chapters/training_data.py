@@ -20,6 +20,7 @@ images. A row is resolved only where both intervals are on one side: over images
 """
 TIME = """\
 **Time.** Milliseconds for an image of an epoch; the last column is a whole first run of 100 epochs, its store included.
+Other work ran beside, so these times are good to a factor of two, and their ratios, taken within a run, to less.
 """
 FRACTIONS = "fractions-digits"
 SAVINGS = {"savings-digits": ("digits", 10), "savings-tinyimagenet100": ("tinyimagenet100", 4),

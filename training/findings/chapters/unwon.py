@@ -26,7 +26,7 @@ WHY = """\
 - **A known channel and high SNR.** What the goal lets features cost is seen as a fraction of a point.
 - **A picture sent whole needs no network.** JPEG + LDPC is the smaller transmitter; with few uses nothing comes across.
 - **DT-JSCC's own network** is smaller than ours, and less accurate. A network of ours of that size was not measured.
-- **Training data.** For today's pairs of photographs nothing is measured, so nothing is claimed.
+- **Training data.** What a teacher saves in images is not measured for today's pairs of photographs, so not claimed.
 - **Seeds.** Photographs have one training seed; what their tables resolve is of these weights, not of the recipe.
 """
 LOOKED = """\
