@@ -58,7 +58,7 @@ ORDERS: Mapping[str, Order] = {
     "enrolment-tinyimagenet100": Order(
         "-m training.enrolment --pair tinyimagenet100 --dataset tinyimagenet100-enrol20 --own tinyimagenet100"
         " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100", ("tinyimagenet100",)),
-    "fractions-digits": Order('-m training.fractions --fractions 0.1,1 --rows "true labels,teacher of all"', (),
+    "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
     "savings-digits": Order("-m training.savings --images 1024", (), seed=None, training_seeds=()),
     "savings-tinyimagenet100": Order("-m training.savings --recipe tinyimagenet100 --dataset tinyimagenet100"

@@ -58,7 +58,7 @@ def lost(claims: Mapping[str, Sequence[Row]]) -> Iterator[str]:
             if row.verdict in (LOST, BOTH, OPEN):
                 by_rival.setdefault((row.against, row.verdict), []).append(row.pair)
         for (against, verdict), pairs in by_rival.items():
-            yield f"- {claim}, beside {against}: {verdict} ({'; '.join(pairs)})."
+            yield f"- {claim}, beside {against}: {verdict} ({'; '.join(dict.fromkeys(pairs))})."
 
 
 def gaps(sources: Sources) -> Iterator[tuple[str, ...]]:
