@@ -333,7 +333,7 @@ def _sharing_of(chain: Chain, settings: Settings) -> Sharing | None:
     pair = chain.agreement
     if chain.words is None or not isinstance(pair, Manifest):
         if settings.distortion is not None:
-            raise ConfigError(f"--distortion: what {safe(pair.name, 60)} sends is not known to carry features")
+            raise ConfigError(f"distortion: what {safe(pair.name, 60)} sends is not known to carry features; give none")
         return None
     if settings.distortion is None:
         return Sharing(pair.words, settings.features)

@@ -168,8 +168,6 @@ class Settings:
     def _check_features(self) -> None:
         """ConfigError where `distortion` goes with nothing else."""
         if self.rate_policy.kind not in ("adaptive", "average"):
-            raise ConfigError(
-                f"--distortion chooses a rate, and so does --rate-policy {self.policy}: give one of the two"
-            )
+            raise ConfigError(f"distortion chooses a rate, and so does policy {self.rate_policy}: give one of them")
         if not self.features:
-            raise ConfigError("--distortion says how near features must be, and --features 0 that none are sent")
+            raise ConfigError("distortion asks for features, and features=0 that none are sent: give one of them")

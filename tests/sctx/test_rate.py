@@ -1,15 +1,20 @@
 """The rate decision as a pure function of report, table and goal."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from common.errors import ConfigError
 from common.pair.manifest import find_pair
 from common.pair.shapes import Accuracy, WordTable
+from sctx.chain import GivenChain
 from sctx.rate.belief import Report, _j0, believe, is_stale, rayleigh
 from sctx.rate.decision import Decision, Sharing, decide
 from sctx.rate.distortion import GRID_DB, Distortion
 from sctx.rate.policy import Goal, RatePolicy
+from sctx.sender import _sharing_of
+from sctx.settings import Settings
 
 RATES, SLOT = (4, 8, 16), 128
 TABLE = Accuracy(
@@ -166,3 +171,23 @@ def test_the_rate_rises_until_the_features_are_near_enough() -> None:
     assert chosen(1.0, Goal("within", 0.0)) == 2, "the class has what it needs in any case"
     without = decide(loose, None, SLOT, RATES, TABLE, None, Sharing(words, 0.2, half_each, 0.5))
     assert without == Decision(2, None), "before a report all of it is the word's"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"policy": "fixed:32"}, "distortion chooses a rate, and so does policy fixed:32: give one of them"),
+        ({"policy": "robust"}, "and so does policy robust"),
+        ({"features": 0.0}, "features=0 that none are sent"),
+    ],
+)
+def test_a_distortion_that_goes_with_nothing_else_is_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        Settings(distortion=10.0, **given).check(find_pair("digits"))
+
+
+def test_who_brings_an_encoder_can_ask_for_no_distortion() -> None:
+    pair = find_pair("digits")
+    brought = GivenChain(pair, lambda images, _: np.ones((len(images), 32), np.complex64))
+    with pytest.raises(ConfigError, match="what digits sends is not known to carry features; give none"):
+        _sharing_of(brought, Settings(distortion=10.0))
