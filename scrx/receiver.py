@@ -234,7 +234,8 @@ class Receiver:
         try:
             while (batch := self._take()) is not None:
                 self._handle(batch)
-        except Exception as error:  # told to whoever reads the answers
+        except Exception as error:  # told to whoever reads the answers, and in the log, for nobody may
+            logger.exception("decoding_ended")
             self._publish(error if isinstance(error, SemlinkError) else SemlinkError(f"decoding failed: {error!r}"))
             self._publish(None)
 

@@ -15,6 +15,7 @@ from common.live.drawn import finite, points
 from common.live.families import SECONDS, SHARES, SIZES, Tally, Value
 from common.live.pace import Pace
 from common.protocol.messages import Result
+from scrx.decoding.pool import TRIES
 
 if TYPE_CHECKING:
     from scrx.demodulation.demodulate import SoftBatch
@@ -37,7 +38,8 @@ class Vitals:
         self._frame: tuple[Work, Any, Any] | None = None
         self._answers: deque[Result] = deque(maxlen=KEPT_ANSWERS)
         self._begun = 1
-        self.board = Board(About("scrx", __version__, rx.manifest.name, rx.manifest.id), self._take, self.stuck)
+        about = About("scrx", __version__, rx.manifest.name, rx.manifest.id)
+        self.board = Board(about, self._take, self.stuck, self.failing)
 
     def began(self, works: "Sequence[Work]", soft: "SoftBatch", estimates: "Sequence[ChannelEstimate | None]") -> None:
         """A batch goes to the decoder."""
@@ -65,6 +67,17 @@ class Vitals:
             return "no worker is ready"
         waited_s, limit_s = rx.progress_age_ms / 1e3, self.pace.limit_s(self._begun)
         return f"work has waited for {waited_s:.1f} s with nothing decoded" if waited_s > limit_s else ""
+
+    def failing(self) -> str:
+        """Why no work should come, though another start of this process would mend nothing that its pool does not.
+
+        A worker that was just started has shown nothing: where others ended over their batches, an answer has to come
+        first. One batch may have been the batch's fault or an accident, and nobody suffers where nobody is connected.
+        """
+        pool = self._rx.pool
+        if pool is None or (batches := pool.unanswered) < TRIES or not self._rx.table.peers:
+            return ""
+        return f"workers left the last {batches} batches unanswered"
 
     def _take(self) -> tuple[Mapping[str, Value], Mapping[str, Any]]:
         values = self._values()

@@ -14,6 +14,7 @@ from common.errors import DataError, ModelError
 from common.pair.agreement import Agreement
 from common.pair.networks import Backend
 from common.phy.words import Words
+from sctx.rate.distortion import Distortion
 
 Encode = Callable[[NDArray[np.uint8], float], NDArray[np.complexfloating[Any]]]
 """images: uint8 [B, H, W, C] as agreed, and the SNR that was reported, in dB (NaN: none) -> complex [B, S], the full
@@ -35,6 +36,10 @@ class Chain(ABC):
 
     def __init__(self, agreement: Agreement) -> None:
         self.agreement = agreement
+
+    def distortion(self) -> Distortion | None:
+        """What is missed of the features that symbols carry; None: they carry none that are known."""
+        return None
 
     @abstractmethod
     def encode(self, images: NDArray[np.uint8]) -> NDArray[Any]:

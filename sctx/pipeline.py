@@ -26,6 +26,7 @@ from common.pair.manifest import Manifest
 from common.pair.networks import Modules, Networks, Signature
 from common.pair.speech import load_speech
 from sctx.chain import Chain, Count, Snr
+from sctx.rate.distortion import Distortion, distortion_of
 
 
 def networks_of(manifest: Manifest) -> Networks:
@@ -54,6 +55,10 @@ class TransmitChain(Chain):
         self.networks = open_networks(networks_of(manifest), backend, device)
         self._speech = load_speech(manifest, "encoder")
         self.backend, self.words = self.networks.backend, self._speech.words
+
+    def distortion(self) -> Distortion:
+        """See `Chain`."""
+        return distortion_of(self._speech)
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """images: uint8 [B, H, W, C] as the manifest says -> float32 [B, 1 + F]: the decision, then coordinates."""

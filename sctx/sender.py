@@ -19,6 +19,7 @@ from common.images.photo import fit_image
 from common.pair.agreement import Agreement
 from common.pair.manifest import Manifest, read_half
 from common.protocol.messages import Accept, Status
+from common.text import safe
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.capture.feed import Feed
 from sctx.capture.source import Capture
@@ -27,7 +28,7 @@ from sctx.outcomes import Answer, Missed
 from sctx.pending import Hear
 from sctx.rate.belief import Report
 from sctx.rate.controller import Controller
-from sctx.rate.decision import Decision
+from sctx.rate.decision import Decision, Sharing
 from sctx.rate.sureness import Sureness, shares_of
 from sctx.settings import CLASSIFY, Settings
 
@@ -104,11 +105,10 @@ class Sender:
         self.activity = Activity()
         self._seq, self._clock = 0, clock
         self._ask_below = round(100 * settings.ask_below)
-        words = manifest.words if isinstance(manifest, Manifest) and encoder is None else None
-        self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy, words,
-                                      settings.features)  # fmt: skip
         self._terms = terms_of(manifest, settings, session)
         self.chain = _load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
+        sharing = _sharing_of(self.chain, settings)
+        self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy, sharing)
         self._sureness = _sureness_of(self.chain, settings)
         self.link = open_way(self._terms, self._controller.hear)
 
@@ -326,6 +326,18 @@ def _load_chain(manifest: Agreement, settings: Settings) -> Chain:
     from sctx.pipeline import TransmitChain
 
     return TransmitChain(manifest, settings.device, settings.backend)
+
+
+def _sharing_of(chain: Chain, settings: Settings) -> Sharing | None:
+    """None where symbols are no words. ConfigError where they carry no features, and some were asked for."""
+    pair = chain.agreement
+    if chain.words is None or not isinstance(pair, Manifest):
+        if settings.distortion is not None:
+            raise ConfigError(f"distortion: what {safe(pair.name, 60)} sends is not known to carry features; give none")
+        return None
+    if settings.distortion is None:
+        return Sharing(pair.words, settings.features)
+    return Sharing(pair.words, settings.features, chain.distortion(), settings.distortion / 100.0)
 
 
 def _sureness_of(chain: Chain, settings: Settings) -> Sureness | None:

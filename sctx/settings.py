@@ -79,6 +79,15 @@ class Settings:
         "--features",
         metavar="POINTS",
     )
+    distortion: float | None = setting(
+        None,
+        Number(0.0, 100.0, above=True),
+        "Beside the goal: as many symbols as it takes for the receiver to miss no more than so many percent of the "
+        "features' variance, for tasks that are chosen later.",
+        "--distortion",
+        unset="no matter",
+        metavar="PERCENT",
+    )
     trust_reports: bool = setting(
         False,
         Switch(),
@@ -148,8 +157,17 @@ class Settings:
         return tuple(self.tasks) or manifest.tasks
 
     def check(self, manifest: "Agreement") -> None:
-        """Raise ConfigError where a pair has not what is asked for: a rate, or a task."""
+        """Raise ConfigError where a pair has not what is asked for: a rate, or a task, or two settings are at odds."""
         self.rate_policy.check(manifest.layout.rates)
+        if self.distortion is not None:
+            self._check_features()
         if not set(self.tasks_of(manifest)) <= set(manifest.tasks):
             known = ", ".join(repr(task) for task in manifest.tasks)
             raise ConfigError(f"tasks is {safe(repr(self.tasks))}, and this model answers {known}")
+
+    def _check_features(self) -> None:
+        """ConfigError where `distortion` goes with nothing else."""
+        if self.rate_policy.kind not in ("adaptive", "average"):
+            raise ConfigError(f"distortion chooses a rate, and so does policy {self.rate_policy}: give one of them")
+        if not self.features:
+            raise ConfigError("distortion asks for features, and features=0 that none are sent: give one of them")

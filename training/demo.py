@@ -16,9 +16,14 @@ from common.console import say
 from common.errors import SemlinkError
 from common.files import OutFolder, write_json
 from common.pair.networks import AUTO, BACKENDS
+from training.lab import enrolled
 from training.lab.tour import Row, panels, run
 from training.report.figures import draw
+from training.report.progress import bar
 from training.report.tabular import print_table
+
+ASKED = 200
+"""Pictures of the new classes that are asked about."""
 
 
 @click.command()
@@ -29,10 +34,14 @@ def command(out: Path, model: str, backend: str) -> None:
     """Run the three processes over several channels and write demo.json and demo.png."""
     say("semlink: image -> symbols -> noise and fading -> SNR estimate -> answer, and the SNR back")
     started = time.monotonic()
-    rows = run(model, Console(stderr=True), backend)
+    console = Console(stderr=True)
+    rows = run(model, console, backend)
     show(model, rows)
-    write_json(out / "demo.json", [asdict(row) for row in rows])
-    draw(out / "demo.png", [panels(rows)])
+    with bar(console, "new classes", enrolled.steps(ASKED)) as advance:
+        taught = enrolled.enrol(ASKED, backend, advance)
+    say(told(taught))
+    write_json(out / "demo.json", [*map(asdict, rows), {"enrolled": asdict(taught)}])
+    draw(out / "demo.png", [[*panels(rows), enrolled.panel(taught)]])
     say(f"{out / 'demo.json'} and {out / 'demo.png'} written after {time.monotonic() - started:.0f} s")
     bad = sum(row.lost + row.expired for row in rows)
     if bad:
@@ -48,6 +57,17 @@ def show(model: str, rows: list[Row]) -> None:
           f"{r.mean_symbols:.1f}", f"{r.p50_ms:.1f}", f"{r.p99_ms:.1f}", f"{r.lost}/{r.expired}") for r in rows],
         left=("channel",),
     )  # fmt: skip
+
+
+def told(found: enrolled.Enrolled) -> str:
+    """In a sentence."""
+    course = ", ".join(f"{100 * share:.0f} % after {count} of each" for count, share in found.course[1:])
+    return (
+        f"classes that nobody trained: {found.model} knows photographs alone, and is shown {found.images} handwritten "
+        f"digits of {len(found.classes)} classes: {100 * found.before:.0f} % are named rightly at first, {course} were "
+        f"enrolled at the receiver ({found.channel}, {found.snr_db:g} dB, {found.symbols} symbols; by chance "
+        f"{100 / len(found.classes):.0f} %)"
+    )
 
 
 def _number(value: float | None) -> str:

@@ -55,7 +55,7 @@ class Claim:
     """Keeps the file of an `ipc://` address for this process, so that another one does not take it away."""
 
     def __init__(self, address: str, flag: str) -> None:
-        path = address.removeprefix(_IPC)
+        self._path = path = address.removeprefix(_IPC)
         self._lock = f"{path}.lock"
         with suppress(OSError):
             if not stat.S_ISSOCK(os.lstat(path).st_mode):
@@ -73,9 +73,10 @@ class Claim:
             ) from None
 
     def release(self) -> None:
-        """Let others have it."""
-        with suppress(OSError):
-            os.unlink(self._lock)
+        """Let others have it, and leave nothing there: ZeroMQ does not take its socket's file away."""
+        for path in (self._path, self._lock):
+            with suppress(OSError):
+                os.unlink(path)
         os.close(self._number)
 
 

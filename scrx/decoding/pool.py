@@ -88,6 +88,8 @@ class Pool:
         self._changed = threading.Condition()
         self._stop = False
         self.restarts = self.retries = 0
+        self.unanswered = 0
+        """Batches in a row that workers ended without answering, whichever worker it was."""
         self._exit_code = 0
         # Only this user may dial in to a folder, where an abstract address is open to all; kill -9 leaves it behind.
         self._folder = tempfile.TemporaryDirectory(prefix="scrx-")
@@ -199,7 +201,7 @@ class Pool:
                     logger.info("worker_ready", extra={"worker": worker.name, "took_s": took_s})
                 elif worker.job is not None and number == worker.number:
                     over.append((worker.job, msgpack.unpackb(parts[0])))
-                    worker.job, worker.ends = None, 0
+                    worker.job, worker.ends, self.unanswered = None, 0, 0
         return over
 
     def _forgive(self, turn_s: float) -> None:
@@ -235,6 +237,7 @@ class Pool:
         self.restarts += 1
         if job is None:
             return []
+        self.unanswered += 1
         if job.tries >= TRIES or now > job.until_s:
             return [(job, None)]
         self.retries += 1

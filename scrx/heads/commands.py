@@ -20,6 +20,7 @@ _SHAPES = {
     "enrol": {"ticket": is_whole},
     "enrolling": {
         "have": is_whole, "of": is_whole, "session": is_text, "done": lambda value: isinstance(value, bool),
+        "without": is_text,
     },
     "heads": {"heads": lambda value: isinstance(value, list), "model": is_text, "folder": is_text},
     "classes": {"classes": lambda value: isinstance(value, list)},
@@ -55,7 +56,8 @@ def enrol(name: str, count: int, timeout: float, control: str, **given: Any) -> 
         except KeyboardInterrupt:
             receiver.ask({"op": "give-up", "ticket": ticket})
             raise click.Abort from None
-    say(f"'{name}' is enrolled in head '{given['head']}' from {found['of']} pictures of session {found['session']}")
+    came = f"{found['of']} pictures of session {found['session']}{found['without']}"
+    say(f"'{name}' is enrolled in head '{given['head']}' from {came}")
 
 
 def _wait(receiver: Client, ticket: int, name: str, timeout_s: float) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def _wait(receiver: Client, ticket: int, name: str, timeout_s: float) -> dict[st
             tell(f"scrx enrol: {had} of {found['of']}")
         if time.monotonic() > until:
             receiver.ask({"op": "give-up", "ticket": ticket})
-            came = f"only {had} of {found['of']} pictures came within {timeout_s:g} s (--timeout)"
+            came = f"only {had} of {found['of']} pictures came within {timeout_s:g} s (--timeout){found['without']}"
             raise SemlinkError(f"{came}: '{name}' was not enrolled")
         time.sleep(POLL_S)
 

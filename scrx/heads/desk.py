@@ -120,7 +120,10 @@ class Desk(Port):
         elif self._ending:
             collector.end(wanted.ticket)
             raise SemlinkError(f"{_gone(wanted.name)} ({len(wanted.examples)} of {wanted.count} examples had come)")
-        return {"have": len(wanted.examples), "of": wanted.count, "session": wanted.session, "done": wanted.full}
+        return {
+            "have": len(wanted.examples), "of": wanted.count, "session": wanted.session, "done": wanted.full,
+            "without": wanted.without,
+        }  # fmt: skip
 
     def _finish(self, wanted: Wanted) -> None:
         shelf = self._heads.shelf

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from common.errors import ConfigError, SemlinkError
 from scrx.heads.head import Example
 
+_BARE = (
+    "all symbols were the word's: before the first channel report, or the transmitter sends none; "
+    "`sctx --distortion 20` sends them"
+)
 ASKED_WITHIN_S = 5.0
 """Who asked for an enrolment and is not heard of for so long has left."""
 
@@ -27,11 +31,33 @@ class Wanted:
     asked_s: float
     examples: dict[int, Example] = field(default_factory=dict)
     """By sequence number: a picture that is answered twice counts once, as it was answered last."""
+    bare: set[int] = field(default_factory=set)
+    """Pictures that brought no features, such as the first of a transmitter that has heard of no channel yet."""
 
     @property
     def full(self) -> bool:
         """All examples are there."""
         return len(self.examples) >= self.count
+
+    def take(self, one: Example) -> None:
+        """A picture of its session: an example where it brought features."""
+        if one.bits > 0:
+            self.examples[one.seq] = one
+            self.bare.discard(one.seq)
+        elif one.seq not in self.examples:
+            self.bare.add(one.seq)
+
+    def settle(self) -> None:
+        """No more will come: as many as were asked for were shown, so those with features are all that there are."""
+        if self.examples and len(self.examples) + len(self.bare) >= self.count:
+            self.count = len(self.examples)
+
+    @property
+    def without(self) -> str:
+        """How many pictures did not count, in words; "" where all did."""
+        if not self.bare:
+            return ""
+        return f"; {len(self.bare)} more came without features ({_BARE})"
 
 
 class Collector:
@@ -81,7 +107,7 @@ class Collector:
                     continue
                 wanted.session = wanted.session or one.session
                 if wanted.session == one.session:
-                    wanted.examples[one.seq] = one
+                    wanted.take(one)
 
     def look(self, ticket: int, sessions: Collection[str], now: float) -> Wanted:
         """The enrolment of a ticket. ConfigError where there is none, SemlinkError where no more examples will come."""
@@ -90,12 +116,15 @@ class Collector:
             if wanted is None or wanted.ticket != ticket or not self.open(now):
                 raise ConfigError("this enrolment is no more: it was given up, or nobody asked for it in time")
             wanted.asked_s = now
-            if wanted.session and wanted.session not in sessions and not wanted.full:
-                self._wanted = None
-                raise SemlinkError(
-                    f"session {wanted.session} is gone after {len(wanted.examples)} of {wanted.count} examples: "
-                    f"'{wanted.name}' was not enrolled; send more pictures, or ask for fewer (--next)"
-                )
+            if wanted.session and wanted.session not in sessions:
+                wanted.settle()
+                if not wanted.full:
+                    self._wanted = None
+                    came = f"{len(wanted.examples)} of {wanted.count} examples{wanted.without}"
+                    raise SemlinkError(
+                        f"session {wanted.session} is gone after {came}: '{wanted.name}' was not enrolled; send more "
+                        "pictures, or ask for fewer (--next)"
+                    )
             return wanted
 
     def end(self, ticket: int) -> None:

@@ -6,13 +6,13 @@ Pure: every call carries its times. Knows nothing about sockets, sessions, image
 import numpy as np
 from numpy.typing import NDArray
 
-from common.pair.shapes import Accuracy, WordTable
+from common.pair.shapes import Accuracy
 from common.phy.layout import Layout
 from common.protocol.frames import ResultHead
 from common.protocol.messages import Result
 from sctx.rate.belief import Report, is_stale, newer
 from sctx.rate.bias import ReportBias
-from sctx.rate.decision import Decision, decide
+from sctx.rate.decision import Decision, Sharing, decide
 from sctx.rate.policy import RatePolicy
 
 MOST_UNREPORTED = 256
@@ -23,14 +23,15 @@ class Controller:
     """What was reported last, by how much reports are wrong, the rate of the image before, and the policy that makes a
     decision of them.
 
-    table: of the accuracy of each rate; None: not measured, and there is one rate. words, spare: as of `decide`.
+    table: of the accuracy of each rate; None: not measured, and there is one rate. sharing: as of `decide`.
     """
 
-    def __init__(self, policy: RatePolicy, layout: Layout, table: Accuracy | None, words: WordTable | None = None,
-                 spare: float = 0.0) -> None:  # fmt: skip
+    def __init__(
+        self, policy: RatePolicy, layout: Layout, table: Accuracy | None, sharing: Sharing | None = None
+    ) -> None:
         policy.check(layout.rates)
         self.policy = policy
-        self._words, self._spare = words, spare
+        self._sharing = sharing
         self.report: Report | None = None
         self._bias = ReportBias()
         self._unreported: dict[int, NDArray[np.float64]] = {}
@@ -65,7 +66,6 @@ class Controller:
             known = None
         if known is not None and truth is None:
             known = known.off_by(self._bias.db)
-        decision = decide(self.policy, known, air_start, self._layout.rates, self._table, self._last, self._words,
-                          self._spare)  # fmt: skip
+        decision = decide(self.policy, known, air_start, self._layout.rates, self._table, self._last, self._sharing)
         self._last = decision.rate
         return decision

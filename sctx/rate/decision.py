@@ -15,7 +15,9 @@ from common.pair.agreement import Agreement
 from common.pair.manifest import Manifest
 from common.pair.shapes import Accuracy, WordTable
 from common.phy.decibel import from_db, to_db
+from common.record import record
 from sctx.rate.belief import Report, believe, rayleigh
+from sctx.rate.distortion import Distortion
 from sctx.rate.policy import Goal, RatePolicy
 
 HYSTERESIS = 0.2
@@ -31,6 +33,34 @@ class Decision:
     words: int | None = None
 
 
+@record
+class Sharing:
+    """How symbols are shared out between word and features.
+
+    words: of the pair; spare: points that the decision may lose to the features, 0: it has all symbols. distortion:
+    what is missed of the features, and `most` of it, 0 to 1: the rate rises until no more is expected to be.
+    """
+
+    words: WordTable
+    spare: float
+    distortion: Distortion | None = None
+    most: float = 1.0
+
+    def word(self, belief: NDArray[np.float64]) -> int | None:
+        """Symbols of the word; None: all. belief: equally likely linear SNRs, float [N]."""
+        return word_symbols(self.words, belief, self.spare) if self.spare else None
+
+    def least(self, rate: int, rates: tuple[int, ...], word: int, belief: NDArray[np.float64]) -> int:
+        """The lowest rate from this one on whose features are near enough; the highest where none is."""
+        if self.distortion is None:
+            return rate
+        full = len(rates) - 1
+        enough = (
+            k for k in range(rate, full) if self.distortion.expected(max(rates[k] - word, 0), belief) <= self.most
+        )
+        return next(enough, full)
+
+
 def decide(
     policy: RatePolicy,
     report: Report | None,
@@ -38,25 +68,27 @@ def decide(
     rates: tuple[int, ...],
     table: Accuracy | None,
     last: int | None = None,
-    words: WordTable | None = None,
-    spare: float = 0.0,
+    sharing: Sharing | None = None,
 ) -> Decision:
     """The decision for a frame at air sample `air_now`.
 
-    report: None where there is none or it is stale; rates: payload symbols of each rate; last: the rate before. words:
-    of the pair, None where symbols are no words; spare: points that the decision may lose to the features.
+    report: None where there is none or it is stale; rates: payload symbols of each rate; last: the rate before.
+    sharing: None where symbols are no words.
     """
     full = len(rates) - 1
     belief = None if report is None else believe(report, air_now, average_only=policy.kind == "average")
     told = None if belief is None else to_db(float(belief.mean()))
-    count = None if belief is None or words is None or not spare else word_symbols(words, belief, spare)
+    count = None if belief is None or sharing is None else sharing.word(belief)
     if policy.kind == "fixed":
         return Decision(rates.index(policy.symbols), told, count)
     if policy.kind == "robust":
         return Decision(full, None)
     if belief is None or table is None:
         return Decision(_affordable(policy.goal, rates)[-1], told, count)
-    return Decision(_fewest(policy.goal, _accuracies(table, belief), rates, last), told, count)
+    rate = _fewest(policy.goal, _accuracies(table, belief), rates, last)
+    if sharing is not None and count is not None:
+        rate = sharing.least(rate, rates[: len(_affordable(policy.goal, rates))], count, belief)
+    return Decision(rate, told, count)
 
 
 def word_symbols(table: WordTable, belief: NDArray[np.float64], spare: float) -> int:

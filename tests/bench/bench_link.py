@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import zmq
 
+from common.errors import SemlinkError
 from common.phy.layout import pilot_sequence
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
@@ -138,7 +139,8 @@ class Ours(Link):
         times = self.times[seq] = {"submitted": time.monotonic_ns()}
         self.submit(Frame(seq, 0, 0, SYMBOLS * seq, 0, 4, times["submitted"], self._payload))
         while not isinstance(answered := self.wait_event(10.0), Answered):
-            pass
+            if time.monotonic_ns() - times["submitted"] > 60_000_000_000:
+                raise SemlinkError(f"no answer within a minute; the receiver said: {self.receiver.said}")
         times["seen"] = time.monotonic_ns()
         times["read"] = times["submitted"] + answered.latency_ns
         return times["seen"] - times["submitted"]

@@ -106,10 +106,10 @@ def receive(port: str) -> None:
             times[work.data.seq] |= {"arrived": work.arrived_ns, "taken": time.monotonic_ns()}
         take(self, batch)
 
-    def noted_finish(self: receiver.Receiver, works: list[Work], *more: Any) -> None:
+    def noted_finish(self: receiver.Receiver, works: list[Work], *more: Any, **named: Any) -> None:
         for work in works:
             times[work.data.seq]["decoded"] = time.monotonic_ns()
-        finish(self, works, *more)
+        finish(self, works, *more, **named)
 
     def noted_send(self: Link, route: Route, message: Message) -> None:
         send(self, route, message)

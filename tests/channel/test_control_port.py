@@ -86,11 +86,12 @@ def test_a_number_is_a_socket_that_only_this_user_can_reach(
     for typed in ("5557", "127.0.0.1:5557", "localhost:5557", "[::1]:5557"):
         assert control_to_ask(typed) == address
     assert control_to_ask("192.0.2.1:5557") == "tcp://192.0.2.1:5557"
-    assert control_to_ask("127.0.0.1:5558") == "tcp://127.0.0.1:5558"  # nothing of this user's is there
+    assert control_to_ask("127.0.0.1:45558") == "tcp://127.0.0.1:45558"  # nothing of this user's is there
     with pytest.raises(ConfigError, match="another process does; choose another number"):
         ControlPort(context, address, Channel(ChannelSpec()), Counter(), True)
     assert path.is_socket()
     port.close()
+    assert not list(path.parent.iterdir()), "whoever asks later is not sent to a socket of nobody"
     ControlPort(context, address, Channel(ChannelSpec()), Counter(), True).close()
     (tmp_path / "semlink").chmod(0o755)  # not ours alone any more: the next place is taken
     assert "semlink/control-5557" not in control_to_bind("5557", insecure=False)

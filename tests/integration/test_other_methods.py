@@ -102,7 +102,7 @@ def test_an_encoder_that_breaks_what_was_agreed_sends_nothing(
     assert receiver.answered == 0
 
 
-def test_a_decoder_that_fails_is_told_at_the_receiver() -> None:
+def test_a_decoder_that_fails_is_told_at_the_receiver_and_in_its_log(caplog: pytest.LogCaptureFixture) -> None:
     def broken(*_: object) -> list[object]:
         raise IndexError("no such word")
 
@@ -114,6 +114,9 @@ def test_a_decoder_that_fails_is_told_at_the_receiver() -> None:
             tx.send(IMAGES[0])
         with pytest.raises(scrx.SemlinkError, match="decoding failed: IndexError"):
             next(rx.answers(timeout_s=5))
+    assert [one.exc_info[0] for one in caplog.records if one.exc_info and one.message == "decoding_ended"] == [
+        IndexError
+    ]
 
 
 def test_an_agreement_has_no_networks_of_its_own() -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 
 import scrx
 import sctx
+from scrx.decoding.brought import worker_command
+from scrx.vitals import Vitals
 from sctx.capture.source import Capture
 from training.lab.processes import Command
 
@@ -49,6 +53,60 @@ def test_frames_of_workers_that_are_killed_or_hang_are_answered_by_others(tiny_p
             tx.send(IMAGES[0])
     assert sorted(outcome.index for outcome in seen) == list(range(400))
     assert all(isinstance(outcome, sctx.Answer) for outcome in seen)
+
+
+HANGING = """
+import sys, time
+from pathlib import Path
+import scrx.decoding.answerer as here
+answer, hangs = here.Answerer.answer, Path(sys.argv.pop(3))
+def once(self, soft):
+    while hangs.exists():
+        time.sleep(0.01)
+    return answer(self, soft)
+here.Answerer.answer = once
+from scrx.decoding.worker import main
+sys.exit(main())
+"""
+"""A worker that answers nothing while a file is there."""
+
+
+def test_a_receiver_is_not_ready_while_each_of_its_workers_hangs_in_turn(
+    tiny_pair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was, whenever a worker had just been started: what was given up with the last one no longer waited."""
+    hangs = tmp_path / "hangs"
+    monkeypatch.setattr(
+        "scrx.receiver.worker_command",
+        lambda pair: [sys.executable, "-c", HANGING, str(hangs), *worker_command(pair)[3:]],
+    )
+    monkeypatch.setattr("scrx.decoding.pool.DOUBLINGS", 0)  # so often, that each pause is too short to be told
+    live = sctx.Settings(window=1, live=True, deadline_ms=300)
+    with (
+        scrx.Receiver("0", tiny_pair, scrx.Settings(workers=1, worker_timeout_s=0.5)) as rx,
+        sctx.Transmitter(rx.address.removeprefix("tcp://"), tiny_pair, live) as tx,
+    ):
+        assert rx.pool is not None
+        board, pool = Vitals(rx).board, rx.pool
+        rx.link.board = board
+        outcomes = tx.run(Capture(k, IMAGES[0], None, time.monotonic_ns()) for k in range(10**6))
+        while not isinstance(next(outcomes), sctx.Answer):
+            pass
+        assert board.unready() == ""
+        hangs.touch()
+        while pool.restarts < 2:
+            next(outcomes)
+        seen = []
+        while pool.restarts < 5:
+            next(outcomes)
+            seen.append(board.why_now())
+        assert all(seen), seen
+        assert any("left the last" in why for why in seen)
+        assert board.unready()
+        hangs.unlink()
+        while not isinstance(next(outcomes), sctx.Answer):
+            pass
+        assert board.unready() == ""
 
 
 @pytest.mark.full  # three processes that load torch

@@ -1,14 +1,20 @@
 """The rate decision as a pure function of report, table and goal."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from common.errors import ConfigError
 from common.pair.manifest import find_pair
-from common.pair.shapes import Accuracy
+from common.pair.shapes import Accuracy, WordTable
+from sctx.chain import GivenChain
 from sctx.rate.belief import Report, _j0, believe, is_stale, rayleigh
-from sctx.rate.decision import Decision, decide
+from sctx.rate.decision import Decision, Sharing, decide
+from sctx.rate.distortion import GRID_DB, Distortion
 from sctx.rate.policy import Goal, RatePolicy
+from sctx.sender import _sharing_of
+from sctx.settings import Settings
 
 RATES, SLOT = (4, 8, 16), 128
 TABLE = Accuracy(
@@ -149,3 +155,39 @@ def test_bessel_function_matches_its_library_twin() -> None:
     x = np.linspace(0, 20, 101)
     assert np.allclose([_j0(float(v)) for v in x], special.j0(x), atol=1e-9)
     assert _j0(1e9) == 0.0
+
+
+def test_the_rate_rises_until_the_features_are_near_enough() -> None:
+    words = WordTable((-20.0, 40.0), tuple((1.0, 1.0) for _ in range(16)))  # a symbol is enough for the word
+    half_each = Distortion(np.tile(0.5 ** np.arange(17)[:, None], len(GRID_DB)))
+    loose, seen = RatePolicy(goal=Goal("within", 100.0)), report(10.0)
+
+    def chosen(most: float, goal: Goal | None = None) -> int:
+        policy = loose if goal is None else RatePolicy(goal=goal)
+        return decide(policy, seen, SLOT, RATES, TABLE, None, Sharing(words, 0.2, half_each, most)).rate
+
+    assert [chosen(most) for most in (1.0, 0.5**3, 0.5**3 - 1e-9, 0.5**7, 0.5**7 - 1e-9, 0.0)] == [0, 0, 1, 1, 2, 2]
+    assert chosen(0.0, Goal("budget", 10)) == 1, "no more than may be spent"
+    assert chosen(1.0, Goal("within", 0.0)) == 2, "the class has what it needs in any case"
+    without = decide(loose, None, SLOT, RATES, TABLE, None, Sharing(words, 0.2, half_each, 0.5))
+    assert without == Decision(2, None), "before a report all of it is the word's"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"policy": "fixed:32"}, "distortion chooses a rate, and so does policy fixed:32: give one of them"),
+        ({"policy": "robust"}, "and so does policy robust"),
+        ({"features": 0.0}, "features=0 that none are sent"),
+    ],
+)
+def test_a_distortion_that_goes_with_nothing_else_is_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        Settings(distortion=10.0, **given).check(find_pair("digits"))
+
+
+def test_who_brings_an_encoder_can_ask_for_no_distortion() -> None:
+    pair = find_pair("digits")
+    brought = GivenChain(pair, lambda images, _: np.ones((len(images), 32), np.complex64))
+    with pytest.raises(ConfigError, match="what digits sends is not known to carry features; give none"):
+        _sharing_of(brought, Settings(distortion=10.0))

@@ -18,6 +18,7 @@ from common.protocol.messages import Result, Status
 from scrx.demodulation.equalise import one_tap
 from sctx.rate.bias import AWAY_DB, STEPS_DB, FrameSnr, ReportBias
 from sctx.rate.controller import MOST_UNREPORTED, Controller
+from sctx.rate.decision import Sharing
 from sctx.rate.policy import RatePolicy
 from sctx.rate.sureness import GRID_DB, Sureness, shares_of
 from sctx.settings import Settings
@@ -63,7 +64,7 @@ def word_right(
     off_db: by how much the receiver's own estimate is off; the reports are as well.
     """
     rng, found = np.random.default_rng(seed), []
-    controller = Controller(RatePolicy(), LAYOUT, PAIR.accuracy, PAIR.words, 0.2)
+    controller = Controller(RatePolicy(), LAYOUT, PAIR.accuracy, Sharing(PAIR.words, 0.2))
     for seq in range(frames):
         decision = controller.decide(seq * SLOT, 0)
         sent = LAYOUT.rates[decision.rate]

@@ -14,22 +14,27 @@ ROWS = 512
 
 def transmitter_cost(encoder: Encoder, preprocess: Preprocess) -> tuple[int, int]:
     """Parameters, and multiply-accumulates of convolutions and linear layers for one image."""
+    device = next(encoder.parameters()).device
+    image = torch.zeros(1, preprocess.channels, preprocess.height, preprocess.width, device=device)
+    return cost_of(encoder, image)
+
+
+def cost_of(network: nn.Module, image: Tensor) -> tuple[int, int]:
+    """The same of any network that takes `image`, float32 [1, C, H, W]; products of attention are not counted."""
     macs = 0
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal macs
-        places = output[0, 0].numel() if isinstance(module, nn.Conv2d) else 1
+        places = output[0, 0].numel() if isinstance(module, nn.Conv2d) else output[0].numel() // output.shape[-1]
         macs += module.weight.numel() * places  # type: ignore[operator]
 
-    layers = [layer for layer in encoder.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
-    device = next(encoder.parameters()).device
-    image = torch.zeros(1, preprocess.channels, preprocess.height, preprocess.width, device=device)
     with torch.no_grad():
-        encoder.eval()(image)
+        network.eval()(image)
     for hook in hooks:
         hook.remove()
-    return sum(p.numel() for p in encoder.parameters()), macs
+    return sum(p.numel() for p in network.parameters()), macs
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from sctx.chain import Chain
 from sctx.outcomes import Answer
 from sctx.rate.belief import Report
 from sctx.rate.controller import Controller
-from sctx.rate.decision import Decision
+from sctx.rate.decision import Decision, Sharing
 from sctx.rate.policy import RatePolicy
 from sctx.settings import Settings
 from training.lab.loopback import Loopback
@@ -77,7 +77,8 @@ class _Genie:
     """Decides on what the channel will do to the frame that is about to be sent."""
 
     def __init__(self, policy: RatePolicy, manifest: Manifest, spec: ChannelSpec, stream: int) -> None:
-        self._controller = Controller(policy, manifest.layout, manifest.accuracy, manifest.words, Settings().features)
+        sharing = Sharing(manifest.words, Settings().features)
+        self._controller = Controller(policy, manifest.layout, manifest.accuracy, sharing)
         self._channel, self._stream = Channel(spec), stream
         self._frame = np.ones(manifest.layout.pilots + manifest.layout.max_symbols, np.complex64)
 

@@ -39,8 +39,11 @@ class Panel:
     from_zero: bool = False
 
 
-def draw(path: Path, grid: Sequence[Sequence[Panel | None]]) -> None:
-    """Panels in rows, None where there is none. A label looks the same in the whole figure; the folder is made."""
+def draw(path: Path, grid: Sequence[Sequence[Panel | None]], note: str = "") -> None:
+    """Panels in rows, None where there is none. A label looks the same in the whole figure; the folder is made.
+
+    note: what a PNG is to remember of itself, as its description.
+    """
     from matplotlib.figure import Figure
 
     rows, columns = len(grid), max(map(len, grid))
@@ -63,7 +66,7 @@ def draw(path: Path, grid: Sequence[Sequence[Panel | None]]) -> None:
         lines = {line.get_label(): line for one in axes.flat for line in one.get_lines() if line.get_label() in looks}
         figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=min(5, len(lines)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI)
+    figure.savefig(path, dpi=DPI, metadata={"Description": note} if note else None)
 
 
 def _fill(axes: Any, panel: Panel, looks: dict[str, tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_the_next_pictures_of_the_session_become_a_class_that_is_on_disk_when_it
     ticket = bench.enrol()
     bench.bring(example(A, 1), example(B, 7), example(A, 1))
     assert bench.ask("enrolling", ticket=ticket) | {"ok": 1} == {
-        "ok": 1, "have": 1, "of": 2, "session": A, "done": False,
+        "ok": 1, "have": 1, "of": 2, "session": A, "done": False, "without": "",
     }  # fmt: skip
     assert bench.ask("heads")["heads"] == []
     bench.bring(example(A, 2), example(A, 3))
@@ -191,6 +192,42 @@ def test_one_that_is_gone_after_all_came_is_enrolled(bench: Bench) -> None:
     bench.bring(example(A, 1), example(A, 2))
     bench.sessions = []
     assert bench.ask("enrolling", ticket=ticket)["done"]
+
+
+def bare(seq: int) -> Example:
+    return replace(example(A, seq), bits=0.0)
+
+
+def test_a_picture_without_features_is_no_example_until_they_come(bench: Bench) -> None:
+    ticket = bench.enrol()
+    bench.bring(bare(0), bare(1), example(A, 2))
+    told = bench.ask("enrolling", ticket=ticket)
+    assert (told["have"], told["done"]) == (1, False)
+    assert told["without"].startswith("; 2 more came without features (all symbols were the word's: before the first")
+    bench.bring(replace(example(A, 1), bits=MUCH))  # a further round brought them
+    told = bench.ask("enrolling", ticket=ticket)
+    assert (told["have"], told["done"]) == (2, True)
+    assert told["without"].startswith("; 1 more")
+
+
+def test_of_as_many_pictures_as_were_asked_for_those_with_features_are_enrolled(bench: Bench) -> None:
+    ticket = bench.enrol(count=3)
+    bench.bring(bare(0), example(A, 1), example(A, 2))
+    bench.sessions = []
+    told = bench.ask("enrolling", ticket=ticket)
+    assert (told["have"], told["of"], told["done"]) == (2, 2, True)
+    kept = bench.heads.shelf.get("enrolled")
+    assert kept is not None
+    assert kept.about.seqs == (1, 2)
+
+
+def test_pictures_without_any_features_make_no_class(bench: Bench) -> None:
+    ticket = bench.enrol()
+    bench.bring(bare(0), bare(1), bare(2))
+    bench.sessions = []
+    with pytest.raises(SemlinkError, match=r"gone after 0 of 2 examples; 3 more came without features .*--distortion"):
+        bench.ask("enrolling", ticket=ticket)
+    assert bench.ask("heads")["heads"] == []
 
 
 @pytest.mark.parametrize("came", [0, 1, 2])

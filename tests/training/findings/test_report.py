@@ -1,0 +1,186 @@
+"""The report says what its files say; a number that changes changes it; what is not there is said to be not there."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from training import claims
+from training.cards.card import Card
+from training.findings import orders
+from training.findings.chapters import axes, document, yardstick
+from training.findings.chapters.document import claims as rows_of
+from training.findings.chapters.document import figures, note, stale, text, write
+from training.findings.claim import BOTH, EVEN, LOST, NONE, OPEN, WON, Row, of_interval, of_less, of_standing
+from training.findings.headline import Headline, compared, further_apart, intervals
+from training.findings.result import Result
+from training.findings.sources import Sources, Standing, Suite, training_seed
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    return Sources.read()
+
+
+def test_the_page_and_its_figures_are_what_the_results_say(sources: Sources) -> None:
+    assert stale(sources) == [], "python -m training.claims writes them"
+
+
+def test_a_page_that_was_edited_is_noticed(sources: Sources, tmp_path: Path) -> None:
+    page = tmp_path / document.REPORT
+    page.write_text(text(sources).replace("**lost**", "**won**", 1), encoding="utf-8")
+    assert document.REPORT in stale(sources, tmp_path)
+
+
+def spoilt(sources: Sources, by: float) -> Sources:
+    """Every accuracy of a suite moved."""
+    suites = {}
+    for name, suite in sources.suites.items():
+        points = [{**one, "accuracy": one["accuracy"] and one["accuracy"] + by} for one in suite.document["points"]]
+        suites[name] = Suite(name, {**suite.document, "points": points})
+    return replace(sources, suites=suites)
+
+
+def test_a_number_that_changes_changes_page_and_figure(sources: Sources) -> None:
+    moved = spoilt(sources, 0.01)
+    assert text(moved) != text(sources)
+    frontier = axes.FIGURE
+    assert note(figures(moved)[frontier]) != note(figures(sources)[frontier])
+
+
+def test_a_figure_remembers_what_it_was_drawn_from(sources: Sources, tmp_path: Path) -> None:
+    small = replace(sources, results={})
+    write(small, tmp_path)
+    assert stale(small, tmp_path) == []
+    assert axes.FIGURE in stale(spoilt(small, 0.01), tmp_path)
+
+
+def test_what_is_not_there_is_said_to_be_not_measured() -> None:
+    nothing = Sources({}, {}, {})
+    for claim, rows in rows_of(nothing).items():
+        assert {row.verdict for row in rows} <= {NONE}, claim
+    assert all(found == "not measured" for _, _, found, _ in yardstick.rows(nothing))
+    assert "not measured" in text(nothing)
+
+
+def test_every_row_with_a_verdict_names_its_file(sources: Sources) -> None:
+    rows: list[Row] = [row for some in rows_of(sources).values() for row in some]
+    assert all(("](" in row.source) == (row.verdict != NONE) for row in rows)
+
+
+def test_every_file_is_in_the_last_table(sources: Sources) -> None:
+    last = text(sources).split("## Where each number comes from")[1]
+    for name in (*sources.suites, *sources.results):
+        assert f"/{name}.json)" in last
+    for card in sources.cards.values():
+        assert f"`{card.command}`" in last
+
+
+@pytest.mark.parametrize(
+    ("ahead", "behind", "verdict"), [(3, 0, WON), (0, 1, LOST), (1, 1, BOTH), (0, 0, OPEN)]
+)  # fmt: skip
+def test_a_verdict_is_of_places_ahead_and_behind(ahead: int, behind: int, verdict: str) -> None:
+    assert of_standing(Standing(ahead, behind, 9)) == verdict
+    assert of_standing(None) == NONE
+
+
+def test_a_verdict_on_sizes_and_intervals() -> None:
+    assert [of_less(*one) for one in ((1, 2), (2, 1), (100, 101))] == [WON, LOST, EVEN]
+    assert [of_interval(*one) for one in ((0.1, 1), (-1, -0.1), (-1, 1))] == [WON, LOST, OPEN]
+
+
+def suite(gap: float, p: float) -> Suite:
+    row: dict[str, Any] = {"system": "ours", "against": "label-code", "difference": [gap, 0.0], "p_holm": [p, 1.0]}
+    return Suite("one", {"points": [], "systems": {}, "comparisons": [row]})
+
+
+@pytest.mark.parametrize(("gap", "p", "won", "lost"), [(0.1, 0.01, 1, 0), (-0.1, 0.01, 0, 1), (0.1, 0.06, 0, 0)])
+def test_who_is_ahead_is_told_from_either_side(gap: float, p: float, won: int, lost: int) -> None:
+    assert suite(gap, p).standing("ours", "label-code") == Standing(won, lost, 2)
+    assert suite(gap, p).standing("label-code", "ours") == Standing(lost, won, 2)
+    assert suite(gap, p).standing("ours", "vfe") is None
+
+
+# -- training seeds, and two runs
+
+
+def test_an_interval_over_seeds_is_students() -> None:
+    found = Headline({0: 1.0, 1: 2.0, 2: 3.0}).interval
+    assert found == pytest.approx((2.0, 2.0 - 4.302653 / 3**0.5, 2.0 + 4.302653 / 3**0.5), abs=1e-5)
+    assert Headline({0: 1.0, 1: 2.0, 2: 3.0}).told(1).endswith("3 training seeds: 1.0 2.0 3.0")
+
+
+def test_one_seed_has_no_interval_and_says_so() -> None:
+    assert Headline({0: 98.5}).interval is None
+    assert Headline({0: 98.5}).told() == "98.5, one training seed"
+
+
+def test_the_seed_of_a_card_is_in_the_command_that_trains_its_pair(sources: Sources) -> None:
+    card: Card = next(iter(sources.cards.values()))
+    assert training_seed(replace(card, retrain=None)) == 0
+    assert training_seed(replace(card, retrain="python -m training.distill --recipe digits --seed 12")) == 12
+
+
+def test_two_runs_differ_where_both_intervals_do_not_allow_it_and_not_by_chance_among_many() -> None:
+    same, far, apart = (0.5, 0.4, 0.6), (0.9, 0.85, 0.95), (0.66, 0.56, 0.76)
+    assert further_apart([same], [same]) == [False]
+    assert further_apart([same, same], [same, far]) == [False, True]
+    assert further_apart([same], [apart]) == [True]
+    assert further_apart([same] * 20, [apart, *[same] * 19]) == [False] * 20  # p = 0.02 is nothing among twenty
+
+
+def test_numbers_that_have_an_interval_are_found_wherever_they_stand() -> None:
+    found = {
+        "rows": [{"accuracy": [0.5, 0.4, 0.6], "x": 3, "less": {"robust": {"uses": [-1.0, -2.0, 0.0]}}}],
+        "points": [{"told": {"accuracy": 0.3, "low": 0.2, "high": 0.4}}, {"accuracy": 0.9, "ci95": [0.8, 1.0]}],
+        "snr_db": [0.0, 5.0, 10.0],
+    }
+    assert dict(intervals(found)) == {
+        "rows[0].accuracy": (0.5, 0.4, 0.6), "rows[0].less.robust.uses": (-1.0, -2.0, 0.0),
+        "points[0].told": (0.3, 0.2, 0.4), "points[1]": (0.9, 0.8, 1.0),
+    }  # fmt: skip
+    lines, count = compared(found, {**found, "points": [{"told": {"accuracy": 0.9, "low": 0.88, "high": 0.92}}]})
+    assert (len(lines), count) == (1, 3)
+    assert lines[0].startswith("points[0].told: 0.9000 (0.8800 .. 0.9200) before, 0.3000")
+
+
+# -- the command
+
+
+@pytest.mark.parametrize(("by", "code"), [(0.0, 0), (0.3, 1)])
+def test_another_seed_is_compared_and_not_kept(monkeypatch: pytest.MonkeyPatch, by: float, code: int) -> None:
+    name, asked = "enrolment-tinyimagenet100", []
+    before = Sources.read().results[name]
+
+    def measured(_: str, more: list[str]) -> Result:
+        asked.append(more)
+        points = [{**one, "told": {end: value + by for end, value in one["told"].items()}}
+                  for one in before.found["points"]]  # fmt: skip
+        return replace(before, found={**before.found, "points": points})
+
+    monkeypatch.setattr(orders, "measured", measured)
+    ran = CliRunner().invoke(claims.main, ["--measure", name, "--seed", "3"], obj={})
+    assert ran.exit_code == code, ran.output
+    assert asked == [["--seed", "3"]]
+    assert "numbers differ" in ran.output
+    assert Sources.read().results[name] == before
+
+
+def test_the_command_checks() -> None:
+    ran = CliRunner().invoke(claims.main, ["--check"], obj={})
+    assert ran.exit_code == 0, ran.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seed", "1"], "--seed goes with --measure"),
+        (["--measure", "nothing"], "there are sizes"),
+        (["--measure", "sizes", "--seed", "1"], "commands that draw a channel"),
+    ],
+)
+def test_wrong_use_is_told(words: list[str], said: str) -> None:
+    ran = CliRunner().invoke(claims.main, words, obj={})
+    assert said in str(ran.exception) + ran.output

@@ -1,0 +1,1 @@
+"""The report, a file for each chapter. Imports nothing."""

@@ -1,0 +1,103 @@
+"""Tasks chosen later: new classes enrolled from a few received pictures, against SNR and uses.
+
+Knows nothing about the classes that a pair was trained on.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from training.findings.claim import LOST, OPEN, WON, Row, markdown, percent
+from training.findings.sources import Sources, of_result
+from training.report.figures import Curve, Panel
+
+HEAD = """\
+## Tasks chosen later
+
+Can the receiver be asked what nobody thought of before? Classes that the pair has never seen are enrolled from a few
+received pictures of each; AWGN, channel known, accuracy in %. Ours is won or lost where intervals over draws of the
+examples do not meet. The transmitter has to send features for it (`sctx --distortion 10`); asked for answers
+alone it sends fewer symbols.
+"""
+RESULT = "enrolment-tinyimagenet100"
+PAIR, LINK, FEATURES, NOISELESS = "tinyimagenet100", "link", "features", "noiseless"
+BESIDE = {"answer": "label alone", "pq-code": "features, product code"}
+WORD = {"word": "every symbol the word's"}
+"""Drawn alone: never told the SNR, so that no symbol is left for features."""
+NAMES = {LINK: "ours", FEATURES: "encoder, no channel", **BESIDE, **WORD}
+SHOWN = (5, 20)
+"""Examples of each class that the table has."""
+FIGURE = "report-later.png"
+Key = tuple[str, int | None, float | None, int]
+
+
+def told(sources: Sources) -> Mapping[Key, Mapping[str, float]]:
+    """(system, symbols, SNR, examples) -> accuracy and the ends of its interval over draws of the examples."""
+    points: list[dict[str, Any]] = (sources.found(RESULT) or {"points": []})["points"]
+    return {(one["system"], one["symbols"], one["snr_db"], one["examples"]): one["told"] for one in points}
+
+
+def rows(sources: Sources) -> list[Row]:
+    """For each number of symbols and SNR: the link beside each of BESIDE."""
+    known, found = told(sources), []
+    for system, symbols, snr, examples in known:
+        if system != LINK or examples != SHOWN[0]:
+            continue
+        for other, name in BESIDE.items():
+            both = [(known[LINK, symbols, snr, count], known[other, symbols, snr, count]) for count in SHOWN]
+            cells = tuple(percent(theirs["accuracy"]) for _, theirs in both)
+            found.append(Row(f"{symbols} symbols, {snr:g} dB", name, cells, _verdict(both), of_result(RESULT)))
+    return found
+
+
+def _table(sources: Sources) -> list[str]:
+    """A line for each number of symbols and SNR, its rivals beside each other."""
+    known, lines = told(sources), []
+    by_place: dict[str, list[Row]] = {}
+    for row in rows(sources):
+        by_place.setdefault(row.pair, []).append(row)
+    ours = [one for one in known if one[0] == LINK and one[3] == SHOWN[0]]
+    for (place, some), (_, symbols, snr, _) in zip(by_place.items(), ours, strict=True):
+        mine = (percent(known[LINK, symbols, snr, count]["accuracy"]) for count in SHOWN)
+        rivals = (cell for row in some for cell in (*row.cells, row.verdict))
+        lines.append((place, *mine, *rivals, of_result(RESULT)))
+    headings = [f"{who}, {count}" for who in ("ours", *BESIDE.values()) for count in SHOWN]
+    for number in range(len(BESIDE)):
+        headings.insert(len(SHOWN) * (number + 2) + number, "ours is")
+    return markdown(("symbols, SNR", *headings, "from"), lines)
+
+
+def _verdict(both: list[tuple[Mapping[str, float], Mapping[str, float]]]) -> str:
+    """By intervals that do not meet, which asks more than a test of differences would."""
+    ahead, behind = any(a["low"] > b["high"] for a, b in both), any(a["high"] < b["low"] for a, b in both)
+    return WON if ahead and not behind else LOST if behind and not ahead else OPEN
+
+
+def panels(sources: Sources) -> list[Panel | None]:
+    """A panel for each number of symbols: accuracy with 20 examples against SNR."""
+    known = told(sources)
+    snrs = sorted({snr for _, _, snr, _ in known if snr is not None})
+    made: list[Panel | None] = []
+    for symbols in sorted({one for _, one, _, _ in known if one is not None}):
+        curves = []
+        for system in (LINK, *BESIDE, *WORD, FEATURES):
+            where = (None, None) if system == FEATURES else (symbols, 0.0)
+            row = [known[system, where[0], where[1] if where[1] is None else snr, SHOWN[-1]] for snr in snrs]
+            low, mean, high = ([100 * one[end] for one in row] for end in ("low", "accuracy", "high"))
+            curves.append(Curve(NAMES[system], snrs, mean, low, high))
+        made.append(Panel(curves, "Es/N0 in dB", "accuracy in %", f"{symbols} symbols, {SHOWN[-1]} examples"))
+    return made
+
+
+def section(sources: Sources) -> list[str]:
+    """Table and figure, as Markdown."""
+    known = told(sources)
+    if not known:
+        return [HEAD, "Not measured.", ""]
+    bound, clean = (
+        " and ".join(percent(known[system, None, None, count]["accuracy"]) for count in SHOWN)
+        for system in (FEATURES, NOISELESS)
+    )
+    counts = " and ".join(map(str, SHOWN))
+    limits = f"From {counts} examples the encoder's own features, without a channel, have {bound} %;"
+    figure = f"![accuracy on new classes against SNR]({FIGURE})"
+    return [HEAD, *_table(sources), f"{limits} the link without noise {clean} %.", "", figure, ""]

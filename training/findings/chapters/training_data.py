@@ -1,0 +1,101 @@
+"""Claim 4, training data: what a teacher saves in labelled images, and what storing its answers saves in time.
+
+Knows nothing about how a student is trained.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from training.findings.chapters.accuracy import ALL, PAIRS
+from training.findings.claim import Row, of_interval, of_less, of_standing, rows_table, unmeasured
+from training.findings.headline import Headline
+from training.findings.sources import Sources, of_result, of_suite
+from training.report.stats import written
+
+HEAD = """\
+## 4. Training data
+
+Does a teacher save labelled images? A student of its stored answers beside one of true labels, on the same share of the
+images. A row is resolved only where both intervals are on one side: over images, and over training seeds.
+"""
+TIME = """\
+**Time.** Milliseconds for an image of an epoch; the last column is a whole first run of 100 epochs, its store included.
+Other work ran beside, so these times are good to a factor of two, and their ratios, taken within a run, to less.
+"""
+FRACTIONS = "fractions-digits"
+SAVINGS = {"savings-digits": ("digits", 10), "savings-tinyimagenet100": ("tinyimagenet100", 4),
+           "savings-vit": ("cifar10", 10)}  # fmt: skip
+"""Result -> the pair whose student it times, and views that its recipe stores."""
+EPOCHS = 100
+TRUE, TAUGHT = " % true labels", " % teacher of all"
+RIVALS = ("label code", "JPEG + LDPC", "DT-JSCC", "VFE")
+"""None of which was trained on a share of the images."""
+VARIANTS = {"no-distillation": "true labels alone", "online-distillation": "the teacher in each step"}
+
+
+def rows(sources: Sources) -> list[Row]:
+    """What distillation is worth in accuracy; the pairs of which it is not known, last."""
+    found = [*_shares(sources), *_variants(sources)]
+    there = {one.pair for one in found}
+    absent = [unmeasured(pair, ("true labels alone",), 3) for pair in PAIRS if pair not in there]
+    return [*found, *absent, unmeasured(ALL, RIVALS, 3)]
+
+
+def _shares(sources: Sources) -> Iterator[Row]:
+    """Each share of the images: the student of a teacher beside that of the true labels."""
+    report = (sources.found(FRACTIONS) or {"rows": []})["rows"]
+    known: Mapping[str, Mapping[str, Any]] = {one["name"]: one for one in report}
+    for name, taught in known.items():
+        if name.endswith(TAUGHT):
+            share = name.removesuffix(TAUGHT)
+            plain = known[f"{share}{TRUE}"]
+            seeds = Headline(dict(enumerate(taught["difference_over_seeds"])))
+            low, high = taught["ci95"]
+            gap = f"{written(taught['difference'], low, high)} over images; {seeds.told(1, sign=True)}"
+            cells = (f"{share} %", f"{taught['accuracy']:.1f} / {plain['accuracy']:.1f}", gap)
+            over = seeds.interval or (0.0, -1.0, 1.0)
+            verdict = of_interval(min(low, over[1]), max(high, over[2]))
+            yield Row("digits", "true labels alone", cells, verdict, of_result(FRACTIONS))
+
+
+def _variants(sources: Sources) -> Iterator[Row]:
+    """All images, the pair that ships: paired over the places of its suite."""
+    suite = sources.suite_of("digits")
+    for system, name in VARIANTS.items():
+        found = suite.standing("ours", system) if suite is not None else None
+        if suite is not None and found is not None:
+            cells = (
+                "100 %",
+                "-",
+                f"places won, lost: +{found.ahead} -{found.behind} of {found.places}; one training seed",
+            )
+            yield Row("digits", name, cells, of_standing(found), of_suite(suite.name))
+
+
+def time_rows(sources: Sources) -> list[Row]:
+    """Stored answers beside the teacher in each step: time of an epoch, and of a first run with its store."""
+    found = []
+    for result, (pair, views) in SAVINGS.items():
+        report = sources.found(result)
+        if report is None:
+            found.append(unmeasured(pair, ("the teacher in each step",), 4))
+            continue
+        one = report["savings"]
+        stored, online = one["stored_epoch_s"], one["online_epoch_s"]
+        first = views * one["generate_s"] + EPOCHS * stored
+        cells = (
+            f"{1e3 * stored:.2f}",
+            f"{1e3 * online:.2f}",
+            f"{online / stored:.1f}",
+            f"{EPOCHS * online / first:.1f}",
+        )
+        found.append(Row(pair, f"{one['teacher']}, in each step", cells, of_less(first, EPOCHS * online),
+                         of_result(result)))  # fmt: skip
+    return found
+
+
+def section(sources: Sources) -> list[str]:
+    """The claim, as Markdown."""
+    taught = ("images", "accuracy, %: taught / true labels", "difference, points")
+    times = ("stored, ms", "online, ms", "online / stored, epoch", "first run")
+    return [HEAD, *rows_table(taught, rows(sources)), TIME, *rows_table(times, time_rows(sources))]

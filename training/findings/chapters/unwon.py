@@ -1,0 +1,121 @@
+"""What is not won, and why: rows that are lost, and the bounds by which it is known how much could be won at all.
+
+Knows nothing about how a row came about.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from training.findings.chapters.accuracy import HOME, LABEL, OURS, PAIRS
+from training.findings.chapters.later import FEATURES, LINK, NOISELESS, SHOWN, told
+from training.findings.claim import BOTH, LOST, OPEN, Row, markdown, percent
+from training.findings.sources import Sources, Suite, of_suite
+
+HEAD = """\
+## What is not won, and why
+"""
+LABELS = """\
+**One fixed task is the label's.** The answer to one known question is a class, and a class in the best code cannot be
+beaten by features: whatever ours sends is first of all such a code. The table has the most by which two codes for the
+same decisions are ahead of ours; the simplex is a bound where the uses are too few for it. What is left to win on a
+fixed task is the encoder's own accuracy, which all three share.
+"""
+WHY = """\
+- **Few uses and an estimated channel.** Our frame has a fixed number of pilots; the label code chooses how many for
+  each place.
+- **Many uses.** Our ladder of rates ends below the largest n, and the label code takes all uses.
+- **A known channel and high SNR.** What the goal lets features cost is seen as a fraction of a point.
+- **A picture sent whole needs no network.** JPEG + LDPC is the smaller transmitter; with few uses nothing comes across.
+- **DT-JSCC's own network** is smaller than ours, and less accurate. A network of ours of that size was not measured.
+- **Training data.** What a teacher saves in images is not measured for today's pairs of photographs, so not claimed.
+- **Seeds.** Photographs have one training seed; what their tables resolve is of these weights, not of the recipe.
+"""
+LOOKED = """\
+## What a second look found
+
+Each headline was looked at for what makes it smaller than it sounds:
+
+- **One place is not the grid.** A card at one SNR may be ahead of the label code by its own interval. Of many places
+  only the first table under 1 tells.
+- **ViT-B/16 is a yardstick of latency and not a rival.** It is untrained here, sees larger pictures, and would not fit
+  into a camera. Part of what ours gains is by ONNX Runtime; the rows by torch are without it.
+- **A product code is a near rival** for tasks chosen later. Its number of bits is chosen on the very pictures that are
+  asked about, which favours it; at many uses and low SNR nothing separates the two.
+- **New classes are of one data set, one pair and one training seed**, over AWGN with the channel known for nothing.
+- **Savings in the closed loop** are of images that go round, of few Doppler cycles, and of a way back that is free.
+- **Chosen after the fact?** Places and SNRs of the suites are older than today's pairs.
+"""
+MANY_USES, MANY_DB = ("awgn", "perfect", 64), (0.0, 6.0, 10.0, 20.0)
+SIMPLEX = "simplex-bound"
+CORNERS = {"channel known": HOME, "channel estimated, few uses": ("awgn", "estimated", 16),
+           "channel known, many uses": ("awgn", "perfect", 64)}  # fmt: skip
+
+
+def lost(claims: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    """A line for each rival beside whom something is lost, won and lost, or not resolved."""
+    for claim, rows in claims.items():
+        by_rival: dict[tuple[str, str], list[str]] = {}
+        for row in rows:
+            if row.verdict in (LOST, BOTH, OPEN):
+                by_rival.setdefault((row.against, row.verdict), []).append(row.pair)
+        for (against, verdict), pairs in by_rival.items():
+            yield f"- {claim}, beside {against}: {verdict} ({'; '.join(dict.fromkeys(pairs))})."
+
+
+def gaps(sources: Sources) -> Iterator[tuple[str, ...]]:
+    """For each pair: what the transmitter itself gets right, and the most by which label code and simplex are ahead."""
+    for pair in PAIRS:
+        if (suite := sources.suite_of(pair)) is None:
+            continue
+        own = next((one["tx_accuracy"] for one in suite.document["points"] if one["system"] == OURS), None)
+        for what, corner in CORNERS.items():
+            yield (pair, f"{what}: {corner[0]}, {corner[1]}, {corner[2]} uses", percent(own),
+                   *(_widest(suite, system, corner) for system in (LABEL, SIMPLEX)), of_suite(suite.name))  # fmt: skip
+
+
+def _widest(suite: Suite, system: str, corner: tuple[str, str, int]) -> str:
+    """The most points by which a system is ahead of ours over all SNRs, and where."""
+    found = [
+        (right - suite.accuracy[OURS, *corner, snr], snr)
+        for (name, *where, snr), right in suite.accuracy.items()
+        if name == system and tuple(where) == corner and (OURS, *corner, snr) in suite.accuracy
+    ]
+    if not found:
+        return "-"
+    gap, snr = max(found)
+    return f"{100 * gap:+.2f} at {snr:g} dB"
+
+
+def section(sources: Sources, claims: Mapping[str, Sequence[Row]]) -> list[str]:
+    """All of it, as Markdown."""
+    headings = ("pair", "place", "own decision, %", "label code ahead by", "simplex ahead by", "from")
+    why = WHY + _features(sources)
+    return [HEAD, *lost(claims), "", LABELS, *markdown(headings, gaps(sources)), why, LOOKED + _pictures(sources)]
+
+
+def _pictures(sources: Sources) -> str:
+    """Where a picture sent whole begins to work."""
+    if (suite := sources.suite_of("digits")) is None:
+        return ""
+    both = (
+        " / ".join(percent(suite.accuracy.get((system, *MANY_USES, snr))) for snr in MANY_DB)
+        for system in ("jpeg-ldpc", OURS)
+    )
+    snrs = ", ".join(f"{snr:g}" for snr in MANY_DB)
+    return f"""\
+- **JPEG + LDPC works where uses are many.** Digits with {MANY_USES[2]} uses over AWGN at {snrs} dB:
+  {" %, and ours ".join(both)} %. So what ours saves is uses and SNR, and for such pictures little else.
+"""
+
+
+def _features(sources: Sources) -> str:
+    """How far the encoder itself bounds new classes."""
+    known = told(sources)
+    if not known:
+        return ""
+    count = SHOWN[0]
+    whole, clean = (percent(known[system, None, None, count]["accuracy"]) for system in (FEATURES, NOISELESS))
+    best = percent(max(one["accuracy"] for key, one in known.items() if (key[0], key[3]) == (LINK, count)))
+    return f"""\
+- **New classes are bounded by the small encoder.** From {count} examples its own features have {whole} % without any
+  channel, the link without noise {clean} %, and over the channel {best} % at best.
+"""

@@ -1,0 +1,123 @@
+"""Which results the report wants, and the command of each. Knows nothing about what comes of them.
+
+Data sets are named as folders are: `cifar10` beside the project's root, or whatever --dataset-folder says.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from common.errors import ConfigError, SemlinkError
+from common.pair.manifest import find_pair
+from training.cards.making import commit, machine
+from training.findings.result import SCHEMA, Result
+
+STREAM = "stdout"
+"""Where a command prints its JSON, a line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """words: after `python`; writes: the option by which the command says where its JSON goes, STREAM, or `--out/FILE`
+    for a file in the folder that --out names; seed: its option for other channels, None where nothing is drawn."""
+
+    words: str
+    pairs: tuple[str, ...]
+    writes: str = "--json"
+    seed: str | None = "--seed"
+    training_seeds: tuple[int, ...] = (0,)
+
+    @property
+    def command(self) -> str:
+        """As people type it, without the place of the output."""
+        return f"python {self.words}"
+
+
+LOOP = "-m training.closed_loop --direct --pilots 8"
+SWEPT = "--experiments snr --systems robust,average,adaptive,adaptive+ir,genie"
+ORDERS: Mapping[str, Order] = {
+    "sizes": Order("-m training.experiments.sizes", ("digits", "cifar10", "tinyimagenet100"), seed=None),
+    "stages": Order("deploy/edge/stages.py digits cifar10 tinyimagenet100 vit --json",
+                    ("digits", "cifar10", "tinyimagenet100"), STREAM, None),
+    "stages-torch": Order("deploy/edge/stages.py digits cifar10 tinyimagenet100 --backend torch --json",
+                          ("digits", "cifar10", "tinyimagenet100"), STREAM, None),
+    "loop-digits": Order(f"{LOOP} --cycles 20 {SWEPT}", ("digits",), "--out/closed_loop.json"),
+    "late-digits": Order(f"{LOOP} --cycles 20 --experiments delay,loss,bias --loop-systems fixed,adaptive@price,genie",
+                         ("digits",), "--out/closed_loop.json"),
+    "loop-cifar10": Order(f"{LOOP} --pair cifar10 --dataset cifar10 --cycles 20 {SWEPT}", ("cifar10",),
+                          "--out/closed_loop.json"),
+    "misled-digits": Order("-m training.experiments.misled --channel awgn,block-rayleigh --snr 0,10 --bias 6,-6"
+                           " --streams 8", ("digits",), seed=None),
+    "words-cifar10": Order("-m training.evaluate --pair cifar10 --dataset cifar10 --channel awgn --csi known"
+                           " --symbols 16 --snr=-10,-6,-3,0,3,6,10,20 --seeds 1 --words told,4,8,16", ("cifar10",)),
+    "enrolment-tinyimagenet100": Order(
+        "-m training.enrolment --pair tinyimagenet100 --dataset tinyimagenet100-enrol20 --own tinyimagenet100"
+        " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100", ("tinyimagenet100",)),
+    "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
+                              seed=None, training_seeds=(0, 1, 2)),
+    "savings-digits": Order("-m training.savings --images 1024", (), seed=None, training_seeds=()),
+    "savings-tinyimagenet100": Order("-m training.savings --recipe tinyimagenet100 --dataset tinyimagenet100"
+                                     " --teacher build/teachers/lite0 --images 512 --online-images 64", (), seed=None,
+                                     training_seeds=()),
+    "savings-vit": Order("-m training.savings --recipe cifar10 --dataset cifar10 --untrained-vit --images 768"
+                         " --online-images 32", (), seed=None, training_seeds=()),
+}  # fmt: skip
+
+
+def order(name: str) -> Order:
+    """An order by its name. ConfigError for one that there is not."""
+    if name not in ORDERS:
+        raise ConfigError(f"--measure {name}: there are {', '.join(ORDERS)}")
+    return ORDERS[name]
+
+
+def measured(name: str, more: Sequence[str] = ()) -> Result:
+    """Run an order's command; what it found. more: further words. SemlinkError where the command fails."""
+    import shlex
+
+    asked = order(name)
+    with TemporaryDirectory() as folder:
+        option, _, file = asked.writes.partition("/")
+        place = Path(folder) / (file or f"{name}.json")
+        out = [] if option == STREAM else [option, folder if file else str(place)]
+        words = [sys.executable, *shlex.split(asked.words), *more, *out]
+        ran = subprocess.run(words, check=False, stdout=subprocess.PIPE if option == STREAM else None)
+        if ran.returncode:
+            raise SemlinkError(f"`{asked.command}` ended with exit code {ran.returncode}")
+        if option == STREAM:
+            place.write_bytes(ran.stdout)
+        return taken(name, place)
+
+
+def taken(name: str, path: Path) -> Result:
+    """What an order's command has written to `path`, as a result of this commit and machine.
+
+    ConfigError where the file cannot be read, SemlinkError where it is of other pairs than those that ship.
+    """
+    asked = order(name)
+    try:
+        raw = path.read_bytes()
+        found = (
+            {"lines": [json.loads(line) for line in raw.splitlines()]} if asked.writes == STREAM else json.loads(raw)
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not what `{asked.command}` writes: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: not what `{asked.command}` writes")
+    pairs = {one: find_pair(one).id for one in asked.pairs}
+    if strange := _ids(found) - set(pairs.values()):
+        raise SemlinkError(f"{path} is of pair {min(strange)[:12]}, which does not ship")
+    return Result(SCHEMA, name, asked.command, commit(), machine(), pairs, asked.training_seeds, found, "")
+
+
+def _ids(found: Mapping[str, Any]) -> set[str]:
+    """Ids of pairs that a result names by itself."""
+    said = {found.get("pair")}
+    for many, key in (("pairs", "id"), ("rows", "model_id")):
+        said |= {one.get(key) for one in found.get(many, []) if isinstance(one, dict)}
+    return {one for one in said if isinstance(one, str)}
