@@ -181,11 +181,13 @@ def test_somebody_new_enrols_a_class_from_a_folder_of_pictures_with_two_commands
             while not rx.heads.collector.waits(time.monotonic()):  # type: ignore[union-attr]
                 time.sleep(0.01)
             flags = ["--peer", peer(rx), "--model", str(tiny_pair), "--source", str(folder)]
+            flags += ["--distortion", "10", "--window", "1"]
             sent = CliRunner().invoke(sctx_command, flags, obj={"log_format": "text"})
             out, _ = asking.communicate(timeout=20)
         assert sent.exit_code == 0, sent.output
         assert asking.returncode == 0
         assert "'zebra' is enrolled in head 'enrolled' from 3 pictures of session" in out
+        assert "; 1 more came without features" in out, "the first, before any report"
         assert rx.heads.shelf.get("enrolled").classes[0].examples == 3  # type: ignore[union-attr]
 
 
