@@ -17,6 +17,8 @@ from common.images.datasets import load_images
 from common.pair import backend as seam
 from common.pair.backend import open_networks, pick_backend
 from common.pair.manifest import Manifest, find_pair, read_manifest, shipped_pairs
+from common.pair.shapes import EncoderShape
+from sctx.encoder import ENCODERS
 from sctx.pipeline import TransmitChain, networks_of
 from tests.model.pairs import tiny_pair
 from training.export.__main__ import main as export_command
@@ -62,6 +64,14 @@ def test_both_backends_say_the_same_of_every_shipped_pair(name: str) -> None:
     for words in (None, 0, 3):
         other = np.abs(torch.modulate(wanted, words=words) - onnx.modulate(found, words=words)) > SAME
         assert other.mean() < 0.01  # one level that goes the other way rescales its increment
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_both_backends_say_the_same_of_every_kind_of_encoder(kind: str, tmp_path: Path) -> None:
+    pair = tiny_pair(tmp_path, shape=EncoderShape(4, 1, 1, kind))
+    export(pair)
+    torch, onnx = (TransmitChain(pair, backend=one).encode(pictures(pair, 8)) for one in ("torch", "onnx"))
+    assert onnx == pytest.approx(torch, rel=MOST_APART, abs=MOST_APART)
 
 
 def test_a_row_is_what_it_is_among_many_of_any_number(made: Manifest) -> None:
