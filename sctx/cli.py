@@ -166,7 +166,7 @@ def _check(options: dict[str, Any]) -> int:
     from common.transport.curve import reach
     from common.transport.doctor import examine, to_peer
     from sctx.link import ask_receiver
-    from sctx.sender import terms_of
+    from sctx.parts import terms_of
 
     settings, manifest = settings_of(options), find_pair(options["model"])
     address, keys = reach(options["peer"], settings.keys, settings.insecure)

@@ -12,24 +12,21 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from common import __version__
 from common.check import real
-from common.errors import ConfigError, SemlinkError
+from common.errors import SemlinkError
 from common.images.photo import fit_image
 from common.pair.agreement import Agreement
-from common.pair.manifest import Manifest, read_half
 from common.protocol.messages import Accept, Status
-from common.text import safe
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.capture.feed import Feed
 from sctx.capture.source import Capture
-from sctx.chain import Chain, Encode, GivenChain
+from sctx.chain import Encode, GivenChain
 from sctx.outcomes import Answer, Missed
+from sctx.parts import load_chain, sharing_of, sureness_of, terms_of
 from sctx.pending import Hear
 from sctx.rate.belief import Report
 from sctx.rate.controller import Controller
-from sctx.rate.decision import Decision, Sharing
-from sctx.rate.sureness import Sureness, shares_of
+from sctx.rate.decision import Decision
 from sctx.settings import CLASSIFY, Settings
 
 MAX_STARTS = 8
@@ -106,10 +103,10 @@ class Sender:
         self._seq, self._clock = 0, clock
         self._ask_below = round(100 * settings.ask_below)
         self._terms = terms_of(manifest, settings, session)
-        self.chain = _load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
-        sharing = _sharing_of(self.chain, settings)
+        self.chain = load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
+        sharing = sharing_of(self.chain, settings)
         self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy, sharing)
-        self._sureness = _sureness_of(self.chain, settings)
+        self._sureness = sureness_of(self.chain, settings)
         self.link = open_way(self._terms, self._controller.hear)
 
     def __enter__(self) -> Self:
@@ -301,51 +298,6 @@ class Sender:
         )
         self.activity.asked_ns, self.activity.shown = 0, (image, answer)
         return answer
-
-
-def terms_of(manifest: Agreement, settings: Settings, session: bytes) -> Terms:
-    """What a transmitter brings to a session."""
-    return Terms(
-        session=session,
-        model_id=bytes.fromhex(manifest.id),
-        software=f"semlink {__version__}",
-        slot=manifest.layout.slot,
-        live=settings.live,
-        deadline_ms=settings.deadline,
-        give_up_s=settings.give_up_s,
-        window=settings.window or 255,
-        tasks=settings.tasks_of(manifest),
-    )
-
-
-def _load_chain(manifest: Agreement, settings: Settings) -> Chain:
-    """What runs the networks, which may take its time, is loaded only when all else is right."""
-    if not isinstance(manifest, Manifest):
-        raise ConfigError(f"{manifest.name} is no pair with networks of its own: give an encoder")
-    read_half(manifest, "encoder")
-    from sctx.pipeline import TransmitChain
-
-    return TransmitChain(manifest, settings.device, settings.backend)
-
-
-def _sharing_of(chain: Chain, settings: Settings) -> Sharing | None:
-    """None where symbols are no words. ConfigError where they carry no features, and some were asked for."""
-    pair = chain.agreement
-    if chain.words is None or not isinstance(pair, Manifest):
-        if settings.distortion is not None:
-            raise ConfigError(f"distortion: what {safe(pair.name, 60)} sends is not known to carry features; give none")
-        return None
-    if settings.distortion is None:
-        return Sharing(pair.words, settings.features)
-    return Sharing(pair.words, settings.features, chain.distortion(), settings.distortion / 100.0)
-
-
-def _sureness_of(chain: Chain, settings: Settings) -> Sureness | None:
-    """None where answers say nothing of reports, or reports mean nothing."""
-    pair, deaf = chain.agreement, settings.trust_reports or settings.rate_policy.kind == "robust"
-    if deaf or chain.words is None or not isinstance(pair, Manifest):
-        return None
-    return Sureness(chain.words, shares_of(pair), pair.layout.pilots)
 
 
 def _class_of(output: Any) -> int:

@@ -9,11 +9,11 @@ from common.errors import ConfigError
 from common.pair.manifest import find_pair
 from common.pair.shapes import Accuracy, WordTable
 from sctx.chain import GivenChain
+from sctx.parts import sharing_of
 from sctx.rate.belief import Report, _j0, believe, is_stale, rayleigh
 from sctx.rate.decision import Decision, Sharing, decide
 from sctx.rate.distortion import GRID_DB, Distortion
 from sctx.rate.policy import Goal, RatePolicy
-from sctx.sender import _sharing_of
 from sctx.settings import Settings
 
 RATES, SLOT = (4, 8, 16), 128
@@ -190,4 +190,4 @@ def test_who_brings_an_encoder_can_ask_for_no_distortion() -> None:
     pair = find_pair("digits")
     brought = GivenChain(pair, lambda images, _: np.ones((len(images), 32), np.complex64))
     with pytest.raises(ConfigError, match="what digits sends is not known to carry features; give none"):
-        _sharing_of(brought, Settings(distortion=10.0))
+        sharing_of(brought, Settings(distortion=10.0))
