@@ -123,6 +123,7 @@ def _send(
             summary.duplicates = tx.link.session.counters.duplicates
             summary.header_bytes = tx.link.session.counters.header_bytes
             summary.report_correction_db = tx.correction_db
+            summary.beyond_distortion = tx.beyond
             if say_result is not None:
                 say_result({"summary": summary.as_dict()})
             if not options["as_json"] and (summary.sent or summary.unreadable):

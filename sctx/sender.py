@@ -3,6 +3,7 @@
 Knows nothing about sockets, about where images come from, or about how outcomes are shown.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +30,11 @@ from sctx.rate.controller import Controller
 from sctx.rate.decision import Decision
 from sctx.settings import CLASSIFY, Settings
 
+logger = logging.getLogger(__name__)
 MAX_STARTS = 8
+MANY = 32
+"""Images in a row, after which it is told that features are further off than was asked for. Until a receiver tells the
+Doppler, which takes it 24 frames, any channel is taken for one that fades, and less is reached than it seems."""
 
 
 class Way(Protocol):
@@ -100,7 +105,10 @@ class Sender:
         self.manifest, self.settings, self.stream = manifest, settings, stream
         self.accept: Accept | None = None
         self.activity = Activity()
+        self.beyond = None if settings.distortion is None else 0
+        """Images of whose features more is missed than `distortion` allows, as far as known; None: none was given."""
         self._seq, self._clock = 0, clock
+        self._in_a_row, self._told_beyond = 0, False
         self._ask_below = round(100 * settings.ask_below)
         self._terms = terms_of(manifest, settings, session)
         self.chain = load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
@@ -183,7 +191,15 @@ class Sender:
 
     @property
     def _may_send(self) -> bool:
-        return self.in_flight < self.link.window
+        return self.in_flight < self.link.window and not self._should_wait
+
+    @property
+    def _should_wait(self) -> bool:
+        """What is sent before a report has no features. Who asks for them sends one image at a time until one comes;
+        a live source leaves no time for that."""
+        if not self.in_flight or self.settings.live or self.settings.distortion is None:
+            return False
+        return self._controller.should_wait(self.manifest.layout.air_start(self._seq, 0), self._clock())
 
     def _outcome_of(self, capture: Capture) -> Answer | Missed:
         """Send the only one that is on its way."""
@@ -198,11 +214,26 @@ class Sender:
         features = self._features(fit_image(capture.image, self.manifest.preprocess))
         encoded = self._clock()
         decision = self._decide(layout.air_start(seq, 0), encoded)
+        self._look_at_features(decision)
         symbols = self.chain.modulate(features, decision.told_snr_db, decision.words)[0]
         took_us = (encoded - started) // 1000, (self._clock() - encoded) // 1000
         self.activity.encoding_ns, self.activity.decision = 0, decision
         self._seq += 1
         self._send_round(seq, _Image(capture, features, symbols, decision.words, decision.rate, *took_us), start=0)
+
+    def _look_at_features(self, decision: Decision) -> None:
+        """Count what is further off than was asked for, and tell it once where that does not pass."""
+        most, missed = self.settings.distortion, None if decision.missed is None else 100.0 * decision.missed
+        if most is None or self.beyond is None:
+            return
+        beyond = missed is None or missed > most
+        self.beyond += beyond
+        self._in_a_row = self._in_a_row + 1 if beyond else 0
+        if missed is not None and self._in_a_row >= MANY and not self._told_beyond:
+            self._told_beyond = True
+            symbols = self.manifest.layout.rates[decision.rate]
+            told = {"asked_percent": most, "missed_percent": round(missed, 1), "symbols": symbols}
+            logger.warning("distortion_not_reached", extra=told)
 
     def _features(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         """image: uint8 [H, W, C] as the manifest says -> what the chain encodes of it, of a pair float32 [1, 2 S]."""

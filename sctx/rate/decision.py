@@ -26,11 +26,15 @@ HYSTERESIS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The last increment to send, the SNR in dB to adapt to (None: not known), symbols of the word (None: all)."""
+    """The last increment to send, the SNR in dB to adapt to (None: not known), symbols of the word (None: all).
+
+    missed: share of the features' variance that a receiver is expected to miss, None where nobody asks for it.
+    """
 
     rate: int
     told_snr_db: float | None
     words: int | None = None
+    missed: float | None = None
 
 
 @record
@@ -50,15 +54,18 @@ class Sharing:
         """Symbols of the word; None: all. belief: equally likely linear SNRs, float [N]."""
         return word_symbols(self.words, belief, self.spare) if self.spare else None
 
-    def least(self, rate: int, rates: tuple[int, ...], word: int, belief: NDArray[np.float64]) -> int:
-        """The lowest rate from this one on whose features are near enough; the highest where none is."""
+    def least(
+        self, rate: int, rates: tuple[int, ...], word: int, belief: NDArray[np.float64]
+    ) -> tuple[int, float | None]:
+        """The lowest rate from this one on whose features are near enough, the highest where none is; and what is
+        missed then."""
         if self.distortion is None:
-            return rate
-        full = len(rates) - 1
-        enough = (
-            k for k in range(rate, full) if self.distortion.expected(max(rates[k] - word, 0), belief) <= self.most
-        )
-        return next(enough, full)
+            return rate, None
+        for k in range(rate, len(rates)):
+            missed = self.distortion.expected(max(rates[k] - word, 0), belief)
+            if missed <= self.most:
+                break
+        return k, missed
 
 
 def decide(
@@ -87,7 +94,8 @@ def decide(
         return Decision(_affordable(policy.goal, rates)[-1], told, count)
     rate = _fewest(policy.goal, _accuracies(table, belief), rates, last)
     if sharing is not None and count is not None:
-        rate = sharing.least(rate, rates[: len(_affordable(policy.goal, rates))], count, belief)
+        rate, missed = sharing.least(rate, rates[: len(_affordable(policy.goal, rates))], count, belief)
+        return Decision(rate, told, count, missed)
     return Decision(rate, told, count)
 
 

@@ -13,7 +13,7 @@ from common.control.client import Client
 from common.errors import ConfigError, SemlinkError
 from scrx.heads.commands import _SHAPES
 from scrx.heads.desk import Desk
-from scrx.heads.enrolment import ASKED_WITHIN_S, Collector
+from scrx.heads.enrolment import ASKED_WITHIN_S, FEW_BITS, MOST_BARE, Collector
 from scrx.heads.head import Example
 from scrx.heads.service import Heads
 from scrx.heads.shelf import Shelf
@@ -228,6 +228,25 @@ def test_pictures_without_any_features_make_no_class(bench: Bench) -> None:
     with pytest.raises(SemlinkError, match=r"gone after 0 of 2 examples; 3 more came without features .*--distortion"):
         bench.ask("enrolling", ticket=ticket)
     assert bench.ask("heads")["heads"] == []
+
+
+def test_examples_that_say_little_are_told(bench: Bench) -> None:
+    ticket = bench.enrol(count=3)
+    bench.bring(example(A, 0), replace(example(A, 1), bits=FEW_BITS - 0.1), replace(example(A, 2), bits=FEW_BITS))
+    told = bench.ask("enrolling", ticket=ticket)
+    assert told["done"]
+    assert told["without"].startswith("; 1 of 3 with fewer than 8 bits of features")
+
+
+def test_a_transmitter_that_never_sends_features_fills_no_memory() -> None:
+    wanted = Collector().begin("a", "h", "", 5, "", [], 0.0)
+    for seq in range(3 * MOST_BARE):
+        wanted.take(bare(seq))
+    assert len(wanted.bare) == MOST_BARE
+    assert wanted.without.startswith("; 1000 or more came without features")
+    wanted.take(bare(0))
+    wanted.take(example(A, 0))
+    assert (len(wanted.bare), list(wanted.examples)) == (MOST_BARE - 1, [0])
 
 
 @pytest.mark.parametrize("came", [0, 1, 2])
