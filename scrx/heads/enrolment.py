@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from common.errors import ConfigError, SemlinkError
 from scrx.heads.head import Example
 
+_FIRST = ", as a transmitter's first does, which has heard of no channel yet"
 _BARE = (
-    "all symbols were the word's: before the first channel report, or the transmitter sends none; "
-    "`sctx --distortion 10` sends them"
+    " (sent before the first channel report, or by a transmitter that sends none: `sctx --distortion 10` sends them)"
 )
 MOST_BARE = 1000
 """Pictures without features that are told apart; as many as examples may be asked for."""
@@ -62,7 +62,7 @@ class Wanted:
         told, few = "", sum(one.bits < FEW_BITS for one in self.examples.values())
         if self.bare:
             count = f"{len(self.bare)}{' or' * (len(self.bare) == MOST_BARE)} more"
-            told += f"; {count} came without features ({_BARE})"
+            told += f"; {count} came without features{_FIRST if len(self.bare) == 1 else _BARE}"
         if few:
             told += f"; {few} of {len(self.examples)} with fewer than {FEW_BITS:g} bits of features, which say hardly "
             told += "more than the word: `sctx --distortion 10` sends more"
