@@ -32,9 +32,6 @@ from sctx.settings import CLASSIFY, Settings
 
 logger = logging.getLogger(__name__)
 MAX_STARTS = 8
-MANY = 32
-"""Images in a row, after which it is told that features are further off than was asked for. Until a receiver tells the
-Doppler, which takes it 24 frames, any channel is taken for one that fades, and less is reached than it seems."""
 
 
 class Way(Protocol):
@@ -108,7 +105,6 @@ class Sender:
         self.beyond = None if settings.distortion is None else 0
         """Images of whose features more is missed than `distortion` allows, as far as known; None: none was given."""
         self._seq, self._clock = 0, clock
-        self._in_a_row, self._told_beyond = 0, False
         self._ask_below = round(100 * settings.ask_below)
         self._terms = terms_of(manifest, settings, session)
         self.chain = load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
@@ -222,17 +218,14 @@ class Sender:
         self._send_round(seq, _Image(capture, features, symbols, decision.words, decision.rate, *took_us), start=0)
 
     def _look_at_features(self, decision: Decision) -> None:
-        """Count what is further off than was asked for, and tell it once where that does not pass."""
-        most, missed = self.settings.distortion, None if decision.missed is None else 100.0 * decision.missed
-        if most is None or self.beyond is None:
+        """Count where more of the features is missed than was asked for, though no rate brings more; tell it once."""
+        most = self.settings.distortion
+        if most is None or self.beyond is None or decision.missed is None or 100.0 * decision.missed <= most:
             return
-        beyond = missed is None or missed > most
-        self.beyond += beyond
-        self._in_a_row = self._in_a_row + 1 if beyond else 0
-        if missed is not None and self._in_a_row >= MANY and not self._told_beyond:
-            self._told_beyond = True
-            symbols = self.manifest.layout.rates[decision.rate]
-            told = {"asked_percent": most, "missed_percent": round(missed, 1), "symbols": symbols}
+        self.beyond += 1
+        if self.beyond == 1:
+            symbols, missed = self.manifest.layout.rates[decision.rate], round(100.0 * decision.missed, 1)
+            told = {"asked_percent": most, "missed_percent": missed, "symbols": symbols}
             logger.warning("distortion_not_reached", extra=told)
 
     def _features(self, image: NDArray[np.uint8]) -> NDArray[Any]:
