@@ -85,7 +85,8 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
     except click.exceptions.Abort:
         code = 130
     except click.ClickException as error:
-        _tell(f"{error.format_message().rstrip('.')}; see {name} --help")
+        typed = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else name
+        _tell(f"{error.format_message().rstrip('.')}; see {typed} --help")
         code = error.exit_code
     except (SemlinkError, ModuleNotFoundError) as error:
         told = error if isinstance(error, SemlinkError) else _missing(error)

@@ -123,6 +123,7 @@ def _send(
             summary.duplicates = tx.link.session.counters.duplicates
             summary.header_bytes = tx.link.session.counters.header_bytes
             summary.report_correction_db = tx.correction_db
+            summary.beyond_distortion = tx.beyond
             if say_result is not None:
                 say_result({"summary": summary.as_dict()})
             if not options["as_json"] and (summary.sent or summary.unreadable):
@@ -166,7 +167,7 @@ def _check(options: dict[str, Any]) -> int:
     from common.transport.curve import reach
     from common.transport.doctor import examine, to_peer
     from sctx.link import ask_receiver
-    from sctx.sender import terms_of
+    from sctx.parts import terms_of
 
     settings, manifest = settings_of(options), find_pair(options["model"])
     address, keys = reach(options["peer"], settings.keys, settings.insecure)

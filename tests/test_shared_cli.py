@@ -242,6 +242,15 @@ def test_help_is_pointed_to_as_it_can_be_typed(module: str) -> None:
     assert ran.stderr.endswith(f"; see python -m {module} --help\n")
 
 
+def test_help_of_a_subcommand_is_pointed_to(capsys: pytest.CaptureFixture[str]) -> None:
+    from scrx.cli import command
+
+    with pytest.raises(SystemExit) as end:
+        cli.invoke(command, "SCRX", ["enrol", "zebra"], name="scrx")
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: Missing option '--next'; see scrx enrol --help\n"
+
+
 def test_interruption_is_exit_code_130(run: Run) -> None:
     assert run("--fail", "KeyboardInterrupt").code == 130
 
