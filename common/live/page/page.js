@@ -57,7 +57,8 @@ function chips(by, lost, unknown) {
   for (const section of document.querySelectorAll("[data-needs]")) {
     const missing = section.dataset.needs.split(" ").filter((name) => states[name]);
     section.classList.toggle("stale", missing.length === section.dataset.needs.split(" ").length);
-    section.querySelector("h2").dataset.why = missing.join(", ");
+    const title = section.querySelector("h2");
+    if (title) title.dataset.why = missing.join(", ");
   }
 }
 
