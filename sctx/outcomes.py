@@ -134,7 +134,8 @@ class Summary:
         parts = [f"{name} {values[name]}" for name in ("lost", "expired", "skipped") if values[name]]
         if self.accuracy is not None:
             parts.append(f"accuracy {100 * self.accuracy:.1f} %")
-        texts = {"mean_symbols": "{:.1f} symbols", "snr_est_db": "SNR {:.1f} dB", "p50_ms": "p50 {:.1f} ms"}
+        p50 = "p50 {:.1f} ms" if (values["p50_ms"] or 0.0) < 100.0 else "p50 {:.0f} ms"
+        texts = {"mean_symbols": "{:.1f} symbols", "snr_est_db": "SNR {:.1f} dB", "p50_ms": p50}
         parts += [text.format(values[name]) for name, text in texts.items() if values[name] is not None]
         return "  ".join(parts)
 
