@@ -297,7 +297,7 @@ def _decoded(split: Split, fit: Preprocess | None) -> tuple[ImageSet, list[str]]
     place[split.rows] = np.arange(len(split))
     for row, picture in split.shelf.read(np.sort(split.rows[split.labels != UNKNOWN])):
         try:
-            image = picture if isinstance(picture, np.ndarray) else decode_image(picture)
+            image = picture if isinstance(picture, np.ndarray) else decode_image(picture, fit=fit)
         except DataError as error:
             bad.append(f"{split.shelf.where(row)} ({getattr(error, 'why', error)})")
             continue

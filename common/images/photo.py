@@ -1,6 +1,9 @@
 """One photograph: decoded, turned upright, made to fit a model. Knows nothing about data sets, models or training.
 
 JPEG, PNG, BMP and WebP are read, whatever a file is named, up to MAX_BYTES and MAX_PIXELS; of several frames the first.
+
+A JPEG that is much larger than the model takes is decoded at 1/2, 1/4 or 1/8 of its size, if one says to what it will
+be fitted: a quarter of the time and of the memory, or less (`deploy/EDGE.md`). Transmitter, training and evaluation do.
 """
 
 import io
@@ -25,6 +28,11 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp")
 FORMATS = "JPEG, PNG, BMP or WebP"
 MAX_PIXELS = 25_000_000
 MAX_BYTES = 64 << 20
+FIRST_ON_ITS_SIDE = 5
+"""Of the orientations of EXIF."""
+SPARE = 3
+"""So many times as wide and as high as it will be a JPEG is at least decoded: what `fit_image` makes of it is then what
+it makes of the whole, but for a step or two of 255 (as `reducing_gap` of Pillow)."""
 
 
 class Unreadable(DataError):
@@ -35,15 +43,16 @@ class Unreadable(DataError):
         self.where, self.why = where, why
 
 
-def decode_image(source: bytes | Path, name: str = "") -> NDArray[np.uint8]:
+def decode_image(source: bytes | Path, name: str = "", fit: Preprocess | None = None) -> NDArray[np.uint8]:
     """An encoded photograph (bytes or path; any mode: palette, grey, CMYK, with alpha) -> uint8 [H, W, 3].
 
     The camera's orientation is applied, all other metadata are left alone; transparent pixels are laid over black.
-    name: what to call it in an error (default: its path). Raises Unreadable.
+    name: what to call it in an error (default: its path). fit: what `fit_image` is going to make of it; a JPEG comes in
+    that eighth, quarter or half of its size that is at least SPARE times as wide and as high. Raises Unreadable.
     """
     where = name or (shown(source) if isinstance(source, Path) else "image")
     try:
-        return _decode(_read(source) if isinstance(source, Path) else source)
+        return _decode(_read(source) if isinstance(source, Path) else source, fit)
     except DataError as error:
         raise Unreadable(where, str(error)) from None
     except Exception as error:  # bytes from outside in somebody else's decoder: it may raise anything
@@ -93,7 +102,7 @@ def _read(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _decode(raw: bytes) -> NDArray[np.uint8]:
+def _decode(raw: bytes, fit: Preprocess | None) -> NDArray[np.uint8]:
     from PIL.Image import Transpose
 
     if len(raw) > MAX_BYTES:
@@ -110,6 +119,9 @@ def _decode(raw: bytes) -> NDArray[np.uint8]:
     )  # fmt: skip
     with _opened(bare, kind) as image:
         _refuse_too_large(image.size)
+        if fit is not None:
+            sides = (fit.width, fit.height) if orientation < FIRST_ON_ITS_SIDE else (fit.height, fit.width)
+            image.draft(None, (SPARE * sides[0], SPARE * sides[1]))  # of other formats it does nothing
         image.load()
         colours = _colours(image)
         return np.array(colours if orientation == 1 else colours.transpose(turns[orientation - 2]), np.uint8)
