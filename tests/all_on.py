@@ -14,10 +14,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+TAKEN = {"SCRX_ANSWERS": "1"}
+"""Has a receiver in Python hand out its answers, as `scrx` does in any case, and nothing else."""
 LOOK_S = 0.2
 """Between two looks of a page; a Prometheus scrapes once in five."""
 
@@ -51,23 +54,25 @@ class Looker:
 @contextmanager
 def shown(rx: Any, given: Mapping[str, str] = os.environ) -> Iterator[None]:
     """A receiver in Python with all that the environment switches on for `scrx`; nothing where that says nothing."""
-    if "SCRX_HTTP" not in given:
+    if not {"SCRX_HTTP", *TAKEN} & given.keys():
         yield
         return
     from common.console import json_results
     from common.live.asked import faces
     from scrx.cli import _as_line, _exhibit
 
-    words = {"http": given["SCRX_HTTP"], "http_public": None, "watch": ()}
-    with faces("scrx", words) as seen, json_results(False, Path(given["SCRX_JSON_FILE"])) as say:
-        seen.show(_exhibit(rx))
-        assert say is not None
+    words = {"http": given.get("SCRX_HTTP"), "http_public": None, "watch": ()}
+    file = Path(given["SCRX_JSON_FILE"]) if "SCRX_JSON_FILE" in given else None
+    with faces("scrx", words) as seen, json_results(False, file) as say:
+        if seen:
+            seen.show(_exhibit(rx))
 
-        def write() -> None:
+        def take() -> None:
             for answer in rx.answers():
-                say(_as_line(answer))
+                if say is not None:
+                    say(_as_line(answer))
 
-        threading.Thread(target=write, daemon=True).start()
+        threading.Thread(target=take, daemon=True).start()
         yield
 
 
@@ -80,6 +85,21 @@ def settings(given: Mapping[str, str] = os.environ, **own: Any) -> Any:
     return Settings(**own)
 
 
+def give_space(folder: Path) -> None:
+    """To a pair that has none: heads need what its features look like; that of an untrained pair is as good as any."""
+    import numpy as np
+
+    from common.pair.manifest import find_pair
+    from scrx.heads.space import FILE, FORMAT, About, Space
+
+    if (folder / FILE).exists():
+        return
+    pair, one = find_pair(folder), np.ones(1, np.float32)
+    mean, white = np.zeros((1, pair.features), np.float32), np.eye(pair.features, dtype=np.float32)[None]
+    about = About(FORMAT, pair.id, pair.name, "nothing", (), (1.0,), (0.01,))
+    (folder / FILE).write_bytes(Space(about, mean, white, one, 10 * one, one, np.zeros((1, 1, 1), np.float32)).packed())
+
+
 def pytest_configure(config: Any) -> None:
     """The plug-in: everything on in all that is started, and looked at as soon as it says where."""
     import tempfile
@@ -88,7 +108,14 @@ def pytest_configure(config: Any) -> None:
 
     folder = tempfile.TemporaryDirectory(prefix="all-on-")
     os.environ |= environment(Path(folder.name))
-    looker, wait = Looker(), Command._read_errors
+    looker, wait, begin, numbers = Looker(), Command._read_errors, Command.__init__, count()
+
+    def begin_with_space(self: Command, name: str, *arguments: str) -> None:
+        os.environ["SCRX_HEADS"] = str(Path(folder.name) / f"heads-{next(numbers)}")  # each receiver has its own
+        for flag, word in pairwise(arguments):
+            if name == "scrx" and flag == "--model" and Path(word).is_dir():
+                give_space(Path(word))
+        begin(self, name, *arguments)
 
     def look_and_read(self: Command) -> None:
         def look() -> None:
@@ -98,7 +125,7 @@ def pytest_configure(config: Any) -> None:
         threading.Thread(target=look, daemon=True).start()
         wait(self)
 
-    Command._read_errors = look_and_read  # type: ignore[method-assign]
+    Command.__init__, Command._read_errors = begin_with_space, look_and_read  # type: ignore[method-assign]
 
     def end() -> None:
         print(f"everything on: {looker.close()} looks were answered")
