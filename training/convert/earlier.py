@@ -20,7 +20,7 @@ from common.phy.layout import Layout
 from common.text import safe
 from common.typed import decode, parse
 from sctx.encoder import Encoder, check_cost, make_encoder
-from training.distillation.head import fit_head
+from training.distillation.last_layer import fit_head
 from training.distillation.measure import said_of, transmitter_cost
 from training.distillation.pairs import write_encoder
 

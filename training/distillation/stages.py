@@ -15,7 +15,7 @@ from common.pair.manifest import Manifest
 from common.pair.shapes import Preprocess
 from training.data.images import load_data
 from training.distillation.accuracy_table import panel, show
-from training.distillation.head import better_head
+from training.distillation.last_layer import better_head
 from training.distillation.measure import transmitter_cost
 from training.distillation.outlook import announce
 from training.distillation.pairs import write_encoder

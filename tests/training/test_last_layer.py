@@ -8,7 +8,7 @@ from torch import Tensor
 from common.images.datasets import ImageSet
 from common.pair.shapes import EncoderShape, Preprocess
 from sctx.encoder import Encoder
-from training.distillation.head import Heads, better_head, fit_head
+from training.distillation.last_layer import Heads, better_head, fit_head
 
 SIZE, CLASSES = 4, 6
 PREPROCESS = Preprocess(SIZE, SIZE, 1, (0.5,), (0.25,))
