@@ -128,10 +128,11 @@ def _taught(sources: Sources) -> Answer:
     rows = {share: training_data.shares(sources, one).get(f"{share}{training_data.TAUGHT}")
             for share, one in names.items()}  # fmt: skip
     worth = {share: row["difference"] for share, row in rows.items() if row is not None}
-    if len(worth) < len(names):
+    if not worth:
         return None
-    said = f"{worth['100']:+.1f} and {worth['10']:+.1f} points (recipe tinyimagenet100-small)"
-    return said, worth["100"] >= 3 and worth["10"] >= 6, of_result(names["100"])
+    said = ", ".join(f"{gain:+.1f} points with {share} %" for share, gain in worth.items())
+    reached = all(worth.get(share, 0.0) >= asked for share, asked in (("100", 3.0), ("10", 6.0)))
+    return f"{said} of the images, by recipe tinyimagenet100-small", reached, of_result(names["100"])
 
 
 TARGETS = (
