@@ -13,9 +13,9 @@ from training.findings.sources import Sources, of_result
 HEAD = """\
 ## 3. Computation latency
 
-How long does the camera compute for one image? Milliseconds of one processor's time, the median; ours by ONNX Runtime
-unless it says torch, ViT by torch. *Pixels to frame* is everything from an image that fits to the samples; decoding a
-JPEG comes before it.
+How long does the camera compute for one image? Milliseconds of one processor's time, of encoders the median; ours by
+ONNX Runtime unless it says torch, ViT by torch. *Pixels to frame* is everything from an image that fits to the samples,
+the mean; decoding a JPEG and fitting it come before, and cost more ([below](#what-a-second-look-found)).
 """
 RESULT, BY_TORCH = "stages", "stages-torch"
 VIT = "ViT-B/16"
