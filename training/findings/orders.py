@@ -50,7 +50,7 @@ ORDERS: Mapping[str, Order] = {
                     ("digits", "cifar10", "tinyimagenet100"), STREAM, None),
     "stages-torch": Order("deploy/edge/stages.py digits cifar10 tinyimagenet100 --backend torch --json",
                           ("digits", "cifar10", "tinyimagenet100"), STREAM, None),
-    "loop-digits": Order(f"{LOOP} --cycles 20 {SWEPT}", ("digits",), "--out/closed_loop.json"),
+    "loop-digits": Order(f"{LOOP} --cycles 100 {SWEPT}", ("digits",), "--out/closed_loop.json"),
     "late-digits": Order(f"{LOOP} --cycles 20 --experiments delay,loss,bias --loop-systems fixed,adaptive@price,genie",
                          ("digits",), "--out/closed_loop.json"),
     "loop-cifar10": Order(f"{LOOP} --pair cifar10 --dataset cifar10 --cycles 20 {SWEPT}", ("cifar10",),

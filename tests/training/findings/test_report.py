@@ -75,14 +75,14 @@ def test_every_file_is_in_the_last_table(sources: Sources) -> None:
     for name in (*sources.suites, *sources.results):
         assert f"/{name}.json)" in last
     for card in sources.cards.values():
-        assert f"`{card.command}`" in last
+        assert f"`{document.seedless(card)}`" in last
 
 
 @pytest.mark.parametrize(
     ("ahead", "behind", "verdict"), [(3, 0, WON), (0, 1, LOST), (1, 1, BOTH), (0, 0, OPEN)]
 )  # fmt: skip
 def test_a_verdict_is_of_places_ahead_and_behind(ahead: int, behind: int, verdict: str) -> None:
-    assert of_standing(Standing(ahead, behind, 9)) == verdict
+    assert of_standing(Standing(ahead, behind, 9, above=5, below=4)) == verdict
     assert of_standing(None) == NONE
 
 
@@ -98,8 +98,9 @@ def suite(gap: float, p: float) -> Suite:
 
 @pytest.mark.parametrize(("gap", "p", "won", "lost"), [(0.1, 0.01, 1, 0), (-0.1, 0.01, 0, 1), (0.1, 0.06, 0, 0)])
 def test_who_is_ahead_is_told_from_either_side(gap: float, p: float, won: int, lost: int) -> None:
-    assert suite(gap, p).standing("ours", "label-code") == Standing(won, lost, 2)
-    assert suite(gap, p).standing("label-code", "ours") == Standing(lost, won, 2)
+    above, surest = int(gap > 0), (p, 1.0) if gap > 0 else (1.0, p)
+    assert suite(gap, p).standing("ours", "label-code") == Standing(won, lost, 2, above, 1 - above, surest)
+    assert suite(gap, p).standing("label-code", "ours") == Standing(lost, won, 2, 1 - above, above, surest[::-1])
     assert suite(gap, p).standing("ours", "vfe") is None
 
 

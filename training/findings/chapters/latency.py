@@ -13,11 +13,11 @@ from training.findings.sources import Sources, of_result
 HEAD = """\
 ## 3. Computation latency
 
-How long does the camera compute for one image? Milliseconds of one processor's time, the median; ours by ONNX Runtime
-unless it says torch, ViT by torch. *Pixels to frame* is everything from an image that fits to the samples; decoding a
-JPEG comes before it. Of a processor with AVX-512: on one without, ViT was about half as many times as slow as ours,
-and the target of a hundredth by torch was missed
-([log](LOG.md#the-report-what-came-out-when-all-was-put-beside-all)).
+How long does the camera compute for one image? Milliseconds of one processor's time, of encoders the median; ours by
+ONNX Runtime unless it says torch, ViT by torch. *Pixels to frame* is everything from an image that fits to the samples,
+the mean; decoding a JPEG and fitting it come before, and cost more ([below](#what-a-second-look-found)). Of a processor
+with AVX-512: on one without, ViT was about half as many times as slow as ours, and the target of a hundredth by torch
+was missed ([log](LOG.md#the-report-what-came-out-when-all-was-put-beside-all)).
 """
 RESULT, BY_TORCH = "stages", "stages-torch"
 VIT = "ViT-B/16"

@@ -29,22 +29,6 @@ WHY = """\
 - **Training data.** What a teacher saves in images is not measured for today's pairs of photographs, so not claimed.
 - **Seeds.** Photographs have one training seed; what their tables resolve is of these weights, not of the recipe.
 """
-LOOKED = """\
-## What a second look found
-
-Each headline was looked at for what makes it smaller than it sounds:
-
-- **One place is not the grid.** A card at one SNR may be ahead of the label code by its own interval. Of many places
-  only the first table under 1 tells.
-- **ViT-B/16 is a yardstick of latency and not a rival.** It is untrained here, sees larger pictures, and would not fit
-  into a camera. Part of what ours gains is by ONNX Runtime; the rows by torch are without it.
-- **A product code is a near rival** for tasks chosen later. Its number of bits is chosen on the very pictures that are
-  asked about, which favours it; at many uses and low SNR nothing separates the two.
-- **New classes are of one data set, one pair and one training seed**, over AWGN with the channel known for nothing.
-- **Savings in the closed loop** are of images that go round, of few Doppler cycles, and of a way back that is free.
-- **Chosen after the fact?** Places and SNRs of the suites are older than today's pairs.
-"""
-MANY_USES, MANY_DB = ("awgn", "perfect", 64), (0.0, 6.0, 10.0, 20.0)
 SIMPLEX = "simplex-bound"
 CORNERS = {"channel known": HOME, "channel estimated, few uses": ("awgn", "estimated", 16),
            "channel known, many uses": ("awgn", "perfect", 64)}  # fmt: skip
@@ -88,23 +72,7 @@ def _widest(suite: Suite, system: str, corner: tuple[str, str, int]) -> str:
 def section(sources: Sources, claims: Mapping[str, Sequence[Row]]) -> list[str]:
     """All of it, as Markdown."""
     headings = ("pair", "place", "own decision, %", "label code ahead by", "simplex ahead by", "from")
-    why = WHY + _features(sources)
-    return [HEAD, *lost(claims), "", LABELS, *markdown(headings, gaps(sources)), why, LOOKED + _pictures(sources)]
-
-
-def _pictures(sources: Sources) -> str:
-    """Where a picture sent whole begins to work."""
-    if (suite := sources.suite_of("digits")) is None:
-        return ""
-    both = (
-        " / ".join(percent(suite.accuracy.get((system, *MANY_USES, snr))) for snr in MANY_DB)
-        for system in ("jpeg-ldpc", OURS)
-    )
-    snrs = ", ".join(f"{snr:g}" for snr in MANY_DB)
-    return f"""\
-- **JPEG + LDPC works where uses are many.** Digits with {MANY_USES[2]} uses over AWGN at {snrs} dB:
-  {" %, and ours ".join(both)} %. So what ours saves is uses and SNR, and for such pictures little else.
-"""
+    return [HEAD, *lost(claims), "", LABELS, *markdown(headings, gaps(sources)), WHY + _features(sources)]
 
 
 def _features(sources: Sources) -> str:
