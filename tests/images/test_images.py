@@ -126,9 +126,17 @@ def photograph(size: tuple[int, int], kind: str = "JPEG") -> bytes:
 
 @pytest.mark.parametrize(
     ("size", "part"),
-    [((640, 480), 4), ((768, 770), 8), ((767, 900), 4), ((192, 201), 2), ((191, 480), 1), ((32, 32), 1), ((20, 9), 1)],
+    [
+        ((640, 480), 2),
+        ((1536, 1600), 8),
+        ((1535, 1800), 4),
+        ((384, 401), 2),
+        ((383, 960), 1),
+        ((32, 32), 1),
+        ((20, 9), 1),
+    ],
 )
-def test_a_large_jpeg_is_decoded_in_the_smallest_part_that_has_three_times_the_pixels_each_way(
+def test_a_large_jpeg_is_decoded_in_the_smallest_part_that_has_six_times_the_pixels_each_way(
     size: tuple[int, int], part: int
 ) -> None:
     raw = photograph(size)
@@ -139,7 +147,7 @@ def test_a_large_jpeg_is_decoded_in_the_smallest_part_that_has_three_times_the_p
 
 
 @pytest.mark.parametrize("wanted", [GREY, COLOUR, Preprocess(64, 64, 3, (0.5,) * 3, (0.5,) * 3)])
-@pytest.mark.parametrize("size", [(640, 480), (333, 500), (1601, 1207)])
+@pytest.mark.parametrize("size", [(800, 600), (333, 500), (1601, 1207)])
 def test_what_is_fitted_of_a_part_is_what_is_fitted_of_the_whole(size: tuple[int, int], wanted: Preprocess) -> None:
     """To a fifth of a pixel: the last row and column of a part may stand for less than the others."""
     raw = photograph(size)
@@ -158,9 +166,17 @@ def test_a_picture_on_its_side_is_measured_as_it_will_stand() -> None:
     """Twice as wide as high, and to be fitted to half as wide as high: only once turned has it pixels to spare."""
     buffer, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = 6
-    Image.open(io.BytesIO(photograph((400, 200)))).save(buffer, "JPEG", exif=exif)
+    Image.open(io.BytesIO(photograph((800, 400)))).save(buffer, "JPEG", exif=exif)
     upright = Preprocess(32, 16, 3, (0.5,) * 3, (0.5,) * 3)
-    assert decode_image(buffer.getvalue(), fit=upright).shape == (100, 50, 3)
+    assert decode_image(buffer.getvalue(), fit=upright).shape == (200, 100, 3)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (40, 30)])
+def test_what_is_fitted_can_be_written_to(size: tuple[int, int]) -> None:
+    decoded = decode_image(encoded("RGB", size, "JPEG"))
+    before = decoded.copy()
+    fit_image(decoded, COLOUR)[:] = 7
+    assert np.array_equal(decoded, before)
 
 
 def test_transmitter_and_evaluation_see_the_same_pixels_of_a_large_jpeg(tmp_path: Path) -> None:
