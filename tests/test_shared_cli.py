@@ -216,7 +216,8 @@ def test_a_library_that_the_base_install_leaves_out_is_named_with_its_extra(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    told = "error: this needs torch, which the base install leaves out: install semlink[model]\n"
+    told = "error: this needs torch, which the base install leaves out: install it by "
+    told += "`pip install '.[model]'` in the project's folder\n"
     assert run("--fail", "ImportTorch") == Ran(2, "", told)
 
 

@@ -20,13 +20,18 @@ from PIL import Image
 
 from common.images.photo import decode_image, fit_image
 from common.pair.backend import keep_to_one_thread
-from common.pair.manifest import find_pair
+from common.pair.manifest import Manifest, find_pair
 from common.pair.networks import AUTO, BACKENDS
 from sctx.pipeline import TransmitChain
+from sctx.rate.belief import Report
+from sctx.rate.decision import Decision, Sharing, decide
+from sctx.rate.policy import RatePolicy
+from sctx.settings import Settings
 
 WARM = 20
 STAGES = ("decode", "fit", "encode", "modulate", "pack")
-TOLD_DB, QUALITY = 10.0, 85
+QUALITY = 85
+REPORT = Report(snr_inst_db=10.0, snr_avg_db=10.0, error_db=1.0, fd=1e-4, air_start=0, heard_ns=0)
 VIT = "vit"
 
 
@@ -37,6 +42,12 @@ def photograph() -> bytes:
     plane = 90 + 60 * np.sin(x / 37.0) * np.cos(y / 53.0) + 50 * ((x // 80 + y // 96) % 2)
     colours = plane[..., None] * (1.0, 0.8, 0.6) + draw.normal(0, 6, (480, 640, 3))
     return _jpeg(colours.clip(0, 255).astype(np.uint8))
+
+
+def decided(pair: Manifest) -> Decision:
+    """What is decided for every image, by a report of 10 dB: how many symbols are the word's. All are sent here."""
+    sharing = Sharing(pair.words, Settings().features)
+    return decide(RatePolicy(), REPORT, 1000, pair.layout.rates, pair.accuracy, None, sharing)
 
 
 def measure(model: str, backend: str, images: int) -> dict[str, Any]:
@@ -53,7 +64,7 @@ def measure(model: str, backend: str, images: int) -> dict[str, Any]:
         picture = _step(marks, lambda: decode_image(raw, fit=manifest.preprocess))
         fitted = _step(marks, lambda one=picture: fit_image(one, manifest.preprocess)[None])
         features = _step(marks, lambda one=fitted: chain.encode(one))
-        symbols = _step(marks, lambda one=features: chain.modulate(one, TOLD_DB)[0])
+        symbols = _step(marks, lambda one=features: chain.modulate(one, None, decided(manifest).words)[0])
         _step(marks, lambda one=symbols: chain.frame(one, 0, rate).astype("<c8").tobytes())
         if number >= 0:
             cost[number], clock[number] = np.diff(marks, axis=0).T / 1e3

@@ -113,7 +113,9 @@ def test_auto_takes_what_is_there(
         (copy.path / "encoder.onnx").unlink()
     networks = networks_of(copy)
     if not torch and not onnx:
-        with pytest.raises(ConfigError, match=r"semlink\[edge\] brings ONNX Runtime, semlink\[model\] brings torch$"):
+        with pytest.raises(
+            ConfigError, match=r"install ONNX Runtime by `pip install '\.\[edge\]'` .*, or torch by `pip"
+        ):
             pick_backend(networks, "auto", "auto")
     else:
         runs = onnx and (not torch or graphs)
@@ -125,7 +127,7 @@ def test_auto_takes_what_is_there(
         if here:
             assert pick_backend(networks, backend, "cpu") == backend
         else:
-            with pytest.raises(ConfigError, match=rf"semlink\[{extra}\] brings"):
+            with pytest.raises(ConfigError, match=rf": install \S+ ?\S* by `pip install '\.\[{extra}\]'` in"):
                 pick_backend(networks, backend, "cpu")
 
 
@@ -179,7 +181,7 @@ def test_a_graph_that_does_not_belong_is_one_line_with_what_mends_it(
         open_networks(networks, "onnx")
     told = str(caught.value)
     assert told.startswith(f"{copy.path}/{name}.onnx ")
-    assert f"`python -m training.export --pair {copy.path}` makes it" in told
+    assert f"`python -m training.export --pair {copy.path}` makes it, after `pip install '.[export]'`" in told
     assert "\n" not in told
 
 
