@@ -31,7 +31,7 @@ LATE = {"digits": "late-digits", "cifar10": "", "tinyimagenet100": ""}
 """Pair -> its result, none where no command of an order measures it."""
 MISLED = "misled-digits"
 KINDS = {"delay": "report's age x Doppler", "loss": "reports lost", "bias": "reports off by, dB"}
-SHOWN = {"delay": (0.005, 0.05, 0.1, 0.2), "loss": (0.0, 0.3), "bias": (-6.0, 6.0)}
+SHOWN = {"delay": (0.005, 0.05, 0.2), "loss": (0.3,), "bias": (-6.0, 6.0)}
 """Abscissas that the table has, of those that were measured; all where nothing is said."""
 PRICED = "adaptive@price"
 EQUAL = 0.0025

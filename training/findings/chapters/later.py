@@ -13,12 +13,12 @@ from training.report.figures import Curve, Panel
 HEAD = """\
 ## Tasks chosen later
 
-Can the receiver be asked what nobody thought of before? Classes that the pair has never seen are enrolled from a few
-received pictures of each; AWGN, channel known, accuracy in %. Ours is won or lost where the ranges of 95 of 100 draws
-of the examples do not meet; pictures asked about and classes are the same in all draws, so chance in these is not in
-them. *Label alone* is the better of two receivers of the same label: one counts its answers, one takes each answer
-for the features that pictures of it have on average. The transmitter has to send features for ours (`sctx --distortion
-10`); asked for answers alone it sends fewer symbols.
+Can the receiver be asked what nobody thought of before? Classes that the pair has never seen, though its teacher may
+have, are enrolled from a few received pictures of each; AWGN, channel known, accuracy in %. Ours is won or lost where
+the ranges of 95 of 100 draws of the examples do not meet; pictures asked about and classes are the same in all draws,
+so chance in these is not in them. *Label alone* is the better of two receivers of the same label: one counts its
+answers, one takes each answer for the features that pictures of it have on average. The transmitter has to send
+features for ours (`sctx --distortion 10`); asked for answers alone it sends fewer symbols.
 """
 RESULT = "enrolment-tinyimagenet100"
 PAIR, LINK, FEATURES, NOISELESS = "tinyimagenet100", "link", "features", "noiseless"
