@@ -45,6 +45,7 @@ check: lint types test  ## all that continuous integration runs
 
 full: install  ## all tests that are too slow for `make test`: the channel's full statistics, a million mutated messages
 	@$(PY) -m pytest -q -m full tests
+	@for backend in onnx torch; do $(PY) -m pytest -q --backend $$backend tests/integration || exit 1; done
 
 coverage: install  ## lines that `make test` runs, by room, child processes included; each file: build/coverage/html
 	@$(PY) -m pytest -q --cov --cov-report=

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from common import PROTOCOL, __version__, console, log
-from common.errors import ConfigError, SemlinkError
+from common.errors import ConfigError, SemlinkError, by_pip
 from common.files import OutFile
 from common.flags import say_flags
 
@@ -85,7 +85,8 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
     except click.exceptions.Abort:
         code = 130
     except click.ClickException as error:
-        _tell(f"{error.format_message().rstrip('.')}; see {name} --help")
+        typed = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else name
+        _tell(f"{error.format_message().rstrip('.')}; see {typed} --help")
         code = error.exit_code
     except (SemlinkError, ModuleNotFoundError) as error:
         told = error if isinstance(error, SemlinkError) else _missing(error)
@@ -142,7 +143,9 @@ def _missing(error: ModuleNotFoundError) -> SemlinkError:
     library = (error.name or "").partition(".")[0]
     if library not in EXTRA_OF:
         raise error
-    return ConfigError(f"this needs {library}, which the base install leaves out: install semlink[{EXTRA_OF[library]}]")
+    return ConfigError(
+        f"this needs {library}, which the base install leaves out: install it by {by_pip(EXTRA_OF[library])}"
+    )
 
 
 def _tell(text: str) -> None:

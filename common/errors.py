@@ -13,6 +13,11 @@ A message says what was wrong, where, and what to do.
 """
 
 
+def by_pip(extra: str) -> str:
+    """For messages: the command that brings what an extra of `pyproject.toml` names."""
+    return f"`pip install '.[{extra}]'` in the project's folder"
+
+
 class SemlinkError(Exception):
     """Base of every error raised on purpose; the command line prints it as one line."""
 

@@ -95,7 +95,7 @@ def set_up(level: str, form: str = "text") -> None:
     if form == "text" and sys.stderr.isatty():
         from rich.logging import RichHandler
 
-        handler = RichHandler(console=terminal(), show_path=False, markup=False)
+        handler = RichHandler(console=terminal(), show_path=False, markup=False, log_time_format="[%X]")
         handler.setFormatter(EventLine())
     else:
         handler = logging.StreamHandler(sys.stderr)

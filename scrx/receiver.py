@@ -27,9 +27,9 @@ from common.pair.agreement import Agreement
 from common.pair.manifest import find_pair
 from common.protocol.messages import Result, Status
 from common.text import safe
+from common.transport.claimed import check_free
 from common.transport.endpoints import parse_listen
 from common.transport.keystore import find_keys
-from common.transport.sockets import check_free
 from scrx.decoding.batcher import Batcher
 from scrx.decoding.brought import Brought, decode_by, readable, worker_command
 from scrx.decoding.pool import Pool

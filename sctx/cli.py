@@ -123,6 +123,7 @@ def _send(
             summary.duplicates = tx.link.session.counters.duplicates
             summary.header_bytes = tx.link.session.counters.header_bytes
             summary.report_correction_db = tx.correction_db
+            summary.beyond_distortion = tx.beyond
             if say_result is not None:
                 say_result({"summary": summary.as_dict()})
             if not options["as_json"] and (summary.sent or summary.unreadable):
@@ -161,12 +162,14 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
 
 
 def _check(options: dict[str, Any]) -> int:
-    """What must be right before images are sent, each by itself; no network is loaded."""
+    """What must be right before images are sent, each by itself; nothing is loaded that takes seconds."""
+    from common.pair.backend import open_networks, pick_backend
     from common.pair.manifest import find_pair, read_half
     from common.transport.curve import reach
     from common.transport.doctor import examine, to_peer
     from sctx.link import ask_receiver
-    from sctx.sender import terms_of
+    from sctx.parts import terms_of
+    from sctx.pipeline import networks_of
 
     settings, manifest = settings_of(options), find_pair(options["model"])
     address, keys = reach(options["peer"], settings.keys, settings.insecure)
@@ -174,6 +177,13 @@ def _check(options: dict[str, Any]) -> int:
     def pair() -> str:
         read_half(manifest, "encoder")
         return f"{manifest.name} ({manifest.id[:12]})"
+
+    def backend() -> str:
+        networks = networks_of(manifest)
+        chosen = pick_backend(networks, settings.backend, settings.device)
+        if chosen == "onnx":  # whether graphs belong to their weights is known once they are open
+            open_networks(networks, chosen, settings.device)
+        return chosen
 
     def source() -> str:
         size = _source(options["source"], manifest).size
@@ -183,7 +193,7 @@ def _check(options: dict[str, Any]) -> int:
         return ask_receiver(address, terms_of(manifest, settings, secrets.token_bytes(16)), keys)
 
     way = to_peer(address, keys, "channel-emu or scrx", "--peer")
-    return examine([[("--model", pair), ("--source", source)], [*way, ("receiver", receiver)]])
+    return examine([[("--model", pair), ("--backend", backend), ("--source", source)], [*way, ("receiver", receiver)]])
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":

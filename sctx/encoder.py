@@ -72,12 +72,38 @@ class ResNet(Encoder):
         places = -(-height // shape.stem_stride) * -(-width // shape.stem_stride)
         return 3 * 2 * 9 * shape.blocks * shape.width**2 * places
 
+    def maps(self, images: Tensor) -> Tensor:
+        """What is pooled: float [B, C, H, W] -> float [B, head.in_features, h, w]."""
+        return self.blocks(self.norm(self.stem(images)).relu())  # type: ignore[no-any-return]
+
     def pooled(self, images: Tensor) -> Tensor:
-        x: Tensor = self.blocks(self.norm(self.stem(images)).relu())
-        return x.mean((2, 3))
+        return self.maps(images).mean((2, 3))
 
 
-ENCODERS: dict[str, type[Encoder]] = {RESNET: ResNet}
+class ExpandedResNet(ResNet):
+    """The same with a 1x1 convolution to twice as many channels before the pooling, as MobileNets have.
+
+    (Howard et al. 2019, 5.1.) Features that later questions are asked of are told apart better by more numbers.
+    """
+
+    def __init__(self, shape: EncoderShape, channels: int, classes: int) -> None:
+        super().__init__(shape, channels, classes)
+        inside = 4 * shape.width
+        self.expand = nn.Conv2d(inside, 2 * inside, 1, bias=False)
+        self.expanded = nn.BatchNorm2d(2 * inside)
+        self.head = nn.Linear(2 * inside, classes)
+
+    @staticmethod
+    def macs(shape: EncoderShape, height: int, width: int) -> int:
+        """And those of the 1x1 convolution, which sees a sixteenth of the places."""
+        places = -(-height // (4 * shape.stem_stride)) * -(-width // (4 * shape.stem_stride))
+        return ResNet.macs(shape, height, width) + 2 * (4 * shape.width) ** 2 * places
+
+    def maps(self, images: Tensor) -> Tensor:
+        return self.expanded(self.expand(super().maps(images))).relu()  # type: ignore[no-any-return]
+
+
+ENCODERS: dict[str, type[Encoder]] = {RESNET: ResNet, "resnet-expanded": ExpandedResNet}
 """Every kind of encoder, by the name that a manifest or a recipe gives it."""
 
 

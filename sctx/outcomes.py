@@ -63,6 +63,7 @@ class Summary:
     duplicates: int = 0
     header_bytes: int = 0
     report_correction_db: float = 0.0
+    beyond_distortion: int | None = None
     symbols: int = 0
     uses: int = 0
     snr: float = 0.0
@@ -120,6 +121,7 @@ class Summary:
             "mean_uses": self._mean(self.uses),
             "mean_header_bytes": self._mean(self.header_bytes),
             "report_correction_db": self.report_correction_db,
+            "beyond_distortion": self.beyond_distortion,
             "snr_est_db": None if self.snr_est_db is None else round(self.snr_est_db, 3),
             "p50_ms": self._percentile(50),
             "p99_ms": self._percentile(99),
@@ -132,7 +134,8 @@ class Summary:
         parts = [f"{name} {values[name]}" for name in ("lost", "expired", "skipped") if values[name]]
         if self.accuracy is not None:
             parts.append(f"accuracy {100 * self.accuracy:.1f} %")
-        texts = {"mean_symbols": "{:.1f} symbols", "snr_est_db": "SNR {:.1f} dB", "p50_ms": "p50 {:.1f} ms"}
+        p50 = "p50 {:.1f} ms" if (values["p50_ms"] or 0.0) < 100.0 else "p50 {:.0f} ms"
+        texts = {"mean_symbols": "{:.1f} symbols", "snr_est_db": "SNR {:.1f} dB", "p50_ms": p50}
         parts += [text.format(values[name]) for name, text in texts.items() if values[name] is not None]
         return "  ".join(parts)
 

@@ -3,6 +3,7 @@
 Knows nothing about sockets, about where images come from, or about how outcomes are shown.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,26 +13,24 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from common import __version__
 from common.check import real
-from common.errors import ConfigError, SemlinkError
+from common.errors import SemlinkError
 from common.images.photo import fit_image
 from common.pair.agreement import Agreement
-from common.pair.manifest import Manifest, read_half
 from common.protocol.messages import Accept, Status
-from common.text import safe
 from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Terms, Up
 from sctx.capture.feed import Feed
 from sctx.capture.source import Capture
-from sctx.chain import Chain, Encode, GivenChain
+from sctx.chain import Encode, GivenChain
 from sctx.outcomes import Answer, Missed
+from sctx.parts import load_chain, sharing_of, sureness_of, terms_of
 from sctx.pending import Hear
 from sctx.rate.belief import Report
 from sctx.rate.controller import Controller
-from sctx.rate.decision import Decision, Sharing
-from sctx.rate.sureness import Sureness, shares_of
+from sctx.rate.decision import Decision
 from sctx.settings import CLASSIFY, Settings
 
+logger = logging.getLogger(__name__)
 MAX_STARTS = 8
 
 
@@ -103,13 +102,15 @@ class Sender:
         self.manifest, self.settings, self.stream = manifest, settings, stream
         self.accept: Accept | None = None
         self.activity = Activity()
+        self.beyond = None if settings.distortion is None else 0
+        """Images of whose features more is missed than `distortion` allows, as far as known; None: none was given."""
         self._seq, self._clock = 0, clock
         self._ask_below = round(100 * settings.ask_below)
         self._terms = terms_of(manifest, settings, session)
-        self.chain = _load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
-        sharing = _sharing_of(self.chain, settings)
+        self.chain = load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
+        sharing = sharing_of(self.chain, settings)
         self._controller = Controller(settings.rate_policy, manifest.layout, manifest.accuracy, sharing)
-        self._sureness = _sureness_of(self.chain, settings)
+        self._sureness = sureness_of(self.chain, settings)
         self.link = open_way(self._terms, self._controller.hear)
 
     def __enter__(self) -> Self:
@@ -186,7 +187,15 @@ class Sender:
 
     @property
     def _may_send(self) -> bool:
-        return self.in_flight < self.link.window
+        return self.in_flight < self.link.window and not self._should_wait
+
+    @property
+    def _should_wait(self) -> bool:
+        """What is sent before a report has no features. Who asks for them sends one image at a time until one comes;
+        a live source leaves no time for that."""
+        if not self.in_flight or self.settings.live or self.settings.distortion is None:
+            return False
+        return self._controller.should_wait(self.manifest.layout.air_start(self._seq, 0), self._clock())
 
     def _outcome_of(self, capture: Capture) -> Answer | Missed:
         """Send the only one that is on its way."""
@@ -201,11 +210,23 @@ class Sender:
         features = self._features(fit_image(capture.image, self.manifest.preprocess))
         encoded = self._clock()
         decision = self._decide(layout.air_start(seq, 0), encoded)
+        self._look_at_features(decision)
         symbols = self.chain.modulate(features, decision.told_snr_db, decision.words)[0]
         took_us = (encoded - started) // 1000, (self._clock() - encoded) // 1000
         self.activity.encoding_ns, self.activity.decision = 0, decision
         self._seq += 1
         self._send_round(seq, _Image(capture, features, symbols, decision.words, decision.rate, *took_us), start=0)
+
+    def _look_at_features(self, decision: Decision) -> None:
+        """Count where more of the features is missed than was asked for, though no rate brings more; tell it once."""
+        most = self.settings.distortion
+        if most is None or self.beyond is None or decision.missed is None or 100.0 * decision.missed <= most:
+            return
+        self.beyond += 1
+        if self.beyond == 1:
+            symbols, missed = self.manifest.layout.rates[decision.rate], round(100.0 * decision.missed, 1)
+            told = {"asked_percent": most, "missed_percent": missed, "symbols": symbols}
+            logger.warning("distortion_not_reached", extra=told)
 
     def _features(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         """image: uint8 [H, W, C] as the manifest says -> what the chain encodes of it, of a pair float32 [1, 2 S]."""
@@ -301,51 +322,6 @@ class Sender:
         )
         self.activity.asked_ns, self.activity.shown = 0, (image, answer)
         return answer
-
-
-def terms_of(manifest: Agreement, settings: Settings, session: bytes) -> Terms:
-    """What a transmitter brings to a session."""
-    return Terms(
-        session=session,
-        model_id=bytes.fromhex(manifest.id),
-        software=f"semlink {__version__}",
-        slot=manifest.layout.slot,
-        live=settings.live,
-        deadline_ms=settings.deadline,
-        give_up_s=settings.give_up_s,
-        window=settings.window or 255,
-        tasks=settings.tasks_of(manifest),
-    )
-
-
-def _load_chain(manifest: Agreement, settings: Settings) -> Chain:
-    """What runs the networks, which may take its time, is loaded only when all else is right."""
-    if not isinstance(manifest, Manifest):
-        raise ConfigError(f"{manifest.name} is no pair with networks of its own: give an encoder")
-    read_half(manifest, "encoder")
-    from sctx.pipeline import TransmitChain
-
-    return TransmitChain(manifest, settings.device, settings.backend)
-
-
-def _sharing_of(chain: Chain, settings: Settings) -> Sharing | None:
-    """None where symbols are no words. ConfigError where they carry no features, and some were asked for."""
-    pair = chain.agreement
-    if chain.words is None or not isinstance(pair, Manifest):
-        if settings.distortion is not None:
-            raise ConfigError(f"distortion: what {safe(pair.name, 60)} sends is not known to carry features; give none")
-        return None
-    if settings.distortion is None:
-        return Sharing(pair.words, settings.features)
-    return Sharing(pair.words, settings.features, chain.distortion(), settings.distortion / 100.0)
-
-
-def _sureness_of(chain: Chain, settings: Settings) -> Sureness | None:
-    """None where answers say nothing of reports, or reports mean nothing."""
-    pair, deaf = chain.agreement, settings.trust_reports or settings.rate_policy.kind == "robust"
-    if deaf or chain.words is None or not isinstance(pair, Manifest):
-        return None
-    return Sureness(chain.words, shares_of(pair), pair.layout.pilots)
 
 
 def _class_of(output: Any) -> int:

@@ -5,11 +5,14 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 import zmq
 from hypothesis import settings
 
+from common.pair import backend as seam
+from common.pair.networks import AUTO, Backend
 from tests.quick import Quick
 from tests.warm import Stem
 from training.lab.processes import Command
@@ -29,14 +32,21 @@ os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_STATE_HOME"] = _NOT_THEIRS.name
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`make quick`."""
+    """`make quick` and `make full`."""
     parser.addoption("--quick", action="store_true", help="Only tests that start no process and train nothing.")
+    parser.addoption(
+        "--backend", choices=get_args(Backend), help="What encodes in tests/integration where none is named."
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """What `--quick` means is said in `tests/quick.py`."""
     if config.getoption("--quick"):
         config.pluginmanager.register(Quick())
+    if backend := config.getoption("--backend"):
+        os.environ["SCTX_BACKEND"] = backend  # of the commands that are started; and of transmitters in this process:
+        pick = seam.pick_backend
+        seam.pick_backend = lambda networks, asked, device: pick(networks, backend if asked == AUTO else asked, device)
 
 
 @pytest.fixture(scope="session")

@@ -88,7 +88,7 @@ def test_results_go_to_a_file_to_standard_output_or_to_both(tmp_path: Path, caps
             assert path is None or path.read_text() == '{"k": 1}\n'
 
 
-@pytest.mark.skipif(shutil.which("logrotate") is None, reason="no logrotate here")
+@pytest.mark.skipif(shutil.which("logrotate") is None, reason="no logrotate here: apt-get install logrotate")
 def test_logrotate_needs_no_signal(tmp_path: Path) -> None:
     path, how = tmp_path / "log" / "answers.jsonl", tmp_path / "how"
     file = JsonFile(path)

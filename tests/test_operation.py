@@ -148,7 +148,7 @@ def test_each_unit_starts_a_command_that_exists_and_watches_its_progress(path: P
     assert "http = '8080'  # config file" in ran.stdout
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here: apt-get install systemd")
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
 def test_systemd_knows_each_setting_and_rates_it_as_the_document_says(path: Path) -> None:
     words = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(path)]

@@ -23,8 +23,8 @@ def test_commands_print_through_one_place() -> None:
 
 COMMANDS = {"cli.py", "keys.py", "flags.py"}
 """Files that speak to people who type: what they raise may name flags."""
-OF_COMMANDS = "common/channel/", "scrx/heads/desk.py", "scrx/heads/enrolment.py"
-"""Parts that are used by a command alone: the emulator's, and what answers `scrx enrol`."""
+OF_COMMANDS = "common/channel/", "scrx/heads/commands.py", "scrx/heads/desk.py", "scrx/heads/enrolment.py"
+"""Parts that are used by a command alone: the emulator's, and what asks and answers `scrx enrol`."""
 
 
 def test_errors_below_the_commands_name_parameters_and_no_flags() -> None:

@@ -216,7 +216,8 @@ def test_a_library_that_the_base_install_leaves_out_is_named_with_its_extra(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    told = "error: this needs torch, which the base install leaves out: install semlink[model]\n"
+    told = "error: this needs torch, which the base install leaves out: install it by "
+    told += "`pip install '.[model]'` in the project's folder\n"
     assert run("--fail", "ImportTorch") == Ran(2, "", told)
 
 
@@ -240,6 +241,15 @@ def test_help_is_pointed_to_as_it_can_be_typed(module: str) -> None:
     ran = subprocess.run([sys.executable, "-m", module, "--no-such"], capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert ran.stderr.endswith(f"; see python -m {module} --help\n")
+
+
+def test_help_of_a_subcommand_is_pointed_to(capsys: pytest.CaptureFixture[str]) -> None:
+    from scrx.cli import command
+
+    with pytest.raises(SystemExit) as end:
+        cli.invoke(command, "SCRX", ["enrol", "zebra"], name="scrx")
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: Missing option '--next'; see scrx enrol --help\n"
 
 
 def test_interruption_is_exit_code_130(run: Run) -> None:

@@ -15,11 +15,11 @@ from typing import Any
 import msgpack
 import zmq
 
-from common.control.private import Claim
 from common.errors import ConfigError, ProtocolError, SemlinkError
 from common.text import safe
+from common.transport.claimed import Claim
 from common.transport.multipart import Inbox
-from common.transport.sockets import Role, bind, make_socket
+from common.transport.sockets import Role, make_socket
 
 logger = logging.getLogger(__name__)
 LONGEST_REQUEST = 16 * 1024
@@ -38,12 +38,12 @@ class Port(ABC):
         self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, role: Role, longest: int = LONGEST_REQUEST
     ) -> None:
         self._longest = longest
-        self._claim = Claim(address, "--control") if address.startswith("ipc://") else None
+        self._claim = Claim(address, "--control")
         self.socket = make_socket(context, zmq.ROUTER, role)
         self._inbox = Inbox(self.socket)
         others = os.umask(0o177)
         try:
-            self.address = bind(self.socket, address, "--control")
+            self.address = self._claim.bind(self.socket)
         except BaseException:
             self.close()
             raise
@@ -70,9 +70,7 @@ class Port(ABC):
     def close(self, linger_ms: int = 0) -> None:
         """Close the socket; answers that were given may take so long to leave."""
         self.socket.close(linger_ms)
-        if self._claim:
-            self._claim.release()
-            self._claim = None
+        self._claim.release()
 
     def _read(self, body: bytes, envelope: list[bytes]) -> dict[str, Any] | None:
         return self._answer(unpack(body, self._longest), envelope)

@@ -51,35 +51,6 @@ def control_to_ask(text: str, flag: str = "--control") -> str:
     return f"{_IPC}{found or sockets[0]}"
 
 
-class Claim:
-    """Keeps the file of an `ipc://` address for this process, so that another one does not take it away."""
-
-    def __init__(self, address: str, flag: str) -> None:
-        self._path = path = address.removeprefix(_IPC)
-        self._lock = f"{path}.lock"
-        with suppress(OSError):
-            if not stat.S_ISSOCK(os.lstat(path).st_mode):
-                raise ConfigError(f"{flag}: {safe(path, 300)} is there and is no socket; name another")
-        try:
-            self._number = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise ConfigError(f"{flag}: cannot listen on {safe(address, 300)}: {error.strerror}") from None
-        try:
-            fcntl.flock(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._number)
-            raise ConfigError(
-                f"{flag}: cannot listen on {safe(address, 300)}: another process does; choose another number"
-            ) from None
-
-    def release(self) -> None:
-        """Let others have it, and leave nothing there: ZeroMQ does not take its socket's file away."""
-        for path in (self._path, self._lock):
-            with suppress(OSError):
-                os.unlink(path)
-        os.close(self._number)
-
-
 def _number(text: str, flag: str) -> int | None:
     """The number of a private socket, where `text` is one, or a port of this host that names no scheme."""
     if text.isascii() and text.isdecimal():

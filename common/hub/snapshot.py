@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import ConfigError
+from common.errors import ConfigError, by_pip
 from common.text import safe
 
 ANSWER_S = 5.0
@@ -30,7 +30,9 @@ def fetched(spec: str, needed: Sequence[str], more: Sequence[str], most_bytes: i
     try:
         from huggingface_hub import constants, snapshot_download
     except ImportError as error:
-        told = f"no folder '{spec}' here, and to ask the Hub for it needs huggingface_hub: install semlink[hub]"
+        told = (
+            f"no folder '{spec}' here, and to ask the Hub for it needs huggingface_hub: install it by {by_pip('hub')}"
+        )
         raise ConfigError(told) from error
     repository, _, revision = spec.partition("@")
     wanted = [*needed, *more]

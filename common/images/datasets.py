@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, by_pip
 from common.files import user_path
 from common.images.folders import SPLIT_WORDS, SPLITS, Place, class_folders, places_in
 from common.images.hub import open_hub
@@ -219,7 +219,7 @@ def _digit_rows() -> NDArray[np.int64]:
     """
     found = importlib.util.find_spec("sklearn")
     if found is None or not found.submodule_search_locations:
-        raise ConfigError("all digits but those of test come with scikit-learn: install semlink[train]")
+        raise ConfigError(f"all digits but those of test come with scikit-learn: install it by {by_pip('train')}")
     file = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
     if not file.is_file():
         raise ConfigError(f"the digits come with scikit-learn, and this one has no {file}: install another version")
@@ -297,7 +297,7 @@ def _decoded(split: Split, fit: Preprocess | None) -> tuple[ImageSet, list[str]]
     place[split.rows] = np.arange(len(split))
     for row, picture in split.shelf.read(np.sort(split.rows[split.labels != UNKNOWN])):
         try:
-            image = picture if isinstance(picture, np.ndarray) else decode_image(picture)
+            image = picture if isinstance(picture, np.ndarray) else decode_image(picture, fit=fit)
         except DataError as error:
             bad.append(f"{split.shelf.where(row)} ({getattr(error, 'why', error)})")
             continue

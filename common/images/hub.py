@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, by_pip
 from common.images.photo import one_line
 from common.images.tables import Table, reading
 
@@ -35,7 +35,9 @@ def _available(spec: str) -> list[str]:
             HfApi().dataset_info(spec, timeout=5)
         return list(get_dataset_split_names(spec))
     except ImportError as error:
-        raise ConfigError("data sets from the Hub need the `datasets` library: install semlink[train]") from error
+        raise ConfigError(
+            f"data sets from the Hub need the `datasets` library: install it by {by_pip('train')}"
+        ) from error
     except Exception as error:  # the library raises its own, httpx's and fsspec's errors
         raise ConfigError(
             f"cannot reach data set '{spec}' on the Hub ({one_line(error)}); without a network, give a local folder"

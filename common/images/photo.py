@@ -1,6 +1,9 @@
 """One photograph: decoded, turned upright, made to fit a model. Knows nothing about data sets, models or training.
 
 JPEG, PNG, BMP and WebP are read, whatever a file is named, up to MAX_BYTES and MAX_PIXELS; of several frames the first.
+
+A JPEG that is much larger than the model takes is decoded at 1/2, 1/4 or 1/8 of its size, if one says to what it will
+be fitted: in less time and memory (`deploy/EDGE.md`). Transmitter, training and evaluation do.
 """
 
 import io
@@ -25,6 +28,12 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp")
 FORMATS = "JPEG, PNG, BMP or WebP"
 MAX_PIXELS = 25_000_000
 MAX_BYTES = 64 << 20
+FIRST_ON_ITS_SIDE = 5
+"""Of the orientations of EXIF."""
+SPARE = 6
+"""So many times as wide and as high as it will be a JPEG is at least decoded: what `fit_image` makes of it is then what
+it makes of the whole, but for a step of 255. With 3 it is blurred a little, which costs a pair that was trained on
+sharp pictures half a point (`training/LOG.md`)."""
 
 
 class Unreadable(DataError):
@@ -35,15 +44,16 @@ class Unreadable(DataError):
         self.where, self.why = where, why
 
 
-def decode_image(source: bytes | Path, name: str = "") -> NDArray[np.uint8]:
-    """An encoded photograph (bytes or path; any mode: palette, grey, CMYK, with alpha) -> uint8 [H, W, 3].
+def decode_image(source: bytes | Path, name: str = "", fit: Preprocess | None = None) -> NDArray[np.uint8]:
+    """An encoded photograph (bytes or path; any mode: palette, grey, CMYK, with alpha) -> uint8 [H, W, 3], read-only.
 
     The camera's orientation is applied, all other metadata are left alone; transparent pixels are laid over black.
-    name: what to call it in an error (default: its path). Raises Unreadable.
+    name: what to call it in an error (default: its path). fit: what `fit_image` is going to make of it; a JPEG comes in
+    that eighth, quarter or half of its size that is at least SPARE times as wide and as high. Raises Unreadable.
     """
     where = name or (shown(source) if isinstance(source, Path) else "image")
     try:
-        return _decode(_read(source) if isinstance(source, Path) else source)
+        return _decode(_read(source) if isinstance(source, Path) else source, fit)
     except DataError as error:
         raise Unreadable(where, str(error)) from None
     except Exception as error:  # bytes from outside in somebody else's decoder: it may raise anything
@@ -55,6 +65,7 @@ def fit_image(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.ui
     """uint8 [H, W], [H, W, 1] or [H, W, 3] of any size -> uint8 [height, width, channels] as the manifest says.
 
     Centre crop to the aspect ratio, bicubic resize, grey <-> RGB (ITU-R 601-2 luma). An image that fits is not changed.
+    What comes back may be written to.
     """
     from PIL import Image, ImageOps
 
@@ -66,11 +77,11 @@ def fit_image(image: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.ui
         raise DataError(f"an image must be uint8 [H, W] or [H, W, 3], not {image.dtype} {list(image.shape)}")
     wanted = (preprocess.height, preprocess.width, preprocess.channels)
     if flat.shape[:2] != wanted[:2] or colour != (wanted[2] == 3):
-        resized = Image.fromarray(np.ascontiguousarray(flat)).convert("RGB" if wanted[2] == 3 else "L")
+        resized = _in_mode(Image.fromarray(np.ascontiguousarray(flat)), "RGB" if wanted[2] == 3 else "L")
         if flat.shape[:2] != wanted[:2]:
             resized = ImageOps.fit(resized, (wanted[1], wanted[0]), Image.Resampling.BICUBIC)
         flat = np.array(resized)
-    return np.ascontiguousarray(flat).reshape(wanted)
+    return np.require(flat, requirements=("C", "W")).reshape(wanted)
 
 
 def shown(path: Path) -> str:
@@ -93,7 +104,7 @@ def _read(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _decode(raw: bytes) -> NDArray[np.uint8]:
+def _decode(raw: bytes, fit: Preprocess | None) -> NDArray[np.uint8]:
     from PIL.Image import Transpose
 
     if len(raw) > MAX_BYTES:
@@ -110,9 +121,12 @@ def _decode(raw: bytes) -> NDArray[np.uint8]:
     )  # fmt: skip
     with _opened(bare, kind) as image:
         _refuse_too_large(image.size)
+        if fit is not None:
+            sides = (fit.width, fit.height) if orientation < FIRST_ON_ITS_SIDE else (fit.height, fit.width)
+            image.draft(None, (SPARE * sides[0], SPARE * sides[1]))  # of other formats it does nothing
         image.load()
         colours = _colours(image)
-        return np.array(colours if orientation == 1 else colours.transpose(turns[orientation - 2]), np.uint8)
+        return np.asarray(colours if orientation == 1 else colours.transpose(turns[orientation - 2]), np.uint8)
 
 
 def _opened(bare: bytes, kind: Kind) -> "Picture":
@@ -143,7 +157,12 @@ def _colours(image: "Picture") -> "Picture":
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image).convert("RGB")
-    return image.convert("RGB")
+    return _in_mode(image, "RGB")
+
+
+def _in_mode(image: "Picture", mode: str) -> "Picture":
+    """Itself where it is; of a large picture, a copy costs as much as decoding it does."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _grey_of_16_bits(image: "Picture") -> "Picture":

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import ConfigError, DataError, SemlinkError
+from common.errors import ConfigError, DataError, SemlinkError, by_pip
 from common.images.names import MAX_CLASSES, UNKNOWN, Labels, class_name, class_names
 from common.images.photo import one_line, shown
 
@@ -197,7 +197,7 @@ def open_parquet(path: Path) -> Table:
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise ConfigError("Parquet needs pyarrow: install semlink[parquet]") from error
+        raise ConfigError(f"Parquet needs pyarrow: install it by {by_pip('parquet')}") from error
     where = shown(path)
 
     def batches(column: str) -> Iterator[Any]:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,7 +18,6 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
-    TextColumn,
     TimeRemainingColumn,
 )
 from rich.table import Column
@@ -56,7 +56,7 @@ class Line:
         self._progress = Progress(
             *bar,
             _StateColumn(state),
-            TextColumn("{task.description}", table_column=Column(no_wrap=False)),  # a second line, if need be
+            _ToldColumn(Column(no_wrap=False)),  # a second line, if need be
             console=console,
             disable=not console.file.isatty(),
             redirect_stdout=sys.stdout.isatty(),  # answers that go elsewhere are none of the terminal's
@@ -97,4 +97,29 @@ class _StateColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         words, well = self._state()
-        return Text(words) if well else Text(words, "red")
+        return Text(f"{words} ", "green" if well else "bold red")
+
+
+class _ToldColumn(ProgressColumn):
+    """What else there is to tell."""
+
+    def render(self, task: Task) -> "_Items":
+        return _Items(task.description)
+
+
+class _Items:
+    """Words with two spaces between; a line breaks there alone, so that no number is parted from its name."""
+
+    def __init__(self, told: str) -> None:
+        self._items = told.split("  ")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        widths = list(map(len, self._items))
+        return Measurement(max(widths), sum(widths) + 2 * len(widths) - 2).clamp(max_width=options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = [self._items[0]]
+        for item in self._items[1:]:
+            fits = len(lines[-1]) + 2 + len(item) <= options.max_width
+            lines[-1:] = [f"{lines[-1]}  {item}"] if fits else [lines[-1], item]
+        yield Text("\n".join(lines))

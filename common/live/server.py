@@ -20,7 +20,7 @@ from importlib.resources import files
 from socketserver import TCPServer
 from typing import Any
 
-from common.errors import ConfigError, SemlinkError
+from common.errors import ConfigError, SemlinkError, by_pip
 from common.live.board import Board
 from common.live.gate import Gate, Place
 from common.live.neighbours import Neighbour
@@ -203,7 +203,7 @@ class Face(BaseHTTPRequestHandler):
         try:
             from common.live.exposition import CONTENT_TYPE, Shown
         except ModuleNotFoundError:
-            return self._say(501, "metrics need prometheus-client: install semlink[metrics]")
+            return self._say(501, f"metrics need prometheus-client: install it by {by_pip('metrics')}")
         if board is None:
             return self._say(503, "starting: the model is being loaded")
         self._send(200, CONTENT_TYPE, Shown(board).text())

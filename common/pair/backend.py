@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from common.errors import ConfigError
+from common.errors import ConfigError, by_pip
 from common.pair.networks import AUTO, BACKENDS, Backend, Networks, Runner
 
 GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
@@ -70,9 +70,9 @@ def _is_here(library: str) -> bool:
 
 def _require_one(*libraries: str) -> None:
     if not any(map(_is_here, libraries)):
-        extra = {"onnxruntime": "semlink[edge] brings ONNX Runtime", "torch": "semlink[model] brings torch"}
-        how = ", ".join(extra[one] for one in libraries)
-        raise ConfigError(f"nothing is installed that runs a pair's networks as asked: {how}")
+        bring = {"onnxruntime": f"ONNX Runtime by {by_pip('edge')}", "torch": f"torch by {by_pip('model')}"}
+        how = ", or ".join(bring[one] for one in libraries)
+        raise ConfigError(f"nothing is installed that runs a pair's networks as asked: install {how}")
 
 
 def _has_gpu() -> bool:

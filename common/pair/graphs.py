@@ -6,6 +6,7 @@ and which preprocessing it was made: one of others is refused. Knows nothing abo
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,12 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import ModelError
+from common.errors import ModelError, by_pip
 from common.pair.manifest import LARGEST_HALF, Half, Manifest, read_file
 from common.pair.networks import Backend, Networks, Signature
 from common.text import safe
 
-COMMAND = "python -m training.export"
 SILENT = 4
 """Level of ONNX Runtime's own log: what is wrong comes as an exception, and is told by us."""
 TENSORS = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
@@ -46,6 +46,11 @@ def origin(manifest: Manifest, half: Half) -> dict[str, str]:
     return {"semlink.weights": manifest.sha256[half], "semlink.preprocess": image}
 
 
+def command(manifest: Manifest) -> str:
+    """For messages: what makes a pair's graphs."""
+    return f"`python -m training.export --pair {shlex.quote(str(manifest.path))}`"
+
+
 def blank(signature: Signature, rows: int) -> list[NDArray[Any]]:
     """Inputs of so many rows, all 0."""
     return [np.zeros((rows, *shape), kind) for kind, shape in signature.inputs.values()]
@@ -61,7 +66,7 @@ def _runtime() -> Any:
 
 def _opened(networks: Networks, name: str, signature: Signature) -> tuple[Any, list[str]]:
     path, manifest = networks.graph(name), networks.manifest
-    again = f"`{COMMAND} --pair {manifest.path}` makes it, where torch is installed"
+    again = f"{command(manifest)} makes it, after {by_pip('export')}"
     if not path.exists():
         raise ModelError(f"{path} is not there, and the backend onnx runs it: {again}; or take the backend torch")
     runtime = _runtime()

@@ -133,11 +133,13 @@ def speech_from(tensors: Tensors, manifest: Manifest, where: str) -> Speech:
     checked(tensors, shapes, where)
     layers = {len(tensors[name]) for name in ("edges", "centres", "prior", "spread")}
     coordinate, layer = tensors["carried"].T
+    order = np.argsort(coordinate, kind="stable")
+    again = np.diff(coordinate[order]) == 0
     sound = (
         len(layers) == 1 and tensors["corners"].max() < 4 and coordinate.min() >= 0 and coordinate.max() < wide
-        and layer.min() >= 0 and layer.max() < min(layers) and (tensors["spread"] > 0).all()
-        and (tensors["prior"] >= 0).all() and tensors["prior"][0].sum() > 0 and (tensors["jitter"] >= 0).all()
-        and (np.diff(tensors["edges"], axis=1) >= 0).all()
+        and layer.min() >= 0 and layer.max() < min(layers) and (np.diff(layer[order])[again] > 0).all()
+        and (tensors["spread"] > 0).all() and (tensors["prior"] >= 0).all() and tensors["prior"][0].sum() > 0
+        and (tensors["jitter"] >= 0).all() and (np.diff(tensors["edges"], axis=1) >= 0).all()
     )  # fmt: skip
     if not sound:
         raise ModelError(f"{where}: what it says symbols mean contradicts itself; restore or train the pair again")

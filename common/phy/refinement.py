@@ -22,8 +22,8 @@ LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refinement:
-    """carried: int16 [D, 2]; edges: float32 [L, M - 1]; centres: float32 [L, M]; prior: float32 [L, M]; spread: float32
-    [L], deviation of what a layer leaves. M: levels of a real dimension."""
+    """carried: int16 [D, 2], of each coordinate ascending layers; edges: float32 [L, M - 1]; centres, prior: float32
+    [L, M]; spread: float32 [L], deviation of what a layer leaves. M: levels of a real dimension."""
 
     carried: NDArray[np.int16]
     edges: Floats
@@ -55,11 +55,13 @@ class Refinement:
 
     def levels(self, coordinates: Floats, symbols: int) -> NDArray[np.uint8]:
         """coordinates: float32 [B, F] -> which level each real dimension of the first `symbols` is, uint8 [B, 2 n]."""
-        rest = coordinates.copy()
-        found = np.empty((len(rest), 2 * symbols), np.uint8)
-        for d, (i, layer) in enumerate(self.carried[: 2 * symbols].tolist()):
-            found[:, d] = np.searchsorted(self.edges[layer], rest[:, i], side="right")
-            rest[:, i] = (rest[:, i] - self.centres[layer][found[:, d]]) / self.spread[layer]
+        rest, carried = coordinates.copy(), self.carried[: 2 * symbols]
+        found = np.empty((len(rest), len(carried)), np.uint8)
+        for layer in range(int(carried[:, 1].max(initial=-1)) + 1):  # of a coordinate a later layer is sent later
+            d = np.flatnonzero(carried[:, 1] == layer)
+            i = carried[d, 0]
+            found[:, d] = level = np.searchsorted(self.edges[layer], rest[:, i], side="right")
+            rest[:, i] = (rest[:, i] - self.centres[layer][level]) / self.spread[layer]
         return found
 
     def estimate(self, evidence: Floats, width: int) -> Floats:

@@ -12,10 +12,10 @@ import zmq
 
 from common.console import say
 from common.errors import LinkDown, PeerRejected, SemlinkError
+from common.transport.claimed import check_free
 from common.transport.dialer import Dialer
 from common.transport.endpoints import parts_of, resolve
 from common.transport.keystore import Keys
-from common.transport.sockets import check_free
 
 Step = tuple[str, Callable[[], str]]
 PATIENCE_S = 3.0

@@ -14,13 +14,14 @@ from collections.abc import Callable, Collection
 import zmq
 
 from common.errors import ConfigError
+from common.transport.claimed import Claim
 from common.transport.curve import Doorman, secure_server
 from common.transport.endpoints import host_of, is_loopback
 from common.transport.keystore import Keys
 from common.transport.memory import MemoryGuard
 from common.transport.monitor import Monitor
 from common.transport.multipart import Inbox
-from common.transport.sockets import MAX_FRAME_BYTES, Role, bind, make_socket
+from common.transport.sockets import MAX_FRAME_BYTES, Role, make_socket
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5
@@ -55,16 +56,18 @@ class Listener:
         self._warned_s = -math.inf
         self._uncut = self._unbound = False
         self._retry_s = self._pause_s = 0.0
+        self._claim = Claim(address, flag)
         self._doorman = Doorman(context, keys, clock) if keys else None
         try:
             self.socket, self._monitor = self._make()
             self.inbox = Inbox(self.socket)
         except BaseException:
+            self._claim.release()
             if self._doorman:
                 self._doorman.close()
             raise
         try:
-            self._bind(address)
+            self._bind()
         except BaseException:
             self.close()
             raise
@@ -108,6 +111,7 @@ class Listener:
     def close(self, linger: int = 0) -> None:
         """Close everything; what was sent may still leave for `linger` ms."""
         self._close_socket(linger)
+        self._claim.release()
         if self._doorman:
             self._doorman.close()
 
@@ -143,7 +147,7 @@ class Listener:
                 self.socket, self.inbox, self._monitor = socket, Inbox(socket), monitor
                 self._register()
                 self._uncut, self._unbound = False, True
-            self._bind(self.address)
+            self._bind()
         except (ConfigError, zmq.ZMQError) as error:
             return str(error)
         self._unbound = False
@@ -160,8 +164,8 @@ class Listener:
             socket.close(0)
             raise
 
-    def _bind(self, address: str) -> None:
-        self.address = bind(self.socket, address, self._flag)
+    def _bind(self) -> None:
+        self.address = self._claim.bind(self.socket)
 
     def _register(self) -> None:
         if self._poller:

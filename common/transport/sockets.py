@@ -18,7 +18,6 @@ from typing import Literal
 import zmq
 
 from common.errors import ConfigError
-from common.transport.endpoints import parts_of
 
 Role = Literal["tx", "emu", "rx"]
 HIGH_WATER: dict[str, int] = {"tx": 4, "emu": 16, "rx": 64}
@@ -53,25 +52,16 @@ def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, role: Role
 
 
 def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "listen") -> str:
-    """Bind and return the address in full (port 0 takes a free one). Raises ConfigError where that is not possible."""
+    """Bind and return the address in full (port 0 takes a free one). Raises ConfigError where that is not possible.
+
+    The file of an `ipc://` address stays behind: `Claim` binds there and takes it away.
+    """
     try:
         socket.bind(address)
     except zmq.ZMQError as error:
         raise ConfigError(f"{flag}: cannot listen on {address}: {_reason(error)}; choose another") from None
     # A socket with IPV6 set reports 127.0.0.1 as [::ffff:127.0.0.1].
     return re.sub(r"\[::ffff:([\d.]+)\]", r"\1", socket.getsockopt_string(zmq.LAST_ENDPOINT))
-
-
-def check_free(address: str, flag: str = "listen") -> None:
-    """Raise ConfigError as `bind` would, before what takes long."""
-    if address.startswith("ipc://") or not parts_of(address)[1]:
-        return
-    context = zmq.Context[zmq.Socket[bytes]]()
-    try:
-        with make_socket(context, zmq.ROUTER, "rx") as probe:
-            bind(probe, address, flag)
-    finally:
-        context.term()
 
 
 def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "peer") -> None:

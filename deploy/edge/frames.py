@@ -1,25 +1,28 @@
 """What each shipped pair sends and answers by ONNX Runtime on this processor; beside another processor's, what differs.
 
     python deploy/edge/frames.py OUT.npz                 computes: pictures -> frames -> soft symbols -> answers
-    python deploy/edge/frames.py OUT.npz OTHER.npz       the same, and compares with what the other one wrote
+    python deploy/edge/frames.py OUT.npz OTHER.npz       the same of the same pictures, and compares with the other one
 
-Needs no torch. Knows nothing about links: the noise between the two is the same on every processor.
+The pictures are the first of the test set that has the pair's name (a folder here, or the digits), else made. Needs no
+torch. Knows nothing about links: the noise between the two is the same on every processor.
 """
 
 import platform
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.images.datasets import load_images
+from common.errors import SemlinkError
+from common.images.datasets import load_for
 from common.pair.manifest import Manifest, find_pair, shipped_pairs
 from common.phy.words import places
 from scrx.decoding.answerer import Answerer
 from scrx.demodulation.demodulate import SoftBatch
 from sctx.pipeline import TransmitChain
 
-DIGITS, PHOTOGRAPHS = 360, 40
+PICTURES, MADE = 360, 40
 SHARES = (0.0, 0.5, 1.0)
 """Of the symbols that say the decision, one symbol at least; the others say features."""
 SAME = 1e-3
@@ -27,23 +30,24 @@ SAME = 1e-3
 
 
 def pictures(pair: Manifest) -> NDArray[np.uint8]:
-    """uint8 [N, H, W, C]: the test digits where they fit, else stripes with grain; whole numbers all the way."""
-    image = pair.preprocess
-    if (image.height, image.width, image.channels) == (8, 8, 1):
-        return load_images("digits", "test").images[:DIGITS]
-    draw = np.random.Generator(np.random.Philox(key=1))
-    shape, each = (PHOTOGRAPHS, image.height, image.width, image.channels), (PHOTOGRAPHS, 1, 1, 1)
+    """uint8 [N, H, W, C]: of the test set, else stripes with grain; whole numbers all the way."""
+    try:
+        return load_for(pair, pair.name, "test").images[:PICTURES]
+    except (SemlinkError, ImportError) as error:
+        print(f"{pair.name}: made pictures, for there are no others: {error}")
+    draw, image = np.random.Generator(np.random.Philox(key=1)), pair.preprocess
+    shape, each = (MADE, image.height, image.width, image.channels), (MADE, 1, 1, 1)
     period, strength = draw.integers(2, 32, each), draw.integers(1, 64, each)
     stripes = 96 * ((np.arange(image.width)[None, None, :, None] // period) % 2)
     return (64 + stripes + draw.integers(0, 64, shape) * strength // 64).astype(np.uint8)
 
 
-def computed(pair: Manifest) -> dict[str, NDArray[np.generic]]:
+def computed(pair: Manifest, images: NDArray[np.uint8]) -> dict[str, NDArray[np.generic]]:
     """Of each picture what is encoded, its decision first; by the symbols that the word has, symbols and answers."""
     chain, answerer = TransmitChain(pair, "cpu", "onnx"), Answerer(pair)
-    images, draw = pictures(pair), np.random.Generator(np.random.Philox(key=2))
+    draw = np.random.Generator(np.random.Philox(key=2))
     encoded = np.concatenate([chain.encode(image[None]) for image in images])
-    found: dict[str, NDArray[np.generic]] = {f"{pair.name}/encoded": encoded}
+    found: dict[str, NDArray[np.generic]] = {f"{pair.name}/encoded": encoded, _key(pair): images}
     for share in SHARES:
         words = _words(pair, share)
         symbols = np.concatenate([chain.modulate(row[None], words=words) for row in encoded])
@@ -56,6 +60,10 @@ def computed(pair: Manifest) -> dict[str, NDArray[np.generic]]:
         for name, values in (("symbols", symbols), ("classes", classes), ("features", features)):
             found[f"{pair.name}/{name}/{share}"] = values
     return found
+
+
+def _key(pair: Manifest) -> str:
+    return f"{pair.name}/pictures"
 
 
 def _words(pair: Manifest, share: float) -> int:
@@ -81,13 +89,17 @@ def compare(pair: Manifest, ours: dict[str, NDArray[np.generic]], theirs: "np.li
 
 def main() -> None:
     """Compute, keep, compare."""
-    out, *others = sys.argv[1:]
+    out, *other = sys.argv[1:]
     pairs = [find_pair(name) for name in shipped_pairs()]
-    found = {key: value for pair in pairs for key, value in computed(pair).items()}
-    np.savez_compressed(out, **found)  # type: ignore[arg-type]
-    print(f"{platform.machine()}: {out} written")
-    for other in others:
-        with np.load(other) as theirs:
+    with np.load(other[0]) if other else nullcontext() as theirs:
+        found = {
+            key: value
+            for pair in pairs
+            for key, value in computed(pair, pictures(pair) if theirs is None else theirs[_key(pair)]).items()
+        }
+        np.savez_compressed(out, **found)  # type: ignore[arg-type]
+        print(f"{platform.machine()}: {out} written")
+        if theirs is not None:
             for pair in pairs:
                 compare(pair, found, theirs)
 

@@ -50,13 +50,13 @@ def enrol(name: str, count: int, timeout: float, control: str, **given: Any) -> 
     """
     with _receiver(control) as receiver:
         ticket = receiver.ask({"op": "enrol", "name": name, "next": count, **given})["ticket"]
-        tell(f"scrx enrol: waiting for {count} pictures of '{name}'")
+        tell(f"scrx enrol: waiting for {_pictures(count)} of '{name}'")
         try:
             found = _wait(receiver, ticket, name, timeout)
         except KeyboardInterrupt:
             receiver.ask({"op": "give-up", "ticket": ticket})
             raise click.Abort from None
-    came = f"{found['of']} pictures of session {found['session']}{found['without']}"
+    came = f"{_pictures(found['of'])} of session {found['session']}{found['without']}"
     say(f"'{name}' is enrolled in head '{given['head']}' from {came}")
 
 
@@ -74,9 +74,13 @@ def _wait(receiver: Client, ticket: int, name: str, timeout_s: float) -> dict[st
             tell(f"scrx enrol: {had} of {found['of']}")
         if time.monotonic() > until:
             receiver.ask({"op": "give-up", "ticket": ticket})
-            came = f"only {had} of {found['of']} pictures came within {timeout_s:g} s (--timeout){found['without']}"
+            came = f"only {had} of {_pictures(found['of'])} came within {timeout_s:g} s (--timeout){found['without']}"
             raise SemlinkError(f"{came}: '{name}' was not enrolled")
         time.sleep(POLL_S)
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'s' * (count != 1)}"
 
 
 @click.group()
@@ -103,9 +107,12 @@ def classes(head: str, control: str) -> None:
 @heads.command()
 @_HEAD
 @click.argument("file", type=OutFile())
+@click.option("--overwrite", is_flag=True, help="Let it replace what is there already.")
 @_CONTROL
-def save(head: str, file: Path, control: str) -> None:
+def save(head: str, file: Path, overwrite: bool, control: str) -> None:
     """Write HEAD to FILE, to be loaded by another receiver of the same pair."""
+    if file.exists() and not overwrite:
+        raise ConfigError(f"{file}: there is such a file already; name another, or add --overwrite")
     raw = _ask(control, {"op": "save", "head": head})["raw"]
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(file, raw)

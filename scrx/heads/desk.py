@@ -19,6 +19,7 @@ Who waits for an enrolment asks again and again; the answer that says `done` is 
 every later frame is judged by it. Who does not ask for five seconds has given up.
 """
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -101,7 +102,7 @@ class Desk(Port):
         if known and not request.get("more"):
             raise ConfigError(
                 f"'{name}' is enrolled in head '{head}' already, from {known.examples} examples; --more adds to them, "
-                f"and `scrx heads remove {head} --class` takes it away"
+                f"and `scrx heads remove {head} --class {shlex.quote(name)}` takes it away"
             )
         if self._ending:
             raise SemlinkError(_gone(name))

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from common.errors import ConfigError, SemlinkError
 from scrx.heads.head import Example
 
+_FIRST = ", as a transmitter's first does, which has heard of no channel yet"
 _BARE = (
-    "all symbols were the word's: before the first channel report, or the transmitter sends none; "
-    "`sctx --distortion 20` sends them"
+    " (sent before the first channel report, or by a transmitter that sends none: `sctx --distortion 10` sends them)"
 )
+MOST_BARE = 1000
+"""Pictures without features that are told apart; as many as examples may be asked for."""
+FEW_BITS = 8.0
+"""An example of fewer bits of features, which is two symbols of 16-QAM, says hardly more than the word does."""
 ASKED_WITHIN_S = 5.0
 """Who asked for an enrolment and is not heard of for so long has left."""
 
@@ -44,7 +48,7 @@ class Wanted:
         if one.bits > 0:
             self.examples[one.seq] = one
             self.bare.discard(one.seq)
-        elif one.seq not in self.examples:
+        elif one.seq not in self.examples and len(self.bare) < MOST_BARE:
             self.bare.add(one.seq)
 
     def settle(self) -> None:
@@ -54,10 +58,15 @@ class Wanted:
 
     @property
     def without(self) -> str:
-        """How many pictures did not count, in words; "" where all did."""
-        if not self.bare:
-            return ""
-        return f"; {len(self.bare)} more came without features ({_BARE})"
+        """How many pictures did not count, and how many count that say little, in words; "" where there are none."""
+        told, few = "", sum(one.bits < FEW_BITS for one in self.examples.values())
+        if self.bare:
+            count = f"{len(self.bare)}{' or' * (len(self.bare) == MOST_BARE)} more"
+            told += f"; {count} came without features{_FIRST if len(self.bare) == 1 else _BARE}"
+        if few:
+            told += f"; {few} of {len(self.examples)} with fewer than {FEW_BITS:g} bits of features, which say hardly "
+            told += "more than the word: `sctx --distortion 10` sends more"
+        return told
 
 
 class Collector:

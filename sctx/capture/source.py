@@ -41,6 +41,8 @@ TOLD = 10
 class Capture:
     """One image: its number, uint8 [H, W, C], its true class (None: unknown), and when it was taken (monotonic ns).
 
+    It need not fit the pair; of a large JPEG it is a half, a quarter or an eighth (`common/images/photo.py`).
+
     file: where it was read from (of a video FILE#FRAME); None where it is no file of its own.
     """
 
@@ -65,7 +67,7 @@ class Source:
 
     def __init__(self, spec: str, manifest: Manifest, read: Callable[[int], bytes] | None = None) -> None:
         """read: where `-` reads from (default: standard input)."""
-        self.spec, self.unreadable = spec, 0
+        self.spec, self.unreadable, self._fit = spec, 0, manifest.preprocess
         self.notes: tuple[str, ...] = ()
         self.size: int | None = None
         self._video = Video(spec) if is_video(spec) else None
@@ -101,7 +103,7 @@ class Source:
     def _decoded(self, picture: Path | bytes, where: str) -> NDArray[np.uint8] | None:
         """None where it cannot be read, which is told; DataError where it is the only one."""
         try:
-            return decode_image(picture, where)
+            return decode_image(picture, where, self._fit)
         except DataError as error:
             if self.size == 1:
                 raise

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, by_pip
 from common.files import user_path
 from common.images.photo import shown
 
@@ -74,7 +74,7 @@ def opencv() -> Any:
     try:
         import cv2
     except ImportError as error:
-        raise ConfigError("videos and cameras need OpenCV: install semlink[video]") from error
+        raise ConfigError(f"videos and cameras need OpenCV: install it by {by_pip('video')}") from error
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     cv2.setNumThreads(1)
     return cv2

@@ -17,6 +17,8 @@ from sctx.rate.policy import RatePolicy
 
 MOST_UNREPORTED = 256
 """Answers that wait for the reports about their frames."""
+MOST_BLIND = 8
+"""Images that wait for one another while nothing is known: where as many bring no report, none may ever come."""
 
 
 class Controller:
@@ -37,6 +39,7 @@ class Controller:
         self._unreported: dict[int, NDArray[np.float64]] = {}
         self._layout, self._table = layout, table
         self._last: int | None = None
+        self._blind = 0
 
     def hear(self, result: Result | ResultHead, now_ns: int) -> None:
         """Take what a RESULT says of the channel; an older report, or none, changes nothing."""
@@ -58,14 +61,24 @@ class Controller:
         if result.snr_inst_db is not None and (chance_then := self._unreported.pop(result.air_start, None)) is not None:
             self._bias.learn(result, chance_then)
 
+    def should_wait(self, air_start: int, now_ns: int) -> bool:
+        """Whether a new image had better wait for the answers that are due: nothing is known of the channel, and they
+        may bring a report."""
+        return self._blind < MOST_BLIND and self._fresh(air_start, now_ns) is None
+
     def decide(self, air_start: int, now_ns: int, truth: Report | None = None) -> Decision:
         """For a new image whose frame begins at `air_start`. truth: what to know in the place of the report, for
         experiments."""
-        known = truth or self.report
-        if known is not None and is_stale(known, air_start, now_ns, self._layout.slot):
-            known = None
+        known = truth or self._fresh(air_start, now_ns)
+        self._blind = self._blind + 1 if known is None else 0
         if known is not None and truth is None:
             known = known.off_by(self._bias.db)
         decision = decide(self.policy, known, air_start, self._layout.rates, self._table, self._last, self._sharing)
         self._last = decision.rate
         return decision
+
+    def _fresh(self, air_start: int, now_ns: int) -> Report | None:
+        """The report, unless it is too old."""
+        report = self.report
+        stale = report is not None and is_stale(report, air_start, now_ns, self._layout.slot)
+        return None if stale else report

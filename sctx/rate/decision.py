@@ -26,11 +26,16 @@ HYSTERESIS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The last increment to send, the SNR in dB to adapt to (None: not known), symbols of the word (None: all)."""
+    """The last increment to send, the SNR in dB to adapt to (None: not known), symbols of the word (None: all).
+
+    missed: share of the features' variance that a receiver is expected to miss; None where nobody asks for it, and as
+    long as the Doppler is not known, when any channel is taken for one that fades.
+    """
 
     rate: int
     told_snr_db: float | None
     words: int | None = None
+    missed: float | None = None
 
 
 @record
@@ -50,15 +55,23 @@ class Sharing:
         """Symbols of the word; None: all. belief: equally likely linear SNRs, float [N]."""
         return word_symbols(self.words, belief, self.spare) if self.spare else None
 
-    def least(self, rate: int, rates: tuple[int, ...], word: int, belief: NDArray[np.float64]) -> int:
-        """The lowest rate from this one on whose features are near enough; the highest where none is."""
+    def least(
+        self, rate: int, rates: tuple[int, ...], word: int, belief: NDArray[np.float64]
+    ) -> tuple[int, float | None]:
+        """The lowest rate from this one on whose features are near enough, the highest where none is; and what is
+        missed then, 0 to 1."""
         if self.distortion is None:
-            return rate
-        full = len(rates) - 1
-        enough = (
-            k for k in range(rate, full) if self.distortion.expected(max(rates[k] - word, 0), belief) <= self.most
-        )
-        return next(enough, full)
+            return rate, None
+        for k in range(rate, len(rates)):
+            missed = self._missed(rates[k], word, belief, self.distortion)
+            if missed <= self.most:
+                break
+        return k, missed
+
+    def _missed(self, symbols: int, word: int, belief: NDArray[np.float64], distortion: Distortion) -> float:
+        """Of `symbols`, the first of which are the word's."""
+        arrives = _word_right(self.words, min(word, symbols), _in_db(belief))
+        return distortion.expected(max(symbols - word, 0), belief) + (1.0 - arrives) * distortion.astray
 
 
 def decide(
@@ -87,7 +100,8 @@ def decide(
         return Decision(_affordable(policy.goal, rates)[-1], told, count)
     rate = _fewest(policy.goal, _accuracies(table, belief), rates, last)
     if sharing is not None and count is not None:
-        rate = sharing.least(rate, rates[: len(_affordable(policy.goal, rates))], count, belief)
+        rate, missed = sharing.least(rate, rates[: len(_affordable(policy.goal, rates))], count, belief)
+        return Decision(rate, told, count, missed if report is not None and report.fd is not None else None)
     return Decision(rate, told, count)
 
 
@@ -96,16 +110,12 @@ def word_symbols(table: WordTable, belief: NDArray[np.float64], spare: float) ->
 
     belief: equally likely linear SNRs, float [N]. The share does not depend on the image.
     """
-    snr_db = 10.0 * np.log10(np.maximum(belief, 1e-6))
-
-    def right(count: int) -> float:
-        return float(np.interp(snr_db, table.snr_db, table.right[count - 1]).mean())
-
-    wanted = right(len(table.right)) - spare / 100.0
+    snr_db = _in_db(belief)
+    wanted = _word_right(table, len(table.right), snr_db) - spare / 100.0
     few, enough = 0, len(table.right)  # it rises with the count
     while enough - few > 1:
         middle = (few + enough) // 2
-        few, enough = (few, middle) if right(middle) >= wanted else (middle, enough)
+        few, enough = (few, middle) if _word_right(table, middle, snr_db) >= wanted else (middle, enough)
     return enough
 
 
@@ -117,9 +127,19 @@ def words_told(pair: Agreement, snr_db: float, spare: float, fading: bool) -> in
     return word_symbols(pair.words, rayleigh(snr_db) if fading else np.array([from_db(snr_db)]), spare)
 
 
+def _in_db(belief: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = 10.0 * np.log10(np.maximum(belief, 1e-6))
+    return found
+
+
+def _word_right(table: WordTable, count: int, snr_db: NDArray[np.float64]) -> float:
+    """How often a word of so many symbols arrives."""
+    return float(np.interp(snr_db, table.snr_db, table.right[count - 1]).mean())
+
+
 def _accuracies(table: Accuracy, belief: NDArray[np.float64]) -> NDArray[np.float64]:
     """acc_k at each believed SNR: float [K, N]."""
-    snr_db = 10.0 * np.log10(np.maximum(belief, 1e-6))
+    snr_db = _in_db(belief)
     return np.stack([np.interp(snr_db, table.snr_db, row) for row in table.acc])
 
 

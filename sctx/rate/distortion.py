@@ -2,7 +2,8 @@
 
 A layer's level is heard in real noise of variance 1/(2 g), its centre taken as the posterior mean; so its error is an
 integral over that noise, and errors of a coordinate's layers add, each as much smaller as the layers before it left.
-That the word arrives is taken for granted, and unit power of each increment for that of each symbol.
+Unit power of each increment is taken for that of each symbol. A word that does not arrive puts the features about the
+mean of another class, which is as far from its own as two classes are.
 """
 
 import numpy as np
@@ -20,10 +21,11 @@ NODES = 48
 
 @record
 class Distortion:
-    """missed: share of the features' variance where the first n symbols of features are heard, n = 0 .. S, at each SNR
-    of GRID_DB; float64 [S + 1, G]."""
+    """missed: share of the features' variance where the word and the first n symbols of features are heard, n = 0 .. S,
+    at each SNR of GRID_DB; float64 [S + 1, G]; astray: share that is missed beside it where the word is not."""
 
     missed: Doubles
+    astray: float
 
     def expected(self, symbols: int, belief: Doubles) -> float:
         """Over equally likely linear SNRs, float64 [N]; 0 to 1."""
@@ -45,7 +47,9 @@ def distortion_of(speech: Speech) -> Distortion:
             missed[i] += weights[i] * scale[i] * (errors[layer] + left[layer] - 1.0)
             scale[i] *= left[layer]
         rows.append(missed.sum(0))
-    return Distortion(np.minimum.accumulate(np.stack(rows)) / (weights.sum() + told))
+    power, classes = weights.sum() + told, len(speech.means)
+    apart = 2.0 * told * classes / max(classes - 1, 1)  # squared, of two classes in the mean
+    return Distortion(np.minimum.accumulate(np.stack(rows)) / power, float(apart / power))
 
 
 def layer_errors(refinement: Refinement, snr: Doubles, jitter: float) -> Doubles:

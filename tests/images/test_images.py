@@ -18,6 +18,7 @@ from common.images.datasets import ImageSet, load_for, load_images, permutation
 from common.images.photo import decode_image, fit_image
 from common.pair.manifest import find_pair
 from common.pair.shapes import Preprocess
+from sctx.capture.source import Source
 
 COLOUR = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)
 PINNED = [261, 835, 85, 1215, 321]
@@ -111,6 +112,84 @@ def test_a_broken_file_is_one_line(raw: bytes) -> None:
     with pytest.raises(DataError, match="cannot read image") as caught:
         decode_image(raw)
     assert "\n" not in str(caught.value)
+
+
+def photograph(size: tuple[int, int], kind: str = "JPEG") -> bytes:
+    """Slopes, edges and grain, of (width, height) pixels."""
+    y, x = np.mgrid[0 : size[1], 0 : size[0]]
+    plane = 90 + 60 * np.sin(x / 37) * np.cos(y / 53) + 50 * ((x // 80 + y // 96) % 2)
+    colours = plane[..., None] * (1.0, 0.8, 0.6) + np.random.default_rng(5).normal(0, 6, (*plane.shape, 3))
+    buffer = io.BytesIO()
+    Image.fromarray(colours.clip(0, 255).astype(np.uint8)).save(buffer, kind, quality=85)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "part"),
+    [
+        ((640, 480), 2),
+        ((1536, 1600), 8),
+        ((1535, 1800), 4),
+        ((384, 401), 2),
+        ((383, 960), 1),
+        ((32, 32), 1),
+        ((20, 9), 1),
+    ],
+)
+def test_a_large_jpeg_is_decoded_in_the_smallest_part_that_has_six_times_the_pixels_each_way(
+    size: tuple[int, int], part: int
+) -> None:
+    raw = photograph(size)
+    assert decode_image(raw).shape == (size[1], size[0], 3)
+    assert decode_image(raw, fit=COLOUR).shape == (-(-size[1] // part), -(-size[0] // part), 3)
+    if part == 1:
+        assert np.array_equal(decode_image(raw, fit=COLOUR), decode_image(raw))
+
+
+@pytest.mark.parametrize("wanted", [GREY, COLOUR, Preprocess(64, 64, 3, (0.5,) * 3, (0.5,) * 3)])
+@pytest.mark.parametrize("size", [(800, 600), (333, 500), (1601, 1207)])
+def test_what_is_fitted_of_a_part_is_what_is_fitted_of_the_whole(size: tuple[int, int], wanted: Preprocess) -> None:
+    """To a fifth of a pixel: the last row and column of a part may stand for less than the others."""
+    raw = photograph(size)
+    whole, part = (fit_image(decode_image(raw, fit=one), wanted).astype(int) for one in (None, wanted))
+    shifted = np.roll(whole, 1, axis=1)
+    assert np.abs(part - whole).mean() < np.abs(shifted - whole).mean() / 5
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP"])
+def test_other_formats_are_decoded_whole(kind: str) -> None:
+    raw = photograph((480, 360), kind)
+    assert np.array_equal(decode_image(raw, fit=GREY), decode_image(raw))
+
+
+def test_a_picture_on_its_side_is_measured_as_it_will_stand() -> None:
+    """Twice as wide as high, and to be fitted to half as wide as high: only once turned has it pixels to spare."""
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.open(io.BytesIO(photograph((800, 400)))).save(buffer, "JPEG", exif=exif)
+    upright = Preprocess(32, 16, 3, (0.5,) * 3, (0.5,) * 3)
+    assert decode_image(buffer.getvalue(), fit=upright).shape == (200, 100, 3)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (40, 30)])
+def test_what_is_fitted_can_be_written_to(size: tuple[int, int]) -> None:
+    decoded = decode_image(encoded("RGB", size, "JPEG"))
+    before = decoded.copy()
+    fit_image(decoded, COLOUR)[:] = 7
+    assert np.array_equal(decoded, before)
+
+
+def test_transmitter_and_evaluation_see_the_same_pixels_of_a_large_jpeg(tmp_path: Path) -> None:
+    pair = find_pair("cifar10")
+    for number, split in enumerate(("train", "test")):
+        folder = tmp_path / split / "ship"
+        folder.mkdir(parents=True)
+        (folder / "one.jpg").write_bytes(photograph((640, 480 + number)))
+    evaluated = load_for(pair, str(tmp_path), "test").images
+    for spec in (str(tmp_path / "test"), f"dataset:{tmp_path}:test"):
+        (capture,) = Source(spec, pair).captures()
+        assert np.array_equal(fit_image(capture.image, pair.preprocess), evaluated[0])
+    assert not np.array_equal(fit_image(decode_image(photograph((640, 481))), pair.preprocess), evaluated[0])
 
 
 def test_class_folders_and_their_held_out_tenth(tmp_path: Path) -> None:

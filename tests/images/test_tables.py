@@ -386,5 +386,5 @@ def test_without_pyarrow_it_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
     file = set_of(tmp_path / "test.parquet", NAMES)
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     for read in (lambda: Source(str(file), PAIR), lambda: open_split(str(tmp_path), "test")):
-        with pytest.raises(ConfigError, match=r"Parquet needs pyarrow: install semlink\[parquet\]"):
+        with pytest.raises(ConfigError, match=r"Parquet needs pyarrow: install it by `pip install '\.\[parquet\]'`"):
             read()

@@ -8,11 +8,14 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from common.shutdown import StopFlag
 from scrx.receiver import Receiver
-from scrx.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.all_on import settings, shown
 
 
 def main() -> None:
@@ -26,7 +29,8 @@ def main() -> None:
         batches.append((begun, time.monotonic()))
         return [{"classify": {"index": 0, "name": "0", "confidence": 1.0}} for _ in tasks]
 
-    with Receiver(port, "digits", Settings(insecure=":" in port, max_batch=int(most)), decoder=answer) as rx:
+    mine = settings(insecure=":" in port, max_batch=int(most))
+    with Receiver(port, "digits", mine, decoder=answer) as rx, shown(rx):
         print(f"listening on {rx.address}", file=sys.stderr, flush=True)
         while not stop:
             time.sleep(0.02)

@@ -8,28 +8,38 @@ import pytest
 from common.pair.shapes import Accuracy, EncoderShape
 from common.phy.layout import Layout
 from tests.model import pairs
+from training.export.tracing import export
 from training.lab.processes import Command, start_emulator, start_receiver
 
 GRID = tuple(float(snr) for snr in range(-10, 31, 2))
 
 
-def make_pair(folder: Path, seed: int, pilots: int = 8) -> Path:
+def make_pair(folder: Path, seed: int, graphs: bool) -> Path:
     """An untrained pair whose accuracy table makes fewer symbols do at higher SNR."""
     acc = tuple(tuple(min(0.98, 0.5 + 0.08 * k + 0.02 * (snr + 10)) for snr in GRID) for k in range(5))
-    layout = Layout((2, 2, 4, 8, 16), pilots)
-    return pairs.tiny_pair(folder, seed, EncoderShape(width=8), layout, Accuracy(GRID, acc, 0.98)).path
+    layout = Layout((2, 2, 4, 8, 16), pilots=8)
+    pair = pairs.tiny_pair(folder, seed, EncoderShape(width=8), layout, Accuracy(GRID, acc, 0.98))
+    if graphs:
+        export(pair)
+    return pair.path
 
 
 @pytest.fixture(scope="session")
-def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def graphs(pytestconfig: pytest.Config) -> bool:
+    """Whether pairs have them; without, torch encodes."""
+    return pytestconfig.getoption("--backend") == "onnx"
+
+
+@pytest.fixture(scope="session")
+def tiny_pair(tmp_path_factory: pytest.TempPathFactory, graphs: bool) -> Path:
     """A folder with an untrained pair."""
-    return make_pair(tmp_path_factory.mktemp("pair") / "tiny", seed=0)
+    return make_pair(tmp_path_factory.mktemp("pair") / "tiny", 0, graphs)
 
 
 @pytest.fixture(scope="session")
-def other_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def other_pair(tmp_path_factory: pytest.TempPathFactory, graphs: bool) -> Path:
     """Another pair: same shape, other weights, so another model id."""
-    return make_pair(tmp_path_factory.mktemp("pair") / "other", seed=1)
+    return make_pair(tmp_path_factory.mktemp("pair") / "other", 1, graphs)
 
 
 Start = Callable[..., Command]

@@ -1,7 +1,9 @@
 """`--check` of the three commands, beside the real processes."""
 
+import shutil
 from pathlib import Path
 
+from common.pair.manifest import SHIPPED
 from tests.integration.conftest import Start
 from training.lab.processes import start_emulator, start_receiver
 
@@ -34,3 +36,15 @@ def test_the_doctor_walks_from_name_to_model(start: Start, tiny_pair: Path, othe
     finally:
         emu.stop()
         rx.stop()
+
+
+def test_the_doctor_says_what_encodes_and_why_nothing_can(start: Start, tiny_pair: Path, tmp_path: Path) -> None:
+    pair = shutil.copytree(tiny_pair, tmp_path / "pair", ignore=shutil.ignore_patterns("*.onnx"))
+    code, found = lines(start, "sctx", "--peer", "127.0.0.1:9", "--model", str(pair), "--backend", "auto")
+    assert (code, found[1]) == (1, "ok    --backend: torch")
+    for graph, told in ((None, "is not there"), (SHIPPED / "digits" / "encoder.onnx", "was made of other weights")):
+        if graph:
+            shutil.copy(graph, pair)
+        code, found = lines(start, "sctx", "--peer", "127.0.0.1:9", "--model", str(pair), "--backend", "onnx")
+        assert (code, found[1].startswith(f"FAIL  --backend: {pair}/encoder.onnx {told}")) == (1, True), found
+        assert "makes it, after `pip install '.[export]'`" in found[1]

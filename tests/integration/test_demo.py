@@ -11,13 +11,17 @@ from training.lab import tour
 
 
 @pytest.mark.full
-def test_the_demo_sends_real_images_and_writes_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_the_demo_sends_real_images_and_writes_what_it_shows(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(demo, "ASKED", 100)
     monkeypatch.setattr(tour, "RUNS", (("awgn", 20.0, 6, ("--fading", "none")),))
     drawn: list[Path] = []
     monkeypatch.setattr(demo, "draw", lambda path, _: drawn.append(path))
-    ran = CliRunner().invoke(demo.command, ["--out", str(tmp_path), "--backend", "onnx"], catch_exceptions=False)
+    ran = CliRunner().invoke(demo.command, ["--out", str(tmp_path), "--backend", backend], catch_exceptions=False)
     assert ran.exit_code == 0, ran.output
+    assert f"encodes by {backend}" in ran.output
     row, last = json.loads((tmp_path / "demo.json").read_text())
     assert (row["channel"], row["images"], row["lost"] + row["expired"]) == ("awgn", 6, 0)
     assert row["accuracy"] > 0.8

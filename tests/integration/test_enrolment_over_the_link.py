@@ -175,13 +175,12 @@ def test_somebody_new_enrols_a_class_from_a_folder_of_pictures_with_two_commands
     folder.mkdir()
     for seed in range(4):
         Image.fromarray(picture(seed)).save(folder / f"{seed}.png")
-    with receiver(tiny_pair, tmp_path) as rx:
+    with receiver(tiny_pair, tmp_path, window=4) as rx:
         ask = [sys.executable, "-m", "scrx", "enrol", "zebra", "--next", "3", "--control", f"ipc://{tmp_path}/control"]
         with subprocess.Popen(ask, stdout=subprocess.PIPE, text=True) as asking:
             while not rx.heads.collector.waits(time.monotonic()):  # type: ignore[union-attr]
                 time.sleep(0.01)
-            flags = ["--peer", peer(rx), "--model", str(tiny_pair), "--source", str(folder)]
-            flags += ["--distortion", "10", "--window", "1"]
+            flags = ["--peer", peer(rx), "--model", str(tiny_pair), "--source", str(folder), "--distortion", "10"]
             sent = CliRunner().invoke(sctx_command, flags, obj={"log_format": "text"})
             out, _ = asking.communicate(timeout=20)
         assert sent.exit_code == 0, sent.output

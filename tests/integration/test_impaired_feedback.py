@@ -6,7 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.lab.processes import Command, start_receiver
+import numpy as np
+import pytest
+
+import sctx
+from sctx.actions import Frame
+from training.lab.processes import Command, start_emulator, start_receiver
 
 Start = Callable[..., Command]
 ROBUST = 32
@@ -69,3 +74,40 @@ def test_answers_that_are_lost_on_the_way_back_are_asked_for_again_and_counted_o
                          "--count", "20", "--json"))  # fmt: skip
     assert sorted(item["index"] for item in seen) == list(range(20))
     assert max(item["latency_ms"] for item in seen) > 1000  # at least one had to be sent again
+
+
+class _Hasty(sctx.Transmitter):
+    """Fills the window before anything is known of the channel."""
+
+    _should_wait = False  # type: ignore[assignment]
+
+
+def _overheard(tx: sctx.Transmitter, monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
+    """The frames that it sends, from now on."""
+    frames: list[Frame] = []
+    submit = tx.link.submit
+
+    def keep(frame: Frame) -> None:
+        frames.append(frame)
+        submit(frame)
+
+    monkeypatch.setattr(tx.link, "submit", keep)
+    return frames
+
+
+def test_of_a_far_transmitter_that_was_asked_for_features_one_picture_alone_has_none(
+    tiny_pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver, upstream = start_receiver("--model", str(tiny_pair), "--window", "8")
+    with receiver:
+        emulator, port = start_emulator(upstream, "--snr", "20", "--delay", "100", "--return-delay", "100")
+        with emulator:
+            bare = {}
+            for kind in (sctx.Transmitter, _Hasty):
+                captures = [sctx.Capture(k, np.full((8, 8), 8 * k, np.uint8), None, 0) for k in range(16)]
+                with kind(f"127.0.0.1:{port}", tiny_pair, sctx.Settings(distortion=50.0)) as tx:
+                    frames = _overheard(tx, monkeypatch)
+                    assert {outcome.index for outcome in tx.run(captures)} == set(range(16))
+                bare[kind] = sum(frame.words is None for frame in frames)
+    assert bare[sctx.Transmitter] == 1
+    assert bare[_Hasty] > 1, "as many as the receiver lets be on their way"

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from tests.integration.conftest import Start
 from tests.test_documents import ROOT
 from training.lab.processes import Command
 
-pytest.importorskip("ray.serve", reason="Ray is not installed: pip install 'ray[serve]'")
-pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'ray[serve]'"),
+]
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Floods from strangers, in the clear: memory stays bounded and a well-behaved transmitter finishes its images."""
+"""Floods from strangers, in the clear: memory stays bounded and a well-behaved transmitter finishes its images.
+
+With `-s` each flood tells how long the answers took meanwhile, and what one cost the process that is flooded.
+"""
 
 import os
 import threading
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from common.transport.memory import MEMORY_STEP
+from tests.bench.bench_seen import processor_s
 from tests.integration.fleet import Fleet
 from training.lab.processes import Command
 
@@ -41,6 +45,11 @@ LIMIT = MEMORY_STEP + (192 << 20)
 """What memory may grow by: the step at which a port is opened anew, and what arrives until that is seen and done."""
 
 Start = Callable[..., Command]
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.timeout(1800),  # who floods takes the processors as well, and may have to share them with others
+    pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched on Linux only"),
+]
 
 
 class Scales:
@@ -65,8 +74,6 @@ class Scales:
             self._most = max(self._most, self._now())
 
 
-@pytest.mark.full
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched on Linux only")
 @pytest.mark.parametrize("behind_an_emulator", [False, True], ids=["direct", "emulator"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_well_behaved_transmitters_finish_during_a_flood(kind: str, behind_an_emulator: bool, start: Start) -> None:
@@ -86,19 +93,23 @@ def test_well_behaved_transmitters_finish_during_a_flood(kind: str, behind_an_em
             flooder.wait_for("flooding")
         if kind == "endless":
             watched[-1].wait_for("memory_grown")
+        begun_s, spent_s = time.monotonic(), processor_s(watched[-1].process.pid)
         fleet.run(IMAGES, FPS)
+        took_s, spent_s = time.monotonic() - begun_s, processor_s(watched[-1].process.pid) - spent_s
         with Fleet(f"127.0.0.1:{port}", 1) as late:
             assert late.connect() == 1
             late.run(IMAGES, FPS)
             assert late.summary()["counts"]["answered"] == IMAGES
-        assert fleet.summary()["counts"]["answered"] == IMAGES + 2
+        summary = fleet.summary()
+        assert summary["counts"]["answered"] == IMAGES + 2
+    flooded, each_ms = watched[-1].name, 1e3 * spent_s / IMAGES
+    print(f"\n{kind}: {IMAGES} answers in {took_s:.1f} s, the longest after {summary['max_ms']:.0f} ms;", end=" ")
+    print(f"{flooded} took {each_ms:.0f} ms for each, and {spent_s / took_s:.0%} of a processor")
     for command, scale in zip(watched, scales, strict=True):
         assert scale.grown() < LIMIT, command.name
         assert command.process.poll() is None, command.said
 
 
-@pytest.mark.full
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched on Linux only")
 @pytest.mark.parametrize("victim", ["sctx", "channel-emu"])
 def test_whoever_is_connected_to_cannot_fill_the_memory(victim: str, start: Start, tmp_path: Path) -> None:
     program = tmp_path / "endless.py"

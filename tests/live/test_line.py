@@ -75,7 +75,7 @@ def shown(width: int, summary: Summary, up: bool = True) -> str:
 def test_a_line_of_80_columns_holds_everything() -> None:
     line = shown(80, a_run())
     assert len(line.rstrip()) <= 80
-    for words in ("1234/10000", "link up", "accuracy 100.0 %", "32.0 symbols", "SNR -12.3 dB", "p50 123.5 ms"):
+    for words in ("1234/10000", "link up", "accuracy 100.0 %", "32.0 symbols", "SNR -12.3 dB", "p50 123 ms"):
         assert words in line
 
 
@@ -107,7 +107,7 @@ def test_a_wide_line_has_a_bar_and_the_time_that_is_left() -> None:
     line = shown(120, a_run())
     assert "━" in line
     assert re.search(r"\d:\d\d:\d\d|-:--:--", line)
-    assert "p50 123.5 ms" in line
+    assert "p50 123 ms" in line
 
 
 def test_what_was_lost_is_told_and_hides_nothing() -> None:
@@ -117,9 +117,25 @@ def test_what_was_lost_is_told_and_hides_nothing() -> None:
     with line_of(summary, Console(file=screen, force_terminal=True, width=80)):
         pass
     drawn = " ".join(" ".join(screen.lines()[-3:]).split())
-    for words in ("5927/10000", "link up", "lost 3", "expired 123", "skipped 4567", "accuracy 100.0 %", "p50 123.5 ms"):
+    for words in ("5927/10000", "link up", "lost 3", "expired 123", "skipped 4567", "accuracy 100.0 %", "p50 123 ms"):
         assert words in drawn
     assert "…" not in drawn
+
+
+def test_no_number_is_parted_from_its_name_where_it_takes_two_lines() -> None:
+    summary = a_run(losses=3)
+    summary.expired, summary.skipped = 123, 4567
+    for width in range(44, 100):
+        screen = Screen()
+        with line_of(summary, Console(file=screen, force_terminal=True, width=width)):
+            pass
+        for words in ("lost 3", "expired 123", "skipped 4567", "accuracy 100.0 %", "32.0 symbols", "p50 123 ms"):
+            assert any(words in line for line in screen.lines()), (width, screen.lines()[-9:])
+
+
+def test_how_it_is_stands_apart_from_what_is_told() -> None:
+    assert "link up  accuracy" in shown(80, a_run())
+    assert "link down  accuracy" in shown(81, a_run(), up=False)
 
 
 def test_before_the_first_answer_nothing_is_made_up() -> None:

@@ -17,6 +17,8 @@ from common.images.datasets import load_images
 from common.pair import backend as seam
 from common.pair.backend import open_networks, pick_backend
 from common.pair.manifest import Manifest, find_pair, read_manifest, shipped_pairs
+from common.pair.shapes import EncoderShape
+from sctx.encoder import ENCODERS
 from sctx.pipeline import TransmitChain, networks_of
 from tests.model.pairs import tiny_pair
 from training.export.__main__ import main as export_command
@@ -64,6 +66,14 @@ def test_both_backends_say_the_same_of_every_shipped_pair(name: str) -> None:
         assert other.mean() < 0.01  # one level that goes the other way rescales its increment
 
 
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_both_backends_say_the_same_of_every_kind_of_encoder(kind: str, tmp_path: Path) -> None:
+    pair = tiny_pair(tmp_path, shape=EncoderShape(4, 1, 1, kind))
+    export(pair)
+    torch, onnx = (TransmitChain(pair, backend=one).encode(pictures(pair, 8)) for one in ("torch", "onnx"))
+    assert onnx == pytest.approx(torch, rel=MOST_APART, abs=MOST_APART)
+
+
 def test_a_row_is_what_it_is_among_many_of_any_number(made: Manifest) -> None:
     chain, images = TransmitChain(made, backend="onnx"), pictures(made, 33)
     many = chain.encode(images)
@@ -103,7 +113,9 @@ def test_auto_takes_what_is_there(
         (copy.path / "encoder.onnx").unlink()
     networks = networks_of(copy)
     if not torch and not onnx:
-        with pytest.raises(ConfigError, match=r"semlink\[edge\] brings ONNX Runtime, semlink\[model\] brings torch$"):
+        with pytest.raises(
+            ConfigError, match=r"install ONNX Runtime by `pip install '\.\[edge\]'` .*, or torch by `pip"
+        ):
             pick_backend(networks, "auto", "auto")
     else:
         runs = onnx and (not torch or graphs)
@@ -115,7 +127,7 @@ def test_auto_takes_what_is_there(
         if here:
             assert pick_backend(networks, backend, "cpu") == backend
         else:
-            with pytest.raises(ConfigError, match=rf"semlink\[{extra}\] brings"):
+            with pytest.raises(ConfigError, match=rf": install \S+ ?\S* by `pip install '\.\[{extra}\]'` in"):
                 pick_backend(networks, backend, "cpu")
 
 
@@ -169,7 +181,7 @@ def test_a_graph_that_does_not_belong_is_one_line_with_what_mends_it(
         open_networks(networks, "onnx")
     told = str(caught.value)
     assert told.startswith(f"{copy.path}/{name}.onnx ")
-    assert f"`python -m training.export --pair {copy.path}` makes it" in told
+    assert f"`python -m training.export --pair {copy.path}` makes it, after `pip install '.[export]'`" in told
     assert "\n" not in told
 
 

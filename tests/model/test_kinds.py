@@ -10,27 +10,44 @@ import torch
 import sctx.encoder
 from common.errors import ConfigError, ModelError
 from common.pair.manifest import find_pair, read_manifest, shipped_pairs
-from common.pair.shapes import EncoderShape
-from sctx.encoder import ResNet, load_encoder, make_encoder
+from common.pair.shapes import EncoderShape, Preprocess
+from sctx.encoder import ENCODERS, ExpandedResNet, ResNet, load_encoder, make_encoder
 from tests.model.pairs import CLASSES, PREPROCESS, SHAPE, tiny_pair
+from training.distillation.measure import transmitter_cost
 from training.recipes.recipe import CONFIGS, load_recipe
 from training.recipes.specs import LossSpec
 from training.student.objective import Objective
-
-
-def test_a_shipped_pair_is_a_resnet_and_its_manifest_does_not_say_so() -> None:
-    for name in shipped_pairs():
-        pair = find_pair(name)
-        assert pair.encoder.kind == "resnet"
-        assert "kind" not in json.loads((pair.path / "manifest.json").read_text())["encoder"]
-        assert isinstance(load_encoder(pair), ResNet)
 
 
 def test_a_resnet_is_written_without_its_kind_so_that_its_id_stays(tmp_path: Path) -> None:
     assert "kind" in asdict(EncoderShape())
     written = tiny_pair(tmp_path)
     assert "kind" not in json.loads((written.path / "manifest.json").read_text())["encoder"]
-    assert all("kind" not in load_recipe(found.stem).plain()["encoder"] for found in CONFIGS.glob("*.toml"))
+    assert isinstance(load_encoder(written), ResNet)
+    plain = [load_recipe(found.stem).plain()["encoder"] for found in CONFIGS.glob("*.toml")]
+    assert {one.get("kind") for one in plain} == {None, "resnet-expanded"}
+
+
+@pytest.mark.parametrize("name", shipped_pairs())
+def test_a_shipped_pair_is_of_a_known_kind_and_names_it_only_where_it_is_no_resnet(name: str) -> None:
+    pair = find_pair(name)
+    written = json.loads((pair.path / "manifest.json").read_text())["encoder"]
+    assert written.get("kind", "resnet") == pair.encoder.kind
+    assert type(load_encoder(pair)) is ENCODERS[pair.encoder.kind]
+    assert written.get("kind") != "resnet"
+
+
+def test_an_expanded_resnet_says_twice_as_much_and_costs_what_it_says(tmp_path: Path) -> None:
+    shape = replace(SHAPE, kind="resnet-expanded")
+    pair = tiny_pair(tmp_path, shape=shape)
+    assert pair.features == 2 * tiny_pair(tmp_path / "narrow").features == 2 * 4 * SHAPE.width
+    assert type(load_encoder(pair)) is ExpandedResNet
+    large = EncoderShape(16, 3, 2, "resnet-expanded")
+    image = Preprocess(64, 64, 3, (0.5,) * 3, (0.25,) * 3)
+    parameters, macs = transmitter_cost(make_encoder(large, 3, 100), image)
+    assert parameters <= 300_000
+    assert macs <= 45_000_000
+    assert ExpandedResNet.macs(large, 64, 64) == pytest.approx(macs, rel=0.05)
 
 
 def test_a_manifest_may_say_that_it_is_a_resnet(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ModelError
-from common.pair.manifest import Manifest
-from common.pair.speech import Speech, speech_from, tensors_of
+from common.pair.manifest import Manifest, find_pair, shipped_pairs
+from common.pair.speech import Speech, load_speech, speech_from, tensors_of
 from common.phy.layout import Layout
 from common.phy.words import ABSENT, WORD, Words, places
 from tests.model.pairs import tiny_pair, tiny_speech
@@ -152,6 +152,25 @@ def test_a_later_round_of_the_word_alone_is_heard_with_what_came_before() -> Non
     assert (posterior.argmax(1) == decided).all()
 
 
+def one_after_the_other(speech: Speech, u: np.ndarray, symbols: int) -> np.ndarray:
+    """Levels as the head of `common/phy/refinement.py` has them: a layer of what the layer before left."""
+    refinement, rest, found = speech.refinement, u.copy(), []
+    for i, layer in refinement.carried[: 2 * symbols].tolist():
+        found.append(np.searchsorted(refinement.edges[layer], rest[:, i], side="right"))
+        rest[:, i] = (rest[:, i] - refinement.centres[layer][found[-1]]) / refinement.spread[layer]
+    return np.array(found, np.uint8).reshape(len(found), len(u)).T
+
+
+@pytest.mark.parametrize("name", shipped_pairs())
+def test_levels_of_a_layer_at_once_are_those_of_one_dimension_after_the_other(name: str) -> None:
+    pair = find_pair(name)
+    speech = load_speech(pair, "encoder")
+    assert speech.refinement.carried[:, 1].max() > 0
+    _, u = drawn(300, pair.features)
+    for symbols in (0, 1, 7, speech.symbols):
+        assert np.array_equal(speech.refinement.levels(2 * u, symbols), one_after_the_other(speech, 2 * u, symbols))
+
+
 @pytest.fixture
 def pair(tmp_path: Path) -> Manifest:
     return tiny_pair(tmp_path)
@@ -168,6 +187,16 @@ def test_what_contradicts_itself_is_refused(name: str, value: float, pair: Manif
     tensors = {key: one.copy() for key, one in tensors_of(tiny_speech()).items()}
     tensors[name].flat[0] = value
     with pytest.raises(ModelError, match=r"^here"):
+        speech_from(tensors, pair, "here")
+
+
+def test_a_layer_before_the_one_that_it_refines_is_refused() -> None:
+    pair = find_pair("digits")
+    tensors = {key: one.copy() for key, one in tensors_of(load_speech(pair, "encoder")).items()}
+    speech_from(tensors, pair, "here")
+    first, later = np.flatnonzero(tensors["carried"][:, 0] == tensors["carried"][0, 0])[:2]
+    tensors["carried"][[first, later]] = tensors["carried"][[later, first]]
+    with pytest.raises(ModelError, match=r"^here: what it says symbols mean contradicts itself"):
         speech_from(tensors, pair, "here")
 
 

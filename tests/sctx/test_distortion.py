@@ -25,11 +25,14 @@ def said() -> tuple[Speech, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("snr_db", [6.0, 12.0, 20.0])
 @pytest.mark.parametrize("symbols", [4, 8, 16])
+@pytest.mark.parametrize("lost", [False, True])
 def test_as_much_is_missed_as_was_expected(
-    said: tuple[Speech, np.ndarray, np.ndarray], snr_db: float, symbols: int
+    said: tuple[Speech, np.ndarray, np.ndarray], snr_db: float, symbols: int, lost: bool
 ) -> None:
+    """lost: every word is taken for another."""
     speech, decided, features = said
-    sent = speech.say(decided, speech.coordinates(decided, features), WORDS)
+    word = (decided + lost * np.random.default_rng(2).integers(1, 4, decided.size)) % 4
+    sent = speech.say(word, speech.coordinates(decided, features), WORDS)
     random, snr = np.random.default_rng(1), 10 ** (snr_db / 10)
     noise = random.normal(size=(*sent.shape, 2)) @ np.array([1, 1j]) * np.sqrt(0.5 / snr)
     gamma = np.where(np.arange(16) < symbols, snr, 0.0).astype(np.float32)
@@ -37,7 +40,8 @@ def test_as_much_is_missed_as_was_expected(
     place = np.tile(places(16, WORDS), (len(sent), 1))
     _, heard = speech.hear(equalised, np.tile(gamma, (len(sent), 1)), place, np.full(len(sent), np.inf, np.float32))
     missed = np.square(heard - features).sum(1).mean() / np.square(features - features.mean(0)).sum(1).mean()
-    expected = distortion_of(speech).expected(symbols - WORDS, np.array([snr]))
+    told = distortion_of(speech)
+    expected = told.expected(symbols - WORDS, np.array([snr])) + lost * told.astray
     assert expected == pytest.approx(missed, abs=0.03)
 
 

@@ -9,11 +9,11 @@ from common.errors import ConfigError
 from common.pair.manifest import find_pair
 from common.pair.shapes import Accuracy, WordTable
 from sctx.chain import GivenChain
+from sctx.parts import sharing_of
 from sctx.rate.belief import Report, _j0, believe, is_stale, rayleigh
 from sctx.rate.decision import Decision, Sharing, decide
 from sctx.rate.distortion import GRID_DB, Distortion
 from sctx.rate.policy import Goal, RatePolicy
-from sctx.sender import _sharing_of
 from sctx.settings import Settings
 
 RATES, SLOT = (4, 8, 16), 128
@@ -159,7 +159,7 @@ def test_bessel_function_matches_its_library_twin() -> None:
 
 def test_the_rate_rises_until_the_features_are_near_enough() -> None:
     words = WordTable((-20.0, 40.0), tuple((1.0, 1.0) for _ in range(16)))  # a symbol is enough for the word
-    half_each = Distortion(np.tile(0.5 ** np.arange(17)[:, None], len(GRID_DB)))
+    half_each = Distortion(np.tile(0.5 ** np.arange(17)[:, None], len(GRID_DB)), 0.0)
     loose, seen = RatePolicy(goal=Goal("within", 100.0)), report(10.0)
 
     def chosen(most: float, goal: Goal | None = None) -> int:
@@ -171,6 +171,17 @@ def test_the_rate_rises_until_the_features_are_near_enough() -> None:
     assert chosen(1.0, Goal("within", 0.0)) == 2, "the class has what it needs in any case"
     without = decide(loose, None, SLOT, RATES, TABLE, None, Sharing(words, 0.2, half_each, 0.5))
     assert without == Decision(2, None), "before a report all of it is the word's"
+
+
+def test_a_word_that_may_not_arrive_is_missed_with_all_that_stands_on_it() -> None:
+    half = WordTable((-20.0, 40.0), tuple((0.5, 0.5) for _ in range(16)))
+    nothing_else = Distortion(np.zeros((17, len(GRID_DB))), 0.8)
+    found = decide(RatePolicy(), report(10.0), SLOT, RATES, TABLE, None, Sharing(half, 0.2, nothing_else, 0.1))
+    assert (found.rate, found.missed) == (2, pytest.approx(0.4))
+    doppler_unknown = decide(
+        RatePolicy(), report(10.0, fd=None), SLOT, RATES, TABLE, None, Sharing(half, 0.2, nothing_else, 0.1)
+    )
+    assert (doppler_unknown.rate, doppler_unknown.missed) == (2, None)
 
 
 @pytest.mark.parametrize(
@@ -190,4 +201,4 @@ def test_who_brings_an_encoder_can_ask_for_no_distortion() -> None:
     pair = find_pair("digits")
     brought = GivenChain(pair, lambda images, _: np.ones((len(images), 32), np.complex64))
     with pytest.raises(ConfigError, match="what digits sends is not known to carry features; give none"):
-        _sharing_of(brought, Settings(distortion=10.0))
+        sharing_of(brought, Settings(distortion=10.0))

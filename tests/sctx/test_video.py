@@ -111,5 +111,5 @@ def test_a_folder_or_nothing_of_that_name_is_no_video(tmp_path: Path) -> None:
 def test_without_opencv_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = film(tmp_path / "clip.mp4")
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
-    with pytest.raises(ConfigError, match=r"install semlink\[video\]"):
+    with pytest.raises(ConfigError, match=r"install it by `pip install '\.\[video\]'`"):
         Source(str(path), MANIFEST)

@@ -16,6 +16,8 @@ import torch
 from torch import nn
 
 from common.pair.blocks import pick_pixels
+from common.pair.shapes import RESNET
+from sctx.encoder import ENCODERS
 from training.recipes.recipe import CONFIGS, load_recipe
 
 HEAP_CHECK = Path("/lib/x86_64-linux-gnu/libc_malloc_debug.so.0")
@@ -31,10 +33,11 @@ def foreign(width, channels):
     pick_pixels(model)
     return model
 
-def train(isa, width, blocks, stride, channels, side, batch):
+def train(isa, kind, width, blocks, stride, channels, side, batch):
     os.environ["ONEDNN_MAX_CPU_ISA"] = isa or "ALL"
     torch.set_num_threads(1)
-    encoder = make_encoder(EncoderShape(width, blocks, stride), channels, 8) if stride else foreign(width, channels)
+    shape = EncoderShape(width, blocks, stride, kind) if stride else None
+    encoder = make_encoder(shape, channels, 8) if stride else foreign(width, channels)
     encoder = encoder.to(memory_format=torch.channels_last)
     for _ in range(2):
         images = torch.randn(batch, side, side, channels).permute(0, 3, 1, 2)
@@ -52,19 +55,22 @@ for case in json.loads(sys.argv[1]):
 """
 
 
-def shapes() -> list[tuple[int, int, int, int, int]]:
-    """Width, blocks, stem stride, channels and side: of the recipes, of the tests, and of --encoder.
+def shapes() -> list[tuple[str, int, int, int, int, int]]:
+    """Kind, width, blocks, stem stride, channels and side: of the recipes, of the tests, and of --encoder.
 
     Stem stride 0 stands for a teacher's shortcut, a 1 x 1 convolution that is not ours.
     """
     recipes = [load_recipe(found.stem) for found in CONFIGS.glob("*.toml")]
-    found = {(one.encoder.width, 1, one.encoder.stem_stride, one.image.channels, one.image.height) for one in recipes}
-    narrow = {(width, 1, 1, 3, 8) for width in (1, 2, 3, 4, 5, 6, 7, 9, 12)}
+    found = {
+        (one.encoder.kind, one.encoder.width, 1, one.encoder.stem_stride, one.image.channels, one.image.height)
+        for one in recipes
+    }
+    narrow = {(kind, width, 1, 1, 3, 8) for kind in ENCODERS for width in (1, 2, 3, 4, 5, 6, 7, 9, 12)}
     others = {(4, 1, 1, 1, 8), (4, 1, 2, 3, 32), (2, 2, 3, 3, 25), (4, 0, 0, 3, 10), (6, 0, 0, 1, 10)}
-    return sorted(found | narrow | others)
+    return sorted(found | narrow | {(RESNET, *one) for one in others})
 
 
-def ended_badly(cases: list[tuple[str, int, int, int, int, int, int]]) -> str:
+def ended_badly(cases: list[tuple[str | int, ...]]) -> str:
     """What the child process says of those that did not end well."""
     environment = {**os.environ, "PYTHONFAULTHANDLER": ""}
     if HEAP_CHECK.is_file():

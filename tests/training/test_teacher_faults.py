@@ -240,7 +240,7 @@ def test_places_that_hold_no_teacher_are_one_line(copy: Path, tmp_path: Path) ->
     assert "cannot read teacher" in refused("x" * 5000)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything: run the tests as a user")
 def test_a_folder_that_may_not_be_read_is_one_line(copy: Path) -> None:
     copy.chmod(0)
     try:

@@ -312,6 +312,12 @@ def test_the_table_says_what_was_won_or_lost(
     assert against(replace(cards["ours"], system="label-code")) == "is it"
 
 
+def test_other_channels_are_in_the_name_of_a_card_and_in_the_table(cards: dict[str, Card], tmp_path: Path) -> None:
+    card = replace(cards["ours"], seed=3)
+    assert card.name == cards["ours"].name.replace(".json", "-channel3.json")
+    assert ", channel seed 3 |" in overview([write(card, tmp_path)])
+
+
 def test_the_table_is_that_of_the_cards_that_ship() -> None:
     assert OVERVIEW.read_text(encoding="utf-8") == overview(shipped()), "python -m training.verify --table"
 

@@ -13,6 +13,7 @@ import zmq
 
 from common.transport import listener as module
 from common.transport import memory
+from common.transport.claimed import Claim
 from common.transport.listener import Listener
 from common.transport.memory import CUTS_IN_VAIN, MEMORY_STEP
 from common.transport.sockets import bind, connect, make_socket
@@ -61,7 +62,7 @@ def test_an_address_that_is_taken_for_long_is_waited_for_with_one_socket(
     bench: Bench, context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     with make_socket(context, zmq.ROUTER, "rx") as taker:
-        bench.listener.address = bind(taker, "tcp://127.0.0.1:0")
+        bench.listener._claim = Claim(bind(taker, "tcp://127.0.0.1:0"))
         bench.listener.reopen()
         waiting = bench.listener.socket
         for _ in range(60):

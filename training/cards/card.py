@@ -89,7 +89,8 @@ class Card:
         """What its file is called. Pairs that do not ship are called after their recipe, so their id is in it."""
         pair = self.pair if self.retrain is None else f"{self.pair}-{self.pair_id[:8]}"
         place = f"{self.channel}-{self.csi}-n{self.n}-{self.snr_db:g}dB"
-        return f"{self.suite}-{pair}-{self.system}-{place}.json".replace("/", "_")
+        drawn = f"-channel{self.seed}" if self.seed else ""
+        return f"{self.suite}-{pair}-{self.system}-{place}{drawn}.json".replace("/", "_")
 
 
 def sealed(card: Card) -> Card:

@@ -19,7 +19,8 @@ Each number below is a file of `shipped/`: what it was measured of and where, ev
 
 SNR: {SNR}.
 n: {USES}. Intervals: 95 %, bootstrap over images.
-Against the label code: on the same images and channels, paired, in points.
+Against the label code: on the same images and channels, paired, in points. Won and lost are by the interval of that one
+place and those channels: with other channels, and over all places, it may be otherwise ([report](../REPORT.md)).
 
 """
 COLUMNS = ("system", "pair", "channel, CSI", "n", "SNR", "accuracy in %", "against the label code", "images x channels",
@@ -45,10 +46,11 @@ def _place(card: Card) -> tuple[str, str, str, int, float, str]:
 def _row(card: Card, path: Path) -> tuple[str, ...]:
     (low, high), made = card.ci95, card.machine
     kind = card.kind if card.retrain is None else f"`{card.retrain}`, {card.hours:g} h"
+    drawn = f", channel seed {card.seed}" if card.seed else ""
     return (
         card.system, f"{card.pair} {card.pair_id[:12]}", f"{card.channel}, {card.csi}", str(card.n),
         f"{card.snr_db:g} dB", f"{100 * card.accuracy:.2f} ({100 * low:.2f} .. {100 * high:.2f})", against(card),
-        f"{card.data.images} x {card.seeds}", kind, f"{made.get('cpu', '?')}, torch {made.get('torch', '?')}",
+        f"{card.data.images} x {card.seeds}{drawn}", kind, f"{made.get('cpu', '?')}, torch {made.get('torch', '?')}",
         f"[card](shipped/{path.name})",
     )  # fmt: skip
 

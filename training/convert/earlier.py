@@ -6,15 +6,11 @@ Knows nothing about the command line. What such a pair held beside its body was 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import nn
-from torch.nn import functional as fn
 
 from common.errors import ConfigError, DataError, ModelError
 from common.images.datasets import ImageSet, load_splits
@@ -24,11 +20,9 @@ from common.phy.layout import Layout
 from common.text import safe
 from common.typed import decode, parse
 from sctx.encoder import Encoder, check_cost, make_encoder
+from training.distillation.last_layer import fit_head
 from training.distillation.measure import said_of, transmitter_cost
 from training.distillation.pairs import write_encoder
-
-DECAY, TURNS = 1e-4, 100
-"""Of the head: weight of its squares, and steps of its fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +50,7 @@ def convert(folder: Path, dataset: str, out: Path, skip_bad: bool = False) -> Ma
         for one in load_splits(dataset, ("train", "validation"), old.preprocess, skip_bad=skip_bad)
     )
     encoder = body_of(folder, old)
-    fit_head(encoder.head, said_of(encoder, train, old.preprocess)[1], train.labels)
+    encoder.head = fit_head(encoder.head, said_of(encoder, train, old.preprocess)[1], train.labels)
     parameters, macs = transmitter_cost(encoder, old.preprocess)
     notes = {
         **old.provenance, "transmitter": f"{parameters:,} parameters, {macs / 1e6:.1f} MMAC", "body_of": old.id,
@@ -101,27 +95,6 @@ def body_of(folder: Path, old: Old) -> Encoder:
             f"{path} does not belong to this manifest ({safe(' '.join(str(error).split()), 200)})"
         ) from None
     return encoder.eval()
-
-
-def fit_head(head: nn.Linear, features: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
-    """Multinomial logistic regression of the labels on the features; features: float32 [N, F]; labels: int64 [N]."""
-    mean, deviation = features.mean(0), features.std(0) + 1e-6
-    x, y = torch.from_numpy((features - mean) / deviation), torch.from_numpy(labels)
-    weight = torch.zeros(head.out_features, head.in_features, requires_grad=True)
-    bias = torch.zeros(head.out_features, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=TURNS, line_search_fn="strong_wolfe")
-
-    def loss() -> Any:
-        optimiser.zero_grad()
-        value = fn.cross_entropy(x @ weight.T + bias, y) + DECAY * weight.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        scaled = weight / torch.from_numpy(deviation)
-        head.weight.copy_(scaled)
-        head.bias.copy_(bias - scaled @ torch.from_numpy(mean))
 
 
 def _in_order(images: ImageSet, labels: tuple[str, ...]) -> ImageSet:

@@ -19,8 +19,13 @@ PLACES = ("--out", "--run", "--store", "--device", "--config", "--log-level")
 """Options that say where and how, but not what."""
 
 
-def provenance(recipe: Recipe, seed: int, soft_labels: str, data: str, transmitter: str) -> Mapping[str, str]:
-    """soft_labels: where they came from; data: fingerprint of the images; transmitter: its cost in words."""
+def provenance(
+    recipe: Recipe, seed: int, soft_labels: str, data: str, transmitter: str, fitted: bool
+) -> Mapping[str, str]:
+    """soft_labels: where they came from; data: fingerprint of the images; transmitter: its cost in words.
+
+    fitted: whether the head is not that which was trained.
+    """
     return {
         "command": " ".join(("python -m training.distill", *without_paths(sys.argv[1:]))),
         "data": data,
@@ -29,6 +34,7 @@ def provenance(recipe: Recipe, seed: int, soft_labels: str, data: str, transmitt
         "epochs": str(recipe.schedule.epochs),
         "loss": f"{recipe.loss}",
         "soft_labels": soft_labels,
+        **({"head": "fitted to the features at the end"} if fitted else {}),
         "seed": str(seed),
         "semlink": __version__,
         "python": platform.python_version(),

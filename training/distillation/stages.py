@@ -15,6 +15,7 @@ from common.pair.manifest import Manifest
 from common.pair.shapes import Preprocess
 from training.data.images import load_data
 from training.distillation.accuracy_table import panel, show
+from training.distillation.last_layer import better_head
 from training.distillation.measure import transmitter_cost
 from training.distillation.outlook import announce
 from training.distillation.pairs import write_encoder
@@ -51,9 +52,11 @@ def distill(recipe: Recipe, request: Request, console: Console) -> Manifest | No
     if process()[0]:
         return None
     encoder = objective.encoder.to(device)
+    heads = better_head(encoder, train, validation, preprocess)
+    tell(str(heads))
     parameters, macs = transmitter_cost(encoder, preprocess)
     notes = provenance(recipe, request.seed, soft_name(soft), made_of["data"],
-                       f"{parameters:,} parameters, {macs / 1e6:.1f} MMAC")  # fmt: skip
+                       f"{parameters:,} parameters, {macs / 1e6:.1f} MMAC", heads.exchanged)  # fmt: skip
     manifest = write_encoder(out, encoder, recipe.encoder, recipe.layout, recipe.order, recipe.name, train, validation,
                              preprocess, notes, request.seed, objective.meant)  # fmt: skip
     finish(manifest)

@@ -46,7 +46,7 @@ class Place:
 class Bench:
     """A pair and its images; how often they are sent."""
 
-    def __init__(self, manifest: "Manifest", images: "ImageSet", streams: int, frames: int) -> None:
+    def __init__(self, manifest: "Manifest", images: "ImageSet", streams: range, frames: int) -> None:
         from training.lab.direct import Encodings
 
         self._manifest, self._images, self._streams, self._frames = manifest, images, streams, frames
@@ -80,8 +80,8 @@ class Bench:
 
         slot = self._manifest.layout.slot
         spec = ChannelSpec(snr_db=place.snr_db, fading=CHANNELS[place.channel], coherence=slot, doppler=0.01 / slot)
-        found = np.empty((2, self._streams, self._frames))
-        for stream in range(self._streams):
+        found = np.empty((2, len(self._streams), self._frames))
+        for row, stream in enumerate(self._streams):
             which = np.random.default_rng(stream).integers(0, len(self._images), self._frames)
             answers = run_direct(
                 self._manifest, self._images.images[which], spec, stream, RatePolicy(),
@@ -89,7 +89,7 @@ class Bench:
             )  # fmt: skip
             labels = self._images.labels[which].tolist()
             told = [(one.answer == label, one.symbols) for one, label in zip(answers, labels, strict=True)]
-            found[:, stream] = np.array(told, float).T
+            found[:, row] = np.array(told, float).T
         return found
 
 
@@ -132,6 +132,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 @click.option("--snr", default="-10,-5,0,5,10,20", show_default=True, help="dB, with commas.")
 @click.option("--bias", default="0,6,-6,12", show_default=True, help="What is added to reports, dB, with commas.")
 @click.option("--streams", default=16, show_default=True, help="Runs at each place.")
+@click.option("--first", default=0, show_default=True, type=click.IntRange(0), help="Stream of the first run.")
 @click.option("--frames", default=100, show_default=True, help="Images of a run.")
 @click.option("--json", "json_file", type=OutFile(), help="Write the numbers here.")
 @shared_options
@@ -152,7 +153,8 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     manifest = find_pair(options["pair"])
     dataset = options["dataset"] or dataset_of(manifest)
     images = load_told(manifest, dataset, options["split"] or held_out(dataset))
-    bench, rows = Bench(manifest, images, options["streams"], options["frames"]), []
+    streams = range(options["first"], options["first"] + options["streams"])
+    bench, rows = Bench(manifest, images, streams, options["frames"]), []
     with bar(Console(stderr=True), "misled", len(asked)) as advance:
         for place in asked:
             rows.append(bench.measure(place))

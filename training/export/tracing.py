@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from common.console import tell
-from common.errors import ConfigError, ModelError
+from common.errors import ConfigError, ModelError, by_pip
 from common.files import write_atomic
-from common.pair.graphs import COMMAND, blank, origin
+from common.pair.graphs import blank, command, origin
 from common.pair.manifest import Manifest
 from common.pair.networks import Signature
 from sctx import pipeline
@@ -53,7 +53,7 @@ def export(manifest: Manifest) -> Apart:
     says; then none is left.
     """
     if not can_export():
-        raise ConfigError("graphs are made and checked by onnx and onnxruntime: install semlink[export]")
+        raise ConfigError(f"graphs are made and checked by onnx and onnxruntime: install them by {by_pip('export')}")
     written = []
     try:
         half = pipeline.networks_of(manifest)
@@ -73,7 +73,7 @@ def finish(manifest: Manifest) -> None:
     if can_export():
         export(manifest)
     else:
-        tell(f"no graphs for devices without torch: install semlink[export], then `{COMMAND} --pair {manifest.path}`")
+        tell(f"no graphs for devices without torch: {by_pip('export')} and then {command(manifest)}")
 
 
 def graph_of(module: nn.Module, signature: Signature, said: Mapping[str, str]) -> bytes:

@@ -40,13 +40,17 @@ class Order:
 
 LOOP = "-m training.closed_loop --direct --pilots 8"
 SWEPT = "--experiments snr --systems robust,average,adaptive,adaptive+ir,genie"
+TAUGHT = (
+    "-m training.fractions --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
+    ' --rows "true labels,teacher of all"'
+)
 ORDERS: Mapping[str, Order] = {
     "sizes": Order("-m training.experiments.sizes", ("digits", "cifar10", "tinyimagenet100"), seed=None),
     "stages": Order("deploy/edge/stages.py digits cifar10 tinyimagenet100 vit --json",
                     ("digits", "cifar10", "tinyimagenet100"), STREAM, None),
     "stages-torch": Order("deploy/edge/stages.py digits cifar10 tinyimagenet100 --backend torch --json",
                           ("digits", "cifar10", "tinyimagenet100"), STREAM, None),
-    "loop-digits": Order(f"{LOOP} --cycles 20 {SWEPT}", ("digits",), "--out/closed_loop.json"),
+    "loop-digits": Order(f"{LOOP} --cycles 100 {SWEPT}", ("digits",), "--out/closed_loop.json"),
     "late-digits": Order(f"{LOOP} --cycles 20 --experiments delay,loss,bias --loop-systems fixed,adaptive@price,genie",
                          ("digits",), "--out/closed_loop.json"),
     "loop-cifar10": Order(f"{LOOP} --pair cifar10 --dataset cifar10 --cycles 20 {SWEPT}", ("cifar10",),
@@ -60,6 +64,9 @@ ORDERS: Mapping[str, Order] = {
         " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100", ("tinyimagenet100",)),
     "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
+    "fractions-tinyimagenet100": Order(f"{TAUGHT} --fractions 1", (), seed=None, training_seeds=(0, 1, 2)),
+    "fractions-tinyimagenet100-tenth": Order(f"{TAUGHT} --fractions 0.1 --epochs 30", (), seed=None,
+                                             training_seeds=(0, 1, 2)),
     "savings-digits": Order("-m training.savings --images 1024", (), seed=None, training_seeds=()),
     "savings-tinyimagenet100": Order("-m training.savings --recipe tinyimagenet100 --dataset tinyimagenet100"
                                      " --teacher build/teachers/lite0 --images 512 --online-images 64", (), seed=None,

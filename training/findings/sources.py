@@ -27,11 +27,18 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A system beside another over all places of a suite, paired over images: Holm over these places, 5 %."""
+    """A system beside another over all places of a suite, paired over images.
+
+    ahead, behind: by Holm over these places, 5 %; above, below: by the number alone, whatever chance allows; surest:
+    the smallest probability among those ahead and among those behind, 1 where there are none.
+    """
 
     ahead: int
     behind: int
     places: int
+    above: int
+    below: int
+    surest: tuple[float, float] = (1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -75,11 +82,12 @@ class Suite:
             rows = [one for one in self.document["comparisons"] if (one["system"], one["against"]) == names]
             if rows:
                 gaps = [
-                    sign * gap if p < LEVEL else 0.0
-                    for one in rows
-                    for gap, p in zip(one["difference"], one["p_holm"], strict=True)
+                    (sign * gap, p) for one in rows for gap, p in zip(one["difference"], one["p_holm"], strict=True)
                 ]
-                return Standing(sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps), len(gaps))
+                over, under = [p for gap, p in gaps if gap > 0], [p for gap, p in gaps if gap < 0]
+                ahead, behind = (sum(p < LEVEL for p in some) for some in (over, under))
+                surest = min(over, default=1.0), min(under, default=1.0)
+                return Standing(ahead, behind, len(gaps), len(over), len(under), surest)
         return None
 
 

@@ -74,7 +74,8 @@ def watch(*commands: Command) -> None:
     except KeyboardInterrupt:
         return
     ended = next(one for one in commands if one.process.poll() is not None)
-    raise SemlinkError(f"{ended.name} ended: {ended.said.splitlines()[-1] if ended.said else 'it said nothing'}")
+    said = ended.said.splitlines()[-1].removeprefix("error: ") if ended.said else "it said nothing"
+    raise SemlinkError(f"{ended.name} ended: {said}")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import click
 
 from common.cli import begin, invoke, shared_options
 from common.console import say, tell
-from common.errors import ConfigError, SemlinkError
+from common.errors import ConfigError, SemlinkError, by_pip
 from common.hub.snapshot import is_repository
 from common.pair.manifest import FILES, MORE_FILES, Manifest, find_pair, read_half
 
@@ -75,7 +75,7 @@ def publish(repository: str, files: dict[str, bytes], message: str, private: boo
     try:
         from huggingface_hub import CommitOperationAdd, HfApi
     except ImportError as error:
-        raise ConfigError("the Hub needs huggingface_hub: install semlink[hub]") from error
+        raise ConfigError(f"the Hub needs huggingface_hub: install it by {by_pip('hub')}") from error
     api = HfApi()
     try:
         api.create_repo(repository, private=private, exist_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from common.errors import SemlinkError
+from common.errors import SemlinkError, by_pip
 from training.report.progress import bar
 from training.suites.definitions import Corner, Suite
 from training.suites.kept import Kept, Outcome, code_sha256, files_sha256, key_of
@@ -59,7 +59,9 @@ def outcome_of(system: System, place: Place, streams: Sequence[int], seed: int, 
     try:
         each = [system.measure(place, stream, seed) for stream in streams]
     except ModuleNotFoundError as missing:
-        return _nothing(count, f"needs {missing.name}, which this install leaves out: install semlink[baselines]")
+        return _nothing(
+            count, f"needs {missing.name}, which this install leaves out: install it by {by_pip('baselines')}"
+        )
     except (NotThere, SemlinkError) as why:
         return _nothing(count, " ".join(str(why).split()))
     answers = [one.decided for one in each if one.decided is not None]

@@ -12,6 +12,7 @@ whoever begins later begins with it. So nobody can move the place at which a cha
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ _MODEL_BYTES = 4096
 
 Who = tuple[bytes, int, int]
 """Session, stream, hop."""
+_stream = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Channel:
 
     def __init__(self, plan: ChannelSpec | Plan) -> None:
         self._plan = plan if isinstance(plan, Plan) else Plan(plan)
+        self._scheduled = len(self._plan) > 1
         self._shelf = Shelf()
         self._tracks: OrderedDict[Who, Track] = OrderedDict()
         self._changes = 0
@@ -66,7 +69,7 @@ class Channel:
     @property
     def tracks(self) -> list[tuple[Who, int]]:
         """Who has sent on which stream, and the first air sample after all of it; by stream."""
-        return sorted(((who, track.end) for who, track in self._tracks.items()), key=lambda found: found[0][1])
+        return [(who, self._tracks[who].end) for who in sorted(self._tracks, key=_stream)]
 
     def apply(
         self, stream: int, air_start: int, x: Symbols, round: int = 0, hop: int = 0, session: bytes = b""
@@ -121,7 +124,7 @@ class Channel:
         done to a track so far stays. Raises ConfigError, and then nothing changes.
         """
         plan = Plan(replace(self.spec, **parameters), tables=self._plan.tables)
-        for track in self._tracks.values():
+        for track in self._tracks.values() if self._scheduled else ():
             if track.planned:  # all others have the parameters of the plan, or will have
                 self._model(replace(self._caught_up(track).spec, **parameters))
         self._plan = plan
@@ -148,8 +151,11 @@ class Channel:
     def _caught_up(self, track: Track) -> Track:
         """A track with all changes: nothing was sent on it since, so the last value of each parameter is enough."""
         if track.changes != self._changes:
-            new = {name: value for name, (number, value) in self._latest.items() if number > track.changes}
-            track.change(self._model(replace(track.spec, **new)), self._changes)
+            spec = self.spec
+            if track.planned:
+                new = {name: value for name, (number, value) in self._latest.items() if number > track.changes}
+                spec = replace(track.spec, **new)
+            track.change(self._model(spec), self._changes)
         return track
 
     def _model(self, spec: ChannelSpec) -> Model:

@@ -25,8 +25,9 @@ from common.channel.streams.channel import Channel
 from common.channel.wire.refusals import note, refuse
 from common.channel.wire.tags import header_bytes
 from common.errors import ProtocolError
+from common.transport.claimed import Claim
 from common.transport.multipart import Inbox, put
-from common.transport.sockets import bind, connect, make_socket
+from common.transport.sockets import connect, make_socket
 
 _BUFFER_BYTES = 1 << 20
 _BURST = 32
@@ -61,6 +62,7 @@ class RawWire:
         """Since when samples wait that nobody takes; None: none do."""
         self._clock = 0
         self._pending: deque[bytes | memoryview] = deque()
+        self._claims: list[Claim] = []
         self._in = make_socket(context, zmq.PULL, "emu")
         self._inbox = Inbox(self._in)
         self._out = make_socket(context, zmq.PUSH, "emu")
@@ -69,8 +71,8 @@ class RawWire:
             socket.setsockopt(zmq.SNDBUF, _BUFFER_BYTES)
             socket.setsockopt(zmq.RCVBUF, _BUFFER_BYTES)
         try:
-            self.address = _attach(self._in, listen if listen[:1] in "@>" else f"@{listen}", "--listen")
-            _attach(self._out, upstream if upstream[:1] in "@>" else f">{upstream}", "--upstream")
+            self.address = self._attach(self._in, listen if listen[:1] in "@>" else f"@{listen}", "--listen")
+            self._attach(self._out, upstream if upstream[:1] in "@>" else f">{upstream}", "--upstream")
         except BaseException:
             self.close()
             raise
@@ -90,6 +92,16 @@ class RawWire:
         """Close both sockets."""
         self._in.close(0)
         self._out.close(0)
+        for claim in self._claims:
+            claim.release()
+
+    def _attach(self, socket: "zmq.Socket[bytes]", address: str, flag: str) -> str:
+        """Bind `@address` or connect `>address`; returns the address in full."""
+        if address[0] == "@":
+            self._claims.append(Claim(address[1:], flag))
+            return self._claims[-1].bind(socket)
+        connect(socket, address[1:], flag)
+        return address[1:]
 
     def _flush(self) -> bool:
         """Send what is pending; False while nobody takes it. Then only room at the output ends the next wait."""
@@ -185,11 +197,3 @@ def _joined(messages: Sequence[bytes | memoryview]) -> NDArray[np.complex64]:
 def _is_sound(x: NDArray[np.complex64]) -> bool:
     """False where any sample is not finite or overflows."""
     return bool(np.vdot(x, x).real < _LARGEST**2)
-
-
-def _attach(socket: "zmq.Socket[bytes]", address: str, flag: str) -> str:
-    """Bind `@address` or connect `>address`; returns the address in full."""
-    if address[0] == "@":
-        return bind(socket, address[1:], flag)
-    connect(socket, address[1:], flag)
-    return address[1:]

@@ -1,7 +1,7 @@
 // The live page: asks its own process five times a second for all there is, and draws it. Knows no other address.
 "use strict";
 
-const EVERY_MS = 200, LIMIT_MS = 1500, STALE_S = 1.5, MINUTE_S = 60, DRAWN_ON = 24;
+const EVERY_MS = 200, LIMIT_MS = 1500, STALE_S = 1.5, MINUTE_S = 60, DRAWN_ON = 24, TRAIL = 12;
 const NAMES = ["sctx", "channel-emu", "scrx"];
 const LINES = [
   ["set", "--set", "set at the emulator"],
@@ -11,7 +11,7 @@ const LINES = [
 ];
 const LOSSES = ["expired", "skipped", "failed", "refused"];
 const STAGES = ["encode", "modulate", "network", "queue", "decode"];
-const past = [];
+const past = [], trails = {};
 const $ = (id) => document.getElementById(id);
 const text = (id, value) => { const found = $(id); if (found.textContent !== value) found.textContent = value; };
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -57,7 +57,8 @@ function chips(by, lost, unknown) {
   for (const section of document.querySelectorAll("[data-needs]")) {
     const missing = section.dataset.needs.split(" ").filter((name) => states[name]);
     section.classList.toggle("stale", missing.length === section.dataset.needs.split(" ").length);
-    section.dataset.why = missing.join(", ");
+    const title = section.querySelector("h2");
+    if (title) title.dataset.why = missing.join(", ");
   }
 }
 
@@ -77,7 +78,10 @@ function begin(canvas) {
 
 function constellation(id, points, ink) {
   const canvas = $(id), [pen, width, height] = begin(canvas);
-  const size = Math.min(width, height), reach = Math.max(1.5, ...points.flat().map(Math.abs)) * 1.08;
+  const trail = trails[id] ??= [];  // frames, the newest first: one alone may have two symbols
+  if (points.length && String(points) !== String(trail[0])) trail.unshift(points);
+  trail.length = Math.min(trail.length, TRAIL);
+  const size = Math.min(width, height), reach = Math.max(1.5, ...trail.flat(2).map(Math.abs)) * 1.08;
   pen.strokeStyle = color("--line");
   pen.lineWidth = 1;
   pen.beginPath();
@@ -88,11 +92,15 @@ function constellation(id, points, ink) {
   pen.arc(width / 2, height / 2, size / 2 / reach, 0, 2 * Math.PI);
   pen.stroke();
   pen.fillStyle = color(ink);
-  for (const [re, im] of points) {
-    pen.beginPath();
-    pen.arc(width / 2 + re / reach * size / 2, height / 2 - im / reach * size / 2, 3, 0, 2 * Math.PI);
-    pen.fill();
+  for (let age = trail.length - 1; age >= 0; age -= 1) {
+    pen.globalAlpha = age ? 0.3 * (1 - age / TRAIL) : 1;
+    for (const [re, im] of trail[age]) {
+      pen.beginPath();
+      pen.arc(width / 2 + re / reach * size / 2, height / 2 - im / reach * size / 2, age ? 2.5 : 3.5, 0, 2 * Math.PI);
+      pen.fill();
+    }
   }
+  pen.globalAlpha = 1;
   canvas.setAttribute("aria-label", `${id}: ${points.length} symbols`);
 }
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from common.control.client import Client
 from common.errors import ConfigError, SemlinkError
-from scrx.heads.commands import _SHAPES
+from scrx.heads.commands import _SHAPES, heads
 from scrx.heads.desk import Desk
-from scrx.heads.enrolment import ASKED_WITHIN_S, Collector
+from scrx.heads.enrolment import ASKED_WITHIN_S, FEW_BITS, MOST_BARE, Collector
 from scrx.heads.head import Example
 from scrx.heads.service import Heads
 from scrx.heads.shelf import Shelf
@@ -89,6 +90,24 @@ def test_a_head_that_was_saved_is_loaded_under_another_name_and_removed(bench: B
     assert bench.ask("save", head="two")["raw"] == raw
     bench.ask("remove", head="one")
     assert [one["head"] for one in bench.ask("heads")["heads"]] == ["two"]
+
+
+def test_a_saved_head_is_replaced_only_where_that_is_said(bench: Bench, tmp_path: Path) -> None:
+    bench.heads.shelf.put(head(space(), np.zeros((1, WIDE)), 2, MUCH, np.random.default_rng(0), "one"))
+    file = tmp_path / "one.safetensors"
+    words = ["save", "one", str(file), "--control", bench.desk.address]
+
+    def save(*more: str) -> None:
+        CliRunner().invoke(heads, [*words, *more], standalone_mode=False, catch_exceptions=False)
+
+    save()
+    kept = file.read_bytes()
+    bench.ask("remove", head="one", name="c0")
+    with pytest.raises(ConfigError, match="there is such a file already; name another, or add --overwrite"):
+        save()
+    assert file.read_bytes() == kept
+    save("--overwrite")
+    assert file.read_bytes() == bench.ask("save", head="one")["raw"] != kept
 
 
 @pytest.mark.parametrize(
@@ -203,11 +222,14 @@ def test_a_picture_without_features_is_no_example_until_they_come(bench: Bench) 
     bench.bring(bare(0), bare(1), example(A, 2))
     told = bench.ask("enrolling", ticket=ticket)
     assert (told["have"], told["done"]) == (1, False)
-    assert told["without"].startswith("; 2 more came without features (all symbols were the word's: before the first")
+    assert told["without"].startswith("; 2 more came without features (sent before the first channel report, or by a")
     bench.bring(replace(example(A, 1), bits=MUCH))  # a further round brought them
     told = bench.ask("enrolling", ticket=ticket)
     assert (told["have"], told["done"]) == (2, True)
-    assert told["without"].startswith("; 1 more")
+    assert (
+        told["without"] == "; 1 more came without features, as a transmitter's first does, which has heard of no "
+        "channel yet"
+    )
 
 
 def test_of_as_many_pictures_as_were_asked_for_those_with_features_are_enrolled(bench: Bench) -> None:
@@ -228,6 +250,25 @@ def test_pictures_without_any_features_make_no_class(bench: Bench) -> None:
     with pytest.raises(SemlinkError, match=r"gone after 0 of 2 examples; 3 more came without features .*--distortion"):
         bench.ask("enrolling", ticket=ticket)
     assert bench.ask("heads")["heads"] == []
+
+
+def test_examples_that_say_little_are_told(bench: Bench) -> None:
+    ticket = bench.enrol(count=3)
+    bench.bring(example(A, 0), replace(example(A, 1), bits=FEW_BITS - 0.1), replace(example(A, 2), bits=FEW_BITS))
+    told = bench.ask("enrolling", ticket=ticket)
+    assert told["done"]
+    assert told["without"].startswith("; 1 of 3 with fewer than 8 bits of features")
+
+
+def test_a_transmitter_that_never_sends_features_fills_no_memory() -> None:
+    wanted = Collector().begin("a", "h", "", 5, "", [], 0.0)
+    for seq in range(3 * MOST_BARE):
+        wanted.take(bare(seq))
+    assert len(wanted.bare) == MOST_BARE
+    assert wanted.without.startswith("; 1000 or more came without features")
+    wanted.take(bare(0))
+    wanted.take(example(A, 0))
+    assert (len(wanted.bare), list(wanted.examples)) == (MOST_BARE - 1, [0])
 
 
 @pytest.mark.parametrize("came", [0, 1, 2])

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from training import claims
 from training.cards.card import Card
 from training.findings import orders
-from training.findings.chapters import axes, document, yardstick
+from training.findings.chapters import accuracy, axes, document, feedback_worth, later, second_look, yardstick
 from training.findings.chapters.document import claims as rows_of
 from training.findings.chapters.document import figures, note, stale, text, write
 from training.findings.claim import BOTH, EVEN, LOST, NONE, OPEN, WON, Row, of_interval, of_less, of_standing
@@ -75,14 +75,14 @@ def test_every_file_is_in_the_last_table(sources: Sources) -> None:
     for name in (*sources.suites, *sources.results):
         assert f"/{name}.json)" in last
     for card in sources.cards.values():
-        assert f"`{card.command}`" in last
+        assert f"`{document.seedless(card)}`" in last
 
 
 @pytest.mark.parametrize(
     ("ahead", "behind", "verdict"), [(3, 0, WON), (0, 1, LOST), (1, 1, BOTH), (0, 0, OPEN)]
 )  # fmt: skip
 def test_a_verdict_is_of_places_ahead_and_behind(ahead: int, behind: int, verdict: str) -> None:
-    assert of_standing(Standing(ahead, behind, 9)) == verdict
+    assert of_standing(Standing(ahead, behind, 9, above=5, below=4)) == verdict
     assert of_standing(None) == NONE
 
 
@@ -98,9 +98,61 @@ def suite(gap: float, p: float) -> Suite:
 
 @pytest.mark.parametrize(("gap", "p", "won", "lost"), [(0.1, 0.01, 1, 0), (-0.1, 0.01, 0, 1), (0.1, 0.06, 0, 0)])
 def test_who_is_ahead_is_told_from_either_side(gap: float, p: float, won: int, lost: int) -> None:
-    assert suite(gap, p).standing("ours", "label-code") == Standing(won, lost, 2)
-    assert suite(gap, p).standing("label-code", "ours") == Standing(lost, won, 2)
+    above, surest = int(gap > 0), (p, 1.0) if gap > 0 else (1.0, p)
+    assert suite(gap, p).standing("ours", "label-code") == Standing(won, lost, 2, above, 1 - above, surest)
+    assert suite(gap, p).standing("label-code", "ours") == Standing(lost, won, 2, 1 - above, above, surest[::-1])
     assert suite(gap, p).standing("ours", "vfe") is None
+
+
+def swept(mean: float, low: float) -> Sources:
+    """A loop in which a policy saves half of the uses at some loss of accuracy."""
+    less = {"accuracy": [mean, low, 0.0], "uses": [-20.0, -21.0, -19.0]}
+    row = {"system": "adaptive", "snr_db": [0.0], "accuracy": [0.9, 0.8, 1.0], "uses": [20.0, 19.0, 21.0],
+           "less": {"robust": less}}  # fmt: skip
+    found = {"sweep": [row], "rows": [{"doppler_cycles": 100.0}]}
+    return Sources({}, {}, {"loop-digits": Result(1, "loop-digits", "", "", {}, {}, (0,), found, "")})
+
+
+@pytest.mark.parametrize(("mean", "low", "told"), [(-0.001, -0.0025, "50 %"), (-0.001, -0.0026, "(50 %)")])
+def test_savings_are_at_equal_accuracy_where_the_whole_interval_is(mean: float, low: float, told: str) -> None:
+    assert feedback_worth.sweep_rows(swept(mean, low))[0][6] == told
+
+
+def test_a_label_alone_is_held_to_the_better_of_its_receivers(sources: Sources) -> None:
+    known, rows = later.told(sources), later.rows(sources)
+    shares = [known[one, 32, 10.0, 5]["accuracy"] for one in ("answer", "word")]
+    (row,) = (row for row in rows if (row.pair, row.against) == ("32 symbols, 10 dB", "label alone"))
+    assert row.cells[0] == f"{100 * max(shares):.1f}"
+    assert min(shares) < max(shares)
+
+
+def test_cards_of_other_channels_are_no_training_seeds(sources: Sources) -> None:
+    own = accuracy.by_seed(sources)
+    assert all(card.seed == 0 for some in own.values() for _, card in some)
+    again = replace(sources, cards={file: card for file, card in sources.cards.items() if card.seed})
+    assert accuracy.by_seed(again) == {}
+    assert accuracy.drawn_again(sources, "quick", -6.0) == accuracy.drawn_again(again, "quick", -6.0) != []
+
+
+def test_a_second_look_says_of_each_headline_what_is_left(sources: Sources) -> None:
+    lines = [*second_look.lines(sources)]
+    assert {one.left for one in lines} == {second_look.STANDS, second_look.WEAK, second_look.FALLS}
+    assert len({one.headline for one in lines}) == len(lines)
+    assert [*second_look.lines(Sources({}, {}, {}))] == []
+
+
+def test_luck_is_told_where_ours_is_above_what_no_code_passes(sources: Sources) -> None:
+    said = "points on the label code"
+    assert [one.left for one in second_look.lines(sources) if said in one.headline] == [second_look.FALLS]
+    assert [one for one in second_look.lines(spoilt_ours(sources)) if said in one.headline] == []
+
+
+def spoilt_ours(sources: Sources) -> Sources:
+    """Ours below the bound of its decisions at every place."""
+    quick = sources.suites["quick"]
+    points = [{**one, "accuracy": one["accuracy"] and 0.5} if one["system"] == "ours" else one
+              for one in quick.document["points"]]  # fmt: skip
+    return replace(sources, suites={**sources.suites, "quick": Suite("quick", {**quick.document, "points": points})})
 
 
 # -- training seeds, and two runs

@@ -13,7 +13,7 @@ from common.pair.manifest import find_pair
 from training.findings import orders
 from training.findings.orders import ORDERS, measured, taken
 from training.findings.result import SCHEMA, Result, read, write
-from training.findings.sources import RESULTS, TRAINING
+from training.findings.sources import RESULTS, SUITES, TRAINING
 
 RESULT = Result(SCHEMA, "sizes", "python -m training.experiments.sizes", "c" * 40, {"cpu": "any"}, {"digits": "a" * 64},
                 (0,), {"pairs": [{"macs": 3, "share": 0.12345678}], "none": None}, "")  # fmt: skip
@@ -80,6 +80,12 @@ def test_what_is_kept_is_sound_of_an_order_and_of_the_pairs_that_ship(path: Path
     assert result.command == ORDERS[path.stem].command
     assert dict(result.pairs) == {name: find_pair(name).id for name in ORDERS[path.stem].pairs}
     assert not re.search(r"(^|[\s\"'=:])(/|~/|\.\./)", path.read_text()), "a path of somebody's machine"
+
+
+@pytest.mark.parametrize("path", sorted((TRAINING / SUITES).glob("*.json")), ids=lambda path: path.stem)
+def test_a_suite_that_is_kept_is_of_the_pair_that_ships(path: Path) -> None:
+    pair = json.loads(path.read_bytes())["pair"]
+    assert find_pair(pair["name"]).id == pair["id"]
 
 
 OF_OTHERS = ({"pair": "b" * 64, "rows": []}, {"rows": [{"model_id": "b" * 64}]}, {"pairs": [{"id": "b" * 64}]})

@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from training.cards.card import Card
 from training.findings.chapters import (
     accuracy,
     axes,
     feedback_worth,
     latency,
     later,
+    second_look,
     size,
     training_data,
     unwon,
@@ -33,7 +35,7 @@ What is semlink better at than what else could be sent, and where is it not? Thi
 from result files in this project, and a test compares the two; no measured number in it is typed. Each row names its
 files, and the [last table](#where-each-number-comes-from) their commands, hardware and seeds. *Not measured* means that
 no result of today's pairs exists; *not resolved*, that nothing differs by more than chance allows. Photographs have one
-training seed.
+training seed; digits have three beside the label code, and one beside every rival with weights.
 """
 CHECKS = f"""## How to check it
 
@@ -53,7 +55,7 @@ def claims(sources: Sources) -> dict[str, list[Row]]:
     return {
         "Task accuracy": accuracy.rows(sources), "Model size": size.rows(sources),
         "Computation latency": latency.rows(sources),
-        "Training data": [*training_data.rows(sources), *training_data.time_rows(sources)],
+        "Training data": training_data.rows(sources), "Training time": training_data.time_rows(sources),
         "Tasks chosen later": later.rows(sources),
     }  # fmt: skip
 
@@ -65,7 +67,7 @@ def text(sources: Sources) -> str:
         HEAD, *_glance(rows), *accuracy.section(sources), *size.section(sources), *latency.section(sources),
         *training_data.section(sources), *axes.section(sources), *later.section(sources),
         *feedback_worth.section(sources), *yardstick.section(sources), *unwon.section(sources, rows),
-        *_origins(sources), CHECKS,
+        *second_look.section(sources), *_origins(sources), CHECKS,
     ]  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", JOINED.sub(r"\1 ", "\n".join(lines)))
 
@@ -140,15 +142,21 @@ def _results(sources: Sources) -> Iterator[tuple[str, ...]]:
 
 
 def _cards(sources: Sources) -> Iterator[tuple[str, ...]]:
-    """One for each run of which there are cards."""
+    """One for each run of which there are cards; runs that differ by their channel seed alone are one."""
     runs: dict[tuple[str, str], list[str]] = {}
     for file, card in sources.cards.items():
-        runs.setdefault((card.command, card.pair_id), []).append(file)
-    for files in runs.values():
+        runs.setdefault((seedless(card), card.pair_id), []).append(file)
+    for (command, _), files in runs.items():
         card = sources.cards[files[0]]
-        made = f"`{card.command}`" + (f"; its pair by `{card.retrain}`" if card.retrain else "")
+        made = f"`{command}`" + (f"; its pair by `{card.retrain}`" if card.retrain else "")
+        drawn = ", ".join(map(str, sorted({sources.cards[one].seed for one in files})))
         yield (f"{len(files)} cards of pair {card.pair} {card.pair_id[:12]}, such as {of_card(files[0])}", made,
-               _machine(card.machine), str(training_seed(card)), str(card.seed), _commit(card.commit))  # fmt: skip
+               _machine(card.machine), str(training_seed(card)), drawn, _commit(card.commit))  # fmt: skip
+
+
+def seedless(card: Card) -> str:
+    """The command of a card, without the number of its channel seed."""
+    return card.command.replace(f"--seed {card.seed}", "--seed SEED") if card.seed else card.command
 
 
 def _commit(said: str) -> str:

@@ -15,8 +15,8 @@ HEAD = """\
 
 What does a report from the receiver save? Continuous Rayleigh fading, one frame in flight, the mean over all SNRs; uses
 count pilots and control. `robust` sends everything, `average` knows the average SNR alone, `genie` the true one.
-Savings stand in brackets where accuracy is lower by more than a quarter of a point: those are not at equal accuracy.
-The way back costs no uses here.
+Savings stand in brackets where the interval of accuracy lets it be lower by more than a quarter of a point: those are
+not known to be at equal accuracy. The way back costs no uses here, and a second round for a picture no time.
 """
 SPOILED = """\
 **Late, lost and wrong reports**, at 10 dB: `adaptive@price`, whose value is accuracy less a thousandth for each use, in
@@ -31,11 +31,11 @@ LATE = {"digits": "late-digits", "cifar10": "", "tinyimagenet100": ""}
 """Pair -> its result, none where no command of an order measures it."""
 MISLED = "misled-digits"
 KINDS = {"delay": "report's age x Doppler", "loss": "reports lost", "bias": "reports off by, dB"}
-SHOWN = {"loss": (0.0, 0.3), "bias": (-6.0, -3.0, 3.0, 6.0)}
+SHOWN = {"delay": (0.005, 0.05, 0.2), "loss": (0.3,), "bias": (-6.0, 6.0)}
 """Abscissas that the table has, of those that were measured; all where nothing is said."""
 PRICED = "adaptive@price"
 EQUAL = 0.0025
-"""Accuracy, 0..1, by which two systems may differ and be called equally accurate here."""
+"""Accuracy, 0..1, by which one system may be below another and be called as accurate, with its whole interval."""
 Found = Mapping[str, Any]
 
 
@@ -44,8 +44,6 @@ def sweep_rows(sources: Sources) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for pair, result in LOOPS.items():
         report: Found = sources.found(result) or {"sweep": [], "rows": []}
-        if not report["sweep"]:
-            found.append((pair, "", NONE, *[""] * 7))
         cycles = min((one["doppler_cycles"] for one in report["rows"]), default=0)
         for row in report["sweep"]:
             less, snrs = row["less"], ", ".join(f"{snr:g}" for snr in row["snr_db"])
@@ -54,7 +52,13 @@ def sweep_rows(sources: Sources) -> list[tuple[str, ...]]:
                 pair, f"{snrs}; {cycles:g}", row["system"], *_both(row), _less(less.get("robust"), "accuracy"), *saved,
                 _less(less.get("genie"), "accuracy"), of_result(result),
             ))  # fmt: skip
-    return found
+    return [*found, *_absent(sources, LOOPS, 8)]
+
+
+def _absent(sources: Sources, results: Mapping[str, str], cells: int) -> list[tuple[str, ...]]:
+    """A row of all pairs without a result, none where each has one. cells: empty ones."""
+    pairs = [pair for pair, result in results.items() if sources.found(result) is None]
+    return [(", ".join(pairs), NONE, *[""] * cells)] if pairs else []
 
 
 def _both(row: Found) -> tuple[str, str]:
@@ -69,13 +73,13 @@ def _less(other: Found | None, name: str) -> str:
 
 
 def _saved(row: Found, name: str) -> str:
-    """Share of the other's uses that a policy saves; in brackets where it is less accurate by more than EQUAL."""
+    """Share of the other's uses that a policy saves; in brackets where it may be less accurate by more than EQUAL."""
     other = row["less"].get(name)
     if other is None or other["uses"][0] > 0:
         return ""
-    uses, accuracy = other["uses"][0], other["accuracy"][0]
+    uses, lowest = other["uses"][0], other["accuracy"][1]
     share = f"{-100 * uses / (row['uses'][0] - uses):.0f} %"
-    return f"({share})" if accuracy < -EQUAL else share
+    return f"({share})" if lowest < -EQUAL else share
 
 
 def spoiled_rows(sources: Sources) -> list[tuple[str, ...]]:
@@ -83,8 +87,6 @@ def spoiled_rows(sources: Sources) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for pair, result in LATE.items():
         report: Sequence[Found] = (sources.found(result) or {"rows": []})["rows"]
-        if not report:
-            found.append((pair, NONE, *[""] * 6))
         for kind, what in KINDS.items():
             for row in report:
                 if row["experiment"] == kind and row["system"] == PRICED and row["x"] in SHOWN.get(kind, (row["x"],)):
@@ -93,7 +95,7 @@ def spoiled_rows(sources: Sources) -> list[tuple[str, ...]]:
                         pair, what, f"{row['x']:g}", *_both(row), written(mean, low, high, 0),
                         _less(row["less"].get("genie"), "accuracy"), of_result(result),
                     ))  # fmt: skip
-    return found
+    return [*found, *_absent(sources, LATE, 6)]
 
 
 def misled_rows(sources: Sources) -> list[tuple[str, ...]]:

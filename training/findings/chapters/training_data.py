@@ -22,7 +22,9 @@ TIME = """\
 **Time.** Milliseconds for an image of an epoch; the last column is a whole first run of 100 epochs, its store included.
 Other work ran beside, so these times are good to a factor of two, and their ratios, taken within a run, to less.
 """
-FRACTIONS = "fractions-digits"
+FRACTIONS = {"fractions-digits": "digits", "fractions-tinyimagenet100": "tinyimagenet100-small",
+             "fractions-tinyimagenet100-tenth": "tinyimagenet100-small"}  # fmt: skip
+"""Result -> the pair, or the recipe of smaller ones."""
 SAVINGS = {"savings-digits": ("digits", 10), "savings-tinyimagenet100": ("tinyimagenet100", 4),
            "savings-vit": ("cifar10", 10)}  # fmt: skip
 """Result -> the pair whose student it times, and views that its recipe stores."""
@@ -43,19 +45,24 @@ def rows(sources: Sources) -> list[Row]:
 
 def _shares(sources: Sources) -> Iterator[Row]:
     """Each share of the images: the student of a teacher beside that of the true labels."""
-    report = (sources.found(FRACTIONS) or {"rows": []})["rows"]
-    known: Mapping[str, Mapping[str, Any]] = {one["name"]: one for one in report}
-    for name, taught in known.items():
-        if name.endswith(TAUGHT):
-            share = name.removesuffix(TAUGHT)
-            plain = known[f"{share}{TRUE}"]
-            seeds = Headline(dict(enumerate(taught["difference_over_seeds"])))
-            low, high = taught["ci95"]
-            gap = f"{written(taught['difference'], low, high)} over images; {seeds.told(1, sign=True)}"
-            cells = (f"{share} %", f"{taught['accuracy']:.1f} / {plain['accuracy']:.1f}", gap)
-            over = seeds.interval or (0.0, -1.0, 1.0)
-            verdict = of_interval(min(low, over[1]), max(high, over[2]))
-            yield Row("digits", "true labels alone", cells, verdict, of_result(FRACTIONS))
+    for result, pair in FRACTIONS.items():
+        known = shares(sources, result)
+        for name, taught in known.items():
+            if name.endswith(TAUGHT):
+                share = name.removesuffix(TAUGHT)
+                plain = known[f"{share}{TRUE}"]
+                seeds = Headline(dict(enumerate(taught["difference_over_seeds"])))
+                low, high = taught["ci95"]
+                gap = f"{written(taught['difference'], low, high)} over images; {seeds.told(1, sign=True)}"
+                cells = (f"{share} %", f"{taught['accuracy']:.1f} / {plain['accuracy']:.1f}", gap)
+                over = seeds.interval or (0.0, -1.0, 1.0)
+                verdict = of_interval(min(low, over[1]), max(high, over[2]))
+                yield Row(pair, "true labels alone", cells, verdict, of_result(result))
+
+
+def shares(sources: Sources, result: str) -> Mapping[str, Mapping[str, Any]]:
+    """Rows of `training.fractions` by their names; none where the result is not there."""
+    return {one["name"]: one for one in (sources.found(result) or {"rows": []})["rows"]}
 
 
 def _variants(sources: Sources) -> Iterator[Row]:
