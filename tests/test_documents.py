@@ -171,9 +171,11 @@ def check_module(module: str, words: list[str], where: str) -> None:
 
 
 def check_paths(words: list[str], where: str) -> None:
-    """Files and folders of the tests that are named are there."""
+    """Files and folders of the tests that are named are there, and plug-ins of pytest."""
     for word in words:
-        if word.startswith("tests"):
+        if word.startswith("tests."):
+            assert ROOT.joinpath(*word.split(".")).with_suffix(".py").is_file(), f"{where}: {word}"
+        elif word.startswith("tests"):
             assert (ROOT / word.partition("::")[0]).exists(), f"{where}: {word}"
 
 
