@@ -32,8 +32,8 @@ FORGOTTEN = 0.001
 AWAY_DB = np.arange(-20.0, 10.1, 1.0)
 """What a frame's SNR may be, beside the average."""
 LEAST_ERROR_DB = 0.5
-_SHARES = np.arange(POINTS) * math.sqrt(2.0) % 1.0
-"""Quantiles in an order that has nothing to do with that of a belief's points."""
+_SHARES = ((np.arange(POINTS) + 0.5) * math.sqrt(2.0) % 1.0).argsort().argsort() / POINTS + 0.5 / POINTS
+"""Quantiles, each once, in an order that has nothing to do with that of a belief's points."""
 
 
 class ReportBias:

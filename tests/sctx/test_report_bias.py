@@ -213,6 +213,17 @@ def test_what_was_learned_is_forgotten_when_reports_are_right_again() -> None:
     assert bias.db == 0.0
 
 
+def test_what_reports_may_be_off_by_is_as_likely_among_its_values_as_it_is() -> None:
+    bias = ReportBias()
+    for kind in (1, 3, 2, 6):
+        bias.learn(result(0, 4.0), chance_of(kind, 8))
+        assert bias.off_db is not None
+        shares = (bias.off_db[:, None] == STEPS_DB).mean(0)
+        assert shares == pytest.approx(bias._likely.sum(0), abs=1 / len(bias.off_db))
+        for quarter in np.split(bias.off_db, 4):  # at no place of the belief more than at another
+            assert (quarter[:, None] == STEPS_DB).mean(0) == pytest.approx(shares, abs=4 / len(quarter))
+
+
 def test_an_answer_waits_for_the_report_about_its_frame_but_not_for_ever() -> None:
     at_once, later, never = (Controller(RatePolicy(), LAYOUT, PAIR.accuracy) for _ in range(3))
     wrong = chance_of(0, 8)
