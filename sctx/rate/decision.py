@@ -82,14 +82,18 @@ def decide(
     table: Accuracy | None,
     last: int | None = None,
     sharing: Sharing | None = None,
+    off_db: NDArray[np.float64] | None = None,
 ) -> Decision:
     """The decision for a frame at air sample `air_now`.
 
+    off_db: what to add to the report, equally likely values, float [N]; None: it is believed.
     report: None where there is none or it is stale; rates: payload symbols of each rate; last: the rate before.
     sharing: None where symbols are no words.
     """
     full = len(rates) - 1
     belief = None if report is None else believe(report, air_now, average_only=policy.kind == "average")
+    if belief is not None and off_db is not None:
+        belief = belief * 10 ** (off_db / 10)
     told = None if belief is None else to_db(float(belief.mean()))
     count = None if belief is None or sharing is None else sharing.word(belief)
     if policy.kind == "fixed":

@@ -84,9 +84,7 @@ def test_health_says_what_the_loop_does(begin: Begin) -> None:
     loop.why = ""
     loop.over.set()
     time.sleep(0.6)
-    began = time.monotonic()
-    assert ask(server, "/healthz")[0] == 503
-    assert time.monotonic() - began < 3.0  # how soon exactly is in test_board.py, whose clock is its own
+    assert ask(server, "/healthz")[0] == 503  # how soon exactly is in test_board.py, whose clock is its own
     assert ask(server, "/readyz")[0] == 503
     assert ask(server, "/live.json")[0] == 200  # the page tells it, too
 

@@ -56,7 +56,7 @@ ORDERS: Mapping[str, Order] = {
     "loop-cifar10": Order(f"{LOOP} --pair cifar10 --dataset cifar10 --cycles 20 {SWEPT}", ("cifar10",),
                           "--out/closed_loop.json"),
     "misled-digits": Order("-m training.experiments.misled --channel awgn,block-rayleigh --snr 0,10 --bias 6,-6"
-                           " --streams 8", ("digits",), seed=None),
+                           " --streams 8", ("digits",)),
     "words-cifar10": Order("-m training.evaluate --pair cifar10 --dataset cifar10 --channel awgn --csi known"
                            " --symbols 16 --snr=-10,-6,-3,0,3,6,10,20 --seeds 1 --words told,4,8,16", ("cifar10",)),
     "enrolment-tinyimagenet100": Order(

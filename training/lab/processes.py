@@ -19,7 +19,8 @@ from typing import Any, ClassVar, Self
 from common.errors import SemlinkError
 
 START_S = 120.0
-STOP_S = 10.0
+STOP_S = 60.0
+"""Against what hangs: a process that is short of processor takes long to end, and ends."""
 
 
 class Command:
@@ -94,7 +95,7 @@ class Command:
         self._close()
 
     def stop(self) -> int:
-        """SIGTERM, then kill -9 if it takes longer than 10 s. Returns the exit code."""
+        """SIGTERM, then kill -9 if it takes longer than STOP_S. Returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,14 @@ def test_what_is_kept_is_sound_of_an_order_and_of_the_pairs_that_ship(path: Path
     assert result.command == ORDERS[path.stem].command
     assert dict(result.pairs) == {name: find_pair(name).id for name in ORDERS[path.stem].pairs}
     assert not re.search(r"(^|[\s\"'=:])(/|~/|\.\./)", path.read_text()), "a path of somebody's machine"
+
+
+@pytest.mark.parametrize("name", [name for name, order in ORDERS.items() if order.words.startswith("-m ")])
+def test_an_order_names_the_seed_of_its_channel_where_its_command_has_one(name: str) -> None:
+    module = import_module(ORDERS[name].words.split()[1])
+    command = getattr(module, "main", None) or import_module(f"{module.__name__}.__main__").main
+    options = {option for one in command.params for option in one.opts}
+    assert ORDERS[name].seed == ("--seed" if "--seed" in options else None)
 
 
 @pytest.mark.parametrize("path", sorted((TRAINING / SUITES).glob("*.json")), ids=lambda path: path.stem)
