@@ -24,13 +24,15 @@ STREAM = "stdout"
 @dataclass(frozen=True, slots=True)
 class Order:
     """words: after `python`; writes: the option by which the command says where its JSON goes, STREAM, or `--out/FILE`
-    for a file in the folder that --out names; seed: its option for other channels, None where nothing is drawn."""
+    for a file in the folder that --out names; seed: its option for other channels, None where nothing is drawn;
+    trains: the command that makes its pair, where that does not ship."""
 
     words: str
     pairs: tuple[str, ...]
     writes: str = "--json"
     seed: str | None = "--seed"
     training_seeds: tuple[int, ...] = (0,)
+    trains: str = ""
 
     @property
     def command(self) -> str:
@@ -40,10 +42,21 @@ class Order:
 
 LOOP = "-m training.closed_loop --direct --pilots 8"
 SWEPT = "--experiments snr --systems robust,average,adaptive,adaptive+ir,genie"
+ENROLLED = ("-m training.enrolment --pair {} --dataset tinyimagenet100-enrol20 --own tinyimagenet100"
+            " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100")  # fmt: skip
 TAUGHT = (
     "-m training.fractions --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
     ' --rows "true labels,teacher of all"'
 )
+
+
+def of_seed(seed: int) -> Order:
+    """New classes by a pair of another training seed."""
+    pair = f"build/pairs/tinyimagenet100-seed-{seed}"
+    trained = f"training.distill --recipe tinyimagenet100 --dataset tinyimagenet100 --seed {seed} --out {pair}"
+    return Order(ENROLLED.format(pair), (), training_seeds=(seed,), trains=f"python -m {trained}")
+
+
 ORDERS: Mapping[str, Order] = {
     "sizes": Order("-m training.experiments.sizes", ("digits", "cifar10", "tinyimagenet100"), seed=None),
     "stages": Order("deploy/edge/stages.py digits cifar10 tinyimagenet100 vit --json",
@@ -59,9 +72,8 @@ ORDERS: Mapping[str, Order] = {
                            " --streams 8", ("digits",)),
     "words-cifar10": Order("-m training.evaluate --pair cifar10 --dataset cifar10 --channel awgn --csi known"
                            " --symbols 16 --snr=-10,-6,-3,0,3,6,10,20 --seeds 1 --words told,4,8,16", ("cifar10",)),
-    "enrolment-tinyimagenet100": Order(
-        "-m training.enrolment --pair tinyimagenet100 --dataset tinyimagenet100-enrol20 --own tinyimagenet100"
-        " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100", ("tinyimagenet100",)),
+    "enrolment-tinyimagenet100": Order(ENROLLED.format("tinyimagenet100"), ("tinyimagenet100",)),
+    **{f"enrolment-tinyimagenet100-seed-{seed}": of_seed(seed) for seed in (1, 2)},
     "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
     "fractions-tinyimagenet100": Order(f"{TAUGHT} --fractions 1", (), seed=None, training_seeds=(0, 1, 2)),
@@ -117,6 +129,8 @@ def taken(name: str, path: Path) -> Result:
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: not what `{asked.command}` writes")
     pairs = {one: find_pair(one).id for one in asked.pairs}
+    if asked.trains:
+        pairs = {f"seed {asked.training_seeds[0]}": found["pair"]}
     if strange := _ids(found) - set(pairs.values()):
         raise SemlinkError(f"{path} is of pair {min(strange)[:12]}, which does not ship")
     return Result(SCHEMA, name, asked.command, commit(), machine(), pairs, asked.training_seeds, found, "")

@@ -22,6 +22,7 @@ from training.findings.chapters import (
     yardstick,
 )
 from training.findings.claim import VERDICTS, Row, markdown
+from training.findings.orders import ORDERS
 from training.findings.sources import TRAINING, Sources, of_card, of_result, of_suite, training_seed
 from training.report.figures import Panel, draw
 
@@ -138,7 +139,8 @@ def _suites(sources: Sources) -> Iterator[tuple[str, ...]]:
 def _results(sources: Sources) -> Iterator[tuple[str, ...]]:
     for name, result in sources.results.items():
         seeds = ", ".join(map(str, result.training_seeds)) or "none trained"
-        yield of_result(name), f"`{result.command}`", _machine(result.machine), seeds, "0", _commit(result.commit)
+        made = f"`{result.command}`" + (f"; its pair by `{ORDERS[name].trains}`" if ORDERS[name].trains else "")
+        yield of_result(name), made, _machine(result.machine), seeds, "0", _commit(result.commit)
 
 
 def _cards(sources: Sources) -> Iterator[tuple[str, ...]]:
