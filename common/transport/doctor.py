@@ -99,7 +99,7 @@ def _handshake(address: str, keys: Keys | None) -> str:
             if dialer.refusal:
                 raise PeerRejected(dialer.refusal)
             if dialer.suspicion:
-                raise PeerRejected(f"{dialer.suspicion}, or it was started without keys")
+                raise PeerRejected(dialer.suspicion + (", or it was started without keys" if keys else ""))
             time.sleep(0.02)
         raise LinkDown("what listens there does not answer: it is stopped, or speaks something else")
     finally:
