@@ -27,6 +27,8 @@ ROWS = 512
 """Images that are seen at a time, so that they fit into memory."""
 KEPT = 20
 """Parts whose vectors are kept."""
+MANY = 10_000
+"""Training images from which on one view of each is computed, which takes minutes; and see `tuning.py`."""
 CPU = torch.device("cpu")
 
 
@@ -78,7 +80,7 @@ class Examples:
         self.front, self.images = front, bench.train()
         self.labels = torch.from_numpy(self.images.labels)
         recipe = recipe_of(bench)
-        self.views, self._spec = recipe.views, recipe.view
+        self.views, self._spec = 1 if len(self.images) >= MANY else recipe.views, recipe.view
         self._bench = bench
         self._seen: dict[int, tuple[Tensor, Tensor]] = {}
 

@@ -21,7 +21,7 @@ from training.report.progress import bar
 from training.systems.bench import Bench
 from training.systems.system import Place
 from training.trained.family import Family, Space, Weights
-from training.trained.fronts import Examples, Front, examples_of, recipe_of
+from training.trained.fronts import MANY, Examples, Front, examples_of
 from training.trained.held_to import held_to
 from training.trained.learned import Kit, Option, share_right, write_record
 from training.trained.trying import REFERENCE, STREAMS, Budget, Lines, Trials
@@ -37,19 +37,15 @@ PLACES = tuple(
 """Where a member is chosen."""
 CLOSELY = 2
 """Options of a place that are judged on all held-out images."""
-MANY = 10_000
-"""Training images from which on a method has the passes and the batch of the pair's own recipe."""
+FEW_PASSES, LARGE_BATCH = (10, 5), (256,)
+"""Of MANY images: more steps than the families' own passes have of a thousand digits, and fewer passes than ours."""
 
 
 def space_of(family: Family, bench: Bench) -> Space:
-    """What is tried: the family's own space; of many images as many passes as the pair had, or half, in its batches.
-
-    The passes of a family are of a thousand digits; here a pass has as many steps as tens of theirs.
-    """
+    """What is tried: the family's own space; of MANY images with FEW_PASSES."""
     if len(bench.train()) < MANY:
         return family.space
-    schedule = recipe_of(bench).schedule
-    return {**family.space, "epochs": (schedule.epochs, schedule.epochs // 2), "batch": (schedule.batch,)}
+    return {**family.space, "epochs": FEW_PASSES, "batch": LARGE_BATCH}
 
 
 class Tuning(Trials):
