@@ -104,6 +104,22 @@ def test_who_is_ahead_is_told_from_either_side(gap: float, p: float, won: int, l
     assert suite(gap, p).standing("ours", "vfe") is None
 
 
+def test_a_system_is_shown_where_it_has_numbers_and_any_of_a_kind_will_do(sources: Sources) -> None:
+    quick = sources.suites["quick"]
+    assert accuracy.corner_of(quick, "jpeg-ldpc") == accuracy.HOME
+    assert accuracy.corner_of(quick, "webp-ldpc") == ("awgn", "perfect", 56)
+    assert accuracy.lacking(quick, (("nobody", "vfe"), ("teacher",))) == []
+    assert accuracy.lacking(quick, (("dt-jscc",),)) == []
+    assert accuracy.lacking(None, (("dt-jscc", "vfe"),)) == ["DT-JSCC"]
+
+
+def test_what_rivals_were_given_is_told_of_all_that_have_weights(sources: Sources) -> None:
+    told = {row[:2] for row in accuracy.efforts(sources)}
+    fitted = {(pair, accuracy.BESIDE[system]) for pair in accuracy.PAIRS for system in accuracy.FITTED
+              if (suite := sources.suite_of(pair)) is not None and suite.has(system)}  # fmt: skip
+    assert told == fitted
+
+
 def swept(mean: float, low: float) -> Sources:
     """A loop in which a policy saves half of the uses at some loss of accuracy."""
     less = {"accuracy": [mean, low, 0.0], "uses": [-20.0, -21.0, -19.0]}
