@@ -50,23 +50,29 @@ OURS, LABEL = "ours", "label-code"
 
 def rows(sources: Sources) -> list[Row]:
     """One for each pair and each of BESIDE."""
-    return [row for pair in PAIRS for row in _of_pair(pair, sources.suite_of(pair))]
+    return [row for pair in PAIRS for row in _of_pair(pair, sources.suites_of(pair))]
 
 
-def _of_pair(pair: str, suite: Suite | None) -> Iterator[Row]:
+def _of_pair(pair: str, suites: Sequence[Suite]) -> Iterator[Row]:
     for system, name in BESIDE.items():
-        if suite is not None and suite.has(system):
+        for suite in [one for one in suites if one.has(system)][:1]:
             found, corner = suite.standing(OURS, system), corner_of(suite, system)
             cells = (*(_both(suite, system, corner, snr) for snr in SNRS_DB), _places(found))
             told = name if corner == HOME else f"{name}, {corner[2]} uses"
-            yield Row(pair, told, cells, of_standing(found), of_suite(suite.name))
-    if absent := lacking(suite, WANTED):
+            yield Row(pair, told + _fewer(suite, suites[0]), cells, of_standing(found), of_suite(suite.name))
+    if absent := lacking(suites, WANTED):
         yield unmeasured(pair, absent, len(SNRS_DB) + 1)
 
 
-def lacking(suite: Suite | None, wanted: Sequence[Sequence[str]]) -> list[str]:
-    """The first of each of these of which a suite has none, by its name here."""
-    return [BESIDE[some[0]] for some in wanted if suite is None or not any(map(suite.has, some))]
+def _fewer(suite: Suite, first: Suite) -> str:
+    """How many images a suite has, where the first of its pair has others."""
+    images, others = (int(one.document["data"]["images"]) for one in (suite, first))
+    return "" if images == others else f", {images} images"
+
+
+def lacking(suites: Sequence[Suite], wanted: Sequence[Sequence[str]]) -> list[str]:
+    """The first of each of these of which no suite has any, by its name here."""
+    return [BESIDE[some[0]] for some in wanted if not any(suite.has(one) for suite in suites for one in some)]
 
 
 def corner_of(suite: Suite, system: str) -> tuple[str, str, int]:

@@ -54,7 +54,7 @@ def _of_pair(pair: str, known: Mapping[str, Mapping[str, Any]], sources: Sources
         other = known[name]
         cells = (_size(ours), _size(other), _times(ours["macs"], other["macs"]))
         yield Row(pair, name, cells, of_less(ours["macs"], other["macs"]), here)
-    if absent := lacking(suite, WANTED):
+    if absent := lacking([] if suite is None else [suite], WANTED):
         yield unmeasured(pair, absent, 3)
 
 
