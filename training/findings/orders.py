@@ -79,6 +79,10 @@ ORDERS: Mapping[str, Order] = {
     "fractions-tinyimagenet100": Order(f"{TAUGHT} --fractions 1", (), seed=None, training_seeds=(0, 1, 2)),
     "fractions-tinyimagenet100-tenth": Order(f"{TAUGHT} --fractions 0.1 --epochs 30", (), seed=None,
                                              training_seeds=(0, 1, 2)),
+    "encodings-tinyimagenet100": Order(
+        "-m training.ablate --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
+        ' --only "encoding int8,embedding 256,views 1,views 2" --symbols 16 --channels 1', (), seed=None,
+        training_seeds=(0, 1, 2)),
     "savings-digits": Order("-m training.savings --images 1024", (), seed=None, training_seeds=()),
     "savings-tinyimagenet100": Order("-m training.savings --recipe tinyimagenet100 --dataset tinyimagenet100"
                                      " --teacher build/teachers/lite0 --images 512 --online-images 64", (), seed=None,
