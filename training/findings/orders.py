@@ -44,17 +44,21 @@ LOOP = "-m training.closed_loop --direct --pilots 8"
 SWEPT = "--experiments snr --systems robust,average,adaptive,adaptive+ir,genie"
 ENROLLED = ("-m training.enrolment --pair {} --dataset tinyimagenet100-enrol20 --own tinyimagenet100"
             " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100")  # fmt: skip
+WORDS = ("-m training.evaluate --pair {} --dataset %s --channel awgn --csi known --symbols 16"
+         " --snr=-10,-6,-3,0,3,6,10,20 --seeds 1 --words %s")  # fmt: skip
+EACH_WORD = WORDS % ("tinyimagenet100", "told,1,2,3,4,5,6,8,10,12,14,16")
 TAUGHT = (
     "-m training.fractions --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
     ' --rows "true labels,teacher of all"'
 )
 
 
-def of_seed(seed: int) -> Order:
-    """New classes by a pair of another training seed."""
+def of_seed(seed: int, words: str) -> Order:
+    """The same of a pair of another training seed. words: with a place for the pair."""
     pair = f"build/pairs/tinyimagenet100-seed-{seed}"
-    trained = f"training.distill --recipe tinyimagenet100 --dataset tinyimagenet100 --seed {seed} --out {pair}"
-    return Order(ENROLLED.format(pair), (), training_seeds=(seed,), trains=f"python -m {trained}")
+    trained = (f"training.distill --recipe tinyimagenet100 --dataset tinyimagenet100 --teacher build/teachers/lite0"
+               f" --seed {seed} --out {pair}")  # fmt: skip
+    return Order(words.format(pair), (), training_seeds=(seed,), trains=f"python -m {trained}")
 
 
 ORDERS: Mapping[str, Order] = {
@@ -70,10 +74,11 @@ ORDERS: Mapping[str, Order] = {
                           "--out/closed_loop.json"),
     "misled-digits": Order("-m training.experiments.misled --channel awgn,block-rayleigh --snr 0,10 --bias 6,-6"
                            " --streams 8", ("digits",)),
-    "words-cifar10": Order("-m training.evaluate --pair cifar10 --dataset cifar10 --channel awgn --csi known"
-                           " --symbols 16 --snr=-10,-6,-3,0,3,6,10,20 --seeds 1 --words told,4,8,16", ("cifar10",)),
+    "words-cifar10": Order((WORDS % ("cifar10", "told,4,8,16")).format("cifar10"), ("cifar10",)),
+    "words-tinyimagenet100": Order(EACH_WORD.format("tinyimagenet100"), ("tinyimagenet100",)),
+    **{f"words-tinyimagenet100-seed-{seed}": of_seed(seed, EACH_WORD) for seed in (1, 2)},
     "enrolment-tinyimagenet100": Order(ENROLLED.format("tinyimagenet100"), ("tinyimagenet100",)),
-    **{f"enrolment-tinyimagenet100-seed-{seed}": of_seed(seed) for seed in (1, 2)},
+    **{f"enrolment-tinyimagenet100-seed-{seed}": of_seed(seed, ENROLLED) for seed in (1, 2)},
     "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
     "fractions-tinyimagenet100": Order(f"{TAUGHT} --fractions 1", (), seed=None, training_seeds=(0, 1, 2)),
