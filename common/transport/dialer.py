@@ -68,6 +68,11 @@ class Dialer:
         return self._monitor.connected
 
     @property
+    def reached(self) -> bool:
+        """Somebody takes the connection, whatever comes of it."""
+        return self._monitor.taken
+
+    @property
     def connections(self) -> int:
         """How many handshakes have succeeded."""
         return self._earlier + self._monitor.connections
