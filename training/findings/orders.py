@@ -58,7 +58,7 @@ def of_seed(seed: int, words: str) -> Order:
     pair = f"build/pairs/tinyimagenet100-seed-{seed}"
     trained = (f"training.distill --recipe tinyimagenet100 --dataset tinyimagenet100 --teacher build/teachers/lite0"
                f" --seed {seed} --out {pair}")  # fmt: skip
-    return Order(words.format(pair), (), training_seeds=(seed,), trains=f"python -m {trained}")
+    return Order(words.format(pair), (pair,), training_seeds=(seed,), trains=f"python -m {trained}")
 
 
 ORDERS: Mapping[str, Order] = {
@@ -125,7 +125,7 @@ def measured(name: str, more: Sequence[str] = ()) -> Result:
 def taken(name: str, path: Path) -> Result:
     """What an order's command has written to `path`, as a result of this commit and machine.
 
-    ConfigError where the file cannot be read, SemlinkError where it is of other pairs than those that ship.
+    ConfigError where the file cannot be read, SemlinkError where it is of other pairs than the order's.
     """
     asked = order(name)
     try:
@@ -137,11 +137,9 @@ def taken(name: str, path: Path) -> Result:
         raise ConfigError(f"{path}: not what `{asked.command}` writes: {error}") from None
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: not what `{asked.command}` writes")
-    pairs = {one: find_pair(one).id for one in asked.pairs}
-    if asked.trains:
-        pairs = {f"seed {asked.training_seeds[0]}": found["pair"]}
+    pairs = {Path(one).name: find_pair(one).id for one in asked.pairs}
     if strange := _ids(found) - set(pairs.values()):
-        raise SemlinkError(f"{path} is of pair {min(strange)[:12]}, which does not ship")
+        raise SemlinkError(f"{path} is of pair {min(strange)[:12]}, which is none of the order's")
     return Result(SCHEMA, name, asked.command, commit(), machine(), pairs, asked.training_seeds, found, "")
 
 

@@ -79,7 +79,11 @@ def test_what_is_kept_is_sound_of_an_order_and_of_the_pairs_that_ship(path: Path
     assert result.name == path.stem
     assert not result.commit.endswith("+"), "made of files that are in no commit"
     assert result.command == ORDERS[path.stem].command
-    assert dict(result.pairs) == {name: find_pair(name).id for name in ORDERS[path.stem].pairs}
+    order = ORDERS[path.stem]
+    if order.trains:  # its pair is made by that
+        assert [*result.pairs] == [Path(name).name for name in order.pairs]
+    else:
+        assert dict(result.pairs) == {name: find_pair(name).id for name in order.pairs}
     assert not re.search(r"(^|[\s\"'=:])(/|~/|\.\./)", path.read_text()), "a path of somebody's machine"
 
 
@@ -104,7 +108,7 @@ OF_OTHERS = ({"pair": "b" * 64, "rows": []}, {"rows": [{"model_id": "b" * 64}]},
 def test_what_another_pair_has_given_is_not_taken(tmp_path: Path, found: dict[str, Any]) -> None:
     path = tmp_path / "out.json"
     path.write_text(json.dumps(found))
-    with pytest.raises(SemlinkError, match="does not ship"):
+    with pytest.raises(SemlinkError, match="none of the order's"):
         taken("misled-digits", path)
 
 
