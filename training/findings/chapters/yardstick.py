@@ -101,8 +101,8 @@ def _told(sources: Sources) -> Answer:
     if not gaps:
         return None
     means = {snr: float(np.mean([mean for mean, _, _ in some])) for snr, some in gaps.items()}
-    lowest = min(low for snr, some in gaps.items() if snr not in WORST_DB for _, low, _ in some)
-    others = min(mean for snr, mean in means.items() if snr not in WORST_DB)
+    lowest = min(low for snr, some in gaps.items() if snr not in WORST_DB for _, low, _ in some) + 0.0
+    others = min(mean for snr, mean in means.items() if snr not in WORST_DB) + 0.0  # no -0
     said = " and ".join(f"{means[snr]:+.1f}" for snr in WORST_DB)
     reached = min(means[snr] for snr in WORST_DB) >= 2.0 and others >= -0.1 and lowest >= -0.4
     return (f"{said} points at {WORST_DB[0]:g} and {WORST_DB[1]:g} dB, {len(results)} training seeds; elsewhere "
