@@ -59,7 +59,7 @@ class Served:
             ray.init(address=cluster or "local", include_dashboard=False, log_to_driver=False)
         except Exception as error:  # it raises bare ones, too
             what = f"no Ray can be reached at {cluster}" if cluster else "Ray did not come up on this host"
-            raise SemlinkError(f"{what}: {error}; `ray status` tells more") from error
+            raise SemlinkError(f"{what}: {str(error).rstrip('.')}; `ray status` tells more") from error
         app = Decoder.options(num_replicas=replicas).bind(model, manifest.id)
         self._handle = serve.run(app, name=NAME, route_prefix=None)
 
