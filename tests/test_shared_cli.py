@@ -352,7 +352,7 @@ def test_closed_full_and_broken_streams_are_no_traceback(
     assert (ran.code, ran.out.count("\n"), ran.err.count("\n")) == (code, out, told), ran
     assert "Traceback" not in ran.err
     if code and told:
-        assert ran.err.endswith("error: No space left on device\n")
+        assert ran.err.endswith("error: standard output: No space left on device\n")
 
 
 def test_nobody_gets_the_number_of_a_closed_stream() -> None:
