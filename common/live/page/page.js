@@ -36,8 +36,9 @@ function rows(id, pairs, flag) {
 
 // -- who is there
 
+const UNASKED = "not asked yet";  // who is looked at for the first time, as index.html and neighbours.py have it
 function state(found, unknown) {
-  if (!found) return unknown ? ["bad", unknown, true] : ["warn", "not watched here", true];
+  if (!found) return [unknown && unknown !== UNASKED ? "bad" : "warn", unknown || "not watched here", true];
   if (found.dead) return ["bad", found.dead, true];
   if (found.age_s === null) return ["warn", found.why || "nothing yet", true];
   if (found.age_s > STALE_S || found.heard_s > STALE_S) return ["bad", "hung: its loop does not turn", true];
@@ -302,7 +303,7 @@ async function turn() {
     if (!answer.ok) throw new Error(await answer.text());
     const found = await answer.json();
     for (const one of found.processes) if (one.process) by[one.process] = one;
-    const unknown = found.processes.filter((one) => !one.process && one.dead).map((one) => one.dead).join(", ");
+    const unknown = [...new Set(found.processes.filter((one) => !one.process && one.dead).map((one) => one.dead))].join(", ");
     const mine = found.processes[0];
     serves = mine.process;
     document.title = `semlink live: ${serves}`;
