@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.baselines.large_receiver import described, opened
+from training.baselines import large_receiver
 from training.baselines.ldpc import fits
 from training.baselines.picture_codes import FORMATS, PictureCode
 from training.baselines.picture_fitting import keys
@@ -149,11 +149,10 @@ def test_only_rates_of_the_standard_are_tried() -> None:
     assert {key.split(".")[1] for key in keys({10: 0.5}, 16, ())} == {"16"}
 
 
-def test_a_receiver_with_another_teacher_than_was_fitted_is_refused(tmp_path: Path) -> None:
-    config = {"model_type": "vit", "architectures": ["ViTForImageClassification"]}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    named = described(str(tmp_path))
-    with pytest.raises(NotThere, match="fitted with another teacher"):
-        opened(bench(tmp_path), {**named, "weights": "0" * 64})  # type: ignore[arg-type]
-    assert opened(bench(tmp_path), None)(drawn((8, 8, 1), 0)).shape == (4,)  # type: ignore[arg-type]
+def test_a_receiver_with_another_teacher_than_was_fitted_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_receiver, "described", lambda teacher: {"teacher": teacher, "weights": "now"})
+    with pytest.raises(NotThere, match="fitted with another teacher than folder"):
+        large_receiver.opened(bench(tmp_path), {"teacher": "folder", "weights": "then"})  # type: ignore[arg-type]
+    assert large_receiver.opened(bench(tmp_path), None)(drawn((8, 8, 1), 0)).shape == (4,)  # type: ignore[arg-type]
