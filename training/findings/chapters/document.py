@@ -42,7 +42,7 @@ has one.
 CHECKS = f"""## How to check it
 
     {COMMAND} --check                         # the page says what its files say
-    python -m training.verify                                 # result cards, computed again
+    python -m training.verify --dataset tinyimagenet100       # result cards, computed again
     {COMMAND} --measure sizes                 # a result, measured again and kept
     {COMMAND} --measure loop-digits --seed 1  # with other channels: what differs, by both intervals
     python -m training.evaluate --suite quick --seed 1 --against training/suites/results/quick.json
