@@ -86,7 +86,7 @@ ORDERS: Mapping[str, Order] = {
                                              training_seeds=(0, 1, 2)),
     "encodings-tinyimagenet100": Order(
         "-m training.ablate --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
-        ' --only "encoding int8,embedding 256,views 1,views 2" --symbols 16 --channels 1', (), seed=None,
+        ' --only "encoding int8,embedding 256,views 1" --symbols 16 --channels 1', (), seed=None,
         training_seeds=(0, 1, 2)),
     "savings-digits": Order("-m training.savings --images 1024", (), seed=None, training_seeds=()),
     "savings-tinyimagenet100": Order("-m training.savings --recipe tinyimagenet100 --dataset tinyimagenet100"

@@ -32,7 +32,7 @@ difference to that store in points.
 """
 KEPT = "encodings-tinyimagenet100"
 MORE = {"encoding int8": "all hundred answers, 102 bytes", "embedding 256": "the embedding in 256 bytes",
-        "views 1": "one view", "views 2": "two views"}  # fmt: skip
+        "views 1": "one view"}  # fmt: skip
 """Variant -> what is stored instead."""
 FRACTIONS = {"fractions-digits": "digits", "fractions-tinyimagenet100": "tinyimagenet100-small",
              "fractions-tinyimagenet100-tenth": "tinyimagenet100-small"}  # fmt: skip
