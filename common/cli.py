@@ -84,6 +84,9 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
         code = command.main(arguments, name, standalone_mode=False, auto_envvar_prefix=prefix, obj=noted)
     except click.exceptions.Abort:
         code = 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        _tell(f"Missing command: one of {_commands(error)}; see {error.ctx.command_path} --help")
+        code = error.exit_code
     except click.ClickException as error:
         typed = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else name
         _tell(f"{error.format_message().rstrip('.')}; see {typed} --help")
@@ -146,6 +149,11 @@ def _missing(error: ModuleNotFoundError) -> SemlinkError:
     return ConfigError(
         f"this needs {library}, which the base install leaves out: install it by {by_pip(EXTRA_OF[library])}"
     )
+
+
+def _commands(error: click.exceptions.NoArgsIsHelpError) -> str:
+    group = error.ctx.command
+    return ", ".join(group.list_commands(error.ctx)) if isinstance(group, click.Group) else "those it knows"
 
 
 def _tell(text: str) -> None:

@@ -47,7 +47,7 @@ def finish() -> OSError | None:
         try:
             stream.flush()
         except (OSError, ValueError) as error:
-            problem = error if isinstance(error, OSError) and stream is sys.stdout else problem
+            problem = _named(error) if isinstance(error, OSError) and stream is sys.stdout else problem
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return problem
@@ -62,7 +62,20 @@ def tell(text: str, level: Literal["info", "warning", "error"] = "info") -> None
 
 def say(text: str) -> None:
     """One line of results on standard output. Raises OSError where it cannot be written."""
-    print(safe(text, None), flush=True)  # `click.echo` goes around what rich puts in the place of standard output
+    _print(safe(text, None))  # `click.echo` goes around what rich puts in the place of standard output
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        raise _named(error) from None
+
+
+def _named(error: OSError) -> OSError:
+    """The error of a stream, which has no name, with one for people."""
+    error.filename = error.filename or "standard output"
+    return error
 
 
 def say_json(value: Any, indent: int | None = None) -> None:
@@ -70,7 +83,7 @@ def say_json(value: Any, indent: int | None = None) -> None:
 
     Raises OSError where it cannot be written.
     """
-    print(json.dumps(value, indent=indent), flush=True)
+    _print(json.dumps(value, indent=indent))
 
 
 class JsonFile:

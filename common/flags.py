@@ -18,7 +18,7 @@ from common.errors import ConfigError, SemlinkError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Real(click.FloatRange):
+class Real(click.FloatRange):
     """A range of numbers; NaN, which no comparison finds outside, is none of them."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
@@ -85,7 +85,7 @@ def _click_type(takes: object) -> Any:
         case Whole(low, high):
             return click.IntRange(low, high)
         case Number(low, high, above):
-            return _Real(_short(low), None if high == math.inf else _short(high), min_open=above)
+            return Real(_short(low), None if high == math.inf else _short(high), min_open=above)
         case OneOf(words):
             return click.Choice(words)
         case Folder():

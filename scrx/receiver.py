@@ -84,7 +84,7 @@ class Witness(Protocol):
     """Told of each batch when it goes to the decoder and when it was answered, which may be in another thread."""
 
     def began(self, works: Sequence[Work], soft: SoftBatch, estimates: Sequence[ChannelEstimate | None]) -> None: ...
-    def answered(self, results: Sequence[Result], took_ns: int) -> None: ...
+    def answered(self, results: Sequence[Result], took_ns: int, heads: Sequence[dict[str, Any]]) -> None: ...
 
 
 class Receiver:
@@ -297,7 +297,7 @@ class Receiver:
             for result, heads in zip(results, told, strict=True):
                 self._publish(ReceivedAnswer.of(result, heads))
             if self.witness is not None:
-                self.witness.answered(results, took)
+                self.witness.answered(results, took, told)
         self._batcher.finished(decoded=outputs is not None)
 
     def _refuse(self, works: Sequence[Work], status: Status, started: int) -> None:

@@ -36,7 +36,7 @@ class Vitals:
         self._confidence = Tally(SHARES)
         self._estimate: ChannelEstimate | None = None
         self._frame: tuple[Work, Any, Any] | None = None
-        self._answers: deque[Result] = deque(maxlen=KEPT_ANSWERS)
+        self._answers: deque[tuple[Result, dict[str, Any]]] = deque(maxlen=KEPT_ANSWERS)
         self._begun = 1
         about = About("scrx", __version__, rx.manifest.name, rx.manifest.id)
         self.board = Board(about, self._take, self.stuck, self.failing)
@@ -48,15 +48,15 @@ class Vitals:
         if self.board.watched:
             self._frame = works[-1], soft.symbols[-1], soft.gamma[-1]
 
-    def answered(self, results: Sequence[Result], took_ns: int) -> None:
-        """A batch was answered, and how long that took."""
+    def answered(self, results: Sequence[Result], took_ns: int, heads: Sequence[dict[str, Any]]) -> None:
+        """A batch was answered, how long that took, and what the heads of each result say."""
         self.pace.took(len(results), took_ns / 1e9)
         self._batch.add(len(results))
         self._decode.add(took_ns / 1e9)
         for result in results:
             self._queue.add(result.queue_us / 1e6)
             self._confidence.add(result.confidence)
-        self._answers.extend(results[-KEPT_ANSWERS:])
+        self._answers.extend(list(zip(results, heads, strict=True))[-KEPT_ANSWERS:])
 
     def stuck(self) -> str:
         """Why work is not being done. Busy is ready, hung is not: see `common/live/pace.py`."""
@@ -121,8 +121,12 @@ class Vitals:
                 {
                     "session": one.session.hex()[:8], "seq": one.seq, "confidence": finite(one.confidence),
                     "name": str((one.outputs.get("classify") or {}).get("name", "")),
+                    "heads": {
+                        head: {"name": said["name"], "confidence": finite(said["confidence"])}
+                        for head, said in heads.items()
+                    },
                 }
-                for one in reversed(self._answers)
+                for one, heads in reversed(self._answers)
             ],
             **self._constellations(),
         }  # fmt: skip

@@ -129,8 +129,9 @@ def check_cost(shape: EncoderShape, image: Preprocess) -> None:
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """images: uint8 [B, H, W, C] -> float [B, C, H, W], (pixel/255 - mean)/std per channel."""
-    scaled = images.float() / 255.0
-    return ((scaled - scaled.new_tensor(mean)) / scaled.new_tensor(std)).permute(0, 3, 1, 2)
+    scaled = images.permute(0, 3, 1, 2).float() / 255.0  # channels first: ONNX Runtime takes 3 numbers at a time else
+    centre, spread = (scaled.new_tensor(one)[:, None, None] for one in (mean, std))
+    return (scaled - centre) / spread
 
 
 def load_encoder(manifest: Manifest) -> Encoder:

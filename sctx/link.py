@@ -186,12 +186,13 @@ class Link:
         """The same with what this side knows of why."""
         if self._dialer.suspicion:
             return PeerRejected(f"{error} {self.peer}: {self._dialer.suspicion}")
-        if self._dialer.tried and not self._dialer.connections:
-            error = LinkDown(f"{error} {self.peer}: {self._dialer.tried}")
+        if not self.session.away:  # it is there, and the error says what it does not do
+            return error
         if self.session.accept is None and self.protocol_errors:
             reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.protocol_errors.items()))
             return LinkDown(f"{error} {self.peer} answers, but not as a receiver or an emulator does ({reasons})")
-        return error
+        behind = ", and no receiver answers behind it" if self._dialer.connected else ""
+        return LinkDown(f"{error} {self.peer}: {self._dialer.found}{behind}")
 
 
 def ask_receiver(peer: str, terms: Terms, keys: Keys | None, patience_s: float = 5.0) -> str:

@@ -54,6 +54,7 @@ class Session:
         self.counters, self.clock = self._frames.counters, self._frames.clock
         self._up = False
         self._over = False
+        self.away = False  # it is over, and nobody was heard in the end
         self._credits = 0
         self._heard_ns = now
         self._hello_ns, self._hello_wait, self._hellos = now, HELLO_FIRST_NS, deque[int](maxlen=KEPT_HELLOS)
@@ -233,6 +234,7 @@ class Session:
     def _what_failed(self) -> str:
         for_s = f"for {self.terms.give_up_s:g} s"
         if not self._up:
+            self.away = True
             why = "lost the receiver" if self.accept else "no receiver answered"
             return f"{why} {for_s}; is it running, and is its address right?"
         why = f"answered none of {len(self._frames)} frames" if self._frames else "let nothing be sent"

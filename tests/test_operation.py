@@ -109,6 +109,10 @@ def test_each_pod_runs_a_command_that_exists_and_is_probed_where_it_answers() ->
     kustomization = yaml.safe_load((DEPLOY / "k8s" / "kustomization.yaml").read_text())
     assert {one["name"] for one in kustomization["secretGenerator"]} == {f"{name}-keys" for name in pods}
     assert all((DEPLOY / "k8s" / path).is_file() for path in kustomization["resources"])
+    files = [DEPLOY / "k8s" / path for one in kustomization["secretGenerator"] for path in one["files"]]
+    git = ["git", "check-ignore", "--no-index", *map(str, files)]  # no secret is committed by `git add --all`
+    if (DEPLOY.parent / ".git").exists() and shutil.which("git"):
+        assert len(subprocess.run(git, cwd=DEPLOY, capture_output=True, check=False).stdout.splitlines()) == len(files)
     for name, pod in pods.items():
         (host,) = pod["containers"]
         assert host["image"] in {one["name"] for one in kustomization["images"]}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -252,6 +253,30 @@ def test_help_of_a_subcommand_is_pointed_to(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == "error: Missing option '--next'; see scrx enrol --help\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "commands"),
+    [
+        (("scrx.cli", "SCRX", "scrx", "heads"), "classes, list, load, remove, save; see scrx heads --help"),
+        (("common.transport.keys", "KEYS", "keys"), "forget, list, new, show, trust; see keys --help"),
+    ],
+)
+def test_who_names_no_command_is_told_them_in_one_line(
+    words: tuple[str, ...], commands: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, prefix, name, *typed = words
+    with pytest.raises(SystemExit) as end:
+        cli.invoke(import_module(module).command, prefix, typed, name=name)
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"error: Missing command: one of {commands}\n"
+
+
+def test_no_flag_takes_a_number_that_is_none() -> None:
+    for room in ("common", "scrx", "sctx", "training"):
+        for path in (Path(__file__).parents[1] / room).rglob("*.py"):
+            if path.name != "flags.py":
+                assert "FloatRange" not in path.read_text(encoding="utf-8"), f"{path}: Real of common.flags, for NaN"
+
+
 def test_interruption_is_exit_code_130(run: Run) -> None:
     assert run("--fail", "KeyboardInterrupt").code == 130
 
@@ -327,7 +352,7 @@ def test_closed_full_and_broken_streams_are_no_traceback(
     assert (ran.code, ran.out.count("\n"), ran.err.count("\n")) == (code, out, told), ran
     assert "Traceback" not in ran.err
     if code and told:
-        assert ran.err.endswith("error: No space left on device\n")
+        assert ran.err.endswith("error: standard output: No space left on device\n")
 
 
 def test_nobody_gets_the_number_of_a_closed_stream() -> None:

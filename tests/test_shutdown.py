@@ -57,7 +57,7 @@ def test_signals(manner: str, sent: list[signal.Signals], code: int) -> None:
                 process.send_signal(sent[1])
             assert process.stdout.readline() == "asked\n"
             process.send_signal(sent[-1]) if len(sent) > 1 and manner != "nohup" else None
-            process.communicate("\n", timeout=20)
+            process.communicate("\n", timeout=60)
             assert process.returncode == code
         finally:
             process.kill()

@@ -121,6 +121,8 @@ def test_every_line_of_the_tour_does_what_it_says(walk: Walk) -> None:
     assert "200 of 200 images answered" in second
     symbols = [float(re.search(r"mean_symbols=([\d.]+)", one)[1]) for one in (first, second)]  # type: ignore[index]
     assert symbols[0] < symbols[1]
+    right = [int(re.search(r" correct=(\d+)", one)[1]) for one in (first, second)]  # type: ignore[index]
+    assert right[0] > right[1]
     assert json.loads(status)
     assert "3 of 3 images answered" in photographs
     assert "awgn" in demo

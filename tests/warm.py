@@ -48,7 +48,7 @@ class Stem:
     def close(self) -> None:
         """End the stem. A command that still runs goes on."""
         self._socket.close()
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=60)
 
 
 class Forked:

@@ -20,12 +20,18 @@ from training.report.tabular import print_table
 
 
 @click.command(help=__doc__.splitlines()[0])
-@click.option("--suite", default="quick", show_default=True, help="Whose pair and data: quick, cifar10.")
+@click.option(
+    "--suite", default="quick", show_default=True, help="Whose pair and data: quick, cifar10, tinyimagenet100."
+)
 @click.option("--system", "systems", required=True, help="dt-jscc, vfe, separate, pq-code ...; with commas.")
 @click.option("--trials", default=8, show_default=True, help="Settings that are tried, as many for each system.")
 @click.option("--cpu-seconds", default=1800.0, show_default=True, help="After which no further trial is begun.")
 @click.option("--pair", help="Shipped name or folder of a pair. [default: the suite's]")
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
+@click.option(
+    "--teacher", help="Folder or Hub id: it is `teacher`, and classifies pictures. [default: the recipe's; the pair]"
+)
+@click.option("--images", type=int, help="Of teacher: the first so many test images, as the suite has. [default: all]")
 @click.option("--published", metavar="MNIST", help="Hold dt-jscc or vfe, in its paper's form, to a figure on this set.")
 @click.option("--epochs", default=40, show_default=True, help="Of --published alone.")
 @click.option("--out", type=OutFolder(), help="Folder of weights. [default: where the suite looks for them]")
@@ -46,6 +52,8 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
         raise ConfigError(f"--system {unknown[0]} is not fitted by this command: it has {', '.join(known)}")
     if options["trials"] < 1 or not options["cpu_seconds"] > 0:
         raise ConfigError("--trials must be at least 1 and --cpu-seconds above 0")
+    if options["images"] is not None and options["images"] < 1:
+        raise ConfigError(f"--images must be at least 1, not {options['images']}")
     limit_threads(1)
     if options["published"]:
         for name in names:
@@ -65,18 +73,20 @@ def fit(names: list[str], options: dict[str, Any]) -> None:
     from training.trained.tuning import Tuning
 
     suite = find_suite(options["suite"])
-    bench = Bench.open(suite.name, options["pair"] or suite.pair, options["dataset"] or suite.dataset)
+    dataset, teacher = options["dataset"] or suite.dataset, options["teacher"]
+    bench = Bench.open(suite.name, options["pair"] or suite.pair, dataset, most=options["images"])
     rows = []
     for name in names:
         if name in variants_of_ours.NAMES:  # the pair's own recipe with one thing changed: nothing is chosen
-            tell(f"{name}: {variants_of_ours.make(bench, name, options['seed'])}")
+            made = variants_of_ours.make(bench, name, options["seed"], teacher=teacher, command=typed())
+            tell(f"{name}: {made}")
             continue
         if name in label_code.NAMES:  # words for any pair: they depend on the number of classes alone
             tell(f"{name}: {label_words.keep(options['out'] or label_words.SHIPPED.parent)}")
             continue
         folder = options["out"] or bench.weights(name).parent
         if name in picture_codes.NAMES:
-            document = picture_fitting.fit(bench, name, suite.n, tell)
+            document = picture_fitting.fit(bench, name, suite.n, tell, teacher)
             write_json(folder / f"{name}.json", {**document, "command": typed()}, indent=None)
             continue
         out = folder / f"{name}.safetensors"

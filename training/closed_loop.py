@@ -20,6 +20,7 @@ import click
 from common.cli import begin, invoke, shared_options
 from common.console import say
 from common.files import OutFolder, write_json
+from common.flags import Real
 from common.images.datasets import held_out
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
@@ -49,7 +50,7 @@ from training.report.figures import draw
 @click.option("--price", default=0.001, show_default=True, help="lambda: accuracy (0..1) that a channel use costs.")
 @click.option(
     "--cycles",
-    type=click.FloatRange(min=0.1),
+    type=Real(min=0.1),
     default=200.0,
     show_default=True,
     help="Doppler cycles per point: fixes the number of frames.",

@@ -18,17 +18,18 @@ import click
 import numpy as np
 
 from common.console import say_json, tell
+from common.flags import Real
 from training.lab.faults import Soak
 from training.lab.lives import verdict
 from training.lab.processes import START_S
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="How long faults go on.")
+@click.option("--seconds", type=Real(min=1), default=60.0, show_default=True, help="How long faults go on.")
 @click.option("--faults", type=click.IntRange(min=1), help="End after so many instead, however long they take.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the faults: which, when, how long.")
-@click.option("--fps", type=click.FloatRange(min=1), default=30.0, show_default=True, help="Images per second, each.")
-@click.option("--pause", type=click.FloatRange(min=0), default=1.5, show_default=True, help="Mean between faults (s).")
+@click.option("--fps", type=Real(min=1), default=30.0, show_default=True, help="Images per second, each.")
+@click.option("--pause", type=Real(min=0), default=1.5, show_default=True, help="Mean between faults (s).")
 @click.option("--workers", type=click.IntRange(0, 64), default=0, show_default=True, help="Of the receiver.")
 def command(seconds: float, faults: int | None, seed: int, fps: float, pause: float, workers: int) -> int:
     """Run the three commands under random faults, print what happened as JSON, exit 1 if the link broke a promise.

@@ -186,7 +186,11 @@ def load_for(manifest: Manifest, spec: str, split: str, *, skip_bad: bool = Fals
             f"it knows {', '.join(manifest.labels[:20])}"
         )
     notes = (*found.notes, *match_notes(found.name, found.classes, matched, len(found), len(found)))
-    return ImageSet(found.name, found.images, np.array(labels, np.int64), manifest.labels, notes)
+    ids = dict(zip(matched.places, found.ids, strict=True)) if found.ids else {}
+    known = (
+        tuple(ids[place] for place in range(len(manifest.labels))) if set(range(len(manifest.labels))) <= {*ids} else ()
+    )
+    return ImageSet(found.name, found.images, np.array(labels, np.int64), manifest.labels, notes, known)
 
 
 def permutation(count: int) -> NDArray[np.int64]:

@@ -79,7 +79,7 @@ TRANSMITTER = COMMON | {
     "naks_total": _NAKS,
     "snr_reported_db": Family("gauge", "Newest report of the receiver: SNR of the moment, Es/N0."),
     "snr_acted_on_db": Family("gauge", "SNR that the newest image was adapted to; absent while none is believed."),
-    "report_correction_db": Family("gauge", "What is added to reported SNRs, for the answers say that they are wrong."),
+    "report_correction_db": Family("gauge", "The middle of what reported SNRs are corrected by, as answers say."),
     "report_age_seconds": Family("gauge", "Age of the newest report."),
     "rate_symbols": Family("gauge", "Payload symbols of the newest image's rate."),
 }

@@ -29,7 +29,8 @@ def pick_device(name: str, threads: int = 0) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {name} cannot be used: {str(error).splitlines()[0]}; try auto or cpu") from error
+        why = "torch knows no such device" if "device string" in str(error) else str(error).splitlines()[0]
+        raise ConfigError(f"device {name} cannot be used: {why}; try auto or cpu") from error
     return device
 
 

@@ -11,6 +11,7 @@ Knows nothing about words, networks or frames. numpy only. How one is fitted: `t
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ LEAST = 1e-6
 """Smallest probability that a level is given."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Refinement:
     """carried: int16 [D, 2], of each coordinate ascending layers; edges: float32 [L, M - 1]; centres, prior: float32
     [L, M]; spread: float32 [L], deviation of what a layer leaves. M: levels of a real dimension."""
@@ -36,7 +37,7 @@ class Refinement:
         """Symbols that carry features where all do."""
         return len(self.carried) // 2
 
-    @property
+    @cached_property
     def steps(self) -> Floats:
         """Levels of a real dimension as they are sent, for a mean power of 1 a symbol: float32 [M]."""
         wide = self.centres.shape[1]
@@ -44,7 +45,7 @@ class Refinement:
         steps: Floats = odd / np.sqrt(2 * np.float32(self.prior[0] @ (odd * odd)))
         return steps
 
-    @property
+    @cached_property
     def power(self) -> Floats:
         """Mean power of each symbol that carries features, in order: float32 [n]; 1 where both its dimensions are of
         layer 0."""
@@ -55,13 +56,15 @@ class Refinement:
 
     def levels(self, coordinates: Floats, symbols: int) -> NDArray[np.uint8]:
         """coordinates: float32 [B, F] -> which level each real dimension of the first `symbols` is, uint8 [B, 2 n]."""
-        rest, carried = coordinates.copy(), self.carried[: 2 * symbols]
-        found = np.empty((len(rest), len(carried)), np.uint8)
-        for layer in range(int(carried[:, 1].max(initial=-1)) + 1):  # of a coordinate a later layer is sent later
-            d = np.flatnonzero(carried[:, 1] == layer)
-            i = carried[d, 0]
-            found[:, d] = level = np.searchsorted(self.edges[layer], rest[:, i], side="right")
-            rest[:, i] = (rest[:, i] - self.centres[layer][level]) / self.spread[layer]
+        rest, (i, of) = coordinates, self.carried[: 2 * symbols].T
+        found, last = np.empty((len(rest), len(i)), np.uint8), int(of.max(initial=-1))
+        for layer in range(last + 1):  # of a coordinate a later layer is sent later
+            d = np.flatnonzero(of == layer)
+            sent = rest[:, i[d]]
+            found[:, d] = level = np.searchsorted(self.edges[layer], sent, side="right")
+            if layer < last:
+                rest = rest.copy()
+                rest[:, i[d]] = (sent - self.centres[layer][level]) / self.spread[layer]
         return found
 
     def estimate(self, evidence: Floats, width: int) -> Floats:

@@ -4,6 +4,7 @@ Knows nothing about features, networks or frames. numpy only. How words are foun
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ def places(symbols: int, words: int) -> NDArray[np.int16]:
     return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Words:
     """corners: uint8 [C, S], which of CORNERS each symbol of each word is."""
 
@@ -34,7 +35,7 @@ class Words:
         if self.corners.dtype != np.uint8 or self.corners.ndim != 2 or self.corners.max(initial=0) > 3:
             raise ValueError(f"words are uint8 [classes, symbols] of 0 to 3, not {self.corners.dtype}")
 
-    @property
+    @cached_property
     def points(self) -> NDArray[np.complex64]:
         """complex64 [C, S], unit power each."""
         return CORNERS[self.corners]

@@ -68,6 +68,11 @@ class Dialer:
         return self._monitor.connected
 
     @property
+    def reached(self) -> bool:
+        """Somebody takes the connection, whatever comes of it."""
+        return self._monitor.taken
+
+    @property
     def connections(self) -> int:
         """How many handshakes have succeeded."""
         return self._earlier + self._monitor.connections
@@ -83,12 +88,16 @@ class Dialer:
         return self._monitor.suspicion
 
     @property
-    def tried(self) -> str:
-        """What the peer's name stands for, for people; empty where it is no name."""
-        if not self._named:
-            return ""
-        hosts = ", ".join(parts_of(address)[0] for address in self._addresses)
-        return f"tried {hosts}" if hosts else f"nobody here knows a host {parts_of(self.address)[0]}"
+    def found(self) -> str:
+        """What is there where the peer should be, for people, as far as it can be seen from here."""
+        if not self._addresses:
+            return f"nobody here knows a host {parts_of(self.address)[0]}"
+        if self.connected:
+            return "it is connected"
+        if self._monitor.taken:
+            return "what listens there does not answer: it is stopped, or speaks something else"
+        where = ", ".join(one.removeprefix("tcp://") for one in self._addresses)
+        return f"nothing listens at {where}, or no way leads there"
 
     def watch(self, poller: zmq.Poller) -> None:
         """Register the socket to be polled, now and when it is another one."""
@@ -151,7 +160,7 @@ class Dialer:
     def _make(self) -> None:
         self.socket = make_socket(self._context, zmq.DEALER, self._role)
         self.inbox = Inbox(self.socket)
-        self._monitor = Monitor(self.socket, self._clock)
+        self._monitor = Monitor(self.socket, self._clock, encrypted=self._keys is not None)
         try:
             if self._keys is not None:
                 secure_client(self.socket, self._keys, self.address)

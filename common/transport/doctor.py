@@ -18,7 +18,7 @@ from common.transport.endpoints import parts_of, resolve
 from common.transport.keystore import Keys
 
 Step = tuple[str, Callable[[], str]]
-PATIENCE_S = 3.0
+PATIENCE_S, QUICK_S = 3.0, 0.5
 
 
 def examine(ways: Sequence[Sequence[Step]]) -> int:
@@ -37,11 +37,23 @@ def examine(ways: Sequence[Sequence[Step]]) -> int:
 
 
 def to_peer(address: str, keys: Keys | None, what: str, flag: str) -> list[Step]:
-    """Name, port and handshake of a peer. address: parsed; what: the command that should run there."""
+    """Name, port and handshake of a peer. address: parsed; what: the command that should run there.
+
+    Where all is well it is shaken hands with once: a connection that says nothing would be a warning in its log.
+    """
+    done: list[str] = []
+
+    def port() -> str:
+        if not address.startswith("ipc://"):
+            with suppress(LinkDown, PeerRejected):
+                done.append(_handshake(address, keys, QUICK_S))
+                return f"somebody listens at {address.removeprefix('tcp://')}"
+        return _port(address, what)
+
     return [
         (f"{flag} name", lambda: _name(address)),
-        (f"{flag} port", lambda: _port(address, what)),
-        (f"{flag} handshake", lambda: _handshake(address, keys)),
+        (f"{flag} port", port),
+        (f"{flag} handshake", lambda: done[0] if done else _handshake(address, keys)),
     ]
 
 
@@ -87,19 +99,20 @@ def _port(address: str, what: str) -> str:
     raise LinkDown(why)
 
 
-def _handshake(address: str, keys: Keys | None) -> str:
+def _handshake(address: str, keys: Keys | None, reach_s: float = PATIENCE_S) -> str:
+    """reach_s: how long until somebody takes the connection."""
     context = zmq.Context[zmq.Socket[bytes]]()
     dialer = Dialer(context, "tx", address, keys)
     try:
-        until_s = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until_s:
+        began_s = time.monotonic()
+        while time.monotonic() - began_s < (PATIENCE_S if dialer.reached else reach_s):
             dialer.serve()
             if dialer.connected:
                 return "encrypted, its key is the one that is trusted here" if keys else "in the clear"
             if dialer.refusal:
                 raise PeerRejected(dialer.refusal)
             if dialer.suspicion:
-                raise PeerRejected(f"{dialer.suspicion}, or it was started without keys")
+                raise PeerRejected(dialer.suspicion + (", or it was started without keys" if keys else ""))
             time.sleep(0.02)
         raise LinkDown("what listens there does not answer: it is stopped, or speaks something else")
     finally:

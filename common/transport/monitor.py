@@ -36,6 +36,7 @@ REFUSED_KEY = "it does not trust this host's key: trust it there, or take the ke
 REFUSED_MECHANISM = "one side encrypts and the other does not: give both sides keys, or none (insecure=True)"
 REFUSED_OTHER = "what listens there does not speak this protocol"
 CLOSES = "it ends every handshake: it has another key than the one trusted here, or a tunnel to it has no far end"
+CLOSES_IN_THE_CLEAR = "it ends every connection: a tunnel to it has no far end, or it is no receiver and no emulator"
 
 
 class Monitor:
@@ -44,15 +45,18 @@ class Monitor:
     refusal: why the peer that we connect to will never take us; empty while it may. suspicion: the same where it is
     only likely, until a handshake succeeds. connected: a handshake succeeded and the connection stands. connections:
     how many handshakes have succeeded. reached, failed: whether somebody took the newest attempt to connect, and
-    whether nothing came of it.
+    whether nothing came of it; taken: whether somebody took one of the last two. encrypted: whether keys are asked for.
     """
 
-    def __init__(self, watched: "zmq.Socket[bytes]", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, watched: "zmq.Socket[bytes]", clock: Callable[[], float] = time.monotonic, encrypted: bool = True
+    ) -> None:
         self._watched, self._clock = watched, clock
+        self._closes_mean = CLOSES if encrypted else CLOSES_IN_THE_CLEAR
         self.refusal = self.suspicion = ""
         self.connected, self.connections = False, 0
-        self.reached = self.failed = False
-        self._connected_s, self._closes = 0.0, 0
+        self.reached = self.failed = self.taken = False
+        self._connected_s, self._closes, self._retries = 0.0, 0, 0
         self._told_s: dict[int, float] = {}
         self.socket = watched.get_monitor_socket(sum(_TELL))
         self._inbox = Inbox(self.socket)
@@ -76,9 +80,10 @@ class Monitor:
 
     def _judge(self, event: int, value: int, now: float) -> None:
         if event == zmq.EVENT_CONNECTED:
-            self._connected_s, self.reached, self.failed = now, True, False
+            self._connected_s, self.reached, self.taken, self.failed, self._retries = now, True, True, False, 0
         elif event == zmq.EVENT_CONNECT_RETRIED:
-            self.reached, self.failed = False, True
+            self.reached, self.failed, self._retries = False, True, self._retries + 1
+            self.taken = self.taken and self._retries < 2  # the first is told of the attempt that was taken
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._closes, self.suspicion, self.connected = 0, "", True
             self.connections += 1
@@ -94,5 +99,5 @@ class Monitor:
             # One that ends by the clock means a peer that is stopped or busy.
             self._closes = self._closes + 1 if now - self._connected_s < QUICK_S else 0
             if self._closes == QUICK_CLOSES:
-                self.suspicion = CLOSES
-                logger.warning("handshakes_ended_by_peer", extra={"why": CLOSES})
+                self.suspicion = self._closes_mean
+                logger.warning("handshakes_ended_by_peer", extra={"why": self.suspicion})

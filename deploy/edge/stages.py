@@ -44,9 +44,13 @@ def photograph() -> bytes:
     return _jpeg(colours.clip(0, 255).astype(np.uint8))
 
 
-def decided(pair: Manifest) -> Decision:
+def sharing_of(pair: Manifest) -> Sharing:
+    """As `sctx` has it once for all images."""
+    return Sharing(pair.words, Settings().features)
+
+
+def decided(pair: Manifest, sharing: Sharing) -> Decision:
     """What is decided for every image, by a report of 10 dB: how many symbols are the word's. All are sent here."""
-    sharing = Sharing(pair.words, Settings().features)
     return decide(RatePolicy(), REPORT, 1000, pair.layout.rates, pair.accuracy, None, sharing)
 
 
@@ -57,14 +61,14 @@ def measure(model: str, backend: str, images: int) -> dict[str, Any]:
     manifest = find_pair(model)
     chain, raw = TransmitChain(manifest, "cpu", backend), photograph()
     keep_to_one_thread()
-    rate = len(manifest.layout.increments) - 1
+    rate, sharing = len(manifest.layout.increments) - 1, sharing_of(manifest)
     cost, clock = np.zeros((images, len(STAGES))), np.zeros((images, len(STAGES)))
     for number in range(-WARM, images):
         marks = [_now()]
         picture = _step(marks, lambda: decode_image(raw, fit=manifest.preprocess))
         fitted = _step(marks, lambda one=picture: fit_image(one, manifest.preprocess)[None])
         features = _step(marks, lambda one=fitted: chain.encode(one))
-        symbols = _step(marks, lambda one=features: chain.modulate(one, None, decided(manifest).words)[0])
+        symbols = _step(marks, lambda one=features: chain.modulate(one, None, decided(manifest, sharing).words)[0])
         _step(marks, lambda one=symbols: chain.frame(one, 0, rate).astype("<c8").tobytes())
         if number >= 0:
             cost[number], clock[number] = np.diff(marks, axis=0).T / 1e3

@@ -14,11 +14,17 @@ import threading
 from typing import Any
 
 import click
-import ray
-from ray import serve
-from ray.exceptions import RayError
+
+try:
+    import ray
+    from ray import serve
+    from ray.exceptions import RayError
+except ModuleNotFoundError:
+    sys.exit("error: this needs Ray, on every host of the cluster: pip install 'ray[serve]'")
 
 import scrx
+from common.cli import invoke
+from common.errors import SemlinkError
 from common.pair.manifest import find_pair
 from scrx.demodulation.demodulate import SoftBatch
 
@@ -49,7 +55,11 @@ class Served:
 
     def __init__(self, model: str, replicas: int, cluster: str = "") -> None:
         manifest = find_pair(model)
-        ray.init(address=cluster or "local", include_dashboard=False, log_to_driver=False)
+        try:
+            ray.init(address=cluster or "local", include_dashboard=False, log_to_driver=False)
+        except Exception as error:  # it raises bare ones, too
+            what = f"no Ray can be reached at {cluster}" if cluster else "Ray did not come up on this host"
+            raise SemlinkError(f"{what}: {str(error).rstrip('.')}; `ray status` tells more") from error
         app = Decoder.options(num_replicas=replicas).bind(model, manifest.id)
         self._handle = serve.run(app, name=NAME, route_prefix=None)
 
@@ -75,7 +85,7 @@ class Served:
 @click.option("--model", default="digits", show_default=True, help="Model pair, the same on every host of the cluster.")
 @click.option("--replicas", type=click.IntRange(1), default=1, show_default=True, help="Decoders that are served.")
 @click.option("--cluster", default="", metavar="ADDRESS", help="A Ray that runs, such as HOST:6379 or auto.")
-def main(listen: str, model: str, replicas: int, cluster: str) -> None:
+def command(listen: str, model: str, replicas: int, cluster: str) -> None:
     """Answer transmitters until SIGTERM or Ctrl-C."""
     over = threading.Event()
     decoder = Served(model, replicas, cluster)
@@ -90,4 +100,4 @@ def main(listen: str, model: str, replicas: int, cluster: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    invoke(command, "SERVE_DECODER", name="python deploy/ray/serve_decoder.py")

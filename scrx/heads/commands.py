@@ -13,6 +13,7 @@ from common.console import say, say_json, tell
 from common.control.client import Client, is_text, is_whole
 from common.errors import ConfigError, LinkDown, SemlinkError
 from common.files import OutFile, write_atomic
+from common.flags import Real
 
 POLL_S = 0.2
 USUAL_PORT, USUAL_HEAD = "5558", "enrolled"
@@ -40,7 +41,7 @@ _HEAD = click.argument("head")
 @click.option("--head", default=USUAL_HEAD, show_default=True, help="The head that the class belongs to.")
 @click.option("--group", default="", help="A class above it, such as animal: answers then say that, too.")
 @click.option("--more", is_flag=True, help="The class may be there: these examples are added to its own.")
-@click.option("--timeout", default=600.0, show_default=True, type=click.FloatRange(0.1), metavar="SECONDS",
+@click.option("--timeout", default=600.0, show_default=True, type=Real(0.1), metavar="SECONDS",
               help="How long to wait for the pictures.")  # fmt: skip
 @_CONTROL
 def enrol(name: str, count: int, timeout: float, control: str, **given: Any) -> None:

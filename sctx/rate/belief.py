@@ -5,7 +5,6 @@ fresh report is believed, an old one falls back to the average by itself.
 """
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +36,6 @@ class Report:
         """The SNR at `air_start` without error; beyond +-100 dB makes no difference."""
         snr_db = min(max(snr_db, -100.0), 100.0)
         return cls(snr_db, snr_db, 0.0, 0.0, air_start, now_ns)
-
-    def off_by(self, bias_db: float) -> "Report":
-        """The same of a channel so many dB better."""
-        return replace(self, snr_inst_db=self.snr_inst_db + bias_db, snr_avg_db=self.snr_avg_db + bias_db)
 
 
 def newer(known: Report | None, result: Result | ResultHead, now_ns: int) -> Report | None:

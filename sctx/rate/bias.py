@@ -1,8 +1,13 @@
 """By how much channel reports are wrong, in dB: what the answers to words say of it. Knows nothing about answers.
 
-Bayes on a grid: a frame's SNR is what was reported of it, and b. Most likely b is 0, it may be anything from -15 to
-15 dB, and what was learned is forgotten slowly. To believe too much costs answers and to believe too little symbols, so
-`db` is below 0 where two thirds of b are, above 0 where 97 in 100 are, and else 0.
+Bayes on a grid: a frame's SNR is what was reported of it, and b. Most likely b is 0; else it is anything from -15 to
+15 dB, for one of two reasons:
+
+    the way back     a true report was changed: whether a word arrives, and how sure of it the receiver is, both fit b
+    the receiver     it takes its channel for what it reports: whether a word arrives fits b, how sure it is fits b = 0
+
+What was learned is forgotten slowly. Who decides by all that b may be is careful while little was heard, and needs no
+rule of when to believe it: a word that would fail at some b is worth as much less as that b is likely.
 """
 
 import math
@@ -12,14 +17,13 @@ from numpy.typing import NDArray
 
 from common.phy.decibel import from_db
 from common.protocol.messages import Result
+from sctx.rate.belief import POINTS
 from sctx.rate.sureness import GRID_DB
 
 Doubles = NDArray[np.float64]
 STEP_DB = 1.5
 STEPS_DB = np.arange(-15.0, 15.1, STEP_DB)
-LOWER, HIGHER = 1 / 3, 0.03
-"""Quantiles of b that are taken for it where they are below 0, and above."""
-HONEST, SPREAD_DB = 0.95, 6.0
+HONEST, SPREAD_DB = 0.8, 6.0
 """Probability beforehand that reports are right; deviation in dB if they are not."""
 WORTH = 0.5
 """Of an answer, in answers that are independent: estimates of neighbouring frames err alike."""
@@ -28,29 +32,38 @@ FORGOTTEN = 0.001
 AWAY_DB = np.arange(-20.0, 10.1, 1.0)
 """What a frame's SNR may be, beside the average."""
 LEAST_ERROR_DB = 0.5
+_SHARES = ((np.arange(POINTS) + 0.5) * math.sqrt(2.0) % 1.0).argsort().argsort() / POINTS + 0.5 / POINTS
+"""Quantiles, each once, in an order that has nothing to do with that of a belief's points."""
 
 
 class ReportBias:
-    """`db`: what to add to a reported SNR."""
+    """`off_db`: what to add to reported SNRs, as equally likely values, float64 [POINTS]; None: nothing was heard.
+
+    `db`: the median of them, for people.
+    """
 
     def __init__(self) -> None:
         wrong = np.exp(-((STEPS_DB / SPREAD_DB) ** 2) / 2)
-        self._before: Doubles = (1 - HONEST) * wrong / wrong.sum() + HONEST * (STEPS_DB == 0)
+        self._before: Doubles = np.tile((1 - HONEST) / 2 * wrong / wrong.sum(), (2, 1))
+        self._before[0] += HONEST * (STEPS_DB == 0)
         self._likely, self._frame = self._before, FrameSnr()
+        self.off_db: Doubles | None = None
         self.db = 0.0
 
     def learn(self, report: Result, chance: Doubles) -> None:
-        """One answer. report: about its frame, SNRs not None; chance: of such an answer at each SNR of GRID_DB,
-        float64 [G], none of it 0. While a receiver is not sure of the average to a step, it may be off by more with no
-        bias, and for as long: nothing is learned."""
+        """One answer. report: about its frame, SNRs not None; chance: as of `Sureness.chance`. While a receiver is not
+        sure of the average to a step, it may be off by more with no bias, and for as long: nothing is learned."""
         if (report.avg_error_db or 0.0) > STEP_DB:
             return
         shares = self._frame.shares(report)
-        at_db = (report.snr_avg_db or 0.0) + AWAY_DB[:, None] + STEPS_DB
-        likely = self._likely * (shares @ np.interp(at_db, GRID_DB, chance)) ** WORTH
+        told_db = (report.snr_avg_db or 0.0) + AWAY_DB[:, None]
+        arrived, sure = (np.interp(told_db + STEPS_DB, GRID_DB, one) for one in chance)
+        as_told = np.interp(told_db, GRID_DB, chance[1])
+        likely = self._likely * np.stack((shares @ (arrived * sure), shares @ (arrived * as_told))) ** WORTH
         self._likely = (1 - FORGOTTEN) * likely / likely.sum() + FORGOTTEN * self._before
-        higher, lower = STEPS_DB[np.searchsorted(np.cumsum(self._likely), (HIGHER, LOWER))].tolist()
-        self.db = higher if higher > 0 else min(lower, 0.0)
+        upto = np.cumsum(self._likely.sum(0))
+        self.off_db = STEPS_DB[np.searchsorted(upto[:-1], _SHARES)]
+        self.db = float(STEPS_DB[np.searchsorted(upto[:-1], 0.5)])
 
 
 class FrameSnr:

@@ -47,7 +47,7 @@ class Controller:
 
     @property
     def correction_db(self) -> float:
-        """What is added to reported SNRs."""
+        """What is added to reported SNRs, in the middle of all that may be right."""
         return self._bias.db
 
     def learn(self, result: Result, air_start: int, chance: NDArray[np.float64]) -> None:
@@ -71,9 +71,9 @@ class Controller:
         experiments."""
         known = truth or self._fresh(air_start, now_ns)
         self._blind = self._blind + 1 if known is None else 0
-        if known is not None and truth is None:
-            known = known.off_by(self._bias.db)
-        decision = decide(self.policy, known, air_start, self._layout.rates, self._table, self._last, self._sharing)
+        off_db = self._bias.off_db if truth is None else None
+        rates = self._layout.rates
+        decision = decide(self.policy, known, air_start, rates, self._table, self._last, self._sharing, off_db)
         self._last = decision.rate
         return decision
 

@@ -70,7 +70,7 @@ class Sharing:
 
     def _missed(self, symbols: int, word: int, belief: NDArray[np.float64], distortion: Distortion) -> float:
         """Of `symbols`, the first of which are the word's."""
-        arrives = _word_right(self.words, min(word, symbols), _in_db(belief))
+        arrives = _mean(self.words.right[min(word, symbols) - 1], shares(self.words.snr_db, belief))
         return distortion.expected(max(symbols - word, 0), belief) + (1.0 - arrives) * distortion.astray
 
 
@@ -82,14 +82,18 @@ def decide(
     table: Accuracy | None,
     last: int | None = None,
     sharing: Sharing | None = None,
+    off_db: NDArray[np.float64] | None = None,
 ) -> Decision:
     """The decision for a frame at air sample `air_now`.
 
+    off_db: what to add to the report, equally likely values, float [N]; None: it is believed.
     report: None where there is none or it is stale; rates: payload symbols of each rate; last: the rate before.
     sharing: None where symbols are no words.
     """
     full = len(rates) - 1
     belief = None if report is None else believe(report, air_now, average_only=policy.kind == "average")
+    if belief is not None and off_db is not None:
+        belief = belief * 10 ** (off_db / 10)
     told = None if belief is None else to_db(float(belief.mean()))
     count = None if belief is None or sharing is None else sharing.word(belief)
     if policy.kind == "fixed":
@@ -98,7 +102,7 @@ def decide(
         return Decision(full, None)
     if belief is None or table is None:
         return Decision(_affordable(policy.goal, rates)[-1], told, count)
-    rate = _fewest(policy.goal, _accuracies(table, belief), rates, last)
+    rate = _fewest(policy.goal, table, belief, rates, last)
     if sharing is not None and count is not None:
         rate, missed = sharing.least(rate, rates[: len(_affordable(policy.goal, rates))], count, belief)
         return Decision(rate, told, count, missed if report is not None and report.fd is not None else None)
@@ -110,12 +114,12 @@ def word_symbols(table: WordTable, belief: NDArray[np.float64], spare: float) ->
 
     belief: equally likely linear SNRs, float [N]. The share does not depend on the image.
     """
-    snr_db = _in_db(belief)
-    wanted = _word_right(table, len(table.right), snr_db) - spare / 100.0
+    share = shares(table.snr_db, belief)
+    wanted = _mean(table.right[-1], share) - spare / 100.0
     few, enough = 0, len(table.right)  # it rises with the count
     while enough - few > 1:
         middle = (few + enough) // 2
-        few, enough = (few, middle) if _word_right(table, middle, snr_db) >= wanted else (middle, enough)
+        few, enough = (few, middle) if _mean(table.right[middle - 1], share) >= wanted else (middle, enough)
     return enough
 
 
@@ -127,14 +131,29 @@ def words_told(pair: Agreement, snr_db: float, spare: float, fading: bool) -> in
     return word_symbols(pair.words, rayleigh(snr_db) if fading else np.array([from_db(snr_db)]), spare)
 
 
+def shares(grid_db: tuple[float, ...], belief: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much of a belief each SNR of a table stands for, float [G], 1 in all: the mean over a belief of what a table
+    gives between its SNRs is that of its entries by these. grid_db: ascending, G >= 2; belief: linear SNRs, float [N].
+    """
+    at = np.interp(_in_db(belief), grid_db, _PLACES[: len(grid_db)])
+    low = np.minimum(at.astype(np.int64), len(grid_db) - 2)
+    upper = at - low
+    found = np.bincount(low, 1.0 - upper, len(grid_db)) + np.bincount(low + 1, upper, len(grid_db))
+    return found / len(belief)
+
+
+_PLACES = np.arange(1000.0)
+"""A table has no more SNRs."""
+
+
 def _in_db(belief: NDArray[np.float64]) -> NDArray[np.float64]:
     found: NDArray[np.float64] = 10.0 * np.log10(np.maximum(belief, 1e-6))
     return found
 
 
-def _word_right(table: WordTable, count: int, snr_db: NDArray[np.float64]) -> float:
-    """How often a word of so many symbols arrives."""
-    return float(np.interp(snr_db, table.snr_db, table.right[count - 1]).mean())
+def _mean(row: tuple[float, ...], share: NDArray[np.float64]) -> float:
+    """Of a row of a table over a belief, by `shares`."""
+    return float(np.dot(row, share))
 
 
 def _accuracies(table: Accuracy, belief: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,19 +166,21 @@ def _affordable(goal: Goal, rates: tuple[int, ...]) -> Sequence[int]:
     return [k for k, symbols in enumerate(rates) if goal.kind != "budget" or symbols <= goal.value]
 
 
-def _fewest(goal: Goal, accuracies: NDArray[np.float64], rates: tuple[int, ...], last: int | None) -> int:
-    expected = accuracies.mean(-1)
+def _fewest(goal: Goal, table: Accuracy, belief: NDArray[np.float64], rates: tuple[int, ...], last: int | None) -> int:
+    share = shares(table.snr_db, belief)
+    expected = [_mean(row, share) for row in table.acc]
     if goal.kind == "budget":
         return max(_affordable(goal, rates), key=lambda k: (expected[k], -k))
     full = len(rates) - 1
     if goal.kind == "price":  # which says what a symbol must be worth: nothing more to wait for
         return max(range(full + 1), key=lambda k: (expected[k] - goal.value * rates[k], -k))
+    accuracies = _accuracies(table, belief) if goal.kind == "outage" else None
     margins = [HYSTERESIS / 100.0 if last is not None and k < last else 0.0 for k in range(full + 1)]
     for k, margin in enumerate(margins[:full]):
         if goal.kind == "within" and expected[k] - margin >= expected[full] - goal.value / 100.0:
             return k
         if goal.kind == "target" and expected[k] - margin >= goal.value:
             return k
-        if goal.kind == "outage" and np.mean(accuracies[k] - margin < accuracies[full] - 0.01) <= goal.value:
+        if accuracies is not None and np.mean(accuracies[k] - margin < accuracies[full] - 0.01) <= goal.value:
             return k
     return full

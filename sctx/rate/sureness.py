@@ -1,7 +1,7 @@
 """What the answer to a word says of the SNR at which the word arrived: the chance of just such an answer at each SNR.
 
     wrong     the answer is another than the word stands for
-    sure      it is that one, and the receiver gave the word at least 0.99; or 0.9 to 0.99; or less
+    sure      it is that one, and the receiver gave the word less than 0.5; or 0.5 to 0.9; and so on, by SURE
 
 Transmitter and receiver know the same words, so these chances follow from drawing noise, once for each length. Whether
 the answer is the word's is what acknowledgements tell an outer loop (Sampath, Kumar and Holtzman, VTC 1997); how sure
@@ -21,7 +21,7 @@ from common.phy.words import Words
 
 Doubles = NDArray[np.float64]
 GRID_DB = np.arange(-20.0, 31.0, 2.0)
-SURE = (0.9, 0.99)
+SURE = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 DRAWS, MOST, FEWEST = 500, 100_000, 50
 """Words that are drawn at each SNR; fewer where that makes more than MOST posteriors, but FEWEST at least."""
 ODD = 0.01
@@ -39,7 +39,8 @@ class Sureness:
         self._known: dict[int, Doubles] = {}
 
     def chance(self, said: int, count: int, output: Any) -> Doubles | None:
-        """Of this answer at each SNR of GRID_DB, float64 [G]; None where it names no class.
+        """Of this answer at each SNR of GRID_DB, float64 [2, G]: to be right, or wrong, as it is; and then of the
+        receiver to be as sure as it is, 1 where it is wrong or says nothing of that. None where it names no class.
 
         said: the decision; count: symbols of its word that were sent; output: what `classify` answered, from outside.
         """
@@ -47,15 +48,13 @@ class Sureness:
         if type(index) is not int:
             return None
         chances, confidence = self.chances(count), output.get("confidence")
+        wrong, none = chances[0], np.ones(len(GRID_DB))
         if index != self._answers[said]:
-            found = slice(0, 1)
-        elif self._most is None or not isinstance(confidence, float) or math.isnan(confidence):
-            found = slice(1, None)
-        else:
-            kind = 1 + int(np.searchsorted(SURE, min(max(confidence, 0.0), 1.0) / self._most[said], side="right"))
-            found = slice(kind, kind + 1)
-        chance: Doubles = chances[found].sum(0)
-        return chance
+            return np.stack((wrong, none))
+        if self._most is None or not isinstance(confidence, float) or math.isnan(confidence):
+            return np.stack((1.0 - wrong, none))
+        kind = 1 + int(np.searchsorted(SURE, min(max(confidence, 0.0), 1.0) / self._most[said], side="right"))
+        return np.stack((1.0 - wrong, chances[kind] / (1.0 - wrong)))
 
     def chances(self, count: int) -> Doubles:
         """Of wrong and each kind of sure, ascending, on words of `count` symbols: float64 [2 + len(SURE), G]."""

@@ -54,7 +54,7 @@ class RunningEmulator:
 
     def close(self) -> None:
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=60)
         self._sink.close()
         self._source.close()
         assert self._process.returncode == 0

@@ -161,7 +161,7 @@ def test_set_and_status_as_typed(tmp_path: Path) -> None:
                           f"set --control 77 --snr-trace {tmp_path}/snr.csv", "set --control 77 --snr 999")
         }  # fmt: skip
         emulator.send_signal(signal.SIGTERM)
-        _, rest = emulator.communicate(timeout=20)
+        _, rest = emulator.communicate(timeout=60)
     codes = [done.returncode for done in said.values()]
     assert codes == [0, 0, 0, 2, 2], [done.stderr for done in said.values()]
     assert json.loads(said["status --control 77"].stdout)["channel"].startswith("SNR 12 dB")

@@ -92,7 +92,7 @@ def test_it_says_what_it_does_and_stops_cleanly(number: int) -> None:
     assert process.stderr is not None
     head = [process.stderr.readline() for _ in range(2)]
     process.send_signal(number)
-    _, rest = process.communicate(timeout=20)
+    _, rest = process.communicate(timeout=60)
     assert process.returncode == 0
     assert re.search(r"listening on tcp://127\.0\.0\.1:\d+, forwarding to tcp://127\.0\.0\.1:5555", head[0])
     assert "SNR 5 dB, fading rayleigh" in head[1]
@@ -145,7 +145,7 @@ def test_set_and_status_speak_to_a_running_emulator() -> None:
     empty = subprocess.run([*EMULATOR, "set", "--control", address[1]], capture_output=True, text=True, timeout=30)
     shown = subprocess.run([*EMULATOR, "status", "--control", address[1]], capture_output=True, text=True, timeout=30)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert changed.stdout.strip() == "SNR 12 dB, fading none, doppler 0.001"
     assert (refused.returncode, empty.returncode) == (2, 2)
     assert "--snr 999 is outside" in refused.stderr

@@ -51,7 +51,7 @@ def test_a_flowgraph_sends_through_the_emulator(tmp_path: Path) -> None:
         )  # fmt: skip
     finally:
         emulator.send_signal(signal.SIGTERM)
-        _, said = emulator.communicate(timeout=20)
+        _, said = emulator.communicate(timeout=60)
     assert re.search(rf"samples {count}\b", said), said
     y = np.fromfile(out, np.complex64)
     bits = np.random.default_rng(0).integers(0, 2, (4096, 2)) * 2 - 1

@@ -92,7 +92,7 @@ def test_the_running_process_gives_the_kernels_samples(context: zmq.Context, fla
     assert sink.poll(20_000)
     second_part = np.frombuffer(sink.recv(), np.complex64)
     process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=20)
+    _, rest = process.communicate(timeout=60)
     source.close()
     sink.close()
     assert process.returncode == 0, rest

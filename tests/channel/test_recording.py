@@ -336,7 +336,7 @@ def test_a_signal_finishes_the_description(context: zmq.Context, tmp_path: Path,
         source.send(np.ones(500, np.complex64).tobytes())
         assert sink.poll(20_000)
         emulator.send_signal(number)
-        _, said = emulator.communicate(timeout=20)
+        _, said = emulator.communicate(timeout=60)
     source.close()
     sink.close()
     assert emulator.returncode == 0, said

@@ -1,6 +1,7 @@
 """A data set that says the WordNet ids of its classes is understood by a teacher that has two of one name."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from PIL import Image
 
 from common.errors import ConfigError
-from common.images.datasets import load_images
+from common.images.datasets import load_for, load_images
+from common.pair.manifest import find_pair
 from training.teachers.columns import match
 from training.teachers.efficientnet_lite import imagenet_classes
 
@@ -39,6 +41,13 @@ def test_ids_decide_between_two_classes_of_one_name(tmp_path: Path, nested: bool
     with pytest.raises(ConfigError, match="several classes that may be 'crane'"):
         match(known, images.classes, "teacher")
     assert match(["goldfish", "crane"], images.asked, "teacher").order == (1, 0)  # a teacher of names alone
+
+
+@pytest.mark.parametrize(("labels", "ids"), [(("goldfish", "crane"), True), (("crane", "goldfish", "newt"), False)])
+def test_a_pair_has_the_ids_in_its_own_order_or_none(tmp_path: Path, labels: tuple[str, ...], ids: bool) -> None:
+    pair = replace(find_pair("cifar10"), labels=labels)
+    images = load_for(pair, str(data_set(tmp_path, LISTED)), "test")
+    assert images.ids == (tuple(IDS[name] for name in labels) if ids else ())
 
 
 @pytest.mark.parametrize(

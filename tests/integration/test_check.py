@@ -29,6 +29,7 @@ def test_the_doctor_walks_from_name_to_model(start: Start, tiny_pair: Path, othe
         assert found[-2].startswith("FAIL  --listen port: ")
         code, found = lines(start, "channel-emu", "--listen", "0", "--upstream", f"127.0.0.1:{port}")
         assert (code, found[-1]) == (0, "all is well")
+        assert not [one for one in (rx, emu) if "warning" in one.said]  # who is well is not disturbed
         rx.stop()
         code, found = lines(start, "channel-emu", "--listen", "0", "--upstream", f"127.0.0.1:{port}")
         assert code == 1

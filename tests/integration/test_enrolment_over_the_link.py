@@ -182,7 +182,7 @@ def test_somebody_new_enrols_a_class_from_a_folder_of_pictures_with_two_commands
                 time.sleep(0.01)
             flags = ["--peer", peer(rx), "--model", str(tiny_pair), "--source", str(folder), "--distortion", "10"]
             sent = CliRunner().invoke(sctx_command, flags, obj={"log_format": "text"})
-            out, _ = asking.communicate(timeout=20)
+            out, _ = asking.communicate(timeout=60)
         assert sent.exit_code == 0, sent.output
         assert asking.returncode == 0
         assert "'zebra' is enrolled in head 'enrolled' from 3 pictures of session" in out

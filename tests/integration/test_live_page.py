@@ -100,7 +100,7 @@ def test_what_dies_or_hangs_shows_as_dead_within_two_seconds_and_comes_back_by_i
     assert seconds_until(browser, f"{STATE.format('scrx')} === 'bad'") < 2.0
     assert seconds_until(browser, f"{STATE.format('sctx')} === 'warn'") < 3.0
     beside = "getComputedStyle(document.querySelector('#{} h2'), '::after').content"
-    assert browser.ask(beside.format("receiver")) == '" · scrx"'
+    assert browser.ask(beside.format("receiver")) == '" · no news of scrx"'
     assert browser.ask(beside.format("answer")) == "none"
     faint = "['sent', 'received', 'equalised'].map((id) => document.getElementById(id).parentNode.className).join()"
     assert browser.ask(faint) == ",stale,stale"
@@ -108,11 +108,14 @@ def test_what_dies_or_hangs_shows_as_dead_within_two_seconds_and_comes_back_by_i
     heights = "[...document.querySelectorAll('#chips b')].map((one) => one.offsetHeight)"
     assert max(browser.ask(heights)) < 2 * min(browser.ask(heights))
     assert browser.ask("document.documentElement.scrollWidth") == 400
+    browser.until("/^no newer answer for \\d+ s$/.test(document.getElementById('since').textContent)")
     again = ["--listen", str(port), "--http", str(http), *arguments[4:]]
     start("scrx", *again)
     all_ready(browser)
+    browser.until("document.getElementById('since').textContent === ''")
     live["channel-emu"].kill()
     assert seconds_until(browser, f"{STATE.format('channel-emu')} === 'bad'") < 2.0
+    assert browser.ask(STATE.format("scrx")) == "warn"  # it may well be there
     assert browser.ask("document.querySelectorAll('section.stale').length") == browser.ask(
         "document.querySelectorAll('section').length"
     )
@@ -138,6 +141,25 @@ def test_the_channel_moves_by_keyboard_and_the_loop_is_seen_to_answer(
     browser.until("past[past.length - 1].acted < 4")
     assert browser.ask("document.getElementById('said').textContent") == ""
     assert browser.ask("document.getElementById('described').textContent").startswith("SNR -2 dB")
+
+
+def test_a_page_whose_token_is_of_an_earlier_start_says_so_and_takes_a_new_one(
+    live: dict[str, Command], browser: Browser, start: Start
+) -> None:
+    emu = live["channel-emu"]
+    browser.open(address(emu))
+    browser.until("document.readyState === 'complete'")
+    browser.until("!document.getElementById('control').hidden")
+    emu.kill()
+    again = start("channel-emu", *emu.arguments)
+    all_ready(browser)
+    browser.ask("document.getElementById('snr-in').dispatchEvent(new Event('input'))")
+    browser.until("document.getElementById('control').hidden")
+    assert "Open the address that the emulator printed last" in browser.ask(
+        "document.getElementById('no-control').textContent"
+    )
+    browser.open(address(again))
+    browser.until("!document.getElementById('control').hidden")
 
 
 def test_the_answer_is_drawn_on_the_frames_of_a_video(start: Start, browser: Browser, tmp_path: Path) -> None:

@@ -14,16 +14,24 @@ from tests.integration.conftest import Start
 from tests.test_documents import ROOT
 from training.lab.processes import Command
 
-pytestmark = [
-    pytest.mark.full,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'ray[serve]'"),
-]
+SCRIPT = str(ROOT / "deploy" / "ray" / "serve_decoder.py")
+pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
+with_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'ray[serve]'")
+
+
+def test_what_is_missing_or_wrong_is_one_line(start: Start) -> None:
+    here = find_spec("ray") is not None
+    wrong, told, code = ("no model pair 'nosuch': ", ": give", 2) if here else ("this needs Ray", ": pip", 1)
+    command = start("python", SCRIPT, "0", "--model", "nosuch")
+    assert command.wait(120) == code
+    assert command.said.startswith(f"error: {wrong}")
+    assert told in command.said
+    assert len(command.said.splitlines()) == 1
 
 
 @pytest.fixture
 def served() -> Iterator[Command]:
-    command = Command("python", str(ROOT / "deploy" / "ray" / "serve_decoder.py"), "0", "--replicas", "2")
+    command = Command("python", SCRIPT, "0", "--replicas", "2")
     command.port()
     yield command
     assert command.stop() == 0, command.said
@@ -50,11 +58,13 @@ def answers(start: Start, port: int, *flags: str) -> list[dict[str, object]]:
     return [{name: one[name] for name in ("index", "answer", "confidence", "symbols")} for one in lines]
 
 
+@with_ray
 def test_ray_answers_as_the_receiver_itself_does(served: Command, start: Start) -> None:
     rx = start("scrx", "--listen", "0")
     assert answers(start, served.port(), "--count", "40") == answers(start, rx.port(), "--count", "40")
 
 
+@with_ray
 def test_no_image_is_lost_when_a_replica_is_killed(served: Command, start: Start) -> None:
     found = replicas(served.process.pid)
     assert len(found) == 2

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from common.protocol.messages import Result, Status
 from scrx.receiver import Receiver
 from scrx.vitals import Vitals
 
@@ -35,3 +36,23 @@ def test_why_a_receiver_with_workers_is_not_ready(found: Mapping[str, Any], why:
     board = Vitals(cast("Receiver", rx)).board
     assert board.why_now() == why
     assert bool(board._stuck()) == restart_helps
+
+
+def test_what_a_head_says_is_shown_beside_the_answer() -> None:
+    rx = SimpleNamespace(
+        manifest=SimpleNamespace(name="m", id="0"), table=SimpleNamespace(peers={}, naks={}), pool=None,
+        answered=1, expired=0, failed=0, queue_depth=0, progress_age_ms=0.0,
+        link=SimpleNamespace(protocol_errors={}, unsent=0),
+    )  # fmt: skip
+    vitals = Vitals(cast("Receiver", rx))
+    outputs = {"classify": {"index": 3, "name": "oboe"}}
+    result = Result(bytes(16), 7, 0, Status.OK, *5 * (None,), 0, 0.6, 0, 0, 2, outputs)
+    said: dict[str, Any] = {"name": None, "likeliest": "zebra", "confidence": 0.25, "nearest": []}
+    vitals.answered([result], 1000, [{"enrolled": said}])
+    _, view = vitals._take()
+    assert view["answers"] == [
+        {
+            "session": "0" * 8, "seq": 7, "confidence": 0.6, "name": "oboe",
+            "heads": {"enrolled": {"name": None, "confidence": 0.25}},
+        }
+    ]  # fmt: skip

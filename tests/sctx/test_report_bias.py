@@ -20,7 +20,7 @@ from sctx.rate.bias import AWAY_DB, STEPS_DB, FrameSnr, ReportBias
 from sctx.rate.controller import MOST_UNREPORTED, Controller
 from sctx.rate.decision import Sharing
 from sctx.rate.policy import RatePolicy
-from sctx.rate.sureness import GRID_DB, Sureness, shares_of
+from sctx.rate.sureness import GRID_DB, SURE, Sureness, shares_of
 from sctx.settings import Settings
 from training.lab.direct import Encodings, _Direct
 from training.lab.loopback import Loopback
@@ -56,12 +56,19 @@ def heard(said: int, count: int, snr_db: float, rng: np.random.Generator, off_db
     return {"index": int(classes.argmax()), "confidence": float(classes.max())}
 
 
+def chance_of(kind: int, count: int) -> NDArray[np.float64]:
+    """As `Sureness.chance`. kind: 0 wrong, and then how sure."""
+    chances = SURENESS.chances(count)
+    wrong = chances[0]
+    return np.stack((1 - wrong, chances[kind] / (1 - wrong)) if kind else (wrong, np.ones_like(wrong)))
+
+
 def word_right(
-    snr_db: float, bias_db: float, seed: int, frames: int, off_db: float = 0.0
+    snr_db: float, bias_db: float, seed: int, frames: int, off_db: float = 0.0, deaf: bool = False
 ) -> tuple[NDArray[np.float64], Controller]:
     """Chance that the word of each frame arrives, where reports are off by so much; steady channel.
 
-    off_db: by how much the receiver's own estimate is off; the reports are as well.
+    off_db: by how much the receiver's own estimate is off; the reports are as well. deaf: no answer is heard.
     """
     rng, found = np.random.default_rng(seed), []
     controller = Controller(RatePolicy(), LAYOUT, PAIR.accuracy, Sharing(PAIR.words, 0.2))
@@ -75,14 +82,15 @@ def word_right(
         controller.hear(answer, 0)
         chance = SURENESS.chance(said, count, heard(said, count, snr_db, rng, off_db))
         assert chance is not None
-        controller.learn(answer, answer.air_start, chance)
+        if not deaf:
+            controller.learn(answer, answer.air_start, chance)
     return np.array(found), controller
 
 
 @cache
 def right_reports(snr_db: float) -> float:
     """The same where they are right, once the first report is there."""
-    return float(word_right(snr_db, 0.0, 0, 12)[0][1:].mean())
+    return float(word_right(snr_db, 0.0, 0, 12, deaf=True)[0][1:].mean())
 
 
 @pytest.mark.parametrize("bias_db", [6.0, -6.0, 12.0])
@@ -90,6 +98,12 @@ def right_reports(snr_db: float) -> float:
 def test_wrong_reports_cost_a_point_at_most_once_20_answers_were_heard(snr_db: float, bias_db: float) -> None:
     late = [word_right(snr_db, bias_db, seed, 2 * HEARD)[0][HEARD:].mean() for seed in range(SEEDS)]
     assert np.mean(late) >= right_reports(snr_db) - 0.01
+
+
+@pytest.mark.parametrize("snr_db", [-4.0, 0.0, 3.0, 6.0])
+def test_reports_that_are_6_db_too_high_cost_a_point_and_a_half_from_the_first_answer_on(snr_db: float) -> None:
+    first = [word_right(snr_db, 6.0, seed, HEARD)[0][1:].mean() for seed in range(SEEDS)]
+    assert np.mean(first) >= right_reports(snr_db) - 0.015
 
 
 @pytest.mark.parametrize("snr_db", [-10.0, -4.0, 3.0, 12.0])
@@ -101,10 +115,12 @@ def test_right_reports_are_not_corrected(snr_db: float) -> None:
 
 @pytest.mark.parametrize("snr_db", [-4.0, 0.0])
 def test_a_receiver_that_is_too_sure_of_itself_is_corrected_by_its_wrong_answers(snr_db: float) -> None:
-    runs = [word_right(snr_db, 0.0, seed, 60, off_db=6.0) for seed in range(SEEDS)]
-    assert np.mean([controller.correction_db for _, controller in runs]) <= -1.5
-    believed = np.mean([right[1:6].mean() for right, _ in runs])
-    assert np.mean([right[-20:].mean() for right, _ in runs]) > believed + 0.05
+    """What it says of its channel and how sure it is of its words are off alike, and fit each other."""
+    heard, deaf = (
+        np.mean([word_right(snr_db, 0.0, seed, 60, off_db=6.0, deaf=deaf)[0][1:] for seed in range(SEEDS)])
+        for deaf in (False, True)
+    )
+    assert right_reports(snr_db) - heard < (right_reports(snr_db) - deaf) / 2
 
 
 @pytest.mark.parametrize("trust", [False, True])
@@ -152,10 +168,14 @@ def test_an_answer_that_names_no_class_says_nothing(output: Any) -> None:
 
 @pytest.mark.parametrize("confidence", [None, math.nan, "0.9", 1, [0.9]])
 def test_without_a_confidence_only_the_answer_itself_is_heard(confidence: Any) -> None:
-    agreed = SURENESS.chances(8)[1:].sum(0)
-    assert SURENESS.chance(1, 8, {"index": 1, "confidence": confidence}) == pytest.approx(agreed)
-    assert SURENESS.chance(1, 8, {"index": 2, "confidence": confidence}) == pytest.approx(1 - agreed)
-    assert Sureness(WORDS, None, 8).chance(1, 8, {"index": 1, "confidence": 0.2}) == pytest.approx(agreed)
+    agreed, nothing = SURENESS.chances(8)[1:].sum(0), np.ones(len(GRID_DB))
+    for pair, index, whether in (
+        (SURENESS, 1, agreed),
+        (SURENESS, 2, 1 - agreed),
+        (Sureness(WORDS, None, 8), 1, agreed),
+    ):
+        chance = pair.chance(1, 8, {"index": index, "confidence": confidence})
+        assert chance == pytest.approx(np.stack((whether, nothing)))
 
 
 @pytest.mark.parametrize("confidence", [-1e300, 0.0, 0.5, 0.97, 1.0, 7.0, math.inf, -math.inf])
@@ -163,7 +183,7 @@ def test_without_a_confidence_only_the_answer_itself_is_heard(confidence: Any) -
 def test_any_answer_has_a_chance_at_every_snr(index: int, confidence: float) -> None:
     chance = SURENESS.chance(0, 3, {"index": index, "confidence": confidence})
     assert chance is not None
-    assert chance.shape == GRID_DB.shape
+    assert chance.shape == (2, len(GRID_DB))
     assert (chance > 0).all()
 
 
@@ -171,29 +191,42 @@ def test_a_hostile_receiver_moves_the_belief_within_its_grid_and_no_further() ->
     rng = np.random.default_rng(0)
     for _ in range(16):
         bias = ReportBias()
-        kind = int(rng.integers(4))
+        kind = int(rng.integers(2 + len(SURE)))
         for _ in range(40):
             inst, avg = rng.choice([-100.0, -40.0, 0.0, 3.0, 100.0], 2)
             errors = rng.choice(np.array([None, 0.0, 1e-9, 1.0, 100.0], object), 2)
             report = Result(bytes(16), 0, 0, Status.OK, float(inst), float(avg), *errors, None, 0, 0.0, 0, 0, 1, {})
-            bias.learn(report, SURENESS.chances(4)[kind])
+            bias.learn(report, chance_of(kind, 4))
             assert bias.db in STEPS_DB
+            assert bias.off_db is None or set(bias.off_db) <= set(STEPS_DB)
     assert np.abs(STEPS_DB).max() == 15.0
 
 
 def test_what_was_learned_is_forgotten_when_reports_are_right_again() -> None:
-    bias, wrong, sure = ReportBias(), SURENESS.chances(8)[0], SURENESS.chances(8)[-1]
+    bias, rng = ReportBias(), np.random.default_rng(0)
     for _ in range(20):
-        bias.learn(result(0, 3.0), wrong)
+        bias.learn(result(0, 4.0), chance_of(0, 8))
     assert bias.db <= -6.0
     for _ in range(60):
-        bias.learn(result(0, 3.0), sure)
+        kind = rng.choice(2 + len(SURE), p=SURENESS.chances(8)[:, GRID_DB == 4.0][:, 0])
+        bias.learn(result(0, 4.0), chance_of(kind, 8))
     assert bias.db == 0.0
+
+
+def test_what_reports_may_be_off_by_is_as_likely_among_its_values_as_it_is() -> None:
+    bias = ReportBias()
+    for kind in (1, 3, 2, 6):
+        bias.learn(result(0, 4.0), chance_of(kind, 8))
+        assert bias.off_db is not None
+        shares = (bias.off_db[:, None] == STEPS_DB).mean(0)
+        assert shares == pytest.approx(bias._likely.sum(0), abs=1 / len(bias.off_db))
+        for quarter in np.split(bias.off_db, 4):  # at no place of the belief more than at another
+            assert (quarter[:, None] == STEPS_DB).mean(0) == pytest.approx(shares, abs=4 / len(quarter))
 
 
 def test_an_answer_waits_for_the_report_about_its_frame_but_not_for_ever() -> None:
     at_once, later, never = (Controller(RatePolicy(), LAYOUT, PAIR.accuracy) for _ in range(3))
-    wrong = SURENESS.chances(8)[0]
+    wrong = chance_of(0, 8)
     for seq in range(30):
         at_once.learn(result(seq, 3.0), seq * SLOT, wrong)
         later.learn(result(seq, 3.0 if seq >= 5 else None, max(seq - 5, 0) * SLOT), seq * SLOT, wrong)
@@ -207,8 +240,9 @@ def test_an_answer_waits_for_the_report_about_its_frame_but_not_for_ever() -> No
 def test_nothing_is_learned_while_the_receiver_is_not_sure_of_the_average() -> None:
     bias = ReportBias()
     for _ in range(50):
-        bias.learn(result(0, 3.0, error_db=2.0), SURENESS.chances(8)[0])
+        bias.learn(result(0, 3.0, error_db=2.0), chance_of(0, 8))
     assert bias.db == 0.0
+    assert bias.off_db is None, "and reports are believed"
 
 
 @pytest.mark.parametrize("snr_db", [-5.0, 5.0, 15.0])

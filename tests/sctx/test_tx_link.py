@@ -1,5 +1,6 @@
 """The transmitter's thread tells what went wrong instead of leaving its owner to wait."""
 
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -52,6 +53,27 @@ def test_a_stranger_that_answers_is_told_from_nobody(context: "zmq.Context[zmq.S
     assert isinstance(event, Failed)
     assert isinstance(event.error, LinkDown)
     assert "answers, but not as a receiver or an emulator does (unexpected_kind " in str(event.error)
+
+
+def given_up(address: str) -> str:
+    """What a link says that gave up there."""
+    link = Link(address, replace(TERMS, give_up_s=0.8))
+    event, until = None, time.monotonic() + 30
+    while event is None and time.monotonic() < until:
+        event = link.wait_event(0.05)
+    link.close()
+    assert isinstance(event, Failed)
+    return str(event.error)
+
+
+def test_who_gives_up_says_where_and_what_is_there(context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    with context.socket(zmq.ROUTER) as silent, socket.create_server(("127.0.0.1", 0)) as other:
+        silent.bind("tcp://127.0.0.1:0")
+        there = silent.getsockopt_string(zmq.LAST_ENDPOINT)
+        assert given_up(there).endswith(f" {there}: it is connected, and no receiver answers behind it")
+        port = other.getsockname()[1]
+        assert given_up(f"tcp://127.0.0.1:{port}").endswith(": it is stopped, or speaks something else")
+    assert f" {there}: nothing listens at {there[6:]}, or no way leads there" in given_up(there)
 
 
 def test_an_answer_wakes_its_owner_once(context: "zmq.Context[zmq.Socket[bytes]]") -> None:

@@ -23,6 +23,16 @@ def test_it_compares_runs_that_differ_in_their_reports_alone(tmp_path: Path) -> 
     assert misled["then"]["symbols_trusted"] < misled["then"]["symbols_corrected"]
 
 
+def test_another_seed_is_other_noise_and_other_images_and_the_same_seed_the_same(tmp_path: Path) -> None:
+    asked = ["--channel", "awgn", "--snr", "0", "--bias", "6", "--streams", "1", "--frames", "60"]
+    found = []
+    for run, seed in enumerate(("0", "1", "1")):
+        out = tmp_path / f"{run}.json"
+        CliRunner().invoke(main, [*asked, "--seed", seed, "--json", str(out)], obj={}, catch_exceptions=False)
+        found.append(json.loads(out.read_text())["rows"])
+    assert found[0] != found[1] == found[2]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [("--channel", "fog"), ("--frames", "40"), ("--streams", "0"), ("--snr", "loud"), ("--pair", "no")],

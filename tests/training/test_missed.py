@@ -22,7 +22,10 @@ def test_it_measures_what_is_missed_beside_what_was_expected(tmp_path: Path) -> 
     assert (loose["short"], tight["short"]) == (0.0, 100.0)
 
 
-@pytest.mark.parametrize("wrong", [("--channel", "fog"), ("--snr", "loud"), ("--distortion", "much"), ("--pair", "no")])
+@pytest.mark.parametrize(
+    "wrong",
+    [("--channel", "fog"), ("--doppler", "fast"), ("--snr", "loud"), ("--distortion", "much"), ("--pair", "no")],
+)
 def test_wrong_use_is_told(wrong: tuple[str, str]) -> None:
     with pytest.raises(ConfigError, match="no model pair" if wrong[0] == "--pair" else wrong[0]):
         CliRunner().invoke(main, wrong, obj={}, standalone_mode=False, catch_exceptions=False)

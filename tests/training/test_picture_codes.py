@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.baselines import large_receiver
 from training.baselines.ldpc import fits
 from training.baselines.picture_codes import FORMATS, PictureCode
 from training.baselines.picture_fitting import keys
@@ -145,3 +146,13 @@ def test_only_rates_of_the_standard_are_tried() -> None:
             size, uses, order_bits = map(int, key.split("."))
             assert 0.2 <= (RUNG_BITS + 8 * size) / (uses * order_bits) <= 0.925
     assert not fits(20, 64, 2)  # below 1/5
+    assert {key.split(".")[1] for key in keys({10: 0.5}, 16, ())} == {"16"}
+
+
+def test_a_receiver_with_another_teacher_than_was_fitted_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_receiver, "described", lambda teacher: {"teacher": teacher, "weights": "now"})
+    with pytest.raises(NotThere, match="fitted with another teacher than folder"):
+        large_receiver.opened(bench(tmp_path), {"teacher": "folder", "weights": "then"})  # type: ignore[arg-type]
+    assert large_receiver.opened(bench(tmp_path), None)(drawn((8, 8, 1), 0)).shape == (4,)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from common.pair.origin import recall
 from tests.training.test_distill import TINY, call
 from training import distill, evaluate, teacher
 from training.distillation.judge import Verdict
-from training.distillation.provenance import without_paths
+from training.distillation.provenance import provenance, without_paths
 from training.distillation.reuse import teacher_made_of, teacher_place
 from training.recipes.recipe import load_recipe
 from training.recipes.specs import ViewSpec
@@ -218,3 +218,20 @@ def test_a_store_is_used_by_another_recipe_that_would_make_the_same(here: Path) 
     second = call(distill, "--recipe", "other.toml", "--teacher", "build/teachers/tiny").stderr
     assert "store: re-using build/stores/tiny-" in second
     assert [path.name[:5] for path in (here / "build" / "stores").iterdir()] == ["tiny-"]
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("--store build/stores/tiny --seed 1", "--seed 1 --teacher lite0"),
+        ("--store=build/stores/tiny", "--teacher lite0"),
+        ("--store /s/tiny --teacher /t/other", "--teacher other"),
+        ("--seed 1", "--seed 1"),
+    ],
+)
+def test_a_pair_of_a_given_store_says_whose_answers_lay_there(
+    words: str, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["distill", *words.split()])
+    told = provenance(load_recipe("digits"), 0, "store 12", "lite0", "00", "few parameters", False)
+    assert told["command"] == f"python -m training.distill {kept}"

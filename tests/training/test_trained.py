@@ -22,10 +22,10 @@ from training.systems import bench as bench_room
 from training.systems.bench import Bench
 from training.systems.carry import Way, carry
 from training.systems.system import NotThere, Place
-from training.trained import of_ours, published, tuning
+from training.trained import fronts, of_ours, published, tuning
 from training.trained.dt_jscc import nearest, points
 from training.trained.family import Family
-from training.trained.fronts import Examples, Front
+from training.trained.fronts import Examples, Front, widened
 from training.trained.learned import (
     FAMILIES,
     Kit,
@@ -40,7 +40,7 @@ from training.trained.of_ours import OursTuning
 from training.trained.published import FIGURES, Peak
 from training.trained.quantised import _dealt, bits_of, letters_of
 from training.trained.trying import STREAMS, Budget, Lines, drawn
-from training.trained.tuning import Tuning
+from training.trained.tuning import Tuning, space_of
 from training.trained.vfe import Analog
 
 TINY = {"dt-jscc": "d16@6", "dt-jscc-ours": "d16@6", "vfe": "d16", "separate": "b8", "pq-code": "b8"}
@@ -178,6 +178,22 @@ def test_a_killed_tuning_goes_on_and_ends_as_if_it_had_not_been(
 def test_no_trial_is_begun_once_the_cpu_seconds_are_spent(bench: Bench, tmp_path: Path) -> None:
     tried = Tuning(FAMILIES["vfe"], bench, Budget(5, 1e-3), tmp_path).trials()
     assert [one["trial"] for one in tried] == [0]
+
+
+def test_many_images_have_few_passes_over_one_view(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    family = FAMILIES["vfe"]
+    assert space_of(family, bench) == family.space
+    monkeypatch.setattr(tuning, "MANY", len(bench.train()))
+    monkeypatch.setattr(fronts, "MANY", len(bench.train()))
+    space = space_of(family, bench)
+    assert {**space, "epochs": family.space["epochs"], "batch": family.space["batch"]} == family.space
+    assert max(space["epochs"]) < min(family.space["epochs"])
+    assert Examples(bench, Front(bench, "ours")).views == 1
+
+
+@pytest.mark.parametrize(("hidden", "classes", "wide"), [(64, 10, 64), (64, 100, 200)])
+def test_a_decoder_is_no_narrower_than_its_classes_need(hidden: int, classes: int, wide: int) -> None:
+    assert widened(hidden, classes) == wide
 
 
 def test_half_a_line_of_a_killed_process_is_dropped(tmp_path: Path) -> None:

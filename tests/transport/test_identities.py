@@ -86,7 +86,7 @@ def test_who_claims_the_identities_that_would_come_next_ends_nothing(command: st
         process.stdin.flush()
         assert process.stdout.readline() == b"alive\n"
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_what_a_receiver_sees_of_an_emulator_does_not_tell_who_comes_next(
@@ -116,7 +116,7 @@ def test_what_a_receiver_sees_of_an_emulator_does_not_tell_who_comes_next(
             process.stdin.flush()
             assert process.stdout.readline() == b"alive\n"
             process.stdin.close()
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
 
 
 _LOOP = """

@@ -1,8 +1,8 @@
 """The picture itself: JPEG or WebP, 5G LDPC and QAM, with the rate that suits the average SNR. The receiver classifies.
 
 Knows nothing about other systems. A picture is a fixed number of bytes (`pictures.py`). What comes is decoded and
-classified by the pair itself without a channel (`Bench.decide`), at a receiver of any size; what Pillow cannot read
-counts as a grey picture. Bytes, modulation and pilots are those of which most is expected at a place:
+classified by the pair itself without a channel, or by a teacher (`large_receiver.py`); what Pillow cannot read counts
+as a grey picture. Bytes, modulation and pilots are those of which most is expected at a place:
 
     accuracy of pictures of so many bytes (1 - e) + accuracy of lost ones e
 
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.phy.decibel import from_db
+from training.baselines.large_receiver import Classify, opened
 from training.baselines.ldpc import LdpcQam
 from training.baselines.pictures import QUALITIES, RUNG_BITS, Format, Jpeg, Webp
 from training.baselines.remembered import Remembered
@@ -77,7 +78,7 @@ class PictureCode(Carried):
         super().__init__(bench)
         self.name = name
         self._form = FORMATS[name](bench.images.shape[1:])
-        self._classify = Remembered(bench.decide)
+        self._classify = Remembered(lambda images: self._receiver(images))
         self._packs: dict[int, Remembered] = {}
         self._codes: dict[tuple[int, int, int], LdpcQam] = {}
 
@@ -122,6 +123,10 @@ class PictureCode(Carried):
         return [(s, m, p) for s, m, p in tried if f"{s}.{place.n - p}.{m}" in self._fitted["curves"]]
 
     @cached_property
+    def _receiver(self) -> Classify:
+        return opened(self.bench, self._fitted.get("classifier"))
+
+    @cached_property
     def _fitted(self) -> dict[str, Any]:
         path = self.bench.weights(self.name).with_suffix(".json")
         found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
@@ -130,8 +135,11 @@ class PictureCode(Carried):
     @property
     def about(self) -> dict[str, Any]:
         """See `System`."""
+        by = self._fitted.get("classifier")
         return {
-            "sends": "the picture; the receiver classifies it with the pair itself, without a channel",
+            "sends": f"the picture; the receiver classifies it with {by['teacher'] if by else 'the pair itself'}, "
+            "without a channel",
+            "classifier": by,
             "tuning": self._fitted.get("tuning", "not fitted"),
             "held_to": "a published curve of 5G LDPC within 0.2 dB",
         }

@@ -31,15 +31,19 @@ CHANGED = {
 NAMES = (*CHANGED, TeacherAlone.name)
 
 
-def make(bench: Bench, name: str, seed: int = 0, epochs: int | None = None, console: Console | None = None) -> Path:
+def make(
+    bench: Bench, name: str, seed: int = 0, epochs: int | None = None, console: Console | None = None,
+    teacher: str | None = None, command: str = "",
+) -> Path:  # fmt: skip
     """Make one of NAMES for a bench, as its suite's pair was made; returns where it lies.
 
-    epochs: of the student; None: the recipe's. ConfigError where the pair does not say which recipe made it.
+    epochs: of the student; None: the recipe's. teacher: folder or Hub id of one that answers in place of the recipe's
+    own, and the command that says so. ConfigError where the pair does not say which recipe made it.
     """
     console = console or Console(stderr=True)
     recipe = recipe_of(bench, epochs)
     if name == TeacherAlone.name:
-        return _teacher(bench, recipe, seed, console)
+        return _teacher(bench, recipe, seed, console, teacher, command)
     what = variant(recipe, CHANGED[name])
     manifest, epoch_s = trained(what, what.recipe, f"{bench.suite}-{name}", seed,
                                 {"dataset": bench.dataset, "teacher": None, "device": bench.device})  # fmt: skip
@@ -61,15 +65,19 @@ def recipe_of(bench: Bench, epochs: int | None) -> Recipe:
     return adjusted(load_recipe(name), epochs)
 
 
-def _teacher(bench: Bench, recipe: Recipe, seed: int, console: Console) -> Path:
-    """Ask the recipe's own teacher, made if it is missing, about the test images."""
+def _teacher(
+    bench: Bench, recipe: Recipe, seed: int, console: Console, teacher: str | None, command: str
+) -> Path:  # fmt: skip
+    """Ask a teacher about the test images: the recipe's own, made if it is missing, where none is given."""
     began, device = time.process_time(), pick_device(bench.device, recipe.threads)
-    folder = str(own_teacher(recipe, bench.train(), seed, device, console))
-    decided = ask(load_oracle(folder, bench.classes, device), bench.images).argmax(-1).numpy()
+    folder = teacher or str(own_teacher(recipe, bench.train(), seed, device, console))
+    oracle = load_oracle(folder, bench.test.asked, device)
+    decided = ask(oracle, bench.images).argmax(-1).numpy()
+    own = f"python -m training.baseline --suite {bench.suite} --system {TeacherAlone.name}"
     about = {
-        "teacher": recipe.teacher.model_type, "weights": weights_sha256(folder), "recipe": recipe.name, "seed": seed,
-        "cpu_s": round(time.process_time() - began, 1), "validation": accuracy(folder, bench.validation(), device),
-        "command": f"python -m training.baseline --suite {bench.suite} --system {TeacherAlone.name}",
+        "teacher": oracle.id.name if teacher else recipe.teacher.model_type, "weights": weights_sha256(folder),
+        "recipe": recipe.name, "seed": seed, "cpu_s": round(time.process_time() - began, 1),
+        "validation": accuracy(folder, bench.validation(), device), "command": command if teacher else own,
     }  # fmt: skip
     keep(bench, decided, about)
     return bench.weights(TeacherAlone.name).with_suffix(".json")

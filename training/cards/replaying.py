@@ -22,6 +22,8 @@ from training.systems.system import Place, System
 
 OTHER_PROCESSOR = 0.001
 """Share of decisions that may differ on another processor, which adds up in another order."""
+AT_HAND = "digits"
+"""Images that come with a package, wherever others lie."""
 SAME = 1e-6
 """Probabilities that differ by less are the same."""
 IDENTICAL, FEW, AGREES = "identical", "few differ", "agrees"
@@ -91,10 +93,10 @@ class Verifier:
     def _system(self, card: Card) -> System:
         key = card.suite, card.pair_id, card.data.split, card.data.fingerprint
         if key not in self._benches:
-            pair = self._pair
+            pair, dataset = self._pair, None if card.data.name == AT_HAND else self._dataset
             if self._anew(card) and self._retrained is not None:
-                pair = str(trained(card, self._dataset, self._retrained / card.pair_id[:16]))
-            self._benches[key] = open_bench(card, pair, self._dataset, self._anew(card))
+                pair = str(trained(card, dataset, self._retrained / card.pair_id[:16]))
+            self._benches[key] = open_bench(card, pair, dataset, self._anew(card))
         bench = self._benches[key]
         if (*key, card.system) not in self._systems:
             self._systems[*key, card.system] = roster(bench, [card.system])[card.system]

@@ -20,14 +20,19 @@ PLACES = ("--out", "--run", "--store", "--device", "--config", "--log-level")
 
 
 def provenance(
-    recipe: Recipe, seed: int, soft_labels: str, data: str, transmitter: str, fitted: bool
+    recipe: Recipe, seed: int, soft_labels: str, teacher: str | None, data: str, transmitter: str, fitted: bool
 ) -> Mapping[str, str]:
-    """soft_labels: where they came from; data: fingerprint of the images; transmitter: its cost in words.
+    """soft_labels: where they came from; teacher: whose store they lay in, None without one; data: fingerprint of the
+    images; transmitter: its cost in words; fitted: whether the head is not that which was trained.
 
-    fitted: whether the head is not that which was trained.
+    Who has the command and no such store makes it again: so a store that was given is told by its teacher.
     """
+    words = without_paths(sys.argv[1:])
+    given = any(word.partition("=")[0] == "--store" for word in sys.argv[1:])
+    if given and teacher and not any(word.partition("=")[0] == "--teacher" for word in words):
+        words += ["--teacher", teacher]
     return {
-        "command": " ".join(("python -m training.distill", *without_paths(sys.argv[1:]))),
+        "command": " ".join(("python -m training.distill", *words)),
         "data": data,
         "transmitter": transmitter,
         "recipe": recipe.name,

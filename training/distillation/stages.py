@@ -25,6 +25,7 @@ from training.distillation.reuse import needs_teacher, pair_made_of, pair_place
 from training.distillation.soft import soft_labels, soft_name
 from training.export.tracing import finish
 from training.knowledge.embedding import MOST_COMPONENTS
+from training.knowledge.shards import Store
 from training.loop.fit import Run, fit
 from training.loop.journal import CURVE, draw_curve
 from training.loop.machine import process
@@ -55,7 +56,8 @@ def distill(recipe: Recipe, request: Request, console: Console) -> Manifest | No
     heads = better_head(encoder, train, validation, preprocess)
     tell(str(heads))
     parameters, macs = transmitter_cost(encoder, preprocess)
-    notes = provenance(recipe, request.seed, soft_name(soft), made_of["data"],
+    teacher = soft.plan.teacher.name if isinstance(soft, Store) else None
+    notes = provenance(recipe, request.seed, soft_name(soft), teacher, made_of["data"],
                        f"{parameters:,} parameters, {macs / 1e6:.1f} MMAC", heads.exchanged)  # fmt: skip
     manifest = write_encoder(out, encoder, recipe.encoder, recipe.layout, recipe.order, recipe.name, train, validation,
                              preprocess, notes, request.seed, objective.meant)  # fmt: skip

@@ -13,7 +13,7 @@ import click
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.files import FIGURES, OutFile, write_json
-from common.flags import numbers
+from common.flags import Real, numbers
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
 from training.report.figures import Curve, Panel, draw
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--channel", default="awgn", show_default=True, type=click.Choice(["awgn", "block-rayleigh"]))
 @click.option("--csi", default="known", show_default=True, type=click.Choice(["known", "estimated"]))
 @click.option("--draws", default=100, show_default=True, type=click.IntRange(1), help="Of the examples.")
-@click.option("--unknown", default=0.05, show_default=True, type=click.FloatRange(0, 0.5), help="As scrx --unknown.")
+@click.option("--unknown", default=0.05, show_default=True, type=Real(0, 0.5), help="As scrx --unknown.")
 @click.option("--seed", default=0, show_default=True, help="Of channel and draws.")
 @click.option("--json", "json_file", type=OutFile(), help="Write the numbers here.")
 @click.option("--figure", type=OutFile(FIGURES), help="Draw accuracy against SNR here.")

@@ -112,7 +112,7 @@ def over_the_link(point: Point, manifest: Manifest, source: str, receiver: int, 
             items.append(json.loads(line))
             advance()
         if transmitter.wait(60) or not items:
-            raise SemlinkError(f"sctx failed: {transmitter.said or 'no summary'}")
+            raise transmitter.failure("failed")
     summary = items.pop()["summary"]
     right = tuple(int(item["answer"] == item["label"]) for item in items)
     symbols, rounds = (tuple(item[name] for item in items) for name in ("symbols", "round"))

@@ -44,12 +44,13 @@ class Place:
 
 
 class Bench:
-    """A pair and its images; how often they are sent."""
+    """A pair and its images; how often they are sent. seed: of the channel and of what is sent."""
 
-    def __init__(self, manifest: "Manifest", images: "ImageSet", streams: range, frames: int) -> None:
+    def __init__(self, manifest: "Manifest", images: "ImageSet", streams: range, frames: int, seed: int) -> None:
         from training.lab.direct import Encodings
 
         self._manifest, self._images, self._streams, self._frames = manifest, images, streams, frames
+        self._seed = seed
         self._known = Encodings()
         self._right: dict[tuple[str, float], Any] = {}
 
@@ -79,10 +80,13 @@ class Bench:
         from training.lab.direct import run_direct
 
         slot = self._manifest.layout.slot
-        spec = ChannelSpec(snr_db=place.snr_db, fading=CHANNELS[place.channel], coherence=slot, doppler=0.01 / slot)
+        fading = CHANNELS[place.channel]
+        spec = ChannelSpec(
+            snr_db=place.snr_db, fading=fading, coherence=slot, doppler=0.01 / slot, seed=self._seed
+        )  # fmt: skip
         found = np.empty((2, len(self._streams), self._frames))
         for row, stream in enumerate(self._streams):
-            which = np.random.default_rng(stream).integers(0, len(self._images), self._frames)
+            which = np.random.default_rng([stream, self._seed]).integers(0, len(self._images), self._frames)
             answers = run_direct(
                 self._manifest, self._images.images[which], spec, stream, RatePolicy(),
                 feedback=FeedbackSpec(bias_db=place.bias_db), encodings=self._known, trust_reports=trust,
@@ -133,6 +137,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 @click.option("--bias", default="0,6,-6,12", show_default=True, help="What is added to reports, dB, with commas.")
 @click.option("--streams", default=16, show_default=True, help="Runs at each place.")
 @click.option("--first", default=0, show_default=True, type=click.IntRange(0), help="Stream of the first run.")
+@click.option("--seed", default=0, show_default=True, help="Of the channel and of which images are sent.")
 @click.option("--frames", default=100, show_default=True, help="Images of a run.")
 @click.option("--json", "json_file", type=OutFile(), help="Write the numbers here.")
 @shared_options
@@ -154,7 +159,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     dataset = options["dataset"] or dataset_of(manifest)
     images = load_told(manifest, dataset, options["split"] or held_out(dataset))
     streams = range(options["first"], options["first"] + options["streams"])
-    bench, rows = Bench(manifest, images, streams, options["frames"]), []
+    bench, rows = Bench(manifest, images, streams, options["frames"], options["seed"]), []
     with bar(Console(stderr=True), "misled", len(asked)) as advance:
         for place in asked:
             rows.append(bench.measure(place))

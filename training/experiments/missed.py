@@ -25,12 +25,7 @@ if TYPE_CHECKING:
     from common.pair.manifest import Manifest
     from training.lab.direct import Encodings
 
-SLOW, FAST = 0.01, 0.3
-"""Doppler cycles from one frame to the next: a report says nearly all, or nothing, of the frame after."""
-CHANNELS = {
-    "awgn": ("none", SLOW), "block-rayleigh": ("block-rayleigh", SLOW), "rayleigh": ("rayleigh", SLOW),
-    "fast-rayleigh": ("rayleigh", FAST),
-}  # fmt: skip
+CHANNELS = {"awgn": "none", "block-rayleigh": "block-rayleigh", "rayleigh": "rayleigh"}
 BLOCK = 20
 """Neighbouring frames that are resampled together: over slow fading they are alike."""
 
@@ -39,9 +34,10 @@ BLOCK = 20
 class Found:
     """Of the frames from when the receiver had told the Doppler: right, in %; payload symbols of each; shares of the
     features' variance in %, with the 95 % interval of the second; short: frames in % that had all symbols and were
-    expected to miss more than was asked for."""
+    expected to miss more than was asked for. doppler: cycles from one frame to the next, of `rayleigh`."""
 
     channel: str
+    doppler: float
     snr_db: float
     asked: float
     right: float
@@ -54,17 +50,17 @@ class Found:
 
 
 def measure(
-    manifest: "Manifest", images: "ImageSet", known: "Encodings", channel: str, snr_db: float, asked: float,
-    frames: int, stream: int,
+    manifest: "Manifest", images: "ImageSet", known: "Encodings", place: tuple[str, float], snr_db: float,
+    asked: float, frames: int, stream: int,
 ) -> Found:  # fmt: skip
-    """One run."""
+    """One run. place: a channel and its Doppler."""
     from common.channel.spec.spec import ChannelSpec
     from sctx.settings import CLASSIFY, Settings
     from training.lab.loopback import Loopback
 
-    fading, doppler = CHANNELS[channel]
+    channel, doppler = place
     slot = manifest.layout.slot
-    spec = ChannelSpec(snr_db=snr_db, fading=fading, coherence=slot, doppler=doppler / slot)
+    spec = ChannelSpec(snr_db=snr_db, fading=CHANNELS[channel], coherence=slot, doppler=doppler / slot)
     settings = Settings(stream=stream, distortion=asked, tasks=(CLASSIFY, "embedding"), backend="torch")
     rows, features = [], []
     with Loopback(manifest, spec, settings) as link:
@@ -83,16 +79,18 @@ def measure(
     right, symbols, expected, off, short = np.array(rows, float).T
     power = np.square(np.array(features) - np.mean(features, 0)).sum(1).mean()
     missed, low, high = (100 * one for one in bootstrap(off / power, BLOCK))
-    return Found(channel, snr_db, asked, 100 * right.mean(), symbols.mean(), 100 * expected.mean(), missed, low, high,
-                 100 * short.mean())  # fmt: skip
+    return Found(channel, doppler, snr_db, asked, 100 * right.mean(), symbols.mean(), 100 * expected.mean(), missed,
+                 low, high, 100 * short.mean())  # fmt: skip
 
 
 def show(rows: Sequence[Found]) -> None:
     """One line a run."""
-    headings = ["channel", "SNR dB", "asked %", "right %", "symbols", "expected %", "missed %", "(95 %)", "short %"]
+    headings = ["channel", "Doppler", "SNR dB", "asked %", "right %", "symbols", "expected %", "missed %", "(95 %)",
+                "short %"]  # fmt: skip
     cells = [
-        [one.channel, f"{one.snr_db:g}", f"{one.asked:g}", f"{one.right:.1f}", f"{one.symbols:.1f}",
-         f"{one.expected:.1f}", f"{one.missed:.1f}", f"{one.low:.1f} .. {one.high:.1f}", f"{one.short:.0f}"]
+        [one.channel, f"{one.doppler:g}" if one.channel == "rayleigh" else "", f"{one.snr_db:g}", f"{one.asked:g}",
+         f"{one.right:.1f}", f"{one.symbols:.1f}", f"{one.expected:.1f}", f"{one.missed:.1f}",
+         f"{one.low:.1f} .. {one.high:.1f}", f"{one.short:.0f}"]
         for one in rows
     ]  # fmt: skip
     print_table("missed of the features' variance, beside what was expected", headings, cells, left=("channel",))
@@ -103,6 +101,9 @@ def show(rows: Sequence[Found]) -> None:
 @click.option("--dataset", help="A data set, a folder or a Hub id. [default: what the pair was trained on]")
 @click.option("--split", help="[default: test, or validation where there is none]")
 @click.option("--channel", default=",".join(CHANNELS), show_default=True, help="Some of these, with commas.")
+@click.option(
+    "--doppler", default="0.01,0.3", show_default=True, help="rayleigh: cycles from one frame to the next, with commas."
+)
 @click.option("--snr", default="0,5,10,20", show_default=True, help="dB, with commas.")
 @click.option("--distortion", default="20,10", show_default=True, help="As of sctx, with commas.")
 @click.option(
@@ -117,7 +118,8 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     channels = options["channel"].split(",")
     if unknown := set(channels) - set(CHANNELS):
         raise ConfigError(f"--channel {min(unknown)}: choose of {', '.join(CHANNELS)}")
-    asked = [numbers(name, options[name], float) for name in ("snr", "distortion")]
+    dopplers, *asked = (numbers(name, options[name], float) for name in ("doppler", "snr", "distortion"))
+    ways = [(one, doppler) for one in channels for doppler in (dopplers if one == "rayleigh" else dopplers[:1])]
     from rich.console import Console
 
     from common.images.datasets import held_out
@@ -132,11 +134,11 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     manifest = find_pair(options["pair"])
     dataset = options["dataset"] or dataset_of(manifest)
     images = load_told(manifest, dataset, options["split"] or held_out(dataset))
-    known, rows, places = Encodings(), [], list(product(channels, *asked))
+    known, rows, places = Encodings(), [], list(product(ways, *asked))
     with bar(Console(stderr=True), "missed", len(places)) as advance:
-        for channel, snr_db, percent in places:
+        for place, snr_db, percent in places:
             how = options["frames"], options["stream"]
-            rows.append(measure(manifest, images, known, channel, snr_db, percent, *how))
+            rows.append(measure(manifest, images, known, place, snr_db, percent, *how))
             advance()
     show(rows)
     if options["json_file"]:

@@ -24,13 +24,15 @@ STREAM = "stdout"
 @dataclass(frozen=True, slots=True)
 class Order:
     """words: after `python`; writes: the option by which the command says where its JSON goes, STREAM, or `--out/FILE`
-    for a file in the folder that --out names; seed: its option for other channels, None where nothing is drawn."""
+    for a file in the folder that --out names; seed: its option for other channels, None where nothing is drawn;
+    trains: the command that makes its pair, where that does not ship."""
 
     words: str
     pairs: tuple[str, ...]
     writes: str = "--json"
     seed: str | None = "--seed"
     training_seeds: tuple[int, ...] = (0,)
+    trains: str = ""
 
     @property
     def command(self) -> str:
@@ -40,10 +42,25 @@ class Order:
 
 LOOP = "-m training.closed_loop --direct --pilots 8"
 SWEPT = "--experiments snr --systems robust,average,adaptive,adaptive+ir,genie"
+ENROLLED = ("-m training.enrolment --pair {} --dataset tinyimagenet100-enrol20 --own tinyimagenet100"
+            " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100")  # fmt: skip
+WORDS = ("-m training.evaluate --pair {} --dataset %s --channel awgn --csi known --symbols 16"
+         " --snr=-10,-6,-3,0,3,6,10,20 --seeds 1 --words %s")  # fmt: skip
+EACH_WORD = WORDS % ("tinyimagenet100", "told,1,2,3,4,5,6,8,10,12,14,16")
 TAUGHT = (
     "-m training.fractions --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
     ' --rows "true labels,teacher of all"'
 )
+
+
+def of_seed(seed: int, words: str) -> Order:
+    """The same of a pair of another training seed. words: with a place for the pair."""
+    pair = f"build/pairs/tinyimagenet100-seed-{seed}"
+    trained = (f"training.distill --recipe tinyimagenet100 --dataset tinyimagenet100 --teacher build/teachers/lite0"
+               f" --seed {seed} --out {pair}")  # fmt: skip
+    return Order(words.format(pair), (pair,), training_seeds=(seed,), trains=f"python -m {trained}")
+
+
 ORDERS: Mapping[str, Order] = {
     "sizes": Order("-m training.experiments.sizes", ("digits", "cifar10", "tinyimagenet100"), seed=None),
     "stages": Order("deploy/edge/stages.py digits cifar10 tinyimagenet100 vit --json",
@@ -56,17 +73,21 @@ ORDERS: Mapping[str, Order] = {
     "loop-cifar10": Order(f"{LOOP} --pair cifar10 --dataset cifar10 --cycles 20 {SWEPT}", ("cifar10",),
                           "--out/closed_loop.json"),
     "misled-digits": Order("-m training.experiments.misled --channel awgn,block-rayleigh --snr 0,10 --bias 6,-6"
-                           " --streams 8", ("digits",), seed=None),
-    "words-cifar10": Order("-m training.evaluate --pair cifar10 --dataset cifar10 --channel awgn --csi known"
-                           " --symbols 16 --snr=-10,-6,-3,0,3,6,10,20 --seeds 1 --words told,4,8,16", ("cifar10",)),
-    "enrolment-tinyimagenet100": Order(
-        "-m training.enrolment --pair tinyimagenet100 --dataset tinyimagenet100-enrol20 --own tinyimagenet100"
-        " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100", ("tinyimagenet100",)),
+                           " --streams 8", ("digits",)),
+    "words-cifar10": Order((WORDS % ("cifar10", "told,4,8,16")).format("cifar10"), ("cifar10",)),
+    "words-tinyimagenet100": Order(EACH_WORD.format("tinyimagenet100"), ("tinyimagenet100",)),
+    **{f"words-tinyimagenet100-seed-{seed}": of_seed(seed, EACH_WORD) for seed in (1, 2)},
+    "enrolment-tinyimagenet100": Order(ENROLLED.format("tinyimagenet100"), ("tinyimagenet100",)),
+    **{f"enrolment-tinyimagenet100-seed-{seed}": of_seed(seed, ENROLLED) for seed in (1, 2)},
     "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
     "fractions-tinyimagenet100": Order(f"{TAUGHT} --fractions 1", (), seed=None, training_seeds=(0, 1, 2)),
     "fractions-tinyimagenet100-tenth": Order(f"{TAUGHT} --fractions 0.1 --epochs 30", (), seed=None,
                                              training_seeds=(0, 1, 2)),
+    "encodings-tinyimagenet100": Order(
+        "-m training.ablate --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
+        ' --only "encoding int8,embedding 256,views 1" --symbols 16 --channels 1', (), seed=None,
+        training_seeds=(0, 1, 2)),
     "savings-digits": Order("-m training.savings --images 1024", (), seed=None, training_seeds=()),
     "savings-tinyimagenet100": Order("-m training.savings --recipe tinyimagenet100 --dataset tinyimagenet100"
                                      " --teacher build/teachers/lite0 --images 512 --online-images 64", (), seed=None,
@@ -104,7 +125,7 @@ def measured(name: str, more: Sequence[str] = ()) -> Result:
 def taken(name: str, path: Path) -> Result:
     """What an order's command has written to `path`, as a result of this commit and machine.
 
-    ConfigError where the file cannot be read, SemlinkError where it is of other pairs than those that ship.
+    ConfigError where the file cannot be read, SemlinkError where it is of other pairs than the order's.
     """
     asked = order(name)
     try:
@@ -116,9 +137,9 @@ def taken(name: str, path: Path) -> Result:
         raise ConfigError(f"{path}: not what `{asked.command}` writes: {error}") from None
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: not what `{asked.command}` writes")
-    pairs = {one: find_pair(one).id for one in asked.pairs}
+    pairs = {Path(one).name: find_pair(one).id for one in asked.pairs}
     if strange := _ids(found) - set(pairs.values()):
-        raise SemlinkError(f"{path} is of pair {min(strange)[:12]}, which does not ship")
+        raise SemlinkError(f"{path} is of pair {min(strange)[:12]}, which is none of the order's")
     return Result(SCHEMA, name, asked.command, commit(), machine(), pairs, asked.training_seeds, found, "")
 
 

@@ -14,7 +14,6 @@ from itertools import islice
 from subprocess import PIPE, Popen
 from typing import Any, cast
 
-from common.errors import SemlinkError
 from common.images.datasets import load_images
 from training.lab.processes import START_S, Command, start_emulator, start_receiver
 from training.report.figures import Curve, Panel
@@ -124,7 +123,7 @@ class _Link:
             command.wait_for("waiting for")
             self._answers(pictures)
             if command.wait(START_S):
-                raise SemlinkError(f"scrx enrol failed: {command.said}")
+                raise command.failure("enrol failed")
 
     def share_right(self, further: Sequence[tuple[str, bytes]], advance: Advance) -> tuple[float, int]:
         """The share of further pictures that are named rightly, by the head or, while there is none, by the pair; and
@@ -142,7 +141,7 @@ class _Link:
         self._camera.show(pictures)
         found = [json.loads(line) for line in islice(self._lines, len(pictures))]
         if len(found) < len(pictures):
-            raise SemlinkError(f"scrx ended: {self._receiver.said or 'it said nothing'}")
+            raise self._receiver.failure("ended")
         return sorted(found, key=lambda answer: answer["seq"])
 
 

@@ -1,81 +1,122 @@
 """`make live`: the three processes on this host until Ctrl-C, and the address of the page that shows them.
 
-Knows nothing about how any of the three works.
+One that is killed is started again, as a supervisor would do; one that ends by itself ends all. Knows nothing about how
+any of the three works.
 """
 
 import signal
+import socket
 import sys
+import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import click
 
-from common.console import say
-from common.errors import SemlinkError
+from common.console import say, tell
+from common.flags import Real
 from training.lab.processes import Command
 
 IMAGES = 2**32
-LOOK_S = 0.5
+LOOK_S = 0.2
+USUAL_PORT = 8080
 
 
 @click.command()
 @click.option("--model", default="digits", show_default=True, help="Model pair: a shipped name or a directory.")
 @click.option("--source", metavar="SOURCE", help="As of `sctx`.  [default: the test images of the model's data set]")
-@click.option("--fps", type=click.FloatRange(0.1, 1000), default=10.0, show_default=True, help="Images per second.")
+@click.option("--fps", type=Real(0.1, 1000), default=10.0, show_default=True, help="Images per second.")
 @click.option("--snr", type=float, default=10.0, show_default=True, help="SNR in dB to begin with.")
 @click.option("--fading", default="rayleigh", show_default=True, help="Fading to begin with.")
 @click.option(
     "--doppler", type=float, default=1e-4, show_default=True, help="Doppler to begin with, cycles per symbol."
 )
 @click.option(
-    "--http", default="8080", show_default=True, metavar="PORT", help="Where the page is; 0 takes a free port."
+    "--http", metavar="PORT", help=f"Where the page is.  [default: {USUAL_PORT}, or a free port where that is taken]"
 )
-def command(model: str, source: str | None, fps: float, snr: float, fading: str, doppler: float, http: str) -> None:
+def command(
+    model: str, source: str | None, fps: float, snr: float, fading: str, doppler: float, http: str | None
+) -> None:
     """Run transmitter, channel and receiver with a page that shows them and moves the channel."""
+    hears, passes, *shown = (free_port() for _ in range(4))
+    page = http or str(USUAL_PORT if is_free(USUAL_PORT) else free_port())
+    watched = [word for port in shown for word in ("--watch", f"127.0.0.1:{port}")]
+    channel = ["--snr", str(snr), "--fading", fading, "--doppler", str(doppler)]
+    images = ["--count", str(IMAGES), "--fps", str(fps), "--json", *(["--source", source] if source else [])]
     with ExitStack() as running:
-        rx = running.enter_context(Command("scrx", "--listen", "0", "--model", model, "--http", "0"))
-        listen, shown = rx.port(), page(rx)
-        words = ["--model", model, "--count", str(IMAGES), "--fps", str(fps), "--json"]
-        words += ["--source", source] if source else []
-        emulator = ["--listen", "0", "--control", "0", "--upstream", f"127.0.0.1:{listen}", "--snr", str(snr)]
-        emulator += ["--fading", fading, "--doppler", str(doppler), "--http", http, "--http-control"]
-        sending = free_port()
-        emulator += ["--watch", f"127.0.0.1:{shown}", "--watch", f"127.0.0.1:{sending}"]
-        emu = running.enter_context(Command("channel-emu", *emulator))
-        peer = f"127.0.0.1:{emu.port()}"
-        tx = running.enter_context(Command("sctx", "--peer", peer, "--http", str(sending), *words))
-        address = emu.wait_for(r"live page at (\S+),").group(1)
-        say(f"open {address}  (Ctrl-C ends all three)")
-        watch(rx, emu, tx)
+        three = (
+            Lasting(running, "scrx", "--listen", str(hears), "--model", model, "--http", str(shown[0])),
+            Lasting(
+                running, "channel-emu", "--listen", str(passes), "--control", "0", "--upstream", f"127.0.0.1:{hears}",
+                *channel, "--http", page, "--http-control", *watched,
+            ),
+            Lasting(
+                running, "sctx", "--peer", f"127.0.0.1:{passes}", "--model", model, "--http", str(shown[1]), *images
+            ),
+        )  # fmt: skip
+        for one, is_up in zip(three, ("listening on", "listening on", "encodes by"), strict=True):
+            one.wait_for(is_up)
+        say(f"open {three[1].page()}  (Ctrl-C ends all three)")
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(LOOK_S)
+                for one in three:
+                    one.look()
 
 
-def page(command: Command) -> int:
-    """The port of a command's page."""
-    return int(command.wait_for(r"live page at http://127\.0\.0\.1:(\d+)/").group(1))
+class Lasting:
+    """One of the three, in a stack that stops it. Its standard output is read and dropped: the page shows it."""
+
+    def __init__(self, running: ExitStack, name: str, *words: str) -> None:
+        self._running, self._name, self._words = running, name, words
+        self._start()
+
+    def wait_for(self, words: str) -> None:
+        """Until it has said so. Raises SemlinkError with what was said instead."""
+        self._command.wait_for(words)
+
+    def page(self) -> str:
+        """The address of its page, once it is there. Raises SemlinkError."""
+        return self._command.wait_for(r"live page at (\S+),").group(1)
+
+    def look(self) -> None:
+        """Start it again if it was killed. Raises SemlinkError where it ended by itself, which it should not."""
+        code = self._command.process.poll()
+        if code is None:
+            return
+        if code >= 0:
+            raise self._command.failure("ended")
+        tell(f"{self._name} ended: {self._command.why}; it is started again", "warning")
+        self._start()
+        if "--http-control" in self._words:
+            say(f"open {self.page()}  (its page is another now)")
+
+    def _start(self) -> None:
+        self._command = self._running.enter_context(Command(self._name, *self._words))
+        threading.Thread(target=drop, args=(self._command,), daemon=True).start()
+
+
+def drop(command: Command) -> None:
+    """Read what a command prints until it ends."""
+    with suppress(ValueError):  # closed while it is read
+        for _ in command.lines():
+            pass
 
 
 def free_port() -> int:
     """A port that nobody has now."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def watch(*commands: Command) -> None:
-    """Wait until one of them ends, which none should. Raises SemlinkError."""
-    sender = commands[-1]
-    try:
-        for _ in sender.lines():  # answers; the page shows them
-            pass
-        while all(one.process.poll() is None for one in commands):
-            time.sleep(LOOK_S)
-    except KeyboardInterrupt:
-        return
-    ended = next(one for one in commands if one.process.poll() is not None)
-    said = ended.said.splitlines()[-1].removeprefix("error: ") if ended.said else "it said nothing"
-    raise SemlinkError(f"{ended.name} ended: {said}")
+def is_free(port: int) -> bool:
+    """Whether this port of this host can be had."""
+    with socket.socket() as probe, suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def main() -> None:

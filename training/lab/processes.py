@@ -16,10 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from common.errors import SemlinkError
+from common.errors import ConfigError, SemlinkError
 
 START_S = 120.0
-STOP_S = 10.0
+STOP_S = 60.0
+"""Against what hangs: a process that is short of processor takes long to end, and ends."""
 
 
 class Command:
@@ -59,6 +60,20 @@ class Command:
         with self._news:
             return "\n".join(self._said)
 
+    @property
+    def why(self) -> str:
+        """Why it ended, for people: its own last error, the signal that ended it, else all that it said."""
+        said = self.said.splitlines()
+        code = self.process.poll()
+        by_signal = f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else ""
+        errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+        return next(reversed(errors), by_signal or " | ".join(said) or "it said nothing")
+
+    def failure(self, what: str) -> SemlinkError:
+        """The error to raise of it, ConfigError where it was used wrongly. what: such as "ended"."""
+        told = f"{self.name} {what}: {self.why}"
+        return ConfigError(told) if self.process.poll() == ConfigError.exit_code else SemlinkError(told)
+
     def wait_for(self, pattern: str, timeout_s: float = START_S) -> re.Match[str]:
         """Wait until standard error matches `pattern`. Raises SemlinkError with what was said instead."""
         until = time.monotonic() + timeout_s
@@ -66,7 +81,7 @@ class Command:
             while not (match := re.search(pattern, "\n".join(self._said))):
                 ended = self.process.poll() is not None and not self._reader.is_alive()
                 if ended or time.monotonic() > until:
-                    raise SemlinkError(f"{self.name} did not come up: {' | '.join(self._said) or 'it said nothing'}")
+                    raise self.failure("did not come up")
                 self._news.wait(0.2)
             return match
 
@@ -94,7 +109,7 @@ class Command:
         self._close()
 
     def stop(self) -> int:
-        """SIGTERM, then kill -9 if it takes longer than 10 s. Returns the exit code."""
+        """SIGTERM, then kill -9 if it takes longer than STOP_S. Returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

@@ -115,7 +115,7 @@ def _follow(transmitter: Command, advance: Advance) -> dict[str, Any]:
         seen = "" if item["snr_est_db"] is None else f"  SNR {item['snr_est_db']:5.1f} dB"
         advance(now=f"{so_far}{seen}")
     if transmitter.wait(30) not in (0, EXIT_LOST) or not summary:
-        raise SemlinkError(f"sctx failed: {transmitter.said or 'no summary'}")
+        raise transmitter.failure("failed")
     return summary
 
 

@@ -13,7 +13,7 @@ Corner = tuple[str, str, int]
 @dataclass(frozen=True, slots=True)
 class Suite:
     """Channels x csi x n x SNR. home: where a system belongs that says nothing else; home_seeds, seeds: channels per
-    image there and elsewhere."""
+    image there and elsewhere; far_seeds: at a home outside the grid, where whole pictures are, and long to decode."""
 
     name: str
     pair: str
@@ -26,6 +26,7 @@ class Suite:
     csi: tuple[str, ...] = CSI
     n: tuple[int, ...] = (8, 16, 32, 64)
     home: Corner = ("awgn", "perfect", 16)
+    far_seeds: int = 1
 
     @property
     def corners(self) -> tuple[Corner, ...]:
@@ -40,7 +41,7 @@ class Suite:
 SUITES = {
     one.name: one
     for one in (
-        Suite("quick", "digits", (-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 15.0, 20.0), 4, 1, "digits"),
+        Suite("quick", "digits", (-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 15.0, 20.0), 4, 1, "digits", far_seeds=4),
         Suite("cifar10", "cifar10", GRID_DB, 4, 1),
         Suite("tinyimagenet100", "tinyimagenet100", GRID_DB, 4, 1),
     )

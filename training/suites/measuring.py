@@ -98,9 +98,10 @@ def asked(suite: Suite, systems: Mapping[str, System]) -> Iterator[tuple[System,
     for corner in corners_of(suite, list(systems.values())):
         for place in suite.places(corner):
             for name, system in systems.items():
-                home = corner in homes(suite, system)
-                if corner in suite.corners or home or name in (OURS, LABEL):
-                    yield system, place, suite.home_seeds if home else suite.seeds
+                home, inside = corner in homes(suite, system), corner in suite.corners
+                if inside or home or name in (OURS, LABEL):
+                    at_home = suite.home_seeds if inside else suite.far_seeds
+                    yield system, place, at_home if home else suite.seeds
 
 
 def _weights(bench: Bench, system: System) -> str:

@@ -18,7 +18,7 @@ from training.recipes.specs import LossSpec
 from training.systems.codec import Codec
 from training.trained.discrete import Discrete, WordShape
 from training.trained.family import Family, Space, Weights
-from training.trained.fronts import OURS, Examples, Front
+from training.trained.fronts import OURS, Examples, Front, widened
 from training.trained.small_nets import Settings, fitted
 
 ORDER = 16
@@ -113,7 +113,8 @@ class DtJscc(Family):
     @staticmethod
     def _net(member: str, settings: Settings, wide: int, classes: int) -> Psk:
         uses, snr_db = _parts(member)
-        shape = WordShape(wide, classes, uses, ORDER, settings["before"], settings["hidden"], settings["whole"])
+        hidden = widened(settings["hidden"], classes)
+        shape = WordShape(wide, classes, uses, ORDER, settings["before"], hidden, settings["whole"])
         return Psk(shape, LossSpec(hard=settings["hard"], tau=2.0), settings["entropy"], snr_db)
 
 

@@ -4,7 +4,7 @@ Knows nothing about channels, or about what is made of it.
 """
 
 import hashlib
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +27,8 @@ ROWS = 512
 """Images that are seen at a time, so that they fit into memory."""
 KEPT = 20
 """Parts whose vectors are kept."""
+MANY = 10_000
+"""Training images from which on one view of each is computed, which takes minutes; and see `tuning.py`."""
 CPU = torch.device("cpu")
 
 
@@ -54,6 +56,12 @@ class Front:
         with one_thread(CPU, len(images)):
             return torch.cat([self._of(part) for part in parts])
 
+    @torch.no_grad()
+    def own(self, seen: Tensor) -> Tensor | None:
+        """What the pair's own head says of what `of` gave, logits float [B, C]; None where pixels are seen."""
+        logits: Tensor | None = None if self._encoder is None else self._encoder.head(seen)
+        return logits
+
     def _of(self, part: NDArray[np.uint8]) -> Tensor:
         """What was seen last is not computed again: the same images go over many channels."""
         key = hashlib.sha256(part.tobytes()).digest() + len(part).to_bytes(4)
@@ -72,7 +80,7 @@ class Examples:
         self.front, self.images = front, bench.train()
         self.labels = torch.from_numpy(self.images.labels)
         recipe = recipe_of(bench)
-        self.views, self._spec = recipe.views, recipe.view
+        self.views, self._spec = 1 if len(self.images) >= MANY else recipe.views, recipe.view
         self._bench = bench
         self._seen: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -81,7 +89,9 @@ class Examples:
         if view not in self._seen:
             images, spec = self.images.images, self._spec
             pixels = augment(images, words(spec, view, 0, len(images)), spec)
-            self._seen[view] = self.front.of(pixels), torch.from_numpy(self._own(pixels))
+            seen = self.front.of(pixels)
+            own = self.front.own(seen)
+            self._seen[view] = seen, torch.from_numpy(self._own(pixels)) if own is None else own
         return self._seen[view]
 
     def _own(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -92,6 +102,12 @@ class Examples:
     @cached_property
     def _networks(self) -> Runner:
         return open_networks(networks_of(self._bench.manifest), "torch", "cpu")
+
+
+@cache
+def examples_of(bench: Bench, kind: str) -> Examples:
+    """The same for all methods that see the same: of many photographs a view takes minutes."""
+    return Examples(bench, Front(bench, kind))
 
 
 def recipe_of(bench: Bench) -> Recipe:
@@ -113,3 +129,8 @@ def mlp(*widths: int) -> nn.Sequential:
     for wide_in, wide_out in pairwise(kept):
         layers += [nn.Linear(wide_in, wide_out), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
+
+
+def widened(hidden: int, classes: int) -> int:
+    """Units of a decoder's first layer: as chosen, and two for each class at least."""
+    return max(hidden, 2 * classes)

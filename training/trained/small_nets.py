@@ -5,6 +5,7 @@ Knows nothing about what the network is.
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -76,7 +77,8 @@ def fitted(make: Callable[[], N], examples: Seen, settings: Settings, folder: Pa
     schedule = Schedule(epochs=settings["epochs"], batch=settings["batch"], lr=settings["lr"], ema=0.99)
     identity = {"settings": settings, "net": repr(net)}
     views = min(examples.views, settings["epochs"])
-    run = Run(folder.name, folder, identity, examples.images, ViewSpec(), views, schedule, seed, torch.device("cpu"),
+    unseen = replace(examples.images, images=examples.images.images[:, :1, :1])  # what is seen of them is computed
+    run = Run(folder.name, folder, identity, unseen, ViewSpec(), views, schedule, seed, torch.device("cpu"),
               Console(quiet=True))  # fmt: skip
     net.load_state_dict(halved(fit(_Small(net, examples), run).weights))
     run.forget()

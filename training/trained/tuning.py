@@ -20,8 +20,8 @@ from common.pair.manifest import canonical
 from training.report.progress import bar
 from training.systems.bench import Bench
 from training.systems.system import Place
-from training.trained.family import Family, Weights
-from training.trained.fronts import Examples, Front
+from training.trained.family import Family, Space, Weights
+from training.trained.fronts import MANY, Examples, Front, examples_of
 from training.trained.held_to import held_to
 from training.trained.learned import Kit, Option, share_right, write_record
 from training.trained.trying import REFERENCE, STREAMS, Budget, Lines, Trials
@@ -37,22 +37,31 @@ PLACES = tuple(
 """Where a member is chosen."""
 CLOSELY = 2
 """Options of a place that are judged on all held-out images."""
+FEW_PASSES, LARGE_BATCH = (10, 5), (256,)
+"""Of MANY images: more steps than the families' own passes have of a thousand digits, and fewer passes than ours."""
+
+
+def space_of(family: Family, bench: Bench) -> Space:
+    """What is tried: the family's own space; of MANY images with FEW_PASSES."""
+    if len(bench.train()) < MANY:
+        return family.space
+    return {**family.space, "epochs": FEW_PASSES, "batch": LARGE_BATCH}
 
 
 class Tuning(Trials):
     """Trials of a family, and what follows them."""
 
     def __init__(self, family: Family, bench: Bench, budget: Budget, build: Path, seed: int = 0) -> None:
-        super().__init__(family.name, family.space, bench, budget, build, seed)
+        super().__init__(family.name, space_of(family, bench), bench, budget, build, seed)
         self.family = family
 
     @cached_property
     def front(self) -> Front:
-        return Front(self.bench, self.family.front)
+        return self.examples.front
 
     @cached_property
     def examples(self) -> Examples:
-        return Examples(self.bench, self.front)
+        return examples_of(self.bench, self.family.front)
 
     def attempt(self, settings: dict[str, Any], folder: Path) -> float:
         weights = {

@@ -24,7 +24,7 @@ from training.recipes.specs import LossSpec
 from training.student.losses import distortion
 from training.systems.codec import Codec
 from training.trained.family import Family, Space, Weights
-from training.trained.fronts import OURS, Examples, Front, linear_macs, mlp
+from training.trained.fronts import OURS, Examples, Front, linear_macs, mlp, widened
 from training.trained.small_nets import Settings, SmallNet, fitted
 
 LOW_DB, HIGH_DB = -10.0, 20.0
@@ -188,4 +188,5 @@ class Vfe(Family):
 
 def _net(member: str, settings: Settings, wide: int, classes: int) -> Analog:
     symbols, loss = int(member[1:]), LossSpec(hard=settings["hard"], tau=2.0)
-    return Analog(wide, classes, symbols, settings["before"], settings["hidden"], settings["beta"], loss)
+    hidden = widened(settings["hidden"], classes)
+    return Analog(wide, classes, symbols, settings["before"], hidden, settings["beta"], loss)

@@ -175,7 +175,7 @@ class Proxy:
             self._tell_away_s = self._clock() + AWAY_S
         elif self._clock() >= self._tell_away_s:
             self._tell_away_s = self._clock() + AWAY_AGAIN_S
-            away = {"upstream": self.upstream} | ({"why": self._dialer.tried} if self._dialer.tried else {})
+            away = {"upstream": self.upstream, "why": self._dialer.found}
             logger.warning("upstream_away", extra=away)
 
     def _drain(self, inbox: Inbox, handle: Callable[[Parts], None]) -> None:

@@ -1,7 +1,7 @@
 // The live page: asks its own process five times a second for all there is, and draws it. Knows no other address.
 "use strict";
 
-const EVERY_MS = 200, LIMIT_MS = 1500, STALE_S = 1.5, MINUTE_S = 60, DRAWN_ON = 24, TRAIL = 12;
+const EVERY_MS = 200, LIMIT_MS = 1500, STALE_S = 1.5, MINUTE_S = 60, QUIET_S = 3, DRAWN_ON = 24, TRAIL = 12;
 const NAMES = ["sctx", "channel-emu", "scrx"];
 const LINES = [
   ["set", "--set", "set at the emulator"],
@@ -36,19 +36,25 @@ function rows(id, pairs, flag) {
 
 // -- who is there
 
+const UNASKED = "not asked yet";  // who is looked at for the first time, as index.html and neighbours.py have it
 function state(found, unknown) {
-  if (!found) return unknown ? ["bad", unknown, true] : ["warn", "not watched here", true];
+  if (!found) return [unknown && unknown !== UNASKED ? "bad" : "warn", unknown || "not watched here", true];
   if (found.dead) return ["bad", found.dead, true];
   if (found.age_s === null) return ["warn", found.why || "nothing yet", true];
   if (found.age_s > STALE_S || found.heard_s > STALE_S) return ["bad", "hung: its loop does not turn", true];
   return found.why ? ["warn", found.why, false] : ["good", "ready", false];
 }
 
+let serves = "";
+function gone(name, lost) {  // the others may well be there: nobody asks them now
+  return serves && name !== serves ? ["warn", `not known: ${serves} asked for it`, true] : ["bad", lost, true];
+}
+
 function chips(by, lost, unknown) {
   const states = {};
   for (const name of NAMES) {
     const chip = document.querySelector(`[data-process="${name}"]`);
-    const [kind, words, stale] = lost ? ["bad", lost, true] : state(by[name], unknown);
+    const [kind, words, stale] = lost ? gone(name, lost) : state(by[name], unknown);
     chip.className = kind;
     const said = chip.querySelector(".state");
     if (said.textContent !== words) said.textContent = words;
@@ -58,7 +64,7 @@ function chips(by, lost, unknown) {
     const missing = section.dataset.needs.split(" ").filter((name) => states[name]);
     section.classList.toggle("stale", missing.length === section.dataset.needs.split(" ").length);
     const title = section.querySelector("h2");
-    if (title) title.dataset.why = missing.join(", ");
+    if (title) title.dataset.why = missing.length ? `no news of ${missing.join(", ")}` : "";
   }
 }
 
@@ -172,6 +178,13 @@ function remember(by) {
   }));
 }
 
+let newest = "", newest_s = 0;
+function since(answer) {  // nothing while answers come
+  const now = performance.now() / 1000;
+  if (answer !== newest) [newest, newest_s] = [answer, now];
+  return now - newest_s > QUIET_S ? `no newer answer for ${number(now - newest_s, 0)} s` : "";
+}
+
 function transmitter(view) {
   picture(view.picture);
   if (view.picture) {
@@ -184,6 +197,7 @@ function transmitter(view) {
     $("truth").style.color = color(view.label === view.answer ? "--good" : "--bad");
     text("symbols", String(view.symbols));
     text("latency", number(view.latency_ms, 1));
+    text("since", since(`${view.session} ${view.seq}`));
   }
   constellation("sent", view.sent, "--set");
   const rates = view.rates;
@@ -218,8 +232,11 @@ function receiver(view) {
     ["waiting", view.queue_depth], ["unreadable messages", sums(view.protocol_errors_total)],
     ...(view.workers === null ? [] : [["workers ready", view.workers]]),
   ]);
-  $("answers").replaceChildren(...view.answers.slice(0, 5).map((one) => make("li", `${one.session} #${one.seq}: ${one.name} (${number(100 * one.confidence, 0)} %)`)));
+  $("answers").replaceChildren(...view.answers.slice(0, 5).map((one) => make("li", `${one.session} #${one.seq}: ${sure(one)}${enrolled(one)}`)));
 }
+
+const sure = (one) => `${one.name ?? "unknown"} (${number(100 * one.confidence, 0)} %)`;
+const enrolled = (one) => Object.entries(one.heads).map(([head, said]) => ` · ${head}: ${sure(said)}`).join("");
 
 function emulator(view, allowed) {
   const odd = Object.entries(view.counts).filter(([name]) => !["data", "passed", "returned", "messages", "samples"].includes(name));
@@ -232,7 +249,8 @@ function emulator(view, allowed) {
     $("fading-in").value = view.fading;
     $("doppler-in").value = Math.log10(Math.max(view.doppler, 1e-6));
   }
-  text("snr-out", number(Number($("snr-in").value), 1));
+  const silent = view.snr_set_db === null && performance.now() > moved + 2000;
+  text("snr-out", silent ? "without noise" : `${number(Number($("snr-in").value), 1)} dB`);
   text("doppler-out", (10 ** Number($("doppler-in").value)).toExponential(1));
 }
 
@@ -256,6 +274,11 @@ function move(parameters) {
         method: "POST", body: JSON.stringify(parameters), signal: AbortSignal.timeout(4000),
         headers: { "Content-Type": "application/json", Authorization: `Bearer ${token()}` },
       });
+      if (answer.status === 401) {  // the emulator was started again
+        sessionStorage.removeItem("token");
+        text("no-control", "The token of this page is of an earlier start. Open the address that the emulator printed last.");
+        return;
+      }
       const said = answer.headers.get("Content-Type").startsWith("application/json") ? await answer.json() : { error: await answer.text() };
       text("said", said.error ? `not done: ${said.error}` : "");
     } catch (error) {
@@ -280,9 +303,10 @@ async function turn() {
     if (!answer.ok) throw new Error(await answer.text());
     const found = await answer.json();
     for (const one of found.processes) if (one.process) by[one.process] = one;
-    const unknown = found.processes.filter((one) => !one.process && one.dead).map((one) => one.dead).join(", ");
+    const unknown = [...new Set(found.processes.filter((one) => !one.process && one.dead).map((one) => one.dead))].join(", ");
     const mine = found.processes[0];
-    document.title = `semlink live: ${mine.process}`;
+    serves = mine.process;
+    document.title = `semlink live: ${serves}`;
     chips(by, "", unknown);
     remember(by);
     if (by.sctx && "rates" in by.sctx.view) transmitter(by.sctx.view);

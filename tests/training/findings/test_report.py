@@ -104,6 +104,34 @@ def test_who_is_ahead_is_told_from_either_side(gap: float, p: float, won: int, l
     assert suite(gap, p).standing("ours", "vfe") is None
 
 
+def test_a_system_is_shown_where_it_has_numbers_and_any_of_a_kind_will_do(sources: Sources) -> None:
+    quick = sources.suites["quick"]
+    assert accuracy.corner_of(quick, "jpeg-ldpc") == accuracy.HOME
+    assert accuracy.corner_of(quick, "webp-ldpc") == ("awgn", "perfect", 56)
+    assert accuracy.lacking([quick], (("nobody", "vfe"), ("teacher",))) == []
+    assert accuracy.lacking([], (("dt-jscc", "vfe"),)) == ["DT-JSCC"]
+
+
+def test_a_run_of_fewer_images_comes_after_the_suite_and_says_how_many(sources: Sources) -> None:
+    quick = sources.suites["quick"]
+    less = {**quick.document, "data": {**quick.document["data"], "images": 7}}
+    both = replace(sources, suites={"a": Suite("a", less), "quick": quick})
+    assert [one.name for one in both.suites_of("digits")] == ["quick", "a"]
+    names = [row.against for row in accuracy._of_pair("digits", [quick, Suite("a", less)])]
+    assert names == [row.against for row in accuracy.rows(sources) if row.pair == "digits"]
+    kept = [one for one in quick.document["points"] if one["system"] in ("ours", "label-code")]
+    few = Suite("quick", {**quick.document, "points": kept})
+    again = {row.against for row in accuracy._of_pair("digits", [few, Suite("a", less)])}
+    assert {"label code", "VFE, 7 images", "WebP + LDPC, 56 uses, 7 images"} <= again
+
+
+def test_what_rivals_were_given_is_told_of_all_that_have_weights(sources: Sources) -> None:
+    told = {row[:2] for row in accuracy.efforts(sources)}
+    fitted = {(pair, accuracy.BESIDE[system]) for pair in accuracy.PAIRS for system in accuracy.FITTED
+              if (suite := sources.suite_of(pair)) is not None and suite.has(system)}  # fmt: skip
+    assert told == fitted
+
+
 def swept(mean: float, low: float) -> Sources:
     """A loop in which a policy saves half of the uses at some loss of accuracy."""
     less = {"accuracy": [mean, low, 0.0], "uses": [-20.0, -21.0, -19.0]}

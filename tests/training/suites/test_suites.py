@@ -176,6 +176,14 @@ class Coin(System):
         return Measured((random.random(400) < self.share).astype(float), 1.0)
 
 
+def test_a_home_outside_the_grid_has_its_own_number_of_channels() -> None:
+    far = Coin("far", 0.5)
+    far.home = (("awgn", "perfect", 24), ("awgn", "perfect", 16))
+    suite = replace(TINY, csi=("perfect",), far_seeds=3, home_seeds=2, seeds=1)
+    streams = {(one.name, place.n): count for one, place, count in measuring.asked(suite, {"far": far})}
+    assert streams == {("far", 8): 1, ("far", 16): 2, ("far", 24): 3}
+
+
 PLACES = [Place("awgn", "perfect", n, float(snr)) for n in (8, 16) for snr in range(-10, 20)]
 
 

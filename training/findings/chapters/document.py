@@ -22,6 +22,7 @@ from training.findings.chapters import (
     yardstick,
 )
 from training.findings.claim import VERDICTS, Row, markdown
+from training.findings.orders import ORDERS
 from training.findings.sources import TRAINING, Sources, of_card, of_result, of_suite, training_seed
 from training.report.figures import Panel, draw
 
@@ -34,13 +35,14 @@ HEAD = f"""# The four claims, won or lost
 What is semlink better at than what else could be sent, and where is it not? This page is written by `{COMMAND}`
 from result files in this project, and a test compares the two; no measured number in it is typed. Each row names its
 files, and the [last table](#where-each-number-comes-from) their commands, hardware and seeds. *Not measured* means that
-no result of today's pairs exists; *not resolved*, that nothing differs by more than chance allows. Photographs have one
-training seed; digits have three beside the label code, and one beside every rival with weights.
+no result of today's pairs exists; *not resolved*, that nothing differs by more than chance allows. `digits` and
+`tinyimagenet100` have three training seeds beside the label code, and one beside every rival with weights; `cifar10`
+has one.
 """
 CHECKS = f"""## How to check it
 
     {COMMAND} --check                         # the page says what its files say
-    python -m training.verify                                 # result cards, computed again
+    python -m training.verify --dataset tinyimagenet100       # result cards, computed again
     {COMMAND} --measure sizes                 # a result, measured again and kept
     {COMMAND} --measure loop-digits --seed 1  # with other channels: what differs, by both intervals
     python -m training.evaluate --suite quick --seed 1 --against training/suites/results/quick.json
@@ -138,7 +140,8 @@ def _suites(sources: Sources) -> Iterator[tuple[str, ...]]:
 def _results(sources: Sources) -> Iterator[tuple[str, ...]]:
     for name, result in sources.results.items():
         seeds = ", ".join(map(str, result.training_seeds)) or "none trained"
-        yield of_result(name), f"`{result.command}`", _machine(result.machine), seeds, "0", _commit(result.commit)
+        made = f"`{result.command}`" + (f"; its pair by `{ORDERS[name].trains}`" if ORDERS[name].trains else "")
+        yield of_result(name), made, _machine(result.machine), seeds, "0", _commit(result.commit)
 
 
 def _cards(sources: Sources) -> Iterator[tuple[str, ...]]:

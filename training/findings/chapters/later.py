@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.findings.claim import LOST, OPEN, WON, Row, markdown, percent
+from training.findings.headline import Headline
+from training.findings.orders import ORDERS
 from training.findings.sources import Sources, of_result
 from training.report.figures import Curve, Panel
 
@@ -29,12 +31,16 @@ NAMES = {LINK: "ours", FEATURES: "encoder, no channel", "answer": "label, its an
 SHOWN = (5, 20)
 """Examples of each class that the table has."""
 FIGURE = "report-later.png"
+SEEDS = """\
+**Over training seeds.** Accuracy in %, and ours less the better receiver of the label alone, in points; intervals are
+Student's t over seeds, of the mean over 100 draws of the examples. Pictures and classes are the same for all.
+"""
 Key = tuple[str, int | None, float | None, int]
 
 
-def told(sources: Sources) -> Mapping[Key, Mapping[str, float]]:
+def told(sources: Sources, result: str = RESULT) -> Mapping[Key, Mapping[str, float]]:
     """(system, symbols, SNR, examples) -> accuracy and the ends of its interval over draws of the examples."""
-    points: list[dict[str, Any]] = (sources.found(RESULT) or {"points": []})["points"]
+    points: list[dict[str, Any]] = (sources.found(result) or {"points": []})["points"]
     return {(one["system"], one["symbols"], one["snr_db"], one["examples"]): one["told"] for one in points}
 
 
@@ -75,6 +81,27 @@ def _table(sources: Sources) -> list[str]:
     return markdown(("symbols, SNR", *headings, "from"), lines)
 
 
+def _over_seeds(sources: Sources) -> list[str]:
+    """What three pairs have that differ by their training seed alone; nothing where there is one."""
+    results = {sources.results[name].training_seeds[0]: name for name in ORDERS
+               if name.startswith(RESULT) and name in sources.results}  # fmt: skip
+    if len(results) < 2:
+        return []
+    known = {seed: told(sources, name) for seed, name in results.items()}
+    lines = []
+    for _, symbols, snr, examples in (one for one in known[0] if one[0] == LINK and one[3] in SHOWN):
+        ours = {seed: 100 * one[LINK, symbols, snr, examples]["accuracy"] for seed, one in known.items()}
+        label = {seed: 100 * _better(one, BESIDE["label alone"], symbols, snr, examples)["accuracy"]
+                 for seed, one in known.items()}  # fmt: skip
+        less = Headline({seed: ours[seed] - label[seed] for seed in ours}).told(sign=True)
+        lines.append((f"{symbols} symbols, {snr:g} dB", str(examples), Headline(ours).told(), less))
+    for examples in SHOWN:
+        own = {seed: 100 * one[FEATURES, None, None, examples]["accuracy"] for seed, one in known.items()}
+        lines.append(("the encoder's features, no channel", str(examples), Headline(own).told(), "-"))
+    headings = ("symbols, SNR", "examples", "ours", "less the label alone")
+    return ["", SEEDS, *markdown(headings, lines), "", f"From {', '.join(map(of_result, results.values()))}."]
+
+
 def _verdict(both: list[tuple[Mapping[str, float], Mapping[str, float]]]) -> str:
     """By ranges of draws that do not meet, which asks more of the draws than a test of means would."""
     ahead, behind = any(a["low"] > b["high"] for a, b in both), any(a["high"] < b["low"] for a, b in both)
@@ -109,4 +136,5 @@ def section(sources: Sources) -> list[str]:
     counts = " and ".join(map(str, SHOWN))
     limits = f"From {counts} examples the encoder's own features, without a channel, have {bound} %;"
     figure = f"![accuracy on new classes against SNR]({FIGURE})"
-    return [HEAD, *_table(sources), f"{limits} the link without noise {clean} %.", "", figure, ""]
+    seeds = _over_seeds(sources)
+    return [HEAD, *_table(sources), f"{limits} the link without noise {clean} %.", *seeds, "", figure, ""]

@@ -24,8 +24,7 @@ it is in the [log](LOG.md#a-second-reader-tries-to-refute-the-report).
 LEFT = """\
 All numbers that were computed again by other code were those of the page. For the whole of it: every system is told the
 average SNR; digits are 360 test images, which leave differences below a point open; new classes are those of one data
-set, by one pair of one training seed, over AWGN with the channel known for nothing. Places and SNRs of the suites are
-older than today's pairs.
+set, over AWGN with the channel known for nothing. Places and SNRs of the suites are older than today's pairs.
 """
 STANDS, WEAK, FALLS = "stands", "**weakened**", "**falls**"
 QUICK, LOWEST_DB = "quick", -6.0

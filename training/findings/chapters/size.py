@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from training.findings.chapters.accuracy import ALL, PAIRS
+from training.findings.chapters.accuracy import ALL, BESIDE, PAIRS, lacking
 from training.findings.claim import EVEN, LOST, Row, of_less, rows_table, unmeasured
 from training.findings.sources import Sources, of_result, of_suite
 
@@ -18,7 +18,9 @@ TEACHERS = {"digits": "teacher of recipe digits", "cifar10": "teacher of recipe 
             "tinyimagenet100": "efficientnet-lite0"}  # fmt: skip
 VIT = "ViT-B/16"
 TEN = 10.0
-METHODS = {"dt-jscc": "DT-JSCC", "vfe": "VFE"}
+METHODS = ("dt-jscc", "dt-jscc-ours", "vfe")
+WANTED = (("dt-jscc", "dt-jscc-ours"), ("vfe",))
+"""Rows that a pair has even where there is no number: any of each will do."""
 
 
 def networks(sources: Sources) -> Mapping[str, Mapping[str, Any]]:
@@ -31,7 +33,7 @@ def rows(sources: Sources) -> list[Row]:
     """Of all pairs: label code and JPEG + LDPC; of each: the methods, its teacher, and ViT-B/16."""
     known = networks(sources)
     if not known:
-        return [unmeasured(ALL, ("label code", "JPEG + LDPC", *METHODS.values(), "teachers"), 3)]
+        return [unmeasured(ALL, ("label code", "JPEG + LDPC", "DT-JSCC", "VFE", "teachers"), 3)]
     here = of_result(RESULT)
     return [
         Row(ALL, "label code", ("as below", "the same network", ""), EVEN, here),
@@ -43,17 +45,16 @@ def rows(sources: Sources) -> list[Row]:
 def _of_pair(pair: str, known: Mapping[str, Mapping[str, Any]], sources: Sources) -> Iterator[Row]:
     ours, here = known[pair], of_result(RESULT)
     suite = sources.suite_of(pair)
-    for system, name in METHODS.items():
+    for system in METHODS:
         if suite is not None and suite.has(system):
             macs = float(suite.systems[system]["macs"])
             cells = (_size(ours), f"{macs / 1e6:.3f} MMAC", _times(ours["macs"], macs))
-            yield Row(pair, name, cells, of_less(ours["macs"], macs), f"{here} {of_suite(suite.name)}")
+            yield Row(pair, BESIDE[system], cells, of_less(ours["macs"], macs), f"{here} {of_suite(suite.name)}")
     for name in (TEACHERS[pair], VIT):
         other = known[name]
         cells = (_size(ours), _size(other), _times(ours["macs"], other["macs"]))
         yield Row(pair, name, cells, of_less(ours["macs"], other["macs"]), here)
-    absent = [name for system, name in METHODS.items() if suite is None or not suite.has(system)]
-    if absent:
+    if absent := lacking([] if suite is None else [suite], WANTED):
         yield unmeasured(pair, absent, 3)
 
 

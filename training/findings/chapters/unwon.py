@@ -5,7 +5,7 @@ Knows nothing about how a row came about.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from training.findings.chapters.accuracy import HOME, LABEL, OURS, PAIRS
+from training.findings.chapters.accuracy import HOME, LABEL, OURS, PAIRS, own_decision
 from training.findings.chapters.later import FEATURES, LINK, NOISELESS, SHOWN, told
 from training.findings.claim import BOTH, LOST, OPEN, Row, markdown, percent
 from training.findings.sources import Sources, Suite, of_suite
@@ -47,9 +47,8 @@ def gaps(sources: Sources) -> Iterator[tuple[str, ...]]:
     for pair in PAIRS:
         if (suite := sources.suite_of(pair)) is None:
             continue
-        own = next((one["tx_accuracy"] for one in suite.document["points"] if one["system"] == OURS), None)
         most = (" / ".join(_widest(suite, system, one) for system in (LABEL, SIMPLEX)) for one in CORNERS)
-        yield pair, percent(own), *most, of_suite(suite.name)
+        yield pair, percent(own_decision(suite)), *most, of_suite(suite.name)
 
 
 def _widest(suite: Suite, system: str, corner: tuple[str, str, int]) -> str:

@@ -1,0 +1,68 @@
+"""`make live` outlives what is killed under it, and says in one line why it cannot begin."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from tests.integration.conftest import Start
+from training.lab import live
+from training.lab.processes import Command
+
+MODULE = ("-m", "training.lab.live")
+
+
+@pytest.fixture
+def running(start: Start) -> tuple[Command, str]:
+    """The command, and the address of its page."""
+    command = start("python", *MODULE, "--http", "0", "--fps", "20")
+    return command, next(command.lines())
+
+
+def children(command: Command) -> dict[str, int]:
+    """Name -> process id of the three that it started."""
+    listed = subprocess.check_output(["ps", "-o", "pid=,args=", "--ppid", str(command.process.pid)], text=True)
+    return {found[2]: int(found[1]) for found in re.finditer(r"(?m)^\s*(\d+) .*?bin/(scrx|sctx|channel-emu)\b", listed)}
+
+
+def test_who_is_killed_under_it_is_started_again_and_the_link_goes_on(running: tuple[Command, str]) -> None:
+    command, first = running
+    lines = command.lines()
+    for name in ("scrx", "sctx", "channel-emu"):
+        killed = children(command)[name]
+        os.kill(killed, signal.SIGKILL)
+        command.wait_for(f"{name} ended: killed by SIGKILL; it is started again")
+        until = time.monotonic() + 60
+        while children(command).get(name, killed) == killed and time.monotonic() < until:
+            time.sleep(0.05)
+        assert children(command)[name] != killed
+    again = next(lines)
+    assert again.startswith("open http://127.0.0.1:")
+    assert again.split()[1] != first.split()[1]
+    command.process.send_signal(signal.SIGINT)
+    assert command.wait(60) == 0, command.said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--source", "/nowhere"), "sctx did not come up: --source /nowhere: not found; give "),
+        (("--snr", "nan"), "channel-emu did not come up: --snr nan is outside -60 to 120 dB, or inf"),
+        (("--fps", "nan"), "Invalid value for '--fps': nan is not in the range"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_wrong_use(start: Start, words: tuple[str, ...], told: str) -> None:
+    command = start("python", *MODULE, "--http", "0", *words)
+    assert (command.wait(120), list(command.lines())) == (2, [])
+    assert command.said.startswith(f"error: {told}")
+    assert len(command.said.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_seen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert not live.is_free(taken.getsockname()[1])
+    assert live.is_free(live.free_port())
