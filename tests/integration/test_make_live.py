@@ -1,11 +1,11 @@
 """`make live` outlives what is killed under it, and says in one line why it cannot begin."""
 
 import os
-import re
 import signal
 import socket
-import subprocess
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -25,8 +25,14 @@ def running(start: Start) -> tuple[Command, str]:
 
 def children(command: Command) -> dict[str, int]:
     """Name -> process id of the three that it started."""
-    listed = subprocess.check_output(["ps", "-o", "pid=,args=", "--ppid", str(command.process.pid)], text=True)
-    return {found[2]: int(found[1]) for found in re.finditer(r"(?m)^\s*(\d+) .*?bin/(scrx|sctx|channel-emu)\b", listed)}
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, IndexError):  # it ended meanwhile
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if parent == command.process.pid and len(words) > 1:
+                found[Path(words[1].decode()).name] = int(process.name)
+    return found
 
 
 def test_who_is_killed_under_it_is_started_again_and_the_link_goes_on(running: tuple[Command, str]) -> None:
