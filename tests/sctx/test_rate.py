@@ -11,7 +11,7 @@ from common.pair.shapes import Accuracy, WordTable
 from sctx.chain import GivenChain
 from sctx.parts import sharing_of
 from sctx.rate.belief import Report, _j0, believe, is_stale, rayleigh
-from sctx.rate.decision import Decision, Sharing, decide
+from sctx.rate.decision import Decision, Sharing, decide, shares
 from sctx.rate.distortion import GRID_DB, Distortion
 from sctx.rate.policy import Goal, RatePolicy
 from sctx.settings import Settings
@@ -202,3 +202,17 @@ def test_who_brings_an_encoder_can_ask_for_no_distortion() -> None:
     brought = GivenChain(pair, lambda images, _: np.ones((len(images), 32), np.complex64))
     with pytest.raises(ConfigError, match="what digits sends is not known to carry features; give none"):
         sharing_of(brought, Settings(distortion=10.0))
+
+
+@pytest.mark.parametrize("spread_db", [0.0, 4.0])
+@pytest.mark.parametrize("snr_db", [-327.0, -10.0, -3.7, 0.0, 12.3, 30.0, 327.0])
+@pytest.mark.parametrize("fd", [None, 0.0, 1e-3])
+def test_the_mean_of_a_table_over_a_belief_is_that_of_its_entries_by_their_shares(
+    snr_db: float, spread_db: float, fd: float | None
+) -> None:
+    belief = believe(report(snr_db, fd, spread_db), 300)
+    share = shares(TABLE.snr_db, belief)
+    assert share.sum() == pytest.approx(1.0)
+    for row in TABLE.acc:
+        between = np.interp(10 * np.log10(np.maximum(belief, 1e-6)), TABLE.snr_db, row)
+        assert np.dot(row, share) == pytest.approx(between.mean(), abs=1e-12)
