@@ -77,7 +77,8 @@ def teacher_of(part: Recipe, options: dict[str, Any]) -> str:
 
 
 def table(fractions: Sequence[float], rows: Mapping[str, Row], settings: list[Setting]) -> list[dict[str, Any]]:
-    """Each row with its paired difference to true labels, on the same share and on twice the share."""
+    """Each row with its paired difference to true labels, on the same share and on twice the share; a teacher of all
+    also to one of the same share."""
     report = []
     for share in fractions:
         for labels in (TRUE, ALL, SAME):
@@ -89,5 +90,9 @@ def table(fractions: Sequence[float], rows: Mapping[str, Row], settings: list[Se
             if double is not None:
                 twice = compared(row, double, settings)
                 found |= {"to_double": twice["difference"], "to_double_ci95": twice["ci95"]}
+            same = rows.get(name(share, SAME))
+            if labels == ALL and same is not None:
+                beside = compared(row, same, settings)
+                found |= {f"to_same_{key}": beside[key] for key in ("difference", "ci95", "difference_over_seeds")}
             report.append(found)
     return report

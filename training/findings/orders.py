@@ -49,7 +49,7 @@ WORDS = ("-m training.evaluate --pair {} --dataset %s --channel awgn --csi known
 EACH_WORD = WORDS % ("tinyimagenet100", "told,1,2,3,4,5,6,8,10,12,14,16")
 TAUGHT = (
     "-m training.fractions --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
-    ' --rows "true labels,teacher of all"'
+    ' --rows "true labels,teacher of all,teacher of the same"'
 )
 
 

@@ -15,11 +15,12 @@ from training.report.stats import written
 HEAD = """\
 ## 4. Training data
 
-Is a student of a teacher's stored answers more accurate than one of the true labels, on the same share of the images? A
-row is resolved only where both intervals are on one side: over images, and over training seeds. No row says that labels
-are saved: somebody had labelled all that the teachers learnt from. That of digits has seen the label of every image of
-the set's training part, those of a tenth included; that of `tinyimagenet100` is of ImageNet, to which these hundred
-classes and their pictures belong. What a teacher that has not seen the labels would save is not measured.
+Is a student of a teacher's stored answers more accurate than one of the true labels, on the same share of the images,
+or than one of a teacher that has learnt from these images alone? A row is resolved only where both intervals are on one
+side: over images, and over training seeds. No row says that labels are saved: somebody had labelled all that the
+teachers learnt from. That of digits has seen the label of every image of the set's training part, those of a tenth
+included; that of `tinyimagenet100` is of ImageNet, to which these hundred classes and their pictures belong. What a
+teacher that has not seen the labels would save is not measured.
 """
 TIME = """\
 **Time.** Milliseconds for an image of an epoch; the last column is a whole first run of 100 epochs, its store included.
@@ -41,7 +42,8 @@ SAVINGS = {"savings-digits": ("digits", 10), "savings-tinyimagenet100": ("tinyim
            "savings-vit": ("cifar10", 10)}  # fmt: skip
 """Result -> the pair whose student it times, and views that its recipe stores."""
 EPOCHS = 100
-TRUE, TAUGHT = " % true labels", " % teacher of all"
+TRUE, TAUGHT, SAME = " % true labels", " % teacher of all", " % teacher of the same"
+TO_SAME = "to_same_"
 RIVALS = ("JPEG + LDPC", "DT-JSCC", "VFE")
 """None of which was trained on a share of the images."""
 VARIANTS = {"no-distillation": "true labels alone", "online-distillation": "the teacher in each step"}
@@ -64,20 +66,30 @@ def _label(sources: Sources) -> list[Row]:
 
 
 def _shares(sources: Sources) -> Iterator[Row]:
-    """Each share of the images: the student of a teacher beside that of the true labels."""
+    """Each share of the images: the student of a teacher beside that of the true labels, and of a teacher that has seen
+    these images alone."""
     for result, pair in FRACTIONS.items():
         known = shares(sources, result)
         for name, taught in known.items():
             if name.endswith(TAUGHT):
                 share = name.removesuffix(TAUGHT)
-                plain = known[f"{share}{TRUE}"]
-                seeds = Headline(dict(enumerate(taught["difference_over_seeds"])))
-                low, high = taught["ci95"]
-                gap = f"{written(taught['difference'], low, high)} over images; {seeds.told(1, sign=True)}"
-                cells = (f"{share} %", f"{taught['accuracy']:.1f} / {plain['accuracy']:.1f}", gap)
-                over = seeds.interval or (0.0, -1.0, 1.0)
-                verdict = of_interval(min(low, over[1]), max(high, over[2]))
-                yield Row(pair, "true labels alone", cells, verdict, of_result(result))
+                yield _share(result, pair, share, "true labels alone", taught, known[f"{share}{TRUE}"])
+                if own := known.get(f"{share}{SAME}"):
+                    beside = {key.removeprefix(TO_SAME): value for key, value in taught.items()
+                              if key.startswith(TO_SAME)}  # fmt: skip
+                    yield _share(result, pair, share, "a teacher of the same images", taught | beside, own)
+
+
+def _share(
+    result: str, pair: str, share: str, beside: str, taught: Mapping[str, Any], other: Mapping[str, Any]
+) -> Row:  # fmt: skip
+    """One row. taught: with its difference to `other`."""
+    seeds = Headline(dict(enumerate(taught["difference_over_seeds"])))
+    low, high = taught["ci95"]
+    gap = f"{written(taught['difference'], low, high)} over images; {seeds.told(1, sign=True)}"
+    cells = (f"{share} %", f"{taught['accuracy']:.1f} / {other['accuracy']:.1f}", gap)
+    over = seeds.interval or (0.0, -1.0, 1.0)
+    return Row(pair, beside, cells, of_interval(min(low, over[1]), max(high, over[2])), of_result(result))
 
 
 def shares(sources: Sources, result: str) -> Mapping[str, Mapping[str, Any]]:
@@ -142,7 +154,7 @@ def kept_rows(sources: Sources) -> list[tuple[str, ...]]:
 
 def section(sources: Sources) -> list[str]:
     """The claim, as Markdown."""
-    taught = ("images", "accuracy, %: taught / true labels", "difference, points")
+    taught = ("images", "accuracy, %: taught / beside", "difference, points")
     times = ("stored, ms", "online, ms", "online / stored, epoch", "first run")
     made = [HEAD, *rows_table(taught, rows(sources)), TIME, *rows_table(times, time_rows(sources))]
     if kept := kept_rows(sources):
