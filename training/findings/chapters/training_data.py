@@ -77,7 +77,7 @@ def _shares(sources: Sources) -> Iterator[Row]:
                 if own := known.get(f"{share}{SAME}"):
                     beside = {key.removeprefix(TO_SAME): value for key, value in taught.items()
                               if key.startswith(TO_SAME)}  # fmt: skip
-                    yield _share(result, pair, share, "a teacher of the same images", taught | beside, own)
+                    yield _share(result, pair, share, "a teacher of the same images", {**taught, **beside}, own)
 
 
 def _share(
