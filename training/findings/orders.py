@@ -49,7 +49,7 @@ WORDS = ("-m training.evaluate --pair {} --dataset %s --channel awgn --csi known
 EACH_WORD = WORDS % ("tinyimagenet100", "told,1,2,3,4,5,6,8,10,12,14,16")
 TAUGHT = (
     "-m training.fractions --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
-    ' --rows "true labels,teacher of all,teacher of the same"'
+    ' --rows "true labels,{}"'
 )
 
 
@@ -84,9 +84,13 @@ ORDERS: Mapping[str, Order] = {
     **{f"enrolment-tinyimagenet100-seed-{seed}": of_seed(seed, ENROLLED) for seed in (1, 2)},
     "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
-    "fractions-tinyimagenet100": Order(f"{TAUGHT} --fractions 1", (), seed=None, training_seeds=(0, 1, 2)),
-    "fractions-tinyimagenet100-tenth": Order(f"{TAUGHT} --fractions 0.1 --epochs 30", (), seed=None,
-                                             training_seeds=(0, 1, 2)),
+    "fractions-tinyimagenet100": Order(TAUGHT.format("teacher of all") + " --fractions 1", (), seed=None,
+                                       training_seeds=(0, 1, 2)),
+    "fractions-tinyimagenet100-own": Order(TAUGHT.format("teacher of the same") + " --fractions 1", (), seed=None,
+                                           training_seeds=(0, 1, 2)),
+    "fractions-tinyimagenet100-tenth": Order(
+        TAUGHT.format("teacher of all,teacher of the same") + " --fractions 0.1 --epochs 30", (), seed=None,
+        training_seeds=(0, 1, 2)),
     "encodings-tinyimagenet100": Order(
         "-m training.ablate --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
         ' --only "encoding int8,embedding 256,views 1" --symbols 16 --channels 1', (), seed=None,
