@@ -2,7 +2,9 @@
 
 One factory for the whole project: what is not set here keeps libzmq's default. Reasons for the less obvious ones:
 IMMEDIATE keeps frames from queueing for a peer that is away; small buffers and high-water marks bound what can hide on
-the way (the credit window bounds age, these are the back-stop); ROUTER_MANDATORY turns a silent drop into an error.
+the way (the credit window bounds age, these are the back-stop), but libzmq tells the other thread of room whenever half
+a mark was read, and wakes it for that: with marks of 4 at the transmitter, both ways at every message. ROUTER_MANDATORY
+turns a silent drop into an error.
 
 Only the side that connects sends ZMTP heartbeats, and says with each (TTL) when the other may take it for gone. libzmq
 4.3.5 ends the process where a heartbeat is due on a connection that its peer has ended and whose messages were more
@@ -20,7 +22,7 @@ import zmq
 from common.errors import ConfigError
 
 Role = Literal["tx", "emu", "rx"]
-HIGH_WATER: dict[str, int] = {"tx": 4, "emu": 16, "rx": 64}
+HIGH_WATER: dict[str, int] = {"tx": 64, "emu": 16, "rx": 64}
 MAX_FRAME_BYTES = 1 << 20
 
 
