@@ -19,7 +19,7 @@ from common.cli import begin, check_option, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
 from common.flags import in_flags
-from common.live.asked import faces, http_options
+from common.live.asked import faces, http_options, require_http
 
 if TYPE_CHECKING:
     from common.channel.streams.channel import Channel
@@ -186,6 +186,7 @@ def _run(given: dict[str, Any]) -> None:
     from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
 
+    require_http(given)
     channel, framed = _make_channel(given)
     with as_typed(TRANSIT):
         transit = TransitSpec(**from_flags(given, TRANSIT))
