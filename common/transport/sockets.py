@@ -13,13 +13,13 @@ than RCVHWM and wait unread (issues 4364 and 3937 of libzmq): a bound socket, wh
 
 import ctypes
 import os
-import re
 import secrets
 from typing import Literal
 
 import zmq
 
 from common.errors import ConfigError
+from common.transport.endpoints import as_ipv4_peer
 
 Role = Literal["tx", "emu", "rx"]
 HIGH_WATER: dict[str, int] = {"tx": 64, "emu": 16, "rx": 64}
@@ -62,8 +62,7 @@ def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "listen") -> str
         socket.bind(address)
     except zmq.ZMQError as error:
         raise ConfigError(f"{flag}: cannot listen on {address}: {_reason(error)}; choose another") from None
-    # A socket with IPV6 set reports 127.0.0.1 as [::ffff:127.0.0.1].
-    return re.sub(r"\[::ffff:([\d.]+)\]", r"\1", socket.getsockopt_string(zmq.LAST_ENDPOINT))
+    return as_ipv4_peer(socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
 def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "peer") -> None:
