@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.experiments.computing import OURS, PACKED, TEACHER, WARM, Transmit, beside_ours, timed, transmitters
+from training.suites.computing import OURS, PACKED, TEACHER, WARM, Transmit, beside_ours, timed, transmitters
 from training.findings.claim import EVEN, LOST, OPEN, WON, of_times
 from training.systems.bench import Bench
 

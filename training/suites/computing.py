@@ -1,4 +1,4 @@
-"""What each system's transmitter computes for one image: `python -m training.experiments.computing`.
+"""What each system's transmitter computes for one image: `python -m training.suites.computing`.
 
 Knows nothing about accuracy or the air. By torch and on one thread, for all alike; images one at a time, the systems in
 turn for each, so that what else runs on the machine slows all of them. Milliseconds of the processor, all threads.
