@@ -5,6 +5,7 @@ are an error, and end a command; a note or a log line that cannot be written is 
 is printed, but that some of it comes from outside: no line moves a cursor (`common/text.py`).
 """
 
+import io
 import json
 import os
 import sys
@@ -35,9 +36,29 @@ def make_sound() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # for as long as the process
         elif name != "stdin" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
+        sys.stdout = _with_name(sys.stdout)
     for size in SIZES:  # what rich and click would read as the terminal's size
         if not (os.environ.get(size, "80").isascii() and os.environ.get(size, "80").isdigit()):
             del os.environ[size]
+
+
+class _Output(io.FileIO):
+    """Standard output, whose errors say so, whoever writes: click its help, rich its tables."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise _named(error) from None
+
+
+def _with_name(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """The same stream with an `_Output` below it."""
+    stream.flush()
+    raw = _Output(stream.fileno(), "wb", closefd=False)
+    at_once = stream.line_buffering or stream.write_through
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=at_once)
 
 
 def finish() -> OSError | None:

@@ -62,7 +62,7 @@ class Link:
             self._context.destroy(linger=0)
             raise
         self.address = self._listener.address
-        self._waker = Waker(self._context)
+        self._waker = Waker()
         self._watch = Watch()
         self._watch.register(self._waker.reader, zmq.POLLIN)
         self._listener.watch(self._watch)
@@ -98,7 +98,6 @@ class Link:
         with self._turns:
             self._ended = True
             self._listener.close(linger=200)
-            self._waker.reader.close(0)
         self._waker.close()
         self._context.destroy(linger=0)
 
@@ -159,8 +158,8 @@ class Link:
     def _do(self, actions: Sequence[Action]) -> None:
         for action in actions:
             match action:
-                case Reply(route, message):
-                    self._send(route, message)
+                case Reply():
+                    self._send(action.route, action.message)
                 case Work():
                     self._batcher.put(action)
                 case Opened(session, software, hops):

@@ -46,6 +46,8 @@ from scrx.settings import Settings
 logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
 KEPT_ANSWERS = 4096
+Given = tuple[Result, dict[str, Any]]
+"""What was answered, and what each head says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Receiver:
         control = None if settings.control is None else control_to_bind(settings.control, settings.insecure)
         keeps = control is not None or settings.heads is not None
         self.heads = open_heads(self.manifest, settings.heads, settings.unknown) if keeps else None
-        self._answers: queue.SimpleQueue[ReceivedAnswer | Exception | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Given | Exception | None] = queue.SimpleQueue()
         self._batcher = Batcher()
         self.answered = self.expired = self.failed = 0
         self.newest: Result | None = None
@@ -191,7 +193,7 @@ class Receiver:
                 raise item
             if item is None:
                 return
-            yield item
+            yield ReceivedAnswer.of(*item)  # here, where somebody wants it: the decode thread has frames to decode
 
     @property
     def closed(self) -> bool:
@@ -294,8 +296,8 @@ class Receiver:
             self.newest = results[-1]
             self.link.post(results)
             told = asked.judge(results) if asked is not None else [{} for _ in results]
-            for result, heads in zip(results, told, strict=True):
-                self._publish(ReceivedAnswer.of(result, heads))
+            for given in zip(results, told, strict=True):
+                self._publish(given)
             if self.witness is not None:
                 self.witness.answered(results, took, told)
         self._batcher.finished(decoded=outputs is not None)
@@ -314,7 +316,7 @@ class Receiver:
         """Frames that a transmitter may have in flight: one while two whole batches wait, which are work enough."""
         return self.settings.window if self._batcher.depth < 2 * self.settings.max_batch else 1
 
-    def _publish(self, item: ReceivedAnswer | Exception | None) -> None:
+    def _publish(self, item: Given | Exception | None) -> None:
         if self._answers.qsize() >= KEPT_ANSWERS:  # two threads may publish: one or two more do no harm
             with suppress(queue.Empty):
                 self._answers.get_nowait()

@@ -2,6 +2,7 @@
 
 import gc
 import secrets
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from sctx.transmitter import Transmitter
     from sctx.vitals import Vitals
 
+COLUMNS = 80
+"""That every terminal has: a line for people is no longer, where it can be broken."""
 COUNT = Setting(Whole(1, 2**32), "How many images; past the end it goes round again.", "--count", unset="each once")
 FPS = Setting(
     Number(0.0, above=True), "Pace of the source, images per second.", "--fps", unset="as fast as the link takes them"
@@ -294,7 +297,9 @@ def _say_summary(summary: "Summary") -> None:
     if 0 < summary.labelled < summary.answered:
         accuracy += f" of the {summary.labelled} with a label"
     say(f"{summary.answered} of {summary.sent} images answered{accuracy}")
-    say(" ".join(f"{name}={value}" for name, value in values.items() if value is not None))
+    known = " ".join(f"{name}={value}" for name, value in values.items() if value is not None)
+    for line in textwrap.wrap(known, COLUMNS, break_long_words=False, break_on_hyphens=False):
+        say(line)
 
 
 def main() -> None:

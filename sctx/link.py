@@ -52,7 +52,7 @@ class Link:
         except BaseException:
             self._context.destroy(linger=0)
             raise
-        self._waker = Waker(self._context)
+        self._waker = Waker()
         self._over: Failed | None = None
         self._watch = Watch()
         self._watch.register(self._waker.reader, zmq.POLLIN)
@@ -104,7 +104,6 @@ class Link:
             self._take(self.session.close())
             self._over = self._over or Failed(SemlinkError("this transmitter was closed; open another"))
             self._dialer.close(linger=200)
-            self._waker.reader.close(0)
         self._waker.close()
         self._context.destroy(linger=0)
 

@@ -185,6 +185,8 @@ def every_flag() -> set[str]:
     theirs |= {"--system", "--home-dir", "--create-home", "--now", "--offline"}
     theirs |= {
         "--replicas",
+        "--rounds",
+        "--wait",
         "--cluster",
         "--address",
         "--port",

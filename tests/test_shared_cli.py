@@ -355,6 +355,13 @@ def test_closed_full_and_broken_streams_are_no_traceback(
         assert ran.err.endswith("error: standard output: No space left on device\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only")
+@pytest.mark.parametrize("argument", ["--help", "--version", "--print-config"])
+def test_standard_output_that_is_full_is_named_whoever_writes(chatty: Callable[..., Ran], argument: str) -> None:
+    ran = chatty(">/dev/full", argument)
+    assert (ran.code, ran.err) == (1, "error: standard output: No space left on device\n")
+
+
 def test_nobody_gets_the_number_of_a_closed_stream() -> None:
     program = "from common import console; console.make_sound(); print(open('/dev/null').fileno() > 2, flush=True)"
     words = ["bash", "-c", f"{shlex.join([sys.executable, '-c', program])} <&- 2>&-"]

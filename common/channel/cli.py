@@ -13,13 +13,13 @@ import click
 
 from common.channel.options import about_messages, change_options, channel_options, transit_options
 from common.channel.spec.parameters import as_typed, from_flags
-from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters
+from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters, require_flat
 from common.channel.spec.ways import FEEDBACK, RETURN, TRANSIT, FeedbackSpec, TransitSpec
 from common.cli import begin, check_option, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
 from common.flags import in_flags
-from common.live.asked import faces, http_options
+from common.live.asked import faces, http_options, require_http
 
 if TYPE_CHECKING:
     from common.channel.streams.channel import Channel
@@ -186,6 +186,7 @@ def _run(given: dict[str, Any]) -> None:
     from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
 
+    require_http(given)
     channel, framed = _make_channel(given)
     with as_typed(TRANSIT):
         transit = TransitSpec(**from_flags(given, TRANSIT))
@@ -236,6 +237,8 @@ def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
     if framed and given["hop"]:
         raise ConfigError("--hop: for a raw wire (--wire cf32); a frame says itself how many emulators it has passed")
     with as_typed(CHANNEL.values()):
+        if framed:
+            require_flat(given["fading"], given["cfo"])
         spec = ChannelSpec(**channel_parameters(given))
         plan = Plan(spec, framed=framed)
     return Channel(load_schedule(given["schedule"], spec, framed) if given["schedule"] else plan), framed
@@ -305,7 +308,7 @@ def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:
     from common.transport.endpoints import parse_listen, parse_peer
 
     side, address = (text[0], text[1:]) if text[:1] in ("@", ">") else (usual, text)
-    return side + (parse_listen(address, insecure, flag) if side == "@" else parse_peer(address, flag))
+    return side + (parse_listen(address, insecure, flag, keyless=True) if side == "@" else parse_peer(address, flag))
 
 
 def _tell(line: str) -> None:

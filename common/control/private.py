@@ -30,7 +30,7 @@ def control_to_bind(text: str, insecure: bool, flag: str = "--control") -> str:
         if not number:
             _sweep(folder)
         return f"{_IPC}{folder / f'control-{number or os.getpid()}'}"
-    address = parse_listen(text, insecure, flag)
+    address = parse_listen(text, insecure, flag, keyless=True)
     if not (insecure or address.startswith(_IPC)):
         raise ConfigError(
             f"{flag} {safe(text)}: every user of this host could control what runs there; write a number for a socket "

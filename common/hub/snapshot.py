@@ -8,8 +8,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.console import tell
 from common.errors import ConfigError, by_pip
-from common.text import safe
+from common.hub.library import brief, in_our_form, refusal
 
 ANSWER_S = 5.0
 """How long the Hub may take to say what it has, before it counts as away."""
@@ -43,7 +44,7 @@ def fetched(spec: str, needed: Sequence[str], more: Sequence[str], most_bytes: i
     except FileNotFoundError:  # nothing of it in the cache, or a part
         pass
     except ValueError as error:
-        raise ConfigError(f"'{spec}' is no id of the Hub ({_one_line(error)}); give OWNER/NAME[@REVISION]") from error
+        raise ConfigError(f"'{spec}' is no id of the Hub ({brief(error)}); give OWNER/NAME[@REVISION]") from error
     if constants.HF_HUB_OFFLINE:
         raise ConfigError(
             f"'{spec}' is not in the cache of the Hub, and HF_HUB_OFFLINE forbids to ask: "
@@ -51,14 +52,18 @@ def fetched(spec: str, needed: Sequence[str], more: Sequence[str], most_bytes: i
         )
     try:
         _look(repository, revision or None, needed, most_bytes)
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
+        tell(f"fetching {spec} from the Hub")
+        with in_our_form():
+            return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
     except ConfigError:
         raise
     except Exception as error:  # the library raises its own, its client's and the system's errors
-        raise ConfigError(
-            f"no folder '{spec}' here, and none from the Hub ({_one_line(error)}); "
-            "without a network, give a local folder"
-        ) from error
+        raise ConfigError(f"no folder '{spec}' here, and none from the Hub {refusal(error)}") from error
+
+
+def place_of(folder: Path) -> Path:
+    """All that the cache has of the repository of a snapshot: less is taken from it again as it is."""
+    return folder.parents[1]
 
 
 def _look(repository: str, revision: str | None, needed: Sequence[str], most_bytes: int) -> None:
@@ -73,7 +78,3 @@ def _look(repository: str, revision: str | None, needed: Sequence[str], most_byt
     size = sum(one.size or 0 for one in there)
     if size > most_bytes:
         raise ConfigError(f"'{repository}' of the Hub has {size >> 20} MiB; at most {most_bytes >> 20} are fetched")
-
-
-def _one_line(error: BaseException) -> str:
-    return safe(" ".join(str(error).split()), 200) or type(error).__name__

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from common.errors import ConfigError, DataError, by_pip
-from common.images.photo import one_line
+from common.hub.library import refusal
 from common.images.tables import Table, reading
 
 BATCH_ROWS = 64
@@ -39,9 +39,7 @@ def _available(spec: str) -> list[str]:
             f"data sets from the Hub need the `datasets` library: install it by {by_pip('train')}"
         ) from error
     except Exception as error:  # the library raises its own, httpx's and fsspec's errors
-        raise ConfigError(
-            f"cannot reach data set '{spec}' on the Hub ({one_line(error)}); without a network, give a local folder"
-        ) from error
+        raise ConfigError(f"cannot reach data set '{spec}' on the Hub {refusal(error)}") from error
 
 
 def _table(spec: str, split: str) -> Table:

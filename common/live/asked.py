@@ -51,15 +51,20 @@ class Faces:
             self._supervisor.watch(board)
 
 
+def require_http(given: Mapping[str, Any]) -> None:
+    """Raise ConfigError where flags are about a page that nobody asked for, before anything is opened."""
+    named = [name for name in ("http_public", "http_control", "watch") if given.get(name)]
+    if given["http"] is None and named:
+        raise ConfigError(f"{named[0]}: is about the page and metrics, which need http=PORT")
+
+
 @contextmanager
 def faces(command: str, given: Mapping[str, Any], control: "Control | None" = None) -> Iterator[Faces]:
     """What the flags in `given` and the supervisor, if there is one, ask for, until the end of the block.
 
     Raises ConfigError before anything is loaded.
     """
-    named = [name for name in ("http_public", "http_control", "watch") if given.get(name)]
-    if given["http"] is None and named:
-        raise ConfigError(f"{named[0]}: is about the page and metrics, which need http=PORT")
+    require_http(given)
     with ExitStack() as closing:
         server = supervisor = None
         if given["http"] is not None:

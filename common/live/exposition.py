@@ -33,10 +33,11 @@ class Shown(Collector):  # type: ignore[misc,unused-ignore]
         board, about = self._board, self._board.about
         build = {"version": about.version, "model": about.model, "model_id": about.model_id}
         yield InfoMetricFamily(f"{PREFIX}build", "What runs here.", value=build)
+        ready = not board.unready()  # first: what looks bad is looked at for half a second, in which counters go on
         snapshot = board.look()
         of_all: dict[str, Value] = {
             "start_time_seconds": board.started_s,
-            "ready": float(not board.unready()),
+            "ready": float(ready),
             "snapshot_age_seconds": board.age_s(snapshot) if snapshot.values else None,
         }
         yield from families(PROCESSES[about.process], {**snapshot.values, **of_all})

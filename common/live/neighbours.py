@@ -12,6 +12,8 @@ from typing import Any
 from common.errors import ConfigError
 from common.transport.endpoints import parse_peer, parts_of
 
+UNASKED = "not asked yet"
+"""Who is looked at for the first time. `server.py` puts it into the page, which begins with it too."""
 EVERY_S, WATCHED_S, LIMIT_S = 0.2, 2.0, 1.0
 MOST_BYTES = 1 << 20
 
@@ -25,7 +27,7 @@ class Neighbour:
             raise ConfigError(f"watch {address}: write HOST:PORT")
         self.address, self._host = f"{host}:{self._port}", host.strip("[]")
         self._known: dict[str, Any] = {"process": "", "why": "", "age_s": None, "view": {}}
-        self._why, self._known_s, self._looked_s = "not asked yet", -1e9, -1e9
+        self._why, self._known_s, self._looked_s = UNASKED, -1e9, -1e9
         self._asked, self._over = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="http-watch", daemon=True)
 

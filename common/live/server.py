@@ -23,7 +23,7 @@ from typing import Any
 from common.errors import ConfigError, SemlinkError, by_pip
 from common.live.board import Board
 from common.live.gate import Gate, Place
-from common.live.neighbours import Neighbour
+from common.live.neighbours import UNASKED, Neighbour
 from common.text import safe
 
 PLACES, LIMIT_S = 32, 5.0
@@ -42,6 +42,12 @@ Control = Callable[[dict[str, Any]], dict[str, Any]]
 """Carries out a change of parameters; raises SemlinkError."""
 
 
+def _read_page(path: str) -> bytes:
+    """A file of the page. What it calls a neighbour at first stands in one place; the script reads it off the page."""
+    raw = (files("common.live") / "page" / (path[1:] or "index.html")).read_bytes()
+    return raw.replace(b"UNASKED", UNASKED.encode()) if path == "/" else raw
+
+
 class Server(ThreadingHTTPServer):
     """Listens at once, and serves from `start` on. control: None where nothing may be changed; name: of the command.
 
@@ -57,7 +63,7 @@ class Server(ThreadingHTTPServer):
         self.gate, self.control, self.name = Gate(place.level), control, name
         self.board: Board | None = None
         self.neighbours = [Neighbour(address) for address in watch]
-        self.page = {path: (files("common.live") / "page" / (path[1:] or "index.html")).read_bytes() for path in PAGE}
+        self.page = {path: _read_page(path) for path in PAGE}
         self._open: dict[Any, float] = {}
         self._lock = threading.Lock()
         if ":" in place.host:

@@ -88,12 +88,18 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
     for folder in (SHIPPED / text if text in shipped_pairs() else None, user_path(text)):
         if folder is not None and (folder / MANIFEST).is_file():
             return read_manifest(folder)
-    from common.hub.snapshot import fetched, is_repository
+    from common.hub.snapshot import fetched, is_repository, place_of
 
     if is_repository(text):
         manifest = read_manifest(fetched(text, FILES, MORE_FILES, 2 * LARGEST_HALF))
-        for half in get_args(Half):
-            read_half(manifest, half)
+        try:
+            for half in get_args(Half):
+                read_half(manifest, half)
+        except ModelError as error:
+            told, again = str(error).partition(";")[0], place_of(manifest.path)
+            raise ModelError(
+                f"{told}; remove {again} and it is fetched anew, and if it is refused then, too, tell who published it"
+            ) from error
         return manifest
     known = ", ".join(shipped_pairs()) or "none"
     raise ConfigError(

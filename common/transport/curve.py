@@ -12,7 +12,7 @@ from pathlib import Path
 import zmq
 
 from common.text import safe
-from common.transport.endpoints import host_of, is_loopback, parse_peer
+from common.transport.endpoints import as_ipv4, host_of, is_loopback, parse_peer
 from common.transport.keystore import Keys, find_keys
 
 logger = logging.getLogger(__name__)
@@ -101,4 +101,5 @@ class Doorman:
         while len(self._told) > KEPT_TOLD:
             del self._told[next(iter(self._told))]
         who = self._keys.name_of(public)
-        logger.warning("key_refused", extra={"who": who, "address": safe(address.decode("ascii", "replace"))})
+        host = as_ipv4(address.decode("ascii", "replace"))
+        logger.warning("key_refused", extra={"who": who, "address": safe(host)})

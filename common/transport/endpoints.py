@@ -27,23 +27,24 @@ def parse_peer(text: str, flag: str = "peer") -> str:
         raise ConfigError(f"{flag} {text}: * is every address of a host that listens; write the host to connect to")
     if not port:
         raise ConfigError(f"{flag} {text}: nobody can be reached at port 0; write the port that the other side tells")
-    return f"tcp://{host}:{port}"
+    return f"tcp://{as_ipv4(host)}:{port}"
 
 
-def parse_listen(text: str, reachable: bool, flag: str = "listen") -> str:
+def parse_listen(text: str, reachable: bool, flag: str = "listen", keyless: bool = False) -> str:
     """`PORT` or `ADDRESS:PORT` -> an address to bind. Raises ConfigError.
 
     reachable: other hosts may reach it, because there are keys or because `insecure` says that it is meant. Then a
     bare port is every interface; otherwise it is loopback only, and an address that other hosts can reach is refused.
+    keyless: what is spoken there has no keys, so that they are no remedy.
     """
     if ipc := _ipc(text, flag):
         return ipc
     host, port = _split(text, flag, "PORT or ADDRESS:PORT")
-    host = host or ("*" if reachable else "127.0.0.1")
+    host = as_ipv4(host) or ("*" if reachable else "127.0.0.1")
     if not reachable and not is_loopback(host):
+        keys = "" if keyless else "make keys with `python -m common.transport.keys`, or "
         raise ConfigError(
-            f"{flag} {text}: other hosts could reach it without encryption; "
-            "make keys with `python -m common.transport.keys`, or say insecure=True to allow that"
+            f"{flag} {text}: other hosts could reach it without encryption; {keys}say insecure=True to allow that"
         )
     return f"tcp://{_numeric(host)}:{port}"
 
@@ -70,7 +71,9 @@ def resolve(host: str, port: int) -> list[str]:
         found = system.getaddrinfo(host.strip("[]"), port, type=system.SOCK_STREAM)
     except (OSError, UnicodeError):
         return []
-    hosts = [f"[{place[0]}]" if family == system.AF_INET6 else str(place[0]) for family, _, _, _, place in found]
+    hosts = [
+        as_ipv4(f"[{place[0]}]" if family == system.AF_INET6 else str(place[0])) for family, _, _, _, place in found
+    ]
     return [f"tcp://{one}:{port}" for one in dict.fromkeys(hosts)]
 
 
@@ -91,9 +94,26 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(as_ipv4(host.strip("[]"))).is_loopback
     except ValueError:
         return False
+
+
+def as_ipv4(host: str) -> str:
+    """`10.0.0.1` for `::ffff:10.0.0.1`, in brackets or without: a socket of both families calls IPv4 peers so.
+
+    All else stays as it is. RFC 4291, section 2.5.5.2.
+    """
+    try:
+        mapped = ipaddress.IPv6Address(host[1:-1] if host.startswith("[") and host.endswith("]") else host).ipv4_mapped
+    except ValueError:
+        return host
+    return host if mapped is None else str(mapped)
+
+
+def as_ipv4_peer(endpoint: str) -> str:
+    """What ZeroMQ calls `tcp://[::ffff:10.0.0.1]:5555` by its IPv4 address; others stay as they are."""
+    return re.sub(r"\[[0-9A-Fa-f:.]+\]", lambda found: as_ipv4(found[0]), endpoint)
 
 
 def host_of(address: str) -> str:
@@ -165,8 +185,7 @@ def _check_host(host: str, told: str) -> None:
 
 
 def _numbers(host: str, port: int) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    found = [ipaddress.ip_address(parts_of(one)[0].strip("[]").partition("%")[0]) for one in resolve(host, port)]
-    return {getattr(number, "ipv4_mapped", None) or number for number in found}
+    return {ipaddress.ip_address(parts_of(one)[0].strip("[]").partition("%")[0]) for one in resolve(host, port)}
 
 
 def _is_here(address: str) -> bool:

@@ -24,6 +24,7 @@ from zmq.utils import z85
 from common.check import switch
 from common.errors import ConfigError
 from common.text import safe
+from common.transport.endpoints import as_ipv4
 
 logger = logging.getLogger(__name__)
 TOOL = "python -m common.transport.keys"
@@ -123,6 +124,7 @@ class Keys:
     def trust(self, name: str, public: bytes) -> None:
         """Add a peer or give it another key."""
         check_name(name)
+        name = as_ipv4(name)
         with _locked(self.folder):
             lines = self._lines()
             at = next((at for at, line in enumerate(lines) if _is_of(name, line)), len(lines))
@@ -133,6 +135,7 @@ class Keys:
         with _locked(self.folder):
             lines = self._lines()
             self.refresh()
+            name = as_ipv4(name)
             if name not in self.trusted:
                 others = ", ".join(sorted(self.trusted)) or "nobody"
                 raise ConfigError(f"no key is trusted as {name}; trusted: {others}")
@@ -206,11 +209,11 @@ def parse_line(line: str) -> tuple[str, bytes]:
     if len(words) != 2 or not re.fullmatch("[0-9a-fA-F]{64}", words[1]):
         raise ConfigError("not a name and a key of 64 hex digits")
     check_name(words[0])
-    return words[0], bytes.fromhex(words[1])
+    return as_ipv4(words[0]), bytes.fromhex(words[1])
 
 
 def _is_of(name: str, line: str) -> bool:
-    return line.split()[:1] == [name]
+    return [as_ipv4(word) for word in line.split()[:1]] == [name]
 
 
 def _read_own(path: Path) -> KeyPair:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from common.transport.endpoints import as_ipv4_peer
 from common.transport.multipart import Inbox
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Monitor:
             level, name = _TELL.get(number, (logging.DEBUG, str(number)))
             if level and (level < logging.WARNING or now - self._told_s.get(number, -TELL_AGAIN_S) >= TELL_AGAIN_S):
                 self._told_s[number] = now
-                logger.log(level, name, extra={"endpoint": event["endpoint"].decode(errors="replace")})
+                logger.log(level, name, extra={"endpoint": as_ipv4_peer(event["endpoint"].decode(errors="replace"))})
             self._judge(number, int(event["value"]), now)
 
     def close(self) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import zmq
 from zmq.backend import Socket as Base
+from zmq.backend import zmq_poll
 
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
-_EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
-
+_READABLE = int(zmq.POLLIN)
 
 MOST_PARTS = 16
 """Parts of a message that are kept: more than any has. Which of them it had beyond does not matter any more."""
@@ -32,6 +32,7 @@ class Inbox:
 
     def __init__(self, socket: "zmq.Socket[bytes]") -> None:
         self._socket, self._reads, self._unfinished = socket, 0, False
+        self._alone = [(socket, _READABLE)]
 
     @property
     def due(self) -> bool:
@@ -61,11 +62,8 @@ class Inbox:
             self._unfinished = frame.more
             whole = not frame.more or self._pass_over()
             yield parts
-            if not whole or (taken == 0 and not self.due and not self._is_readable()):
+            if not whole or (taken == 0 and not self.due and not zmq_poll(self._alone, 0)):
                 return
-
-    def _is_readable(self) -> bool:
-        return bool(int(self._socket.getsockopt(_EVENTS)) & _READABLE)
 
     def _pass_over(self) -> bool:
         """Read on in a message that is too long; True where it is over."""

@@ -2,7 +2,9 @@
 
 One factory for the whole project: what is not set here keeps libzmq's default. Reasons for the less obvious ones:
 IMMEDIATE keeps frames from queueing for a peer that is away; small buffers and high-water marks bound what can hide on
-the way (the credit window bounds age, these are the back-stop); ROUTER_MANDATORY turns a silent drop into an error.
+the way (the credit window bounds age, these are the back-stop), but libzmq tells the other thread of room whenever half
+a mark was read, and wakes it for that: with marks of 4 at the transmitter, both ways at every message. ROUTER_MANDATORY
+turns a silent drop into an error.
 
 Only the side that connects sends ZMTP heartbeats, and says with each (TTL) when the other may take it for gone. libzmq
 4.3.5 ends the process where a heartbeat is due on a connection that its peer has ended and whose messages were more
@@ -11,16 +13,16 @@ than RCVHWM and wait unread (issues 4364 and 3937 of libzmq): a bound socket, wh
 
 import ctypes
 import os
-import re
 import secrets
 from typing import Literal
 
 import zmq
 
 from common.errors import ConfigError
+from common.transport.endpoints import as_ipv4_peer
 
 Role = Literal["tx", "emu", "rx"]
-HIGH_WATER: dict[str, int] = {"tx": 4, "emu": 16, "rx": 64}
+HIGH_WATER: dict[str, int] = {"tx": 64, "emu": 16, "rx": 64}
 MAX_FRAME_BYTES = 1 << 20
 
 
@@ -60,8 +62,7 @@ def bind(socket: "zmq.Socket[bytes]", address: str, flag: str = "listen") -> str
         socket.bind(address)
     except zmq.ZMQError as error:
         raise ConfigError(f"{flag}: cannot listen on {address}: {_reason(error)}; choose another") from None
-    # A socket with IPV6 set reports 127.0.0.1 as [::ffff:127.0.0.1].
-    return re.sub(r"\[::ffff:([\d.]+)\]", r"\1", socket.getsockopt_string(zmq.LAST_ENDPOINT))
+    return as_ipv4_peer(socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
 def connect(socket: "zmq.Socket[bytes]", address: str, flag: str = "peer") -> None:

@@ -96,7 +96,7 @@ class Pool:
         self._context = zmq.Context()
         self._socket = pool_socket(self._context, zmq.ROUTER)
         self._address = bind(self._socket, f"ipc://{self._folder.name}/pool", "workers")
-        self._waker = Waker(self._context)
+        self._waker = Waker()
         self._thread = threading.Thread(target=self._run, name="scrx-pool", daemon=True)
         self._thread.start()
         try:
@@ -281,7 +281,6 @@ class Pool:
             self._waiting.clear()
             self._changed.notify_all()
         self._socket.close(0)
-        self._waker.reader.close(0)
         for job in left:
             job.done(None)
 

@@ -92,14 +92,15 @@ class Demodulator:
         """Estimate and equalise each frame, in order."""
         shape = len(frames), self._layout.max_symbols
         symbols, gamma = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
-        place = np.full(shape, WORD, np.int16)
+        place, pilots = np.empty(shape, np.int16), np.empty(len(frames), np.float32)
+        place.fill(WORD)
         estimates = []
         for row, frame in enumerate(frames):
             estimate = self._estimate(frame)
             estimates.append(estimate)
+            pilots[row] = math.inf if estimate is None else self._layout.pilots
             self._combine(frame, estimate, symbols[row], gamma[row], place[row])
-        pilots = np.array([math.inf if one is None else self._layout.pilots for one in estimates], np.float32)
-        return SoftBatch(symbols, gamma, place, tuple(frame.tasks for frame in frames), pilots), estimates
+        return SoftBatch(symbols, gamma, place, [frame.tasks for frame in frames], pilots), estimates
 
     def _estimate(self, frame: Received) -> ChannelEstimate | None:
         if not self._layout.pilots or frame.known is not None:

@@ -113,6 +113,8 @@ def test_a_flood_of_requests_is_answered_in_bursts(context: zmq.Context) -> None
         ({"op": "set", "parameters": {"seed": 1}}, "seed"),
         ({"op": "set", "parameters": {"cfo": 0.1}}, "raw wire only"),
         ({"op": "set", "parameters": {"fading": "tdl-a", "rate": 1e6}}, "raw wire only"),
+        ({"op": "set", "parameters": {"fading": "tdl-a"}}, "raw wire only"),
+        ({"op": "set", "parameters": {"cfo": 7.0}}, "raw wire only"),
         ({"op": "dance"}, "neither set nor status"),
     ],
 )

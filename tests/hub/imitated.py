@@ -11,7 +11,10 @@ from typing import Any
 
 
 class Hub(ThreadingHTTPServer):
-    """repositories: OWNER/NAME -> its commits, oldest first, each name -> bytes. asked: the requests, in order."""
+    """repositories: OWNER/NAME -> its commits, oldest first, each name -> bytes. asked: the requests, in order.
+
+    forbids: whether nobody may write.
+    """
 
     daemon_threads = True
 
@@ -19,6 +22,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Request)
         self.repositories: dict[str, list[dict[str, bytes]]] = {}
         self.asked: list[str] = []
+        self.forbids = False
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def publish(self, repository: str, files: dict[str, bytes]) -> str:
@@ -80,6 +84,8 @@ class _Request(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         path = self.path.strip("/").split("/")
         self.server.asked.append(self.path)
+        if self.server.forbids:
+            return self._send(403, b"{}", {})
         if path[:3] == ["api", "repos", "create"]:
             wanted = json.loads(body)
             repository = "/".join(filter(None, (wanted.get("organization"), wanted["name"])))

@@ -1,5 +1,10 @@
 """Pairs come from the Hub and go there; here the Hub is a server on this host, and its cache a folder."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,9 +63,14 @@ def test_a_pair_of_the_hub_is_pushed_on_under_its_new_name_alone(hub: Hub, pair:
 
 
 def test_what_the_hub_refuses_is_told(hub: Hub, pair: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["--pair", str(pair.path), "--to", "a/b"]
+    hub.forbids = True
+    assert re.match(r"the Hub did not take it \(403 .*; log in", str(CliRunner().invoke(push, words, obj={}).exception))
+    away = "the Hub cannot be reached, and nothing was sent"
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    ran = CliRunner().invoke(push, ["--pair", str(pair.path), "--to", "a/b"], obj={})
-    assert "the Hub did not take it" in str(ran.exception)
+    assert str(CliRunner().invoke(push, words, obj={}).exception).startswith(away)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert str(CliRunner().invoke(push, words, obj={}).exception).startswith(away)
 
 
 def test_what_is_in_the_cache_needs_no_hub(hub: Hub, pair: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +101,7 @@ def test_a_revision_names_what_was_there_then(hub: Hub, pair: Manifest) -> None:
     ids = {revision: find_pair(f"somebody/pair@{revision}").id for revision in (first, second, "main")}
     assert ids[first] == pair.id
     assert ids[second] == ids["main"] != pair.id
-    with pytest.raises(ConfigError, match=r"no folder 'somebody/pair@v9'.*Revision"):
+    with pytest.raises(ConfigError, match=r"no folder 'somebody/pair@v9'.*\(it has no such revision\); give a branch"):
         find_pair("somebody/pair@v9")
 
 
@@ -102,6 +112,33 @@ def test_weights_that_are_not_those_of_the_manifest_are_refused(hub: Hub, pair: 
     hub.publish("somebody/pair", files_of(pair) | {f"{half}.safetensors": bytes(changed)})
     with pytest.raises(ModelError, match=f"{half}.safetensors is not the file its manifest names"):
         find_pair("somebody/pair")
+
+
+def test_a_file_that_was_damaged_in_the_cache_comes_anew_as_the_message_says(hub: Hub, pair: Manifest) -> None:
+    hub.publish("somebody/pair", files_of(pair))
+    blob = (find_pair("somebody/pair").path / "encoder.safetensors").resolve()
+    blob.write_bytes(blob.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match=r"encoder\.safetensors is not the file its manifest names") as error:
+        find_pair("somebody/pair")
+    said = re.search(r"; remove (\S+) and it is fetched anew", str(error.value))
+    assert said is not None, str(error.value)
+    shutil.rmtree(said[1])
+    assert find_pair("somebody/pair").id == pair.id
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_fetched_is_told_in_the_form_of_all_lines(hub: Hub, pair: Manifest, tmp_path: Path, form: str) -> None:
+    hub.publish("somebody/pair", files_of(pair))
+    around = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+    words = ["--model", "somebody/pair", "--listen", "0", "--check", "--log-format", form]
+    ran = subprocess.run(
+        [sys.executable, "-m", "scrx", *words], capture_output=True, text=True, env=around, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr
+    told = ran.stderr.splitlines()
+    if form == "json":
+        told = [json.loads(line)["text"] for line in told]
+    assert [line for line in told if "fetch" in line.lower()] == ["fetching somebody/pair from the Hub"]
 
 
 @pytest.mark.parametrize("without", FILES)
@@ -121,7 +158,9 @@ def test_one_that_is_too_large_is_not_fetched(hub: Hub, pair: Manifest, monkeypa
 
 
 def test_a_hub_that_cannot_be_reached_is_told_in_a_line(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="no folder 'nobody/nothing' here, and none from the Hub"):
+    with pytest.raises(
+        ConfigError, match=r"no folder 'nobody/nothing' here, and none from the Hub .* look at the name"
+    ):
         find_pair("nobody/nothing")
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ConfigError, match="without a network, give a local folder"):

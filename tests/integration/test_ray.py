@@ -29,6 +29,51 @@ def test_what_is_missing_or_wrong_is_one_line(start: Start) -> None:
     assert len(command.said.splitlines()) == 1
 
 
+SLOW = """
+import os, time
+with open("/proc/self/cmdline", "rb") as file:
+    ours = b"dashboard/agent.py" in file.read()
+try:
+    os.close(os.open(os.environ["SLOW_ONCE"], os.O_CREAT | os.O_EXCL)) if ours else None
+except FileExistsError:
+    ours = False
+time.sleep(25 if ours else 0)
+"""
+"""What Python reads first in a process: holds up the first of Ray's agents for longer than Ray waits for it."""
+
+
+@with_ray
+def test_a_ray_whose_agents_are_slow_is_tried_again(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("SLOW_ONCE", str(tmp_path / "once"))
+    command = start("python", SCRIPT, "0")
+    command.wait_for(r"listening on", 280)
+    assert "waiting for a Ray to come up on this host, 300 s at most" in command.said
+    assert "Ray did not come up" in command.said
+    assert "trying again" in command.said
+
+
+@with_ray
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--cluster", "127.0.0.1:1"), "no Ray can be reached at 127.0.0.1:1: "),
+        (
+            ("--replicas", "999", "--wait", "60"),
+            "of 999 replicas came up in time; each takes one processor, and Ray has",
+        ),
+    ],
+)
+def test_what_cannot_come_up_is_told_in_a_line(start: Start, flags: tuple[str, ...], told: str) -> None:
+    command = start("python", SCRIPT, "0", *flags)
+    assert command.wait(240) == 1
+    assert told in command.said.splitlines()[-1]
+    assert "Traceback" not in command.said
+
+
 @pytest.fixture
 def served() -> Iterator[Command]:
     command = Command("python", SCRIPT, "0", "--replicas", "2")

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -95,9 +96,15 @@ def test_each_command_shows_health_and_every_metric_that_is_documented(start: St
 
 
 @pytest.mark.parametrize("flags", [["--watch", "h:1"], ["--http-public", "page"]])
-def test_what_belongs_to_http_is_refused_without_it(start: Start, flags: list[str]) -> None:
-    command = start("channel-emu", *flags)
-    assert command.wait(30) == 2
+def test_what_belongs_to_http_is_refused_without_it_before_anything_is_opened(
+    start: Start, flags: list[str], tmp_path: Path
+) -> None:
+    truth = tmp_path / "truth.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = str(taken.getsockname()[1])
+        command = start("channel-emu", *flags, "--listen", listen, "--control", "0", "--truth", str(truth))
+        assert command.wait(30) == 2
+    assert not truth.exists()
     assert f"error: {flags[0]}: is about the page and metrics, which need --http PORT" in command.said
 
 

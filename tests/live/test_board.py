@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.live.board import About, Board
+from common.live.board import EVERY_S, About, Board
 from common.live.pace import FIRST_S, LEAST_S, Pace
 
 
@@ -29,6 +29,19 @@ class Process:
         while self.now < until:
             self.now += 0.02
             self.board.turned()
+
+
+def test_metrics_are_as_new_as_they_can_be_although_what_looks_bad_is_looked_at_for_long() -> None:
+    exposition = pytest.importorskip("common.live.exposition", reason="prometheus-client is not installed")
+    process = Process()
+    process.turning = True
+    process.board.look()
+    process.why = "the peer is away"
+    began, text = process.now, exposition.Shown(process.board).text().decode()
+    assert process.now - began > 0.4
+    assert "\nsemlink_ready 0.0\n" in text
+    assert f"\nsemlink_sessions {process.taken}.0\n" in text
+    assert process.now - process.board.latest.taken_s < EVERY_S
 
 
 def test_nothing_is_taken_while_nobody_looks_and_five_a_second_at_most_while_somebody_does() -> None:

@@ -7,13 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from common import live
 from common.errors import ConfigError
 from common.live.board import About, Board
 from common.live.gate import place_of
+from common.live.neighbours import UNASKED
 from common.live.server import PAGE, PLACES, Server
 
 
@@ -182,6 +185,19 @@ def test_control_is_a_post_with_the_token_and_a_json_object(begin: Begin) -> Non
 def test_without_control_there_is_none(begin: Begin) -> None:
     server = begin(Loop())
     assert ask(server, "/control", "POST", b"{}", Authorization=f"Bearer {server.gate.token}")[0] == 403
+
+
+def test_who_is_not_asked_yet_is_called_so_by_the_page_and_by_the_server_in_words_of_one_source(begin: Begin) -> None:
+    page = Path(live.__file__).parent
+    texts = [path for path in page.rglob("*") if path.suffix in (".py", ".js", ".html", ".css")]
+    assert [path.name for path in texts if UNASKED in path.read_text()] == ["neighbours.py"]
+    server = begin(Loop(), watch=("127.0.0.1:1",))
+    assert server.neighbours[0].look()["dead"] == UNASKED
+    shown = ask(server, "/")[1].decode()
+    assert shown.count(f'<span class="state" role="status">{UNASKED}</span>') == shown.count("data-process=") == 3
+    assert "UNASKED" not in shown
+    script = ask(server, "/page.js")[1].decode()
+    assert script.count('const UNASKED = document.querySelector("#chips .state").textContent;') == 1
 
 
 def test_a_watched_process_is_shown_and_told_as_dead_within_two_seconds_and_comes_back(begin: Begin) -> None:

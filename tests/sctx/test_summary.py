@@ -1,8 +1,14 @@
 """What a run's summary says."""
 
+import io
+from contextlib import redirect_stdout
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.phy.decibel import from_db
+from sctx.cli import _say_summary
 from sctx.outcomes import Answer, Missed, Summary
 
 
@@ -43,3 +49,16 @@ def test_without_labels_or_answers_nothing_is_made_up() -> None:
     assert summary.as_dict()["correct"] is None
     empty = Summary(stream=0).as_dict()
     assert [empty[name] for name in ("mean_symbols", "snr_est_db", "p50_ms", "p99_ms")] == [None] * 4
+
+
+@given(st.integers(1, 10**9), st.floats(0.001, 99_999.0), st.integers(1, 2**32 - 1))
+def test_what_is_said_at_the_end_fits_a_terminal_and_loses_nothing(many: int, latency: float, stream: int) -> None:
+    summary = Summary(stream=stream, lost=many, expired=many, skipped=many, unreadable=many, duplicates=many)
+    summary.add(answer(0, 1, symbols=many, latency=latency), 1)
+    said = io.StringIO()
+    with redirect_stdout(said):
+        _say_summary(summary)
+    lines = said.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    known = {name: str(value) for name, value in summary.as_dict().items() if value is not None}
+    assert dict(word.split("=") for word in " ".join(lines[1:]).split()) == known

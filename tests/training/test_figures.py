@@ -11,6 +11,7 @@ import matplotlib.figure
 import pytest
 
 import training
+from training.lab.enrolled import Enrolled, panel
 from training.lab.tour import Row, panels
 from training.loop.journal import Journal, draw_curve
 from training.report.figures import Curve, Panel, draw
@@ -111,3 +112,14 @@ def test_the_curve_of_a_run_shows_every_epoch_of_every_stage(tmp_path: Path, dra
         "student": [1, 2, 3, 4, 5], "decisions": [1, 2],
     }  # fmt: skip
     assert list(lines[0].get_ydata()) == [1.0, 0.5, 1 / 3, 0.25, 0.2]
+
+
+def test_what_was_enrolled_is_drawn_beside_chance(drawn: list[Any]) -> None:
+    course = ((0, 0.0), (1, 0.22), (5, 0.46))
+    taught = Enrolled("pair", "awgn", 10.0, 56, tuple("abcde"), 5, 100, 0.0, 0.46, course, 3)
+    draw(Path("build/x.png"), [[panel(taught)]])
+    lines = {line.get_label(): line for line in drawn[0].axes[0].get_lines()}
+    assert list(lines["by chance"].get_xdata()) == [0, 1, 5]
+    assert list(lines["by chance"].get_ydata()) == [20.0] * 3
+    assert list(lines["5 new classes"].get_ydata()) == [0.0, 22.0, 46.0]
+    assert {text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()} == set(lines)

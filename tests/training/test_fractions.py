@@ -1,5 +1,6 @@
 """Shares of the training images: nested, each with its own teacher, refused where they make no sense."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from training import fractions
 from training.data.images import load_data
 from training.experiments import shares as chosen
 from training.experiments import trials
-from training.experiments.shares import shares, stretched, variants
+from training.experiments.shares import shares, stretched, teacher_of, variants
 from training.experiments.variants import ROWS, Variant
 from training.lab.evaluation import Setting
 from training.recipes.recipe import Recipe, adjusted
 from training.recipes.specs import Schedule
+from training.teachers.identity import NOTE
 
 
 @pytest.mark.parametrize("text", ["0", "-0.5", "nan", "1.5", "a", "", "0.5,,1"])
@@ -55,6 +57,22 @@ def test_a_teacher_of_the_same_share_is_another_for_another_recipe(
     assert variants(recipe, 0.5, options)[2].teacher == folder
 
 
+def test_with_all_images_a_teacher_from_outside_has_one_of_the_same_beside_it(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"dataset": "digits", "device": "cpu", "rows": ",".join(ROWS)}
+    own = teacher_of(recipe, options)
+    named = [one.name for one in variants(recipe, 1.0, options | {"teacher": own})]
+    assert named == ["100 % true labels", "100 % teacher of all"]
+    other = tmp_path / "outside"
+    shutil.copytree(own, other)
+    (other / NOTE).unlink()
+    beside = variants(recipe, 1.0, options | {"teacher": str(other)})
+    assert [one.teacher for one in beside] == [None, None, own]
+    assert beside[2].name == "100 % teacher of the same"
+
+
 def test_it_runs_with_its_own_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +88,7 @@ def test_it_runs_with_its_own_defaults(
 
     monkeypatch.setattr(trials, "run", trained)
     monkeypatch.setattr(chosen, "teacher_of", lambda part, _: f"teacher of {part.fraction}")
+    monkeypatch.setattr(chosen, "made_of_these", lambda folder, part, _: folder.name == f"teacher of {part.fraction}")
     CliRunner().invoke(fractions.main, [], obj={}, standalone_mode=False, catch_exceptions=False)
     assert len(asked) == 4 + 4 + 3
     assert ("10 % teacher of all", "teacher of 1.0") in asked

@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
-from common.transport.endpoints import is_loopback, is_own, parse_listen, parse_peer, reachable
+from common.transport.endpoints import as_ipv4, as_ipv4_peer, is_loopback, is_own, parse_listen, parse_peer, reachable
 from common.transport.sockets import bind, connect, make_socket
 
 
@@ -101,6 +102,8 @@ def test_what_is_wrong_to_connect_to_is_wrong_to_listen_on(text: str) -> None:
         ("*:5556", "[::1]:5556", True),
         ("*:5556", f"{socket.gethostname()}:5556", True),
         ("*:5556", "192.0.2.1:5556", False),
+        ("127.0.0.1:5556", "[::ffff:127.0.0.1]:5556", True),
+        ("[::ffff:0.0.0.0]:5556", "127.0.0.1:5556", True),
         ("*:5556", "no-such-host.invalid:5556", False),
         ("127.0.0.1:0", "127.0.0.1:5556", False),
         ("ipc:///a", "ipc:///a", True),
@@ -126,6 +129,7 @@ def test_the_line_names_the_flag_that_was_used() -> None:
         ("localhost:5555", False, "tcp://127.0.0.1:5555"),
         ("127.0.0.2:5555", False, "tcp://127.0.0.2:5555"),
         ("[::1]:5555", False, "tcp://[::1]:5555"),
+        ("[::ffff:127.0.0.1]:5555", False, "tcp://127.0.0.1:5555"),
         ("0.0.0.0:5555", True, "tcp://0.0.0.0:5555"),
         ("eth0:5555", True, "tcp://eth0:5555"),
         ("ipc:///run/semlink", False, "ipc:///run/semlink"),
@@ -149,10 +153,30 @@ def test_what_other_hosts_could_reach_needs_to_be_meant(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "local"), [("127.8.9.1", True), ("::1", True), ("::ffff:10.0.0.1", False), ("", False)]
+    ("host", "local"),
+    [
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("::ffff:10.0.0.1", False),
+        ("::ffff:127.0.0.1", True),
+        ("[::ffff:7f00:1]", True),
+        ("", False),
+    ],
 )
 def test_loopback_is_known(host: str, local: bool) -> None:
     assert is_loopback(host) is local
+
+
+@given(st.ip_addresses(v=4), st.ip_addresses(v=6))
+def test_an_ipv4_address_has_one_name(four: IPv4Address, six: IPv6Address) -> None:
+    mapped = str(IPv6Address(0xFFFF00000000 | int(four)))
+    for written in (str(four), mapped, f"::ffff:{four}", f"::FFFF:{four}", f"[{mapped}]"):
+        assert as_ipv4(written) == str(four)
+    assert as_ipv4_peer(f"tcp://[::ffff:{four}]:5555") == f"tcp://{four}:5555"
+    assert parse_peer(f"[::ffff:{four}]:5555") == f"tcp://{four}:5555"
+    if six.ipv4_mapped is None:
+        assert as_ipv4_peer(f"tcp://[{six}]:5555") == f"tcp://[{six}]:5555"
+    assert as_ipv4_peer("ipc:///run/[x]") == "ipc:///run/[x]"
 
 
 @given(text=st.text(max_size=30) | st.from_regex(r"[a-z0-9.:\[\]]{0,12}:[0-9]{0,7}", fullmatch=True))

@@ -115,6 +115,7 @@ def test_a_key_that_is_not_trusted_is_refused_and_both_sides_say_so(
     assert client.monitor.refusal == REFUSED_KEY
     (told,) = [record for record in caplog.records if record.getMessage() == "key_refused"]
     assert vars(told)["who"] == f"unknown key {stranger.own.public.hex()[:12]}"
+    assert vars(told)["address"] == "127.0.0.1"
     assert not client.can_send()
 
 

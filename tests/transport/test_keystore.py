@@ -127,6 +127,19 @@ def test_a_line_that_cannot_be_read_lets_nobody_in_and_the_others_hold(
     assert keys.trusted == {}
 
 
+def test_an_ipv4_peer_is_one_host_however_its_address_is_written(keys: Keys) -> None:
+    key = bytes(range(32))
+    keys.trust("::ffff:10.0.0.7", key)
+    assert keys.of_host("10.0.0.7", local=False) == key
+    keys.trust("10.0.0.7", key[::-1])
+    assert keys.trusted == {"10.0.0.7": key[::-1]}
+    (keys.folder / "trusted").write_text(f"::ffff:a00:7 {key.hex()}\n")
+    keys.refresh()
+    assert keys.of_host("10.0.0.7", local=False) == key
+    keys.forget("::ffff:10.0.0.7")
+    assert keys.trusted == {}
+
+
 def test_two_who_trust_at_once_lose_nothing(keys: Keys) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: Keys(keys.folder).trust(f"host{n}", bytes([n]) * 32), range(24)))

@@ -98,11 +98,19 @@ class Counting:
 
     bytes = b""
 
-    def getsockopt(self, option: int) -> int:
-        assert option == zmq.EVENTS
-        return int(zmq.POLLIN) if self.waiting else 0
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether another message waits is asked of these sockets as of any."""
+
+    def poll(sockets: list[tuple[Counting, int]], timeout_ms: int) -> list[tuple[Counting, int]]:
+        assert timeout_ms == 0
+        return [(socket, flags) for socket, flags in sockets if socket.waiting]
+
+    monkeypatch.setattr(multipart, "zmq_poll", poll)
 
 
+@pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize("parts", [1, 3, 4, 7, MOST_PARTS])
 @pytest.mark.parametrize("breaks_off", [False, True], ids=["all at once", "one by one"])
 def test_reads_that_find_nothing_are_seldom_and_never_too_far_apart(parts: int, breaks_off: bool) -> None:
@@ -123,6 +131,7 @@ def test_reads_that_find_nothing_are_seldom_and_never_too_far_apart(parts: int, 
     assert 0 < socket.slow <= of_several + 1 + sum(bursts) * parts // MOST_READS
 
 
+@pytest.mark.usefixtures("counted")
 def test_whoever_breaks_off_after_each_message_is_told_when_a_read_that_finds_nothing_is_due() -> None:
     socket = Counting(3)
     inbox = Inbox(socket)  # type: ignore[arg-type]

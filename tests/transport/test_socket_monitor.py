@@ -33,6 +33,20 @@ def test_connecting_and_losing_a_peer_are_told(
         monitor.close()
 
 
+def test_an_ipv4_peer_is_told_by_its_ipv4_address(
+    context: "zmq.Context[zmq.Socket[bytes]]", caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with make_socket(context, zmq.ROUTER, "rx") as router, make_socket(context, zmq.DEALER, "tx") as dealer:
+        monitor = Monitor(router)
+        connect(dealer, bind(router, "tcp://127.0.0.1:0"))
+        wait_for(monitor, caplog, "handshake_done")
+        told = [vars(record)["endpoint"] for record in caplog.records if "endpoint" in vars(record)]
+        assert told
+        assert all(one.startswith("tcp://127.0.0.1:") for one in told), told
+        monitor.close()
+
+
 @pytest.mark.parametrize("watched_first", [True, False])
 def test_monitors_and_sockets_close_in_any_order(
     context: "zmq.Context[zmq.Socket[bytes]]", watched_first: bool

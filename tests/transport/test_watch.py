@@ -1,7 +1,7 @@
 """Whoever expects a message soon waits awake, for a moment and only where nobody else needs the processor."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import zmq
@@ -10,6 +10,8 @@ from common.transport import watch as module
 from common.transport.watch import AWAKE_S, LATE_S, NAP_S, REST_S, Watch
 
 Context = zmq.Context[zmq.Socket[bytes]]
+ROOM = 4
+"""Messages that have room between the two sockets of the bench."""
 
 
 class Bench:
@@ -18,8 +20,11 @@ class Bench:
     def __init__(self, context: Context) -> None:
         self.now_s, self.step_s, self.yields = 100.0, AWAKE_S / 10, 0
         self.send_at_yield = 0
+        self.at_yield: Callable[[], None] = lambda: None
         self.watch = Watch(lambda: self.now_s, self.give_way)
         self.reader, self.writer = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+        for end in (self.reader, self.writer):
+            end.sndhwm = end.rcvhwm = ROOM // 2
         self.reader.bind("inproc://watched")
         self.writer.connect("inproc://watched")
         self.watch.register(self.reader, zmq.POLLIN)
@@ -27,6 +32,7 @@ class Bench:
     def give_way(self) -> None:
         self.yields += 1
         self.now_s += self.step_s
+        self.at_yield()
         if self.yields == self.send_at_yield:
             self.writer.send(b"")
 
@@ -122,3 +128,21 @@ def test_with_one_processor_everybody_sleeps(context: Context, monkeypatch: pyte
     assert bench.hear_nothing() == 0
     bench.reader.close()
     bench.writer.close()
+
+
+@pytest.mark.parametrize("commands", [0, 1, 4])
+def test_what_is_no_message_does_not_end_a_wait_and_hides_none(bench: Bench, commands: int) -> None:
+    """A socket's descriptor signals whatever its other threads tell it; here that there is room again."""
+    bench.hear_asleep()
+
+    def tell() -> None:
+        if bench.yields <= commands:
+            for _ in range(ROOM):
+                bench.reader.send(b"")
+            for _ in range(ROOM):
+                bench.writer.recv()
+            assert bench.watch._signals.poll(0)
+
+    bench.at_yield = tell
+    bench.hear_awake(9)
+    assert bench.yields == 9

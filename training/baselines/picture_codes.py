@@ -13,7 +13,7 @@ half the way from lost to its own best, at 20 dB.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -96,6 +96,10 @@ class PictureCode(Carried):
             self._codes[key] = LdpcQam(*key)
         pack = self._packs.setdefault(size, Remembered(partial(self._form.pack, size=size)))
         return Way(PictureCodec(self._form, self._codes[key], pack, self._classify), pilots)
+
+    def packer(self, place: Place) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+        """Its pictures there before they are coded against the channel: uint8 [B, H, W, C] -> bits, uint8 [B, k]."""
+        return partial(self._form.pack, size=self.setting(place)[0])
 
     def setting(self, place: Place) -> Setting:
         """What is expected to do best there."""

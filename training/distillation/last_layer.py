@@ -35,7 +35,8 @@ class Heads:
     exchanged: bool
 
     def __str__(self) -> str:
-        outcome = "the fitted one is taken" if self.exchanged else "it stays, for that may be chance"
+        chance = ", for that may be chance" if self.fitted > self.trained else ""
+        outcome = "the fitted one is taken" if self.exchanged else f"it stays{chance}"
         return (
             f"head: right on {self.trained} of {self.count} validation images, a fitted one on {self.fitted}; {outcome}"
         )

@@ -58,6 +58,11 @@ def needs_teacher(recipe: Recipe, request: Request, train: ImageSet) -> bool:
     return not any(_holds(folder, made_of) for folder in teacher_folders(recipe.name, made_of))
 
 
+def made_of_these(folder: Path, recipe: Recipe, train: ImageSet) -> bool:
+    """Whether it is the recipe's own teacher of these images, of whatever seed."""
+    return _holds(folder, teacher_made_of(recipe, train))
+
+
 def teacher_made_of(recipe: Recipe, train: ImageSet) -> dict[str, Any]:
     """What a teacher must be made of to be re-used, as JSON has it. Any seed will do: students of several seeds, which
     are compared, share one."""

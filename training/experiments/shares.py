@@ -3,12 +3,14 @@
 Knows nothing about how a variant is trained or measured, the command line or tables.
 
 Three rows for each share: true labels; a teacher that saw all images (one "from outside"); a teacher that saw the same
-share. A smaller share is part of a larger one. Passes over a share f are the epochs for all images divided by the root
-of f, rounded: small shares get more passes, but fewer steps.
+share, which for all images is a row of its own only where the other has learnt from more. A smaller share is part of a
+larger one. Passes over a share f are the epochs for all images divided by the root of f, rounded: small shares get more
+passes, but fewer steps.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +18,7 @@ from rich.console import Console
 from common.errors import ConfigError
 from common.pair.device import pick_device
 from training.data.images import load_data
-from training.distillation.reuse import own_teacher
+from training.distillation.reuse import made_of_these, own_teacher
 from training.experiments.trials import Row, compared
 from training.experiments.variants import ALL, ROWS, SAME, TRUE, Variant
 from training.lab.evaluation import Setting
@@ -36,7 +38,7 @@ def shares(text: str) -> list[float]:
 
 
 def variants(recipe: Recipe, share: float, options: dict[str, Any]) -> list[Variant]:
-    """The rows of one share, true labels always; where the share is everything, both teachers are the same one."""
+    """The rows of one share, true labels always."""
     asked = options["rows"].split(",")
     if unknown := set(asked) - set(ROWS):
         raise ConfigError(f"--rows {min(unknown)}: choose of {', '.join(ROWS)}")
@@ -44,9 +46,15 @@ def variants(recipe: Recipe, share: float, options: dict[str, Any]) -> list[Vari
     rows = [Variant(name(share, TRUE), adjusted(part, hard=1.0))]
     if ALL in asked:
         rows.append(Variant(name(share, ALL), part))
-    if share < 1 and SAME in asked:
+    if SAME in asked and (share < 1 or _from_outside(part, options)):
         rows.append(Variant(name(share, SAME), part, teacher=teacher_of(part, options)))
     return rows
+
+
+def _from_outside(part: Recipe, options: dict[str, Any]) -> bool:
+    """Whether the teacher that was given is another than the recipe's own of these images."""
+    given = options.get("teacher")
+    return given is not None and not made_of_these(Path(given), part, load_data(part, options["dataset"])[0])
 
 
 def name(share: float, labels: str) -> str:
@@ -69,7 +77,8 @@ def teacher_of(part: Recipe, options: dict[str, Any]) -> str:
 
 
 def table(fractions: Sequence[float], rows: Mapping[str, Row], settings: list[Setting]) -> list[dict[str, Any]]:
-    """Each row with its paired difference to true labels, on the same share and on twice the share."""
+    """Each row with its paired difference to true labels, on the same share and on twice the share; a teacher of all
+    also to one of the same share."""
     report = []
     for share in fractions:
         for labels in (TRUE, ALL, SAME):
@@ -81,5 +90,9 @@ def table(fractions: Sequence[float], rows: Mapping[str, Row], settings: list[Se
             if double is not None:
                 twice = compared(row, double, settings)
                 found |= {"to_double": twice["difference"], "to_double_ci95": twice["ci95"]}
+            same = rows.get(name(share, SAME))
+            if labels == ALL and same is not None:
+                beside = compared(row, same, settings)
+                found |= {f"to_same_{key}": beside[key] for key in ("difference", "ci95", "difference_over_seeds")}
             report.append(found)
     return report

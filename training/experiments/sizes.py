@@ -4,7 +4,8 @@ Knows nothing about accuracy or time. Of the shipped pairs: the transmitter's ne
 message of each rate as the link writes it. Of teachers: networks of the same shape, whatever their weights.
 """
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -61,36 +62,52 @@ def on_the_wire(manifest: Manifest, symbols: int) -> dict[str, int]:
             "sample_bytes": payload}  # fmt: skip
 
 
-def teacher_sizes() -> list[dict[str, Any]]:
-    """Parameters and operations of the teachers of the recipes, and of ViT-B/16."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A teacher's network, whatever its weights, and what it sees. pair: whose teacher it is; None: nobody's here."""
+
+    name: str
+    network: "nn.Module"
+    channels: int
+    side: int
+    pair: str | None = None
+
+
+def teacher_shapes() -> Iterator[Shape]:
+    """The teachers of the recipes, and ViT-B/16."""
     from transformers import AutoModelForImageClassification, ViTConfig, ViTForImageClassification
 
     from training.recipes.recipe import load_recipe
     from training.teachers.efficientnet_lite import write_lite
     from training.teachers.pretrain import build_model
 
-    rows = []
     for name in ("digits", "cifar10"):
         recipe = load_recipe(name)
-        classes = find_pair(name).labels
-        network = build_model(recipe.teacher, recipe.image.channels, classes)
-        rows.append(_teacher(f"teacher of recipe {name}", network, recipe.image.channels, recipe.teacher.size))
+        channels = recipe.image.channels
+        network = build_model(recipe.teacher, channels, find_pair(name).labels)
+        yield Shape(f"teacher of recipe {name}", network, channels, recipe.teacher.size, name)
     with TemporaryDirectory() as folder:
         write_lite(LITE, Path(folder), LITE_SIDE)
-        rows.append(_teacher(LITE, AutoModelForImageClassification.from_pretrained(folder), 3, LITE_SIDE))
+        network = AutoModelForImageClassification.from_pretrained(folder)
+        yield Shape(LITE, network, 3, LITE_SIDE, "tinyimagenet100")
     vit = ViTForImageClassification(ViTConfig(num_labels=len(find_pair("cifar10").labels)))
-    return [*rows, _teacher("ViT-B/16", vit, 3, VIT_SIDE)]
+    yield Shape("ViT-B/16", vit, 3, VIT_SIDE)
 
 
-def _teacher(name: str, network: "nn.Module", channels: int, side: int) -> dict[str, Any]:
+def teacher_sizes() -> list[dict[str, Any]]:
+    """Parameters and operations of each."""
+    return [_teacher(one) for one in teacher_shapes()]
+
+
+def _teacher(shape: Shape) -> dict[str, Any]:
     import torch
 
     from training.distillation.measure import cost_of
 
-    parameters, macs = cost_of(network, torch.zeros(1, channels, side, side))
-    gates = [one for part, one in network.named_parameters() if GATES in part]
-    return {"name": name, "parameters": parameters - sum(one.numel() for one in gates),
-            "macs": macs - sum(one.numel() for one in gates if one.ndim > 1), "side": side}  # fmt: skip
+    parameters, macs = cost_of(shape.network, torch.zeros(1, shape.channels, shape.side, shape.side))
+    gates = [one for part, one in shape.network.named_parameters() if GATES in part]
+    return {"name": shape.name, "parameters": parameters - sum(one.numel() for one in gates),
+            "macs": macs - sum(one.numel() for one in gates if one.ndim > 1), "side": shape.side}  # fmt: skip
 
 
 @click.command(help=__doc__.splitlines()[0])

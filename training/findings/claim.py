@@ -51,6 +51,13 @@ def of_interval(low: float, high: float) -> str:
     return WON if low > 0 else LOST if high < 0 else OPEN
 
 
+def of_times(low: float, high: float) -> str:
+    """The verdict on how many times ours another takes, by the ends of its interval, where less is better."""
+    if low >= 1 - SAME and high <= 1 + SAME:
+        return EVEN
+    return WON if low > 1 + SAME else LOST if high < 1 - SAME else OPEN
+
+
 def unmeasured(pair: str, against: Sequence[str], columns: int) -> Row:
     """A row without numbers, for all rivals that a pair has none beside."""
     return Row(pair, ", ".join(against), ("-",) * columns, NONE, "", len(against))

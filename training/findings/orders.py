@@ -49,7 +49,7 @@ WORDS = ("-m training.evaluate --pair {} --dataset %s --channel awgn --csi known
 EACH_WORD = WORDS % ("tinyimagenet100", "told,1,2,3,4,5,6,8,10,12,14,16")
 TAUGHT = (
     "-m training.fractions --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
-    ' --rows "true labels,teacher of all"'
+    ' --rows "true labels,{}"'
 )
 
 
@@ -67,6 +67,9 @@ ORDERS: Mapping[str, Order] = {
                     ("digits", "cifar10", "tinyimagenet100"), STREAM, None),
     "stages-torch": Order("deploy/edge/stages.py digits cifar10 tinyimagenet100 --backend torch --json",
                           ("digits", "cifar10", "tinyimagenet100"), STREAM, None),
+    "computing-digits": Order("-m training.suites.computing --suite quick", ("digits",), seed=None),
+    **{f"computing-{pair}": Order(f"-m training.suites.computing --suite {pair} --dataset {pair}", (pair,),
+                                  seed=None) for pair in ("cifar10", "tinyimagenet100")},
     "loop-digits": Order(f"{LOOP} --cycles 100 {SWEPT}", ("digits",), "--out/closed_loop.json"),
     "late-digits": Order(f"{LOOP} --cycles 20 --experiments delay,loss,bias --loop-systems fixed,adaptive@price,genie",
                          ("digits",), "--out/closed_loop.json"),
@@ -81,9 +84,13 @@ ORDERS: Mapping[str, Order] = {
     **{f"enrolment-tinyimagenet100-seed-{seed}": of_seed(seed, ENROLLED) for seed in (1, 2)},
     "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
-    "fractions-tinyimagenet100": Order(f"{TAUGHT} --fractions 1", (), seed=None, training_seeds=(0, 1, 2)),
-    "fractions-tinyimagenet100-tenth": Order(f"{TAUGHT} --fractions 0.1 --epochs 30", (), seed=None,
-                                             training_seeds=(0, 1, 2)),
+    "fractions-tinyimagenet100": Order(TAUGHT.format("teacher of all") + " --fractions 1", (), seed=None,
+                                       training_seeds=(0, 1, 2)),
+    "fractions-tinyimagenet100-own": Order(TAUGHT.format("teacher of the same") + " --fractions 1", (), seed=None,
+                                           training_seeds=(0, 1, 2)),
+    "fractions-tinyimagenet100-tenth": Order(
+        TAUGHT.format("teacher of all,teacher of the same") + " --fractions 0.1 --epochs 30", (), seed=None,
+        training_seeds=(0, 1, 2)),
     "encodings-tinyimagenet100": Order(
         "-m training.ablate --recipe tinyimagenet100-small --dataset tinyimagenet100 --teacher build/teachers/lite0"
         ' --only "encoding int8,embedding 256,views 1" --symbols 16 --channels 1', (), seed=None,

@@ -150,4 +150,5 @@ def panel(found: Enrolled) -> Panel:
     counts, shares = zip(*found.course, strict=True)
     curve = Curve(f"{len(found.classes)} new classes", counts, [100 * share for share in shares])
     title = f"classes that nobody trained, {found.snr_db:g} dB"
-    return Panel([curve], "pictures of each that were enrolled", "accuracy (%)", title, from_zero=True)
+    by_chance = Curve("by chance", counts, [100 / len(found.classes)] * len(counts))
+    return Panel([curve, by_chance], "pictures of each that were enrolled", "accuracy (%)", title, from_zero=True)

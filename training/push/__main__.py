@@ -12,6 +12,7 @@ import click
 from common.cli import begin, invoke, shared_options
 from common.console import say, tell
 from common.errors import ConfigError, SemlinkError, by_pip
+from common.hub.library import brief
 from common.hub.snapshot import is_repository
 from common.pair.manifest import FILES, MORE_FILES, Manifest, find_pair, read_half
 
@@ -74,6 +75,7 @@ def publish(repository: str, files: dict[str, bytes], message: str, private: boo
     """
     try:
         from huggingface_hub import CommitOperationAdd, HfApi
+        from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
         raise ConfigError(f"the Hub needs huggingface_hub: install it by {by_pip('hub')}") from error
     api = HfApi()
@@ -82,10 +84,11 @@ def publish(repository: str, files: dict[str, bytes], message: str, private: boo
         adds = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=raw) for name, raw in files.items()]
         return str(api.create_commit(repository, adds, commit_message=message).oid)
     except Exception as error:  # the library raises its own, its client's and the system's errors
-        told = " ".join(str(error).split())[:300]
-        raise SemlinkError(
-            f"the Hub did not take it ({told}); log in with `hf auth login`, as somebody who may"
-        ) from error
+        if isinstance(error, HfHubHTTPError):  # it answered
+            what = f"the Hub did not take it ({brief(error)}); log in with `hf auth login`, as somebody who may"
+        else:
+            what = f"the Hub cannot be reached, and nothing was sent ({brief(error)}); try again where it can"
+        raise SemlinkError(what) from error
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from torch import nn
 
 from common.errors import ConfigError, ModelError
 from common.files import user_path
+from common.hub.library import in_our_form, refusal
 from training.data.foreign import one_line, read_json
 from training.teachers.columns import shown
 from training.teachers.weights import QUANTISED, Shapes, digest, judge, refuse_claims, refuse_size, tensor_files
@@ -90,12 +91,10 @@ def find_folder(spec: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(spec, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"]))
+        with in_our_form():
+            return Path(snapshot_download(spec, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"]))
     except Exception as error:  # the library's own errors, httpx's, OSError
-        reason = " ".join(str(error).split())[:160]
-        raise ConfigError(
-            f"cannot fetch teacher '{spec}' ({reason}); without a network, give a local folder"
-        ) from error
+        raise ConfigError(f"cannot fetch teacher '{spec}' {refusal(error)}") from error
 
 
 def load_network(folder: TeacherFolder, dtype: torch.dtype) -> nn.Module:

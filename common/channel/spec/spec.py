@@ -67,10 +67,11 @@ def raw_only(fading: str, cfo: float) -> str:
     return f"cfo {cfo:g}" if cfo else ""
 
 
-def needs_raw(what: str) -> str:
-    """Why `what` is refused on the framed link."""
-    why = "a single-carrier frame with a one-tap equaliser cannot use it"
-    return f"{what} works on a raw wire only (`channel-emu --wire cf32`): {why}"
+def require_flat(fading: str, cfo: float) -> None:
+    """Raise ConfigError where frames cannot use this channel, whatever else may be missing or wrong."""
+    if what := raw_only(fading, cfo):
+        why = "a single-carrier frame with a one-tap equaliser cannot use it"
+        raise ConfigError(f"{what} works on a raw wire only (`channel-emu --wire cf32`): {why}")
 
 
 def _ratio_db(ratio: float) -> float:
@@ -179,8 +180,7 @@ class ChannelSpec:
 
     def require_flat(self) -> None:
         """Raise ConfigError where frames cannot use this channel."""
-        if self.raw_only:
-            raise ConfigError(needs_raw(self.raw_only))
+        require_flat(self.fading, self.cfo)
 
     def describe(self) -> str:
         """One line for people: SNR, fading, and all that differs from the defaults."""

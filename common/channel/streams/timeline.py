@@ -16,7 +16,7 @@ from typing import Any
 
 from common.channel.models.clocks import Clocks, Rates
 from common.channel.models.materials import Model, Tables
-from common.channel.spec.spec import CHANNEL, ChannelSpec, check_together, is_profile, needs_raw, raw_only
+from common.channel.spec.spec import CHANNEL, ChannelSpec, check_together, is_profile, require_flat
 from common.errors import ConfigError
 
 Values = dict[str, Any]
@@ -132,13 +132,16 @@ class Plan:
         self._here = number, values, clocks
 
     def _check(self, values: Values, changed: Values) -> None:
-        """Refuse impossible parameters; only what can have become so is looked at."""
+        """Refuse impossible parameters; only what can have become so is looked at.
+
+        What frames cannot use comes first: who mended anything else of it would meet this next.
+        """
+        if self._framed and not _TOGETHER.isdisjoint(changed):
+            require_flat(values["fading"], values["cfo"])
         for name, value in changed.items():
             CHANNEL[name].check(value)
         if not _TOGETHER.isdisjoint(changed):
             check_together(values["fading"], values["rate"], values["doppler"], values["cir_trace"])
-            if self._framed and (what := raw_only(values["fading"], values["cfo"])):
-                raise ConfigError(needs_raw(what))
         if not _TABLES.isdisjoint(changed):
             self._check_tables(values)
 

@@ -16,13 +16,12 @@ in `sessions`, in the same order; empty on a raw wire). Who begins later sees it
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from common.channel.spec.spec import CHANNEL, as_field
+from common.channel.spec.spec import CHANNEL, as_field, require_flat
 from common.channel.streams.channel import Channel, Who
 from common.channel.wire.trace_files import Reading, files_in, in_folder
 from common.control.client import Client, Shape, are_texts, is_number, is_text
@@ -90,7 +89,8 @@ class ControlPort(Port):
 
     def _change(self, fields: dict[str, Any]) -> dict[str, Any]:
         if self._framed:
-            replace(self._channel.spec, **fields).require_flat()
+            spec = self._channel.spec
+            require_flat(fields.get("fading", spec.fading), fields.get("cfo", spec.cfo))
         applied = self._channel.change(fields)
         return {
             "ok": True, "channel": self._channel.spec.describe(), "applied": _places(applied),

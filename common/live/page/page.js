@@ -36,7 +36,7 @@ function rows(id, pairs, flag) {
 
 // -- who is there
 
-const UNASKED = "not asked yet";  // who is looked at for the first time, as index.html and neighbours.py have it
+const UNASKED = document.querySelector("#chips .state").textContent;  // who is looked at for the first time
 function state(found, unknown) {
   if (!found) return [unknown && unknown !== UNASKED ? "bad" : "warn", unknown || "not watched here", true];
   if (found.dead) return ["bad", found.dead, true];

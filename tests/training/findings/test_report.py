@@ -10,7 +10,16 @@ from click.testing import CliRunner
 from training import claims
 from training.cards.card import Card
 from training.findings import orders
-from training.findings.chapters import accuracy, axes, document, feedback_worth, later, second_look, yardstick
+from training.findings.chapters import (
+    accuracy,
+    axes,
+    document,
+    feedback_worth,
+    later,
+    second_look,
+    training_data,
+    yardstick,
+)
 from training.findings.chapters.document import claims as rows_of
 from training.findings.chapters.document import figures, note, stale, text, write
 from training.findings.claim import BOTH, EVEN, LOST, NONE, OPEN, WON, Row, of_interval, of_less, of_standing
@@ -130,6 +139,22 @@ def test_what_rivals_were_given_is_told_of_all_that_have_weights(sources: Source
     fitted = {(pair, accuracy.BESIDE[system]) for pair in accuracy.PAIRS for system in accuracy.FITTED
               if (suite := sources.suite_of(pair)) is not None and suite.has(system)}  # fmt: skip
     assert told == fitted
+
+
+def test_a_teacher_from_outside_is_held_to_one_of_the_same_images(sources: Sources) -> None:
+    def row(name: str, accuracy: float, **more: object) -> dict[str, Any]:
+        found = {"difference": 1.0, "ci95": [0.5, 1.5], "difference_over_seeds": [1.0, 1.1, 0.9]}
+        return {"name": f"10 % {name}", "accuracy": accuracy} | found | more
+
+    beside = {"to_same_difference": -2.0, "to_same_ci95": [-2.5, -1.5], "to_same_difference_over_seeds": [-2, -2, -2.1]}
+    rows = [row("true labels", 15.0), row("teacher of all", 20.0, **beside), row("teacher of the same", 22.0)]
+    name = "fractions-tinyimagenet100-tenth"
+    made = replace(sources.results[name], found={"rows": rows})
+    found = [one for one in training_data.rows(Sources({}, {}, {name: made})) if one.pair == "tinyimagenet100-small"]
+    assert [(one.against, one.cells[2], one.verdict) for one in found] == [
+        ("true labels alone", "20.0 / 15.0", WON), ("true labels alone", "22.0 / 15.0", WON),
+        ("a teacher of the same images", "20.0 / 22.0", LOST),
+    ]  # fmt: skip
 
 
 def swept(mean: float, low: float) -> Sources:

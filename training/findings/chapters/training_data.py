@@ -15,11 +15,11 @@ from training.report.stats import written
 HEAD = """\
 ## 4. Training data
 
-Is a student of a teacher's stored answers more accurate than one of the true labels, on the same share of the images? A
-row is resolved only where both intervals are on one side: over images, and over training seeds. No row says that labels
-are saved: somebody had labelled all that the teachers learnt from. That of digits has seen the label of every image of
-the set's training part, those of a tenth included; that of `tinyimagenet100` is of ImageNet, to which these hundred
-classes and their pictures belong. What a teacher that has not seen the labels would save is not measured.
+Is a student of a teacher's stored answers more accurate than one of the true labels, on the same share of the images?
+And than one of a teacher that has learnt from these images alone, by their labels? A row is resolved only where both
+intervals are on one side: over images, and over training seeds. A teacher of the same images needs no label that the
+true labels do not; the others had more: that of digits the labels of the set's whole training part, those of a tenth
+included, and that of ImageNet the labels of ImageNet, to which these hundred classes and their pictures belong.
 """
 TIME = """\
 **Time.** Milliseconds for an image of an epoch; the last column is a whole first run of 100 epochs, its store included.
@@ -34,14 +34,18 @@ KEPT = "encodings-tinyimagenet100"
 MORE = {"encoding int8": "all hundred answers, 102 bytes", "embedding 256": "the embedding in 256 bytes",
         "views 1": "one view"}  # fmt: skip
 """Variant -> what is stored instead."""
-FRACTIONS = {"fractions-digits": "digits", "fractions-tinyimagenet100": "tinyimagenet100-small",
-             "fractions-tinyimagenet100-tenth": "tinyimagenet100-small"}  # fmt: skip
-"""Result -> the pair, or the recipe of smaller ones."""
+SMALL, ALL_IMAGES, IMAGENET, THESE = "tinyimagenet100-small", "of all its images", "of ImageNet", "of the same images"
+FRACTIONS = {
+    "fractions-digits": ("digits", ALL_IMAGES), "fractions-tinyimagenet100": (SMALL, IMAGENET),
+    "fractions-tinyimagenet100-own": (SMALL, IMAGENET), "fractions-tinyimagenet100-tenth": (SMALL, IMAGENET),
+}  # fmt: skip
+"""Result -> the pair, or the recipe of smaller ones; and what the teacher of all has learnt from."""
 SAVINGS = {"savings-digits": ("digits", 10), "savings-tinyimagenet100": ("tinyimagenet100", 4),
            "savings-vit": ("cifar10", 10)}  # fmt: skip
 """Result -> the pair whose student it times, and views that its recipe stores."""
 EPOCHS = 100
-TRUE, TAUGHT = " % true labels", " % teacher of all"
+TRUE, TAUGHT, SAME = " % true labels", " % teacher of all", " % teacher of the same"
+TO_SAME = "to_same_"
 RIVALS = ("JPEG + LDPC", "DT-JSCC", "VFE")
 """None of which was trained on a share of the images."""
 VARIANTS = {"no-distillation": "true labels alone", "online-distillation": "the teacher in each step"}
@@ -51,33 +55,45 @@ def rows(sources: Sources) -> list[Row]:
     """What distillation is worth in accuracy; the pairs of which it is not known, last."""
     found = [*_shares(sources), *_variants(sources)]
     there = {one.pair for one in found}
-    absent = [unmeasured(pair, ("true labels alone",), 3) for pair in PAIRS if pair not in there]
-    return [*found, *absent, *_label(sources), unmeasured(ALL, RIVALS, 3)]
+    absent = [unmeasured(pair, ("true labels alone",), 4) for pair in PAIRS if pair not in there]
+    return [*found, *absent, *_label(sources), unmeasured(ALL, RIVALS, 4)]
 
 
 def _label(sources: Sources) -> list[Row]:
     """The label code has no training of its own, and whatever ours learnt from is what it learnt from."""
     there = [suite for pair in PAIRS if (suite := sources.suite_of(pair)) is not None and suite.has(LABEL)]
-    cells = ("the same", "the same encoder", "nothing else is trained")
+    cells = ("the same", "the same", "the same encoder", "nothing else is trained")
     said = " ".join(of_suite(suite.name) for suite in there)
-    return [Row(ALL, "label code", cells, EVEN, said) if there else unmeasured(ALL, ("label code",), 3)]
+    return [Row(ALL, "label code", cells, EVEN, said) if there else unmeasured(ALL, ("label code",), 4)]
 
 
 def _shares(sources: Sources) -> Iterator[Row]:
-    """Each share of the images: the student of a teacher beside that of the true labels."""
-    for result, pair in FRACTIONS.items():
+    """Each share of the images: the student of a teacher beside that of the true labels, and beside that of a teacher
+    which has seen these images alone."""
+    for result, (pair, outside) in FRACTIONS.items():
         known = shares(sources, result)
-        for name, taught in known.items():
-            if name.endswith(TAUGHT):
-                share = name.removesuffix(TAUGHT)
-                plain = known[f"{share}{TRUE}"]
-                seeds = Headline(dict(enumerate(taught["difference_over_seeds"])))
-                low, high = taught["ci95"]
-                gap = f"{written(taught['difference'], low, high)} over images; {seeds.told(1, sign=True)}"
-                cells = (f"{share} %", f"{taught['accuracy']:.1f} / {plain['accuracy']:.1f}", gap)
-                over = seeds.interval or (0.0, -1.0, 1.0)
-                verdict = of_interval(min(low, over[1]), max(high, over[2]))
-                yield Row(pair, "true labels alone", cells, verdict, of_result(result))
+        for share in [name.removesuffix(TRUE) for name in known if name.endswith(TRUE)]:
+            taught, own = known.get(f"{share}{TAUGHT}"), known.get(f"{share}{SAME}")
+            for row, teacher in ((taught, outside), (own, THESE)):
+                if row is not None:
+                    yield _share(
+                        result, pair, (f"{share} %", teacher), "true labels alone", row, known[f"{share}{TRUE}"]
+                    )
+            if taught is not None and own is not None:
+                beside = {key.removeprefix(TO_SAME): value for key, value in taught.items() if key.startswith(TO_SAME)}
+                yield _share(result, pair, (f"{share} %", outside), f"a teacher {THESE}", {**taught, **beside}, own)
+
+
+def _share(
+    result: str, pair: str, what: tuple[str, str], beside: str, taught: Mapping[str, Any], other: Mapping[str, Any]
+) -> Row:  # fmt: skip
+    """One row. taught: with its difference to `other`."""
+    seeds = Headline(dict(enumerate(taught["difference_over_seeds"])))
+    low, high = taught["ci95"]
+    gap = f"{written(taught['difference'], low, high)} over images; {seeds.told(1, sign=True)}"
+    cells = (*what, f"{taught['accuracy']:.1f} / {other['accuracy']:.1f}", gap)
+    over = seeds.interval or (0.0, -1.0, 1.0)
+    return Row(pair, beside, cells, of_interval(min(low, over[1]), max(high, over[2])), of_result(result))
 
 
 def shares(sources: Sources, result: str) -> Mapping[str, Mapping[str, Any]]:
@@ -93,6 +109,7 @@ def _variants(sources: Sources) -> Iterator[Row]:
         if suite is not None and found is not None:
             cells = (
                 "100 %",
+                ALL_IMAGES,
                 "-",
                 f"places won, lost: +{found.ahead} -{found.behind} of {found.places}; one training seed",
             )
@@ -142,7 +159,7 @@ def kept_rows(sources: Sources) -> list[tuple[str, ...]]:
 
 def section(sources: Sources) -> list[str]:
     """The claim, as Markdown."""
-    taught = ("images", "accuracy, %: taught / true labels", "difference, points")
+    taught = ("images", "teacher", "accuracy, %: taught / beside", "difference, points")
     times = ("stored, ms", "online, ms", "online / stored, epoch", "first run")
     made = [HEAD, *rows_table(taught, rows(sources)), TIME, *rows_table(times, time_rows(sources))]
     if kept := kept_rows(sources):
