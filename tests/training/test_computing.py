@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.suites.computing import OURS, PACKED, TEACHER, WARM, Transmit, beside_ours, timed, transmitters
 from training.findings.claim import EVEN, LOST, OPEN, WON, of_times
+from training.suites.computing import OURS, PACKED, TEACHER, WARM, Transmit, beside_ours, timed, transmitters
 from training.systems.bench import Bench
 
 
