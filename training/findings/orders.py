@@ -44,6 +44,12 @@ LOOP = "-m training.closed_loop --direct --pilots 8"
 SWEPT = "--experiments snr --systems robust,average,adaptive,adaptive+ir,genie"
 ENROLLED = ("-m training.enrolment --pair {} --dataset tinyimagenet100-enrol20 --own tinyimagenet100"
             " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100")  # fmt: skip
+APART = ("airplane,automobile", "bird,cat", "deer,dog,frog", "horse,ship,truck")
+"""Classes of `cifar10` that a pair of its own misses, in every step: all ten, by the alphabet."""
+UNMET = (
+    "-m training.enrolment --pair {pair} --dataset {folder}/new --own {folder}/known"
+    " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100"
+)
 WORDS = ("-m training.evaluate --pair {} --dataset %s --channel awgn --csi known --symbols 16"
          " --snr=-10,-6,-3,0,3,6,10,20 --seeds 1 --words %s")  # fmt: skip
 EACH_WORD = WORDS % ("tinyimagenet100", "told,1,2,3,4,5,6,8,10,12,14,16")
@@ -59,6 +65,18 @@ def of_seed(seed: int, words: str) -> Order:
     trained = (f"training.distill --recipe tinyimagenet100 --dataset tinyimagenet100 --teacher build/teachers/lite0"
                f" --seed {seed} --out {pair}")  # fmt: skip
     return Order(words.format(pair), (pair,), training_seeds=(seed,), trains=f"python -m {trained}")
+
+
+def without(number: int) -> Order:
+    """A pair that misses the classes of this split, and these classes enrolled. number: from 1."""
+    pair, folder, teacher = (f"build/{kind}/cifar10-apart-{number}" for kind in ("pairs", "apart", "teachers"))
+    made = (
+        f"python -m training.enrolment.apart --dataset cifar10 --classes {APART[number - 1]} --out {folder}",
+        f"python -m training.teacher --recipe cifar10-apart --dataset {folder}/known --out {teacher}",
+        f"python -m training.distill --recipe cifar10-apart --dataset {folder}/known --teacher {teacher} --out {pair}",
+        f"python -m training.enrolment.whiten --pair {pair} --dataset {folder}/known",
+    )
+    return Order(UNMET.format(pair=pair, folder=folder), (pair,), trains=" && ".join(made))
 
 
 ORDERS: Mapping[str, Order] = {
@@ -82,6 +100,7 @@ ORDERS: Mapping[str, Order] = {
     **{f"words-tinyimagenet100-seed-{seed}": of_seed(seed, EACH_WORD) for seed in (1, 2)},
     "enrolment-tinyimagenet100": Order(ENROLLED.format("tinyimagenet100"), ("tinyimagenet100",)),
     **{f"enrolment-tinyimagenet100-seed-{seed}": of_seed(seed, ENROLLED) for seed in (1, 2)},
+    **{f"apart-cifar10-{number}": without(number) for number in range(1, len(APART) + 1)},
     "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
     "fractions-tinyimagenet100": Order(TAUGHT.format("teacher of all") + " --fractions 1", (), seed=None,
