@@ -32,7 +32,9 @@ FPS = Setting(
     Number(0.0, above=True), "Pace of the source, images per second.", "--fps", unset="as fast as the link takes them"
 )
 CONFIDENCE = Setting(
-    Number(0.0, 1.0), "With --arq incremental: confidence below which the receiver asks for more.", "--confidence"
+    Number(0.0, 1.0),
+    "With --arq incremental: share of what the confidence can be, below which more is sent.",
+    "--confidence",
 )
 EXIT_LOST = 1
 WAIT_TOLD_S, FINISH_S = 2.0, 1.0
