@@ -2,6 +2,8 @@
 
 import gc
 import secrets
+import shutil
+import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from sctx.vitals import Vitals
 
 COLUMNS = 80
-"""That every terminal has: a line for people is no longer, where it can be broken."""
+"""A line for people is no longer, where it can be broken, nor longer than a terminal that is narrower."""
 COUNT = Setting(Whole(1, 2**32), "How many images; past the end it goes round again.", "--count", unset="each once")
 FPS = Setting(
     Number(0.0, above=True), "Pace of the source, images per second.", "--fps", unset="as fast as the link takes them"
@@ -298,7 +300,8 @@ def _say_summary(summary: "Summary") -> None:
         accuracy += f" of the {summary.labelled} with a label"
     say(f"{summary.answered} of {summary.sent} images answered{accuracy}")
     known = " ".join(f"{name}={value}" for name, value in values.items() if value is not None)
-    for line in textwrap.wrap(known, COLUMNS, break_long_words=False, break_on_hyphens=False):
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else COLUMNS
+    for line in textwrap.wrap(known, min(columns, COLUMNS), break_long_words=False, break_on_hyphens=False):
         say(line)
 
 

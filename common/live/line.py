@@ -1,4 +1,5 @@
-"""A run as it happens, on a terminal: one line, two where it is narrow; nothing where standard error is no terminal.
+"""A run as it happens, on a terminal: one line, two where it is narrow; nothing where standard error is no terminal,
+or a dumb one.
 
 Knows nothing about what runs.
 """
@@ -9,7 +10,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.control import Control
 from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
@@ -20,6 +22,7 @@ from rich.progress import (
     Task,
     TimeRemainingColumn,
 )
+from rich.segment import ControlType, Segment
 from rich.table import Column
 from rich.text import Text
 
@@ -53,12 +56,12 @@ class Line:
             wide = console.width >= WIDE
             counted = MofNCompleteColumn(table_column=Column(no_wrap=True))
             bar += (BarColumn(bar_width=16), counted, TimeRemainingColumn()) if wide else (counted,)
-        self._progress = Progress(
+        self._progress = _Drawn(
             *bar,
             _StateColumn(state),
             _ToldColumn(Column(no_wrap=False)),  # a second line, if need be
             console=console,
-            disable=not console.file.isatty(),
+            disable=not console.file.isatty() or console.is_dumb_terminal,
             redirect_stdout=sys.stdout.isatty(),  # answers that go elsewhere are none of the terminal's
             refresh_per_second=4,
         )
@@ -86,6 +89,29 @@ class Line:
     def tell(self, line: str) -> None:
         """Print a line to standard output, above what is drawn where that is the same terminal."""
         say(line)
+
+
+class _Drawn(Progress):
+    """Leaves the cursor at the beginning of what it drew: the `^C` that a terminal puts there takes no further
+    row, of which the next drawing would not know: it would leave the one before it standing.
+    """
+
+    def get_renderable(self) -> RenderableType:
+        return _Homed(super().get_renderable())
+
+
+class _Homed:
+    """Something, and then the cursor at the beginning of its last row."""
+
+    def __init__(self, drawn: RenderableType) -> None:
+        self._drawn = drawn
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self._drawn, options, pad=False)
+        for line in lines[:-1]:
+            yield from (*line, Segment.line())
+        yield from lines[-1]
+        yield Control(ControlType.CARRIAGE_RETURN)
 
 
 class _StateColumn(ProgressColumn):

@@ -48,6 +48,26 @@ class Terminal(io.TextIOWrapper):
         return screen.lines()
 
 
+def rows_of(drawn: str, width: int) -> list[str]:
+    """What stands on a terminal, row by row, after what was written to it; a full row breaks before the next letter."""
+    rows, row, column = [""], 0, 0
+    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x1b]", drawn):
+        if piece == "\r":
+            column = 0
+        elif piece == "\n":
+            row += 1
+        elif piece.startswith("\x1b"):
+            row -= int(piece[2:-1] or 1) if piece.endswith("A") else 0
+            rows[row] = "" if piece.endswith("K") else rows[row]
+        else:
+            row, column = (row + 1, 0) if column == width else (row, column)
+            rows += [""] * (row + 1 - len(rows))
+            rows[row] = rows[row][:column].ljust(column) + piece + rows[row][column + 1 :]
+            column += 1
+        rows += [""] * (row + 1 - len(rows))
+    return rows
+
+
 def a_run(losses: int = 0) -> Summary:
     summary = Summary(stream=1)
     for index in range(1234):
@@ -133,6 +153,19 @@ def test_no_number_is_parted_from_its_name_where_it_takes_two_lines() -> None:
             assert any(words in line for line in screen.lines()), (width, screen.lines()[-9:])
 
 
+def test_what_a_terminal_puts_there_for_ctrl_c_leaves_no_second_line() -> None:
+    for losses in (0, 3):
+        for width in range(44, 121):
+            screen = Screen()
+            with line_of(a_run(losses), Console(file=screen, force_terminal=True, width=width)) as line:
+                line.refresh()
+                line._progress.refresh()
+                screen.write("^C")
+            rows = rows_of(screen.getvalue().replace("\n", "\r\n"), width)
+            assert sum("link up" in row for row in rows) == 1, (width, rows)
+            assert not any("^C" in row for row in rows), (width, rows)
+
+
 def test_how_it_is_stands_apart_from_what_is_told() -> None:
     assert "link up  accuracy" in shown(80, a_run())
     assert "link down  accuracy" in shown(81, a_run(), up=False)
@@ -159,6 +192,14 @@ def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
     with line_of(a_run(), Console(file=pipe)):
         pass
     assert pipe.getvalue() == ""
+
+
+def test_nothing_is_drawn_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    screen = Screen()
+    with line_of(a_run(), Console(file=screen)) as line:
+        line.refresh()
+    assert screen.getvalue() == ""
 
 
 def test_what_is_told_and_logged_does_not_run_into_the_line_that_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
