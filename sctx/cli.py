@@ -15,7 +15,7 @@ import click
 from common.check import Number, Setting, Whole
 from common.cli import begin, check_option, invoke, json_file_option, shared_options
 from common.console import json_results, say, tell
-from common.flags import given, in_flags, option, setting_options
+from common.flags import given, in_flags, option, setting_options, typed
 from common.live.asked import Faces, faces, http_options
 from sctx.rate.policy import GOALS, Goal, RatePolicy
 from sctx.settings import Settings
@@ -198,7 +198,8 @@ def _check(options: dict[str, Any]) -> int:
         return ask_receiver(address, terms_of(manifest, settings, secrets.token_bytes(16)), keys)
 
     way = to_peer(address, keys, "channel-emu or scrx", "--peer")
-    return examine([[("--model", pair), ("--backend", backend), ("--source", source)], [*way, ("receiver", receiver)]])
+    ways = [[("--model", pair), ("--backend", backend), ("--source", source)], [*way, ("receiver", receiver)]]
+    return examine(ways, lambda told: typed(told, command))
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":
