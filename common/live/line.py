@@ -1,17 +1,19 @@
 """A run as it happens, on a terminal: one line, two where it is narrow; nothing where standard error is no terminal,
-or a dumb one.
+or a dumb one, or a shell has the command in the background.
 
 Knows nothing about what runs.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderResult
 from rich.control import Control
+from rich.live import Live
 from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
@@ -56,14 +58,18 @@ class Line:
             wide = console.width >= WIDE
             counted = MofNCompleteColumn(table_column=Column(no_wrap=True))
             bar += (BarColumn(bar_width=16), counted, TimeRemainingColumn()) if wide else (counted,)
-        self._progress = _Drawn(
+        self._progress = Progress(
             *bar,
             _StateColumn(state),
             _ToldColumn(Column(no_wrap=False)),  # a second line, if need be
             console=console,
             disable=not console.file.isatty() or console.is_dumb_terminal,
-            redirect_stdout=sys.stdout.isatty(),  # answers that go elsewhere are none of the terminal's
+        )
+        self._progress.live = _Live(
+            console=console,
             refresh_per_second=4,
+            redirect_stdout=sys.stdout.isatty(),  # answers that go elsewhere are none of the terminal's
+            get_renderable=lambda: _Homed(self._progress.get_renderable()),
         )
         self._next_s = 0.0
         self._task = self._progress.add_task("", total=total)
@@ -91,17 +97,29 @@ class Line:
         say(line)
 
 
-class _Drawn(Progress):
-    """Leaves the cursor at the beginning of what it drew: the `^C` that a terminal puts there takes no further
-    row, of which the next drawing would not know: it would leave the one before it standing.
-    """
+class _Live(Live):
+    """Draws while the terminal is this command's: in the background it would wipe out what somebody types there."""
 
-    def get_renderable(self) -> RenderableType:
-        return _Homed(super().get_renderable())
+    def start(self, refresh: bool = False) -> None:
+        super().start(refresh)
+        self.console.show_cursor(True)  # whoever stops or kills the command has one
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return super().process_renderables(renderables) if _is_ours(self.console.file) else renderables
+
+
+def _is_ours(terminal: IO[str]) -> bool:
+    """Whether what is typed there comes to this process."""
+    try:
+        return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:  # no shell has it
+        return True
 
 
 class _Homed:
-    """Something, and then the cursor at the beginning of its last row."""
+    """What is drawn, and then the cursor at the beginning of its last row: the `^C` that a terminal puts there takes no
+    further row, of which the next drawing would not know, so that it would leave the one before it standing.
+    """
 
     def __init__(self, drawn: RenderableType) -> None:
         self._drawn = drawn

@@ -2,11 +2,15 @@
 
 import io
 import logging
+import os
+import pty
 import re
+import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -200,6 +204,39 @@ def test_nothing_is_drawn_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) ->
     with line_of(a_run(), Console(file=screen)) as line:
         line.refresh()
     assert screen.getvalue() == ""
+
+
+LINE = """
+from common.live.line import Line
+with Line(lambda: ("link up", True), lambda: "accuracy 100.0 %") as line:
+    line.refresh()
+"""
+SHELL = """
+import fcntl, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY)
+for group in (None, 0):
+    subprocess.run([sys.executable, "-c", sys.argv[1]], process_group=group, check=True)
+    print("done")
+"""
+
+
+def test_nothing_is_drawn_where_a_shell_has_the_command_in_the_background() -> None:
+    ours, theirs = pty.openpty()
+    shell = subprocess.Popen(
+        [sys.executable, "-c", SHELL, LINE], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # of a terminal that nobody has any more
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    assert shell.wait(60) == 0, shown
+    before, after = shown.decode().split("done")[:2]
+    assert "link up" in before
+    assert before.rfind("\x1b[?25h") > before.rfind("\x1b[?25l")  # and the cursor is there
+    assert "link up" not in after
 
 
 def test_what_is_told_and_logged_does_not_run_into_the_line_that_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
