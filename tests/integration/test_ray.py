@@ -55,7 +55,8 @@ def test_a_ray_whose_agents_are_slow_is_tried_again(
     assert "Ray did not come up" in command.said
     assert "trying again" in command.said
     names = [Path(f"/proc/{one}/cmdline").read_bytes() for one in below(command.process.pid)]
-    assert len([name for name in names if b"gcs_server" in name]) == 1  # nothing is left of the first attempt
+    servers = [name for name in names if name.split(b"\0")[0].endswith(b"/gcs_server")]
+    assert len(servers) == 1  # nothing is left of the first attempt
 
 
 @with_ray
