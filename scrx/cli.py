@@ -9,7 +9,7 @@ import click
 
 from common.cli import begin, check_option, invoke, json_file_option, shared_options
 from common.console import json_results, tell
-from common.flags import given, in_flags, setting_options
+from common.flags import given, in_flags, setting_options, typed
 from common.live.asked import Faces, faces, http_options
 from scrx.heads.commands import enrol, heads
 from scrx.settings import Settings
@@ -106,7 +106,8 @@ def _check(options: dict[str, Any]) -> int:
         [
             [("--model", pair)],
             [("--keys", lambda: tell_access(keys, settings.insecure)), to_listen(address)],
-        ]
+        ],
+        lambda told: typed(told, command),
     )
 
 

@@ -18,7 +18,7 @@ from common.channel.spec.ways import FEEDBACK, RETURN, TRANSIT, FeedbackSpec, Tr
 from common.cli import begin, check_option, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
-from common.flags import in_flags
+from common.flags import in_flags, typed
 from common.live.asked import faces, http_options, require_http
 
 if TYPE_CHECKING:
@@ -169,7 +169,8 @@ def _check(given: dict[str, Any]) -> int:
             [("channel", channel.spec.describe)],
             [("--keys", lambda: tell_access(keys, given["insecure"])), to_listen(listen)],
             to_peer(upstream, keys, "scrx", "--upstream"),
-        ]
+        ],
+        lambda told: typed(told, command),
     )
 
 

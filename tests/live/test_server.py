@@ -242,6 +242,22 @@ def test_a_watched_port_where_something_else_answers_is_told() -> None:
             server.close()
 
 
+def test_a_watched_process_that_ends_is_not_called_slow() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(place_of("0", None, False), (f"127.0.0.1:{listener.getsockname()[1]}",), None)
+        server.start()
+        try:
+            server.neighbours[0].look()
+            listener.settimeout(5)
+            listener.accept()[0].close()
+            began = time.monotonic()
+            while server.neighbours[0].look()["dead"] == UNASKED and time.monotonic() - began < 5:
+                time.sleep(0.01)
+            assert "connection" in server.neighbours[0].look()["dead"].lower()
+        finally:
+            server.close()
+
+
 def test_a_port_that_is_taken_is_told_before_anything_is_loaded() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
