@@ -6,8 +6,8 @@ Knows nothing about images or about what becomes of them.
 from common import __version__
 from common.errors import ConfigError
 from common.pair.agreement import Agreement
+from common.pair.certainty import shares_of
 from common.pair.manifest import Manifest, read_half
-from common.pair.shares import shares_of
 from common.text import safe
 from sctx.actions import Terms
 from sctx.chain import Chain

@@ -101,6 +101,12 @@ _FILE = click.Path(path_type=Path)
     is_flag=True,
     help="Let the page of --http move SNR, Doppler and fading; its address then holds a token.",
 )
+@click.option(
+    "--http-enrol",
+    metavar="PORT",
+    show_default=False,
+    help="Let the page of --http enrol classes at the receiver whose --control this is.",
+)
 @shared_options
 @click.pass_context
 def command(context: click.Context, /, log_level: str, debug: bool, **given: Any) -> None:  # fmt: skip
@@ -184,6 +190,8 @@ def _run(given: dict[str, Any]) -> None:
     from common.channel.wire.control import ControlPort
     from common.channel.wire.proxy import Proxy
     from common.channel.wire.raw import RawWire
+    from common.control.private import control_to_ask
+    from common.live.enrolling import Enrolling
     from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
 
@@ -211,8 +219,12 @@ def _run(given: dict[str, Any]) -> None:
             wire = RawWire(context, channel, listen, upstream, recorder, given["hop"])
         control = ControlPort(context, control_address, channel, wire.counts, framed, traces=given["traces"])
         wire.poller.register(control.socket, zmq.POLLIN)
-        control_by_page = partial(change, control.address) if given["http_control"] else None
-        with faces("channel-emu", given, control_by_page) as seen:
+        controls: dict[str, Any] = {"control": partial(change, control.address)} if given["http_control"] else {}
+        if given["http_enrol"] is not None:
+            where = partial(control_to_ask, given["http_enrol"], "--http-enrol")
+            where()  # what is no address is told at once; who listens there may come later
+            controls["enrol"] = Enrolling(where, "--http-enrol")
+        with faces("channel-emu", given, controls) as seen:
             _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
             _tell(f"channel: {channel.spec.describe()}")
             if framed:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from common import log
 from common.errors import ConfigError
 from common.pair.agreement import Agreement
+from common.pair.certainty import attainable, shares_of
 from common.pair.manifest import Manifest, read_half
-from common.pair.shares import attainable, shares_of
 from scrx.decoding.answerer import Answerer
 from scrx.decoding.worker import Decode
 from scrx.demodulation.demodulate import SoftBatch

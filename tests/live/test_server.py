@@ -49,7 +49,8 @@ Begin = Callable[..., Server]
 @pytest.fixture
 def begin(stack: ExitStack) -> Begin:
     def begin(loop: Loop | None = None, *, watch: tuple[str, ...] = (), control: Any = None) -> Server:
-        server = Server(place_of("0", None, control is not None), watch, control)
+        controls = None if control is None else {"control": control}
+        server = Server(place_of("0", None, control is not None), watch, controls)
         stack.callback(server.close)
         if loop is not None:
             stack.callback(loop.over.set)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from common.channel.spec.spec import ChannelSpec
+from common.pair.certainty import attainable, shares_of
 from common.pair.manifest import find_pair
-from common.pair.shares import attainable, shares_of
 from common.protocol.messages import Data, Status
 from scrx.decoding.brought import attainable_by
 from scrx.feedback import answer

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from common.channel.spec.spec import ChannelSpec
 from common.channel.spec.ways import FeedbackSpec
 from common.images.datasets import load_images
+from common.pair.certainty import shares_of
 from common.pair.manifest import find_pair
-from common.pair.shares import shares_of
 from common.pair.speech import load_speech
 from common.protocol.messages import Result, Status
 from scrx.demodulation.equalise import one_tap

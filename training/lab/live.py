@@ -34,23 +34,31 @@ USUAL_PORT = 8080
     "--doppler", type=float, default=1e-4, show_default=True, help="Doppler to begin with, cycles per symbol."
 )
 @click.option(
+    "--distortion", type=Real(0, 100), help="As of `sctx`: features, by which classes are enrolled.  [default: none]"
+)
+@click.option(
     "--http", metavar="PORT", help=f"Where the page is.  [default: {USUAL_PORT}, or a free port where that is taken]"
 )
 def command(
-    model: str, source: str | None, fps: float, snr: float, fading: str, doppler: float, http: str | None
-) -> None:
-    """Run transmitter, channel and receiver with a page that shows them and moves the channel."""
+    model: str, source: str | None, fps: float, snr: float, fading: str, doppler: float, distortion: float | None,
+    http: str | None,
+) -> None:  # fmt: skip
+    """Run transmitter, channel and receiver with a page that shows them, moves the channel and enrols classes."""
     hears, passes, *shown = (free_port() for _ in range(4))
     page = http or str(USUAL_PORT if is_free(USUAL_PORT) else free_port())
     watched = [word for port in shown for word in ("--watch", f"127.0.0.1:{port}")]
     channel = ["--snr", str(snr), "--fading", fading, "--doppler", str(doppler)]
     images = ["--count", str(IMAGES), "--fps", str(fps), "--json", *(["--source", source] if source else [])]
+    images += [] if distortion is None else ["--distortion", str(distortion)]
     with ExitStack() as running:
         three = (
-            Lasting(running, "scrx", "--listen", str(hears), "--model", model, "--http", str(shown[0])),
+            Lasting(
+                running, "scrx", "--listen", str(hears), "--model", model, "--http", str(shown[0]), "--control",
+                str(hears),
+            ),
             Lasting(
                 running, "channel-emu", "--listen", str(passes), "--control", "0", "--upstream", f"127.0.0.1:{hears}",
-                *channel, "--http", page, "--http-control", *watched,
+                *channel, "--http", page, "--http-control", "--http-enrol", str(hears), *watched,
             ),
             Lasting(
                 running, "sctx", "--peer", f"127.0.0.1:{passes}", "--model", model, "--http", str(shown[1]), *images
