@@ -14,8 +14,8 @@ def answer(
 ) -> Result:  # fmt: skip
     """The RESULT of a decoded frame. Times in ns since its arrival and for its batch; estimate: None without pilots.
 
-    attainable: confidence of each class at most, however much is received (`common.pair.certainty`); more is asked for by
-    what is missing of that, since symbols do not help a decision that is itself unsure. Empty: 1 each.
+    attainable: confidence of each class at most, however much is received (`common.pair.certainty`); more is asked for
+    by what is missing of that, since symbols do not help a decision that is itself unsure. Empty: 1 each.
     """
     data = work.data
     confidence = confidence_of(outputs)
