@@ -58,12 +58,21 @@ def given(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def in_flags(context: click.Context) -> Iterator[None]:
     """An error of ours that begins with a parameter of the Python API begins with the flag that sets it instead."""
-    flags = _flags(context.command)
     try:
         yield
     except SemlinkError as error:
-        error.args = (re.sub(r"^(\w+)(?=[ :])", lambda found: flags.get(found[1], found[0]), str(error)),)
+        error.args = (_from_a_flag(str(error), context.command),)
         raise
+
+
+def typed(told: str, command: click.Command) -> str:
+    """What an error says, in flags alone: what it begins with, and what is to be given."""
+    return say_flags(_from_a_flag(told, command), command)
+
+
+def _from_a_flag(told: str, command: click.Command) -> str:
+    flags = _flags(command)
+    return re.sub(r"^(\w+)(?=[ :])", lambda found: flags.get(found[1], found[0]), told)
 
 
 def say_flags(told: str, command: click.Command) -> str:

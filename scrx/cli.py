@@ -9,7 +9,8 @@ import click
 
 from common.cli import begin, check_option, invoke, json_file_option, shared_options
 from common.console import json_results, tell
-from common.flags import given, in_flags, setting_options
+from common.errors import ConfigError
+from common.flags import given, in_flags, setting_options, typed
 from common.live.asked import Faces, faces, http_options
 from scrx.heads.commands import enrol, heads
 from scrx.settings import Settings
@@ -43,6 +44,11 @@ POLL_S = 0.2
 @json_file_option
 @check_option
 @http_options
+@click.option(
+    "--http-control",
+    is_flag=True,
+    help="Let the page of --http enrol classes, by --control; its address then holds a token.",
+)
 @shared_options
 @click.pass_context
 def command(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> int:
@@ -77,13 +83,25 @@ def _run(context: click.Context, options: dict[str, Any]) -> int:
 
     stop = StopFlag()
     tell(f"scrx: opening pair {options['model']}")  # the line that is there at once, whatever takes its time then
+    from common.live.enrolling import Enrolling
     from scrx.receiver import Receiver
 
-    results = json_results(options["as_json"], options["json_file"])
-    with in_flags(context), faces("scrx", options) as seen, results as say_result:
-        settings = Settings(**given(Settings, options))
-        rx = Receiver(options["listen"], options["model"], settings, stop=stop.__bool__)
-        return _receive(rx, seen, stop, options["as_json"], say_result)
+    results, opened = json_results(options["as_json"], options["json_file"]), list[Receiver]()
+
+    def where() -> str:
+        if not opened or opened[0].desk is None:
+            raise ConfigError("the receiver is starting: ask again")
+        return opened[0].desk.address
+
+    with in_flags(context):
+        if options["http_control"] and options["control"] is None:
+            raise ConfigError("http_control: is about classes that the page enrols, which needs control=PORT")
+        controls = {"enrol": Enrolling(where, "--control")} if options["http_control"] else {}
+        with faces("scrx", options, controls) as seen, results as say_result:
+            settings = Settings(**given(Settings, options))
+            rx = Receiver(options["listen"], options["model"], settings, stop=stop.__bool__)
+            opened.append(rx)
+            return _receive(rx, seen, stop, options["as_json"], say_result)
 
 
 def _check(options: dict[str, Any]) -> int:
@@ -106,7 +124,8 @@ def _check(options: dict[str, Any]) -> int:
         [
             [("--model", pair)],
             [("--keys", lambda: tell_access(keys, settings.insecure)), to_listen(address)],
-        ]
+        ],
+        lambda told: typed(told, command),
     )
 
 

@@ -1,18 +1,26 @@
 """A frame's outcome -> the RESULT that goes back: answer, channel report, confidence, credit. Pure."""
 
+from collections.abc import Sequence
+
 from common.protocol.messages import Result, Status
-from scrx.decoding.tasks import Outputs, confidence_of
+from scrx.decoding.tasks import Outputs, attainable_of, confidence_of
 from scrx.demodulation.tracker import ChannelEstimate
 from scrx.sessions.table import Work
 
 
 def answer(
-    work: Work, outputs: Outputs, estimate: ChannelEstimate | None, queue_ns: int, decode_ns: int, credits: int
-) -> Result:
-    """The RESULT of a decoded frame. Times in ns since its arrival and for its batch; estimate: None without pilots."""
+    work: Work, outputs: Outputs, estimate: ChannelEstimate | None, queue_ns: int, decode_ns: int, credits: int,
+    attainable: Sequence[float] = (),
+) -> Result:  # fmt: skip
+    """The RESULT of a decoded frame. Times in ns since its arrival and for its batch; estimate: None without pilots.
+
+    attainable: confidence of each class at most, however much is received (`common.pair.certainty`); more is asked for
+    by what is missing of that, since symbols do not help a decision that is itself unsure. Empty: 1 each.
+    """
     data = work.data
     confidence = confidence_of(outputs)
-    status = Status.LOW_CONFIDENCE if 100.0 * confidence < data.ask_below else Status.OK
+    low = data.ask_below > 0 and 100.0 * confidence < data.ask_below * attainable_of(outputs, attainable)
+    status = Status.LOW_CONFIDENCE if low else Status.OK
     inst, avg, inst_error, avg_error, fd = None, None, None, None, None
     if estimate is not None:
         inst, avg, fd = _db(estimate.snr_inst_db), _db(estimate.snr_avg_db), estimate.fd

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from common.pair.manifest import Manifest
 from scrx.decoding.answerer import Answerer
+from scrx.decoding.brought import attainable_by
 from scrx.decoding.tasks import Outputs
 from scrx.demodulation.demodulate import Demodulator, Received
 from scrx.demodulation.tracker import ChannelEstimate
@@ -27,6 +28,7 @@ class ReceiveChain:
     def __init__(self, manifest: Manifest) -> None:
         self.demodulator = Demodulator(manifest.layout)
         self.answerer = Answerer(manifest)
+        self.attainable = attainable_by(None, manifest)
 
     def receive(self, frames: Sequence[Received]) -> list[Decoded]:
         """Estimate and equalise each frame in order, then decode them as one batch."""

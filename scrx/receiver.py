@@ -31,7 +31,7 @@ from common.transport.claimed import check_free
 from common.transport.endpoints import parse_listen
 from common.transport.keystore import find_keys
 from scrx.decoding.batcher import Batcher
-from scrx.decoding.brought import Brought, decode_by, readable, worker_command
+from scrx.decoding.brought import Brought, attainable_by, decode_by, readable, worker_command
 from scrx.decoding.pool import Pool
 from scrx.decoding.tasks import CLASSIFY, Outputs
 from scrx.demodulation.demodulate import Demodulator, Received, SoftBatch
@@ -154,6 +154,7 @@ class Receiver:
             self.pool = Pool([worker_command(pair)] * settings.workers, settings.worker_timeout_s, self._publish, stop)
         else:
             self._decode = decode_by(decoder, self.manifest)
+        self._attainable = attainable_by(decoder, self.manifest)
         if self.heads is not None and control is not None:
             self.desk = Desk(control, self.heads, self._sessions)
         self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
@@ -289,7 +290,7 @@ class Receiver:
             if asked is not None:
                 asked.take(outputs)
             results = [
-                answer(work, output, estimate, started - work.arrived_ns, took, credits)
+                answer(work, output, estimate, started - work.arrived_ns, took, credits, self._attainable)
                 for work, output, estimate in zip(works, outputs, estimates, strict=True)
             ]
             self.answered += len(results)

@@ -2,6 +2,8 @@
 
 import gc
 import secrets
+import shutil
+import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ import click
 from common.check import Number, Setting, Whole
 from common.cli import begin, check_option, invoke, json_file_option, shared_options
 from common.console import json_results, say, tell
-from common.flags import given, in_flags, option, setting_options
+from common.flags import given, in_flags, option, setting_options, typed
 from common.live.asked import Faces, faces, http_options
 from sctx.rate.policy import GOALS, Goal, RatePolicy
 from sctx.settings import Settings
@@ -26,13 +28,15 @@ if TYPE_CHECKING:
     from sctx.vitals import Vitals
 
 COLUMNS = 80
-"""That every terminal has: a line for people is no longer, where it can be broken."""
+"""A line for people is no longer, where it can be broken, nor longer than a terminal that is narrower."""
 COUNT = Setting(Whole(1, 2**32), "How many images; past the end it goes round again.", "--count", unset="each once")
 FPS = Setting(
     Number(0.0, above=True), "Pace of the source, images per second.", "--fps", unset="as fast as the link takes them"
 )
 CONFIDENCE = Setting(
-    Number(0.0, 1.0), "With --arq incremental: confidence below which the receiver asks for more.", "--confidence"
+    Number(0.0, 1.0),
+    "With --arq incremental: share of what the confidence can be, below which more is sent.",
+    "--confidence",
 )
 EXIT_LOST = 1
 WAIT_TOLD_S, FINISH_S = 2.0, 1.0
@@ -196,7 +200,8 @@ def _check(options: dict[str, Any]) -> int:
         return ask_receiver(address, terms_of(manifest, settings, secrets.token_bytes(16)), keys)
 
     way = to_peer(address, keys, "channel-emu or scrx", "--peer")
-    return examine([[("--model", pair), ("--backend", backend), ("--source", source)], [*way, ("receiver", receiver)]])
+    ways = [[("--model", pair), ("--backend", backend), ("--source", source)], [*way, ("receiver", receiver)]]
+    return examine(ways, lambda told: typed(told, command))
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":
@@ -298,7 +303,8 @@ def _say_summary(summary: "Summary") -> None:
         accuracy += f" of the {summary.labelled} with a label"
     say(f"{summary.answered} of {summary.sent} images answered{accuracy}")
     known = " ".join(f"{name}={value}" for name, value in values.items() if value is not None)
-    for line in textwrap.wrap(known, COLUMNS, break_long_words=False, break_on_hyphens=False):
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else COLUMNS
+    for line in textwrap.wrap(known, min(columns, COLUMNS), break_long_words=False, break_on_hyphens=False):
         say(line)
 
 

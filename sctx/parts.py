@@ -6,12 +6,13 @@ Knows nothing about images or about what becomes of them.
 from common import __version__
 from common.errors import ConfigError
 from common.pair.agreement import Agreement
+from common.pair.certainty import shares_of
 from common.pair.manifest import Manifest, read_half
 from common.text import safe
 from sctx.actions import Terms
 from sctx.chain import Chain
 from sctx.rate.decision import Sharing
-from sctx.rate.sureness import Sureness, shares_of
+from sctx.rate.sureness import Sureness
 from sctx.settings import Settings
 
 

@@ -97,7 +97,7 @@ class Settings:
     ask_below: float = setting(
         0.0,
         Number(0.0, 1.0),
-        "Confidence below which the receiver asks for an image's next symbols; 0: never. "
+        "Confidence, as a share of what it can be, below which an image's next symbols are asked for; 0: never. "
         "On the command line: --arq incremental and --confidence.",
     )
     tasks: Sequence[str] | None = setting(

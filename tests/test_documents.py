@@ -194,7 +194,8 @@ def every_flag() -> set[str]:
     }  # of deploy/ray, which needs Ray, and of Ray
     theirs |= {"--transmitters", "--frames"}  # of the tests' fleet
     modules = [f"training.{path.stem}" for path in (ROOT / "training").glob("*.py") if path.stem != "__init__"]
-    modules += ["training.push", "training.enrolment", "training.experiments.misled", "common.transport.keys"]
+    modules += ["training.push", "training.enrolment", "training.enrolment.apart", "training.enrolment.whiten"]
+    modules += ["training.experiments.misled", "training.experiments.missed", "common.transport.keys"]
     found = [*OURS.values(), *map(command_of, modules)]
     for one in found:
         found += one.commands.values() if isinstance(one, click.Group) else []

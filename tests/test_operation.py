@@ -63,6 +63,46 @@ def test_prometheus_takes_its_files() -> None:
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def expressions() -> set[str]:
+    """What the dashboard draws, and what the alerts compare with a limit."""
+    dashboard = json.loads((DEPLOY / "watch" / "dashboards" / "semlink.json").read_text())
+    drawn = {target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())}
+    (group,) = yaml.safe_load((DEPLOY / "watch" / "alerts.yml").read_text())["groups"]
+    return drawn | {re.sub(r" (==|>) [\d.]+$", "", rule["expr"]) for rule in group["rules"]}
+
+
+def series_of(name: str, process: str, values: list[str]) -> list[str]:
+    """A metric of a process as Prometheus would have it, rising each second; with each of the values of its label."""
+    family = PROCESSES[process][name]
+    suffixes = ("_bucket", "_sum", "_count") if family.kind == "histogram" else ("",)
+    labels = [f', {family.label}="{value}"' for value in values] if family.label else [""]
+    bounds = {"_bucket": [', le="0.5"', ', le="+Inf"']}
+    return [
+        f'{PREFIX}{name}{suffix}{{instance="{process}", job="semlink"{label}{bound}}}'
+        for suffix in suffixes
+        for label in labels
+        for bound in bounds.get(suffix, [""])
+    ]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here: apt-get install prometheus")
+def test_whatever_is_drawn_or_compared_has_a_value_where_all_metrics_are_there(tmp_path: Path) -> None:
+    values = sorted({word for found in re.findall(r'[=~]"([\w|]+)"', str(expressions())) for word in found.split("|")})
+    names = ['up{instance="rx", job="semlink"}']
+    for process, families in PROCESSES.items():
+        names += [series for name in families for series in series_of(name, process, [*values, "other"])]
+    test = {
+        "interval": "1s",
+        "input_series": [{"series": name, "values": "1+1x600"} for name in names],
+        "promql_expr_test": [{"expr": one, "eval_time": "10m", "exp_samples": []} for one in sorted(expressions())],
+    }
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": [], "evaluation_interval": "1s", "tests": [test]}))
+    words = ["promtool", "test", "rules", str(tmp_path / "test.yml")]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    told = re.findall(r'expr: ("(?:[^"\\]|\\.)*")', ran.stdout + ran.stderr)  # those with a value
+    assert {json.loads(one) for one in told} == expressions(), ran.stdout + ran.stderr
+
+
 def test_prometheus_scrapes_each_host_by_the_name_that_it_has_and_grafana_reads_its_files_where_they_are() -> None:
     beside = yaml.safe_load((DEPLOY / "watch" / "compose.yaml").read_text())["services"]
     hosts = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
@@ -125,6 +165,26 @@ def test_each_pod_runs_a_command_that_exists_and_is_probed_where_it_answers() ->
         assert flags[flags.index("--http") + 1] == f"0.0.0.0:{host['readinessProbe']['httpGet']['port']}"
         assert pod["securityContext"]["runAsNonRoot"]
         assert host["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl here")
+def test_kustomize_builds_it_and_each_pod_mounts_its_own_keys(tmp_path: Path) -> None:
+    folder = shutil.copytree(DEPLOY / "k8s", tmp_path / "k8s", ignore=shutil.ignore_patterns("keys"))
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    for one in kustomization["secretGenerator"]:
+        for path in one["files"]:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(path)
+    built = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, timeout=60)
+    assert (built.returncode, built.stderr) == (0, "")
+    objects = list(yaml.safe_load_all(built.stdout))
+    secrets = {one["metadata"]["name"]: one["data"] for one in objects if one["kind"] == "Secret"}
+    assert len(objects) == len(manifests()) + len(secrets)
+    for one in objects:
+        if "template" in one.get("spec", {}):
+            (name,) = (v["secret"]["secretName"] for v in one["spec"]["template"]["spec"]["volumes"] if "secret" in v)
+            assert name.startswith(f"{one['metadata']['name']}-keys-")
+            assert set(secrets[name]) == {"own.secret", "trusted"}
 
 
 # -- systemd

@@ -46,7 +46,7 @@ from training.report.figures import draw
 @click.option("--pilots", default=4, show_default=True, help="Pilots per frame, but in experiment pilots.")
 @click.option("--within", default=1.0, show_default=True, help="Goal: points below the full ladder's accuracy.")
 @click.option("--ir-within", default=5.0, show_default=True, help="The same for the first round of adaptive+ir.")
-@click.option("--confidence", default=0.9, show_default=True, help="adaptive+ir: ask for more below this.")
+@click.option("--confidence", default=0.9, show_default=True, help="adaptive+ir: as of sctx.")
 @click.option("--price", default=0.001, show_default=True, help="lambda: accuracy (0..1) that a channel use costs.")
 @click.option(
     "--cycles",

@@ -18,7 +18,7 @@ from common.channel.spec.ways import FEEDBACK, RETURN, TRANSIT, FeedbackSpec, Tr
 from common.cli import begin, check_option, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
-from common.flags import in_flags
+from common.flags import in_flags, typed
 from common.live.asked import faces, http_options, require_http
 
 if TYPE_CHECKING:
@@ -101,6 +101,12 @@ _FILE = click.Path(path_type=Path)
     is_flag=True,
     help="Let the page of --http move SNR, Doppler and fading; its address then holds a token.",
 )
+@click.option(
+    "--http-enrol",
+    metavar="PORT",
+    show_default=False,
+    help="Let the page of --http enrol classes at the receiver whose --control this is.",
+)
 @shared_options
 @click.pass_context
 def command(context: click.Context, /, log_level: str, debug: bool, **given: Any) -> None:  # fmt: skip
@@ -169,7 +175,8 @@ def _check(given: dict[str, Any]) -> int:
             [("channel", channel.spec.describe)],
             [("--keys", lambda: tell_access(keys, given["insecure"])), to_listen(listen)],
             to_peer(upstream, keys, "scrx", "--upstream"),
-        ]
+        ],
+        lambda told: typed(told, command),
     )
 
 
@@ -183,6 +190,8 @@ def _run(given: dict[str, Any]) -> None:
     from common.channel.wire.control import ControlPort
     from common.channel.wire.proxy import Proxy
     from common.channel.wire.raw import RawWire
+    from common.control.private import control_to_ask
+    from common.live.enrolling import Enrolling
     from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
 
@@ -210,8 +219,12 @@ def _run(given: dict[str, Any]) -> None:
             wire = RawWire(context, channel, listen, upstream, recorder, given["hop"])
         control = ControlPort(context, control_address, channel, wire.counts, framed, traces=given["traces"])
         wire.poller.register(control.socket, zmq.POLLIN)
-        control_by_page = partial(change, control.address) if given["http_control"] else None
-        with faces("channel-emu", given, control_by_page) as seen:
+        controls: dict[str, Any] = {"control": partial(change, control.address)} if given["http_control"] else {}
+        if given["http_enrol"] is not None:
+            where = partial(control_to_ask, given["http_enrol"], "--http-enrol")
+            where()  # what is no address is told at once; who listens there may come later
+            controls["enrol"] = Enrolling(where, "--http-enrol")
+        with faces("channel-emu", given, controls) as seen:
             _tell(f"listening on {wire.address}, forwarding to {upstream}, control on {control.address}")
             _tell(f"channel: {channel.spec.describe()}")
             if framed:

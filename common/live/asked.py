@@ -26,7 +26,7 @@ def http_options(command: F) -> F:
                      help="The --http of another process of the link, shown on this page too; repeat it for more."),
         click.option("--http-public", type=click.Choice(LEVELS), show_default=False,
                      help="What other hosts may have where --http has an address that they reach: health and metrics, "
-                     "the page as well (pictures are on it), or control of the channel as well."),
+                     "the page as well (pictures are on it), or control as well."),
         click.option("--http", metavar="[ADDRESS:]PORT", show_default=False,
                      help="Show health, metrics and a live page over HTTP; a bare port is for this host only."),
     ):  # fmt: skip
@@ -53,14 +53,16 @@ class Faces:
 
 def require_http(given: Mapping[str, Any]) -> None:
     """Raise ConfigError where flags are about a page that nobody asked for, before anything is opened."""
-    named = [name for name in ("http_public", "http_control", "watch") if given.get(name)]
+    named = [name for name in ("http_public", "http_control", "http_enrol", "watch") if given.get(name)]
     if given["http"] is None and named:
         raise ConfigError(f"{named[0]}: is about the page and metrics, which need http=PORT")
 
 
 @contextmanager
-def faces(command: str, given: Mapping[str, Any], control: "Control | None" = None) -> Iterator[Faces]:
+def faces(command: str, given: Mapping[str, Any], controls: "Mapping[str, Control] | None" = None) -> Iterator[Faces]:
     """What the flags in `given` and the supervisor, if there is one, ask for, until the end of the block.
+
+    controls: what the page may do, by path.
 
     Raises ConfigError before anything is loaded.
     """
@@ -68,7 +70,7 @@ def faces(command: str, given: Mapping[str, Any], control: "Control | None" = No
     with ExitStack() as closing:
         server = supervisor = None
         if given["http"] is not None:
-            server = _serve(command, given, control)
+            server = _serve(command, given, controls or {})
             closing.callback(server.close)
         if "NOTIFY_SOCKET" in os.environ:
             from common.live.supervised import supervisor as found
@@ -78,13 +80,13 @@ def faces(command: str, given: Mapping[str, Any], control: "Control | None" = No
         yield Faces(server, supervisor)
 
 
-def _serve(command: str, given: Mapping[str, Any], control: "Control | None") -> "Server":
+def _serve(command: str, given: Mapping[str, Any], controls: "Mapping[str, Control]") -> "Server":
     from common.live.gate import place_of
     from common.live.server import Server
 
-    place = place_of(given["http"], given["http_public"], control is not None)
-    server = Server(place, given["watch"], control, command)
+    place = place_of(given["http"], given["http_public"], bool(controls))
+    server = Server(place, given["watch"], controls, command)
     server.start()
-    at = f"{server.url}#{server.gate.token}" if control else server.url
+    at = f"{server.url}#{server.gate.token}" if controls else server.url
     tell(f"{command}: live page at {at}, health at {server.url}readyz, metrics at {server.url}metrics")
     return server

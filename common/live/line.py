@@ -1,15 +1,19 @@
-"""A run as it happens, on a terminal: one line, two where it is narrow; nothing where standard error is no terminal.
+"""A run as it happens, on a terminal: one line, two where it is narrow; nothing where standard error is no terminal,
+or a dumb one, or a shell has the command in the background.
 
 Knows nothing about what runs.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderResult
+from rich.control import Control
+from rich.live import Live
 from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
@@ -20,6 +24,7 @@ from rich.progress import (
     Task,
     TimeRemainingColumn,
 )
+from rich.segment import ControlType, Segment
 from rich.table import Column
 from rich.text import Text
 
@@ -58,9 +63,13 @@ class Line:
             _StateColumn(state),
             _ToldColumn(Column(no_wrap=False)),  # a second line, if need be
             console=console,
-            disable=not console.file.isatty(),
-            redirect_stdout=sys.stdout.isatty(),  # answers that go elsewhere are none of the terminal's
+            disable=not console.file.isatty() or console.is_dumb_terminal,
+        )
+        self._progress.live = _Live(
+            console=console,
             refresh_per_second=4,
+            redirect_stdout=sys.stdout.isatty(),  # answers that go elsewhere are none of the terminal's
+            get_renderable=lambda: _Homed(self._progress.get_renderable()),
         )
         self._next_s = 0.0
         self._task = self._progress.add_task("", total=total)
@@ -86,6 +95,41 @@ class Line:
     def tell(self, line: str) -> None:
         """Print a line to standard output, above what is drawn where that is the same terminal."""
         say(line)
+
+
+class _Live(Live):
+    """Draws while the terminal is this command's: in the background it would wipe out what somebody types there."""
+
+    def start(self, refresh: bool = False) -> None:
+        super().start(refresh)
+        self.console.show_cursor(True)  # whoever stops or kills the command has one
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return super().process_renderables(renderables) if _is_ours(self.console.file) else renderables
+
+
+def _is_ours(terminal: IO[str]) -> bool:
+    """Whether what is typed there comes to this process."""
+    try:
+        return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:  # no shell has it
+        return True
+
+
+class _Homed:
+    """What is drawn, and then the cursor at the beginning of its last row: the `^C` that a terminal puts there takes no
+    further row, of which the next drawing would not know, so that it would leave the one before it standing.
+    """
+
+    def __init__(self, drawn: RenderableType) -> None:
+        self._drawn = drawn
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self._drawn, options, pad=False)
+        for line in lines[:-1]:
+            yield from (*line, Segment.line())
+        yield from lines[-1]
+        yield Control(ControlType.CARRIAGE_RETURN)
 
 
 class _StateColumn(ProgressColumn):

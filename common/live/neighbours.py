@@ -75,6 +75,8 @@ class Neighbour:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or "no answer within a second"
-    return str(error) or type(error).__name__
+    if isinstance(error, TimeoutError):
+        return "no answer within a second"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "it has closed the connection"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -5,6 +5,7 @@ the link, which it can never hold up.
     GET /metrics                    for Prometheus
     GET /                           the page; /live.json: what it shows, own and watched; /own.json: of this process
     POST /control                   JSON parameters of the channel, where that was allowed
+    POST /enrol                     JSON of a class to enrol at the receiver (`enrolling.py`), where that was allowed
 
 Whoever connects and says nothing, or reads nothing, holds one of a few places until it is needed or its time is over.
 """
@@ -13,7 +14,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -39,7 +40,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 Control = Callable[[dict[str, Any]], dict[str, Any]]
-"""Carries out a change of parameters; raises SemlinkError."""
+"""Carries out what a page asks for; raises SemlinkError."""
+CHANNEL, ENROL = "control", "enrol"
+"""Paths that may have one."""
 
 
 def _read_page(path: str) -> bytes:
@@ -49,7 +52,7 @@ def _read_page(path: str) -> bytes:
 
 
 class Server(ThreadingHTTPServer):
-    """Listens at once, and serves from `start` on. control: None where nothing may be changed; name: of the command.
+    """Listens at once, and serves from `start` on. controls: path -> what may be asked there; name: of the command.
 
     Raises ConfigError where the address cannot be had.
     """
@@ -59,8 +62,10 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, place: Place, watch: Sequence[str] = (), control: Control | None = None, name: str = "") -> None:
-        self.gate, self.control, self.name = Gate(place.level), control, name
+    def __init__(
+        self, place: Place, watch: Sequence[str] = (), controls: Mapping[str, Control] | None = None, name: str = ""
+    ) -> None:
+        self.gate, self.controls, self.name = Gate(place.level), controls or {}, name
         self.board: Board | None = None
         self.neighbours = [Neighbour(address) for address in watch]
         self.page = {path: _read_page(path) for path in PAGE}
@@ -160,9 +165,8 @@ class Face(BaseHTTPRequestHandler):
             self._json(200, own(board, self.server.name))
         elif path == "/live.json":
             others = [one.look() for one in self.server.neighbours]
-            self._json(
-                200, {"processes": [own(board, self.server.name), *others], "control": self.server.control is not None}
-            )
+            allowed = {name: name in self.server.controls for name in (CHANNEL, ENROL)}
+            self._json(200, {"processes": [own(board, self.server.name), *others], **allowed})
         elif path in PAGE:
             self._send(200, PAGE[path], self.server.page[path])
         else:
@@ -175,7 +179,8 @@ class Face(BaseHTTPRequestHandler):
         if self._refused("control"):
             return
         length = self.headers.get("Content-Length", "")
-        if self.path != "/control" or self.server.control is None:
+        control = self.server.controls.get(self.path.removeprefix("/"))
+        if control is None:
             return self._say(404, "there is nothing to control")
         if not length.isdigit() or int(length) > MOST_BODY:
             return self._say(413, f"a body has at most {MOST_BODY} bytes")
@@ -185,7 +190,7 @@ class Face(BaseHTTPRequestHandler):
             wanted = json.loads(self.rfile.read(int(length)))
             if not isinstance(wanted, dict):
                 raise ValueError
-            self._json(200, self.server.control(wanted))
+            self._json(200, control(wanted))
         except (ValueError, RecursionError):
             self._say(400, "not a JSON object")
         except SemlinkError as error:

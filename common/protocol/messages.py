@@ -138,7 +138,7 @@ class Data:
 
     The frame carries increments start_id..rate_id after its pilots. `age_ms`: since capture, with the transmitter's own
     estimate of the one-way delay added; `deadline_ms`: the age at which the answer is worth nothing. `ask_below`:
-    percent of confidence below which the receiver should ask for the next increments (LOW_CONFIDENCE); 0: never.
+    percent of what an answer's confidence can be, below which the receiver asks for more (LOW_CONFIDENCE); 0: never.
     payload: n_symbols x complex64, little endian, pilots included. words: how many symbols of the ladder are the word's
     (`common.phy.ladder`), the last header field; None where it was not sent.
     """

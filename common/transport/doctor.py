@@ -3,6 +3,7 @@
 A step gives what it found, or raises what is wrong and how that is mended. Knows nothing about any command.
 """
 
+import re
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -21,15 +22,18 @@ Step = tuple[str, Callable[[], str]]
 PATIENCE_S, QUICK_S = 3.0, 0.5
 
 
-def examine(ways: Sequence[Sequence[Step]]) -> int:
-    """Take the steps of each way until one fails, say what was found, and return the exit code."""
+def examine(ways: Sequence[Sequence[Step]], typed: Callable[[str], str] = str) -> int:
+    """Take the steps of each way until one fails, say what was found, and return the exit code.
+
+    A step's name begins with its flag. typed: what an error says, in words of the Python API -> in flags.
+    """
     failed = 0
     for way in ways:
         for name, step in way:
             try:
                 say(f"ok    {name}: {step()}")
             except (SemlinkError, OSError) as error:
-                say(f"FAIL  {name}: {error}")
+                say(f"FAIL  {name}: {re.sub(rf'^{name.split()[0]}:? ', '', typed(str(error)))}")
                 failed += 1
                 break
     say("all is well" if not failed else f"{failed} of {len(ways)} ways are blocked; mend what says FAIL")

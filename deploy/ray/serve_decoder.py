@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -123,12 +124,22 @@ def begin(until: float) -> None:
             return
         except Exception as error:  # it raises bare ones, too
             ray.shutdown()
+            end_what_is_left()
             if time.monotonic() >= until:
                 raise SemlinkError(
                     f"Ray did not come up on this host: {one_line(error)}; where other work keeps the processors, "
                     "start it when they are free (`ray start --head --port 6379`), and give `--cluster auto`"
                 ) from error
             say(f"Ray did not come up ({one_line(error)}); trying again")
+
+
+def end_what_is_left() -> None:
+    """End the processes of a Ray that came up by half, which Ray leaves to run beside the next one."""
+    for path in Path("/proc/self/task").glob("*/children"):
+        for child in map(int, path.read_text().split()):
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
 
 
 def await_replicas(replicas: int, until: float) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from common import log
 from common.errors import ConfigError
 from common.pair.agreement import Agreement
+from common.pair.certainty import attainable, shares_of
 from common.pair.manifest import Manifest, read_half
 from scrx.decoding.answerer import Answerer
 from scrx.decoding.worker import Decode
@@ -42,6 +43,13 @@ def decode_by(decoder: Brought | None, manifest: Agreement) -> Decode:
     if isinstance(decoder, Answers):
         return decoder.answer
     return lambda soft: decoder(soft.symbols, soft.gamma, soft.tasks)
+
+
+def attainable_by(decoder: Brought | None, manifest: Agreement) -> list[float]:
+    """Confidence of each class at most, by the pair's own decoder or one in its place; empty where nobody knows."""
+    own = decoder is None or isinstance(decoder, Answers)
+    shares = shares_of(manifest) if own else None
+    return [] if shares is None else attainable(shares).tolist()
 
 
 def readable(manifest: Agreement) -> Manifest:

@@ -85,6 +85,12 @@ def tasks_of(manifest: Manifest, tensors: Tensors | None = None) -> dict[str, Ta
     return {name: TASKS[name](manifest, below(held, f"{name}.")) for name in manifest.tasks}
 
 
+def attainable_of(outputs: Outputs, attainable: Sequence[float]) -> float:
+    """That of the class that is answered; 1 where it is not known."""
+    index = outputs.get(CLASSIFY, {}).get("index")
+    return float(attainable[index]) if type(index) is int and 0 <= index < len(attainable) else 1.0
+
+
 def confidence_of(outputs: Outputs) -> float:
     """That of the first answer that says one, in the order of the manifest; 1 where none does: no more is needed."""
     for name, output in outputs.items():

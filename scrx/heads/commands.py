@@ -14,15 +14,13 @@ from common.control.client import Client, is_text, is_whole
 from common.errors import ConfigError, LinkDown, SemlinkError
 from common.files import OutFile, write_atomic
 from common.flags import Real
+from common.live.enrolling import HEAD
+from common.live.enrolling import SHAPES as ENROLLING
 
 POLL_S = 0.2
-USUAL_PORT, USUAL_HEAD = "5558", "enrolled"
+USUAL_PORT = "5558"
 _SHAPES = {
-    "enrol": {"ticket": is_whole},
-    "enrolling": {
-        "have": is_whole, "of": is_whole, "session": is_text, "done": lambda value: isinstance(value, bool),
-        "without": is_text,
-    },
+    **ENROLLING,
     "heads": {"heads": lambda value: isinstance(value, list), "model": is_text, "folder": is_text},
     "classes": {"classes": lambda value: isinstance(value, list)},
     "save": {"raw": lambda value: isinstance(value, bytes)},
@@ -38,7 +36,7 @@ _HEAD = click.argument("head")
 @click.argument("name")
 @click.option("--next", "count", required=True, type=int, metavar="N", help="From the next N pictures that it answers.")
 @click.option("--session", default="", metavar="HEX", help="Of this transmitter, or the first digits of its session.")
-@click.option("--head", default=USUAL_HEAD, show_default=True, help="The head that the class belongs to.")
+@click.option("--head", default=HEAD, show_default=True, help="The head that the class belongs to.")
 @click.option("--group", default="", help="A class above it, such as animal: answers then say that, too.")
 @click.option("--more", is_flag=True, help="The class may be there: these examples are added to its own.")
 @click.option("--timeout", default=600.0, show_default=True, type=Real(0.1), metavar="SECONDS",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from common.errors import ConfigError, DataError, by_pip
 from common.files import user_path
 from common.images.photo import shown
+from common.text import safe
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 CAMERA = "camera:"
@@ -34,7 +35,7 @@ def is_video(spec: str) -> bool:
 class Video:
     """Iterates once over (name, frame): "clip.mp4#17" is frame 17, counted from 0; uint8 [H, W, 3], RGB.
 
-    name: as it is shown, without the user and the password in a camera's address. missing: frames that the file lists
+    name: as it is shown, without what may be secret in a camera's address. missing: frames that the file lists
     and that could not be read, once it has ended. ConfigError where OpenCV is not installed or there is no such camera,
     DataError where a file is no video.
     """
@@ -42,14 +43,14 @@ class Video:
     def __init__(self, spec: str) -> None:
         self.is_camera, self.missing = spec.startswith(CAMERA), 0
         where = spec.removeprefix(CAMERA) if self.is_camera else str(user_path(spec))
-        self.name = re.sub(r"//[^/@]*@", "//", spec) if self.is_camera else shown(user_path(spec))
+        self.name = _without_secrets(spec) if self.is_camera else shown(user_path(spec))
         self._file = None if self.is_camera else Path(where)
         self._cv2 = opencv()
         self._capture = self._cv2.VideoCapture(int(where) if where.isdecimal() and self.is_camera else where)
         if not self._capture.isOpened():
             if self.is_camera:
                 told = "no camera answers there; give camera:NUMBER, camera:/dev/videoN or camera:URL"
-                raise ConfigError(f"source {shown(Path(self.name))}: {told}")
+                raise ConfigError(f"source {safe(self.name, None)}: {told}")
             raise DataError(f"source {self.name}: it is no video that OpenCV can read, or cut short")
 
     def __iter__(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
@@ -66,6 +67,11 @@ class Video:
                 self.missing = listed - count if listed - count > LIST_IS_OFF_BY else 0
         finally:
             self._capture.release()
+
+
+def _without_secrets(address: str) -> str:
+    """An address without user and password, and without what is asked, where some cameras want them."""
+    return re.sub(r"\?.*", "?...", re.sub(r"//[^/?#]*@", "//", address), flags=re.DOTALL)
 
 
 def opencv() -> Any:

@@ -14,9 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import ModelError
-from common.pair.manifest import Manifest
-from common.pair.tensors import load_half
 from common.phy.words import Words
 
 Doubles = NDArray[np.float64]
@@ -82,13 +79,3 @@ class Sureness:
         found += 0.5
         chances: Doubles = (1 - ODD) * found / found.sum(0) + ODD / len(found)
         return chances
-
-
-def shares_of(manifest: Manifest) -> NDArray[np.float32] | None:
-    """What `Sureness` takes, from the pair's receiving half; None where only the other half lies here."""
-    try:
-        shares = load_half(manifest, "decoder").get("classes")
-    except ModelError:
-        return None
-    classes = len(manifest.labels)
-    return shares if shares is not None and shares.shape == (classes, classes) and (shares.max(-1) > 0).all() else None

@@ -24,9 +24,12 @@ def test_the_doctor_walks_from_name_to_model(start: Start, tiny_pair: Path, othe
         code, found = lines(start, "sctx", "--peer", f"127.0.0.1:{listen}", "--model", str(other_pair))
         assert code == 1
         assert "FAIL  receiver: the receiver refused: it holds model tiny" in found[-2]
+        assert found[-2].endswith("; start both with the same pair (--model NAME)")
         code, found = lines(start, "scrx", "--listen", str(port), "--model", str(tiny_pair))
         assert code == 1
-        assert found[-2].startswith("FAIL  --listen port: ")
+        assert found[-2].startswith("FAIL  --listen port: cannot listen on ")
+        code, found = lines(start, "sctx", "--peer", "127.0.0.1:9", "--source", "/nowhere")
+        assert found[2].startswith("FAIL  --source: /nowhere: not found; give ")
         code, found = lines(start, "channel-emu", "--listen", "0", "--upstream", f"127.0.0.1:{port}")
         assert (code, found[-1]) == (0, "all is well")
         assert not [one for one in (rx, emu) if "warning" in one.said]  # who is well is not disturbed

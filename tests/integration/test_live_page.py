@@ -155,11 +155,37 @@ def test_a_page_whose_token_is_of_an_earlier_start_says_so_and_takes_a_new_one(
     all_ready(browser)
     browser.ask("document.getElementById('snr-in').dispatchEvent(new Event('input'))")
     browser.until("document.getElementById('control').hidden")
-    assert "Open the address that the emulator printed last" in browser.ask(
+    assert "Open the address that channel-emu printed last" in browser.ask(
         "document.getElementById('no-control').textContent"
     )
     browser.open(address(again))
     browser.until("!document.getElementById('control').hidden")
+
+
+def test_a_class_is_enrolled_on_the_page_and_answers_are_by_it(start: Start, browser: Browser, tmp_path: Path) -> None:
+    rx = start("scrx", "--listen", "0", "--control", "0", "--http", "0", "--http-control")
+    browser.size(400, 900)
+    browser.open(address(rx))
+    browser.until("document.readyState === 'complete'")
+    browser.until("!document.getElementById('enrol').hidden")
+    assert browser.ask("document.getElementById('no-enrol').hidden")
+    said = "document.getElementById('enrol-said').textContent"
+    fill = "document.getElementById('enrol-name').value = 'mine'; document.getElementById('enrol').requestSubmit()"
+    browser.ask(fill)
+    browser.until(f"{said} === 'mine: 0 of 5 pictures'")
+    browser.ask("document.getElementById('enrol-go').click()")
+    browser.until(f"{said} === 'given up: mine is not enrolled'")
+    start("sctx", "--peer", f"127.0.0.1:{rx.port()}", "--distortion", "10", "--count", "100000", "--fps", "10")
+    browser.until("document.querySelectorAll('#answers li').length > 0")
+    browser.ask(fill)
+    browser.until(f"{said}.startsWith('mine is enrolled from 5 pictures')")
+    browser.until("document.getElementById('answers').textContent.includes('· enrolled: ')")
+    browser.ask(fill)
+    browser.until(f"{said}.startsWith(\"not done: 'mine' is enrolled in head 'enrolled' already\")")
+    assert browser.ask("document.documentElement.scrollWidth") == 400
+    assert browser.errors == []
+    browser.picture(tmp_path / "enrolled.png")
+    assert (tmp_path / "enrolled.png").stat().st_size > 10_000
 
 
 def test_the_answer_is_drawn_on_the_frames_of_a_video(start: Start, browser: Browser, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """`make live` outlives what is killed under it, and says in one line why it cannot begin."""
 
 import os
+import re
 import signal
 import socket
 import time
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,7 +52,28 @@ def test_who_is_killed_under_it_is_started_again_and_the_link_goes_on(running: t
     assert again.startswith("open http://127.0.0.1:")
     assert again.split()[1] != first.split()[1]
     command.process.send_signal(signal.SIGINT)
+    assert re.fullmatch(r"stopped(: \d+ of \d+ images answered(, \d+\.\d % rightly)?)?\n", next(lines))
     assert command.wait(60) == 0, command.said
+
+
+def test_who_ends_it_is_told_what_came_of_the_images(running: tuple[Command, str]) -> None:
+    command, address = running
+    base, words = address.split()[1].partition("#")[0], ""
+    while not re.search(r'"answered": ?[1-9]', words):
+        with urllib.request.urlopen(f"{base}live.json", timeout=30) as answer:
+            words = answer.read().decode()
+    command.process.send_signal(signal.SIGINT)
+    told = re.fullmatch(r"stopped: (\d+) of \d+ images answered, \d+\.\d % rightly\n", list(command.lines())[-1])
+    assert told is not None
+    assert int(told[1]) > 0
+    assert command.wait(60) == 0, command.said
+
+
+def test_who_ends_it_before_an_image_was_answered_is_told_nothing_more() -> None:
+    assert live.summary_in("") == live.summary_in('{"index": 0}') == "stopped"
+    assert live.summary_in('{"summary": {"sent": 3, "answered": 2, "labelled": 0}}') == (
+        "stopped: 2 of 3 images answered"
+    )
 
 
 @pytest.mark.parametrize(

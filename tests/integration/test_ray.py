@@ -15,7 +15,7 @@ from tests.test_documents import ROOT
 from training.lab.processes import Command
 
 SCRIPT = str(ROOT / "deploy" / "ray" / "serve_decoder.py")
-pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 with_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'ray[serve]'")
 
 
@@ -54,6 +54,9 @@ def test_a_ray_whose_agents_are_slow_is_tried_again(
     assert "waiting for a Ray to come up on this host, 300 s at most" in command.said
     assert "Ray did not come up" in command.said
     assert "trying again" in command.said
+    names = [Path(f"/proc/{one}/cmdline").read_bytes() for one in below(command.process.pid)]
+    servers = [name for name in names if name.split(b"\0")[0].endswith(b"/gcs_server")]
+    assert len(servers) == 1  # nothing is left of the first attempt
 
 
 @with_ray
@@ -76,10 +79,10 @@ def test_what_cannot_come_up_is_told_in_a_line(start: Start, flags: tuple[str, .
 
 @pytest.fixture
 def served() -> Iterator[Command]:
-    command = Command("python", SCRIPT, "0", "--replicas", "2")
-    command.port()
-    yield command
-    assert command.stop() == 0, command.said
+    with Command("python", SCRIPT, "0", "--replicas", "2") as command:
+        command.wait_for("listening on", 280)  # it takes 300 s itself, where other work keeps the processors
+        yield command
+        assert command.stop() == 0, command.said
 
 
 def below(pid: int) -> Iterator[int]:

@@ -2,11 +2,15 @@
 
 import io
 import logging
+import os
+import pty
 import re
+import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -46,6 +50,26 @@ class Terminal(io.TextIOWrapper):
         screen = Screen()
         screen.write(self.buffer.getvalue().decode())
         return screen.lines()
+
+
+def rows_of(drawn: str, width: int) -> list[str]:
+    """What stands on a terminal, row by row, after what was written to it; a full row breaks before the next letter."""
+    rows, row, column = [""], 0, 0
+    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x1b]", drawn):
+        if piece == "\r":
+            column = 0
+        elif piece == "\n":
+            row += 1
+        elif piece.startswith("\x1b"):
+            row -= int(piece[2:-1] or 1) if piece.endswith("A") else 0
+            rows[row] = "" if piece.endswith("K") else rows[row]
+        else:
+            row, column = (row + 1, 0) if column == width else (row, column)
+            rows += [""] * (row + 1 - len(rows))
+            rows[row] = rows[row][:column].ljust(column) + piece + rows[row][column + 1 :]
+            column += 1
+        rows += [""] * (row + 1 - len(rows))
+    return rows
 
 
 def a_run(losses: int = 0) -> Summary:
@@ -133,6 +157,19 @@ def test_no_number_is_parted_from_its_name_where_it_takes_two_lines() -> None:
             assert any(words in line for line in screen.lines()), (width, screen.lines()[-9:])
 
 
+def test_what_a_terminal_puts_there_for_ctrl_c_leaves_no_second_line() -> None:
+    for losses in (0, 3):
+        for width in range(44, 121):
+            screen = Screen()
+            with line_of(a_run(losses), Console(file=screen, force_terminal=True, width=width)) as line:
+                line.refresh()
+                line._progress.refresh()
+                screen.write("^C")
+            rows = rows_of(screen.getvalue().replace("\n", "\r\n"), width)
+            assert sum("link up" in row for row in rows) == 1, (width, rows)
+            assert not any("^C" in row for row in rows), (width, rows)
+
+
 def test_how_it_is_stands_apart_from_what_is_told() -> None:
     assert "link up  accuracy" in shown(80, a_run())
     assert "link down  accuracy" in shown(81, a_run(), up=False)
@@ -159,6 +196,47 @@ def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
     with line_of(a_run(), Console(file=pipe)):
         pass
     assert pipe.getvalue() == ""
+
+
+def test_nothing_is_drawn_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    screen = Screen()
+    with line_of(a_run(), Console(file=screen)) as line:
+        line.refresh()
+    assert screen.getvalue() == ""
+
+
+LINE = """
+from common.live.line import Line
+with Line(lambda: ("link up", True), lambda: "accuracy 100.0 %") as line:
+    line.refresh()
+"""
+SHELL = """
+import fcntl, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY)
+for group in (None, 0):
+    subprocess.run([sys.executable, "-c", sys.argv[1]], process_group=group, check=True)
+    print("done")
+"""
+
+
+def test_nothing_is_drawn_where_a_shell_has_the_command_in_the_background() -> None:
+    ours, theirs = pty.openpty()
+    shell = subprocess.Popen(
+        [sys.executable, "-c", SHELL, LINE], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # of a terminal that nobody has any more
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    assert shell.wait(60) == 0, shown
+    before, after = shown.decode().split("done")[:2]
+    assert "link up" in before
+    assert before.rfind("\x1b[?25h") > before.rfind("\x1b[?25l")  # and the cursor is there
+    assert "link up" not in after
 
 
 def test_what_is_told_and_logged_does_not_run_into_the_line_that_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

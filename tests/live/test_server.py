@@ -49,7 +49,8 @@ Begin = Callable[..., Server]
 @pytest.fixture
 def begin(stack: ExitStack) -> Begin:
     def begin(loop: Loop | None = None, *, watch: tuple[str, ...] = (), control: Any = None) -> Server:
-        server = Server(place_of("0", None, control is not None), watch, control)
+        controls = None if control is None else {"control": control}
+        server = Server(place_of("0", None, control is not None), watch, controls)
         stack.callback(server.close)
         if loop is not None:
             stack.callback(loop.over.set)
@@ -238,6 +239,22 @@ def test_a_watched_port_where_something_else_answers_is_told() -> None:
             while "no answer" not in server.neighbours[0].look()["dead"] and time.monotonic() - began < 5:
                 time.sleep(0.05)
             assert "no answer within a second" in server.neighbours[0].look()["dead"]
+        finally:
+            server.close()
+
+
+def test_a_watched_process_that_ends_is_not_called_slow() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(place_of("0", None, False), (f"127.0.0.1:{listener.getsockname()[1]}",), None)
+        server.start()
+        try:
+            server.neighbours[0].look()
+            listener.settimeout(5)
+            listener.accept()[0].close()
+            began = time.monotonic()
+            while server.neighbours[0].look()["dead"] == UNASKED and time.monotonic() - began < 5:
+                time.sleep(0.01)
+            assert "connection" in server.neighbours[0].look()["dead"].lower()
         finally:
             server.close()
 

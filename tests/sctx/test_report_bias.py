@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from common.channel.spec.spec import ChannelSpec
 from common.channel.spec.ways import FeedbackSpec
 from common.images.datasets import load_images
+from common.pair.certainty import shares_of
 from common.pair.manifest import find_pair
 from common.pair.speech import load_speech
 from common.protocol.messages import Result, Status
@@ -20,7 +21,7 @@ from sctx.rate.bias import AWAY_DB, STEPS_DB, FrameSnr, ReportBias
 from sctx.rate.controller import MOST_UNREPORTED, Controller
 from sctx.rate.decision import Sharing
 from sctx.rate.policy import RatePolicy
-from sctx.rate.sureness import GRID_DB, SURE, Sureness, shares_of
+from sctx.rate.sureness import GRID_DB, SURE, Sureness
 from sctx.settings import Settings
 from training.lab.direct import Encodings, _Direct
 from training.lab.loopback import Loopback

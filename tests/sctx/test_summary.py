@@ -62,3 +62,17 @@ def test_what_is_said_at_the_end_fits_a_terminal_and_loses_nothing(many: int, la
     assert max(map(len, lines)) <= 80
     known = {name: str(value) for name, value in summary.as_dict().items() if value is not None}
     assert dict(word.split("=") for word in " ".join(lines[1:]).split()) == known
+
+
+def test_what_is_said_at_the_end_is_broken_where_a_narrow_terminal_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    summary = Summary(stream=2**32 - 1)
+    summary.add(answer(0, 1), 1)
+    for columns, longest in ((60, 60), (200, 80)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        with redirect_stdout(Terminal()) as said:
+            _say_summary(summary)
+        assert longest - 30 < max(map(len, said.getvalue().splitlines())) <= longest

@@ -1,6 +1,7 @@
 """Videos and cameras as a source: every frame once, in order, under its name; what cannot be read is told."""
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,14 +89,24 @@ def test_a_camera_is_asked_by_number_path_or_address(tmp_path: Path, capfd: pyte
     captures = list(Source(f"{CAMERA}{tmp_path / 'stream.avi'}", MANIFEST).captures(3))
     assert [one.file for one in captures] == [f"camera:{tmp_path / 'stream.avi'}#{k}" for k in range(3)]
     for nobody in ("camera:77", "camera:/dev/video77", "camera:", "camera:rtsp://127.0.0.1:9/none"):
-        with pytest.raises(ConfigError, match="no camera answers there"):
+        with pytest.raises(ConfigError, match=f"^source {re.escape(nobody)}: no camera answers there"):
             Source(nobody, MANIFEST)
     assert capfd.readouterr().err == ""
 
 
-def test_nobody_is_told_the_password_of_a_camera() -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://user:secret@127.0.0.1:9/hall",
+        "rtsp://user:@secret@127.0.0.1:9/hall",
+        "rtsp://secret@127.0.0.1:9/hall",
+        "http://127.0.0.1:9/hall?user=admin&password=secret",
+        "http://user:secret@127.0.0.1:9/hall?password=secret/@x",
+    ],
+)
+def test_nobody_is_told_the_password_of_a_camera(address: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        Source("camera:rtsp://user:secret@127.0.0.1:9/hall", MANIFEST)
+        Source(f"camera:{address}", MANIFEST)
     assert "127.0.0.1:9/hall" in str(refused.value)
     assert "secret" not in str(refused.value)
 

@@ -6,18 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from common.errors import DataError
+from common.images.datasets import load_images
 from common.pair.manifest import SHIPPED, find_pair, shipped_pairs
 from scrx.heads.judging import Judge
 from scrx.heads.space import FILE, find_space
 from tests.scrx.heads.spaces import LITTLE, MUCH, NOISE, WIDE, head, pictures, space
+from tests.training.kinds import make
 from training.enrolment.episodes import Episodes, rows_of
 from training.enrolment.heard import Heard
-from training.enrolment.sent import QuantisedFeatures, answers_of, bits_for
+from training.enrolment.ideal import GaussianCode, capacity_bits, finite_bits, water_level
+from training.enrolment.sent import QuantisedFeatures, answers_of, bits_for, teachers_embedding
 from training.enrolment.unseen import counted
 from training.enrolment.whitening import fit_space, student
+from training.teachers.find import load_oracle
+from training.teachers.oracles import ask_both
 
 
 def received(classes: int, each: int, seed: int = 0, first: int = 0) -> Heard:
@@ -119,6 +125,46 @@ def test_quantised_features_come_as_the_books_have_them_where_the_channel_is_goo
     assert ((bad - turned) ** 2).mean() > (turned**2).mean()
 
 
+@pytest.mark.parametrize("bits", [0.0, 3.0, 20.0, 200.0])
+def test_an_ideal_code_leaves_as_much_error_as_the_rate_says(bits: float) -> None:
+    """Against the parametric form of the rate of a Gaussian, which the code does not use."""
+    random, variance = np.random.default_rng(0), np.array([9.0, 4.0, 1.0, 0.25])
+    features = (random.normal(size=(200_000, 4)) * np.sqrt(variance)).astype(np.float32)
+    level = water_level(variance, bits)
+    assert 0.5 * np.log2(np.maximum(variance / level, 1.0)).sum() == pytest.approx(bits, abs=1e-6)
+    coder = GaussianCode(features, np.eye(4), bits)
+    come = coder.sent(features, random) @ coder._axes.T + features.mean(0)
+    assert ((come - features) ** 2).mean(0).sum() == pytest.approx(np.minimum(variance, level).sum(), rel=0.02)
+
+
+def test_errors_of_an_ideal_code_count_as_its_metric_has_them() -> None:
+    """What the metric makes a hundred times as large comes first, though it varies least."""
+    random = np.random.default_rng(0)
+    features = (random.normal(size=(20_000, 2)) * [10.0, 1.0]).astype(np.float32)
+    coder = GaussianCode(features, np.diag([0.01, 1.0]), 2.0)
+    come = (coder.sent(features, random) @ coder._axes.T) / [0.01, 1.0]
+    assert np.corrcoef(come[:, 1], features[:, 1])[0, 1] > 0.9
+    assert abs(np.corrcoef(come[:, 0], features[:, 0])[0, 1]) < 0.1
+
+
+def test_a_code_of_finite_length_carries_less_than_the_channel_and_ever_more_of_it() -> None:
+    """By hand, 32 uses at 5 dB: C 2.0574 bits, V 1.9612, 2.3263 deviations, half of log2 n: 49.91 bits of 65.84."""
+    shares = [finite_bits(uses, 5.0) / capacity_bits(uses, 5.0) for uses in (4, 32, 256, 10**6)]
+    assert shares == sorted(shares)
+    assert shares[1] == pytest.approx(49.91 / 65.84, abs=1e-4)
+    assert 0.99 < shares[-1] < 1.0
+    assert finite_bits(1, -10.0) == 0.0
+
+
+def test_an_embedding_is_a_teachers_whatever_its_classes(tmp_path: Path) -> None:
+    """The data's ten are none of its three; rows are asked in parts."""
+    names = ("ant", "bee", "cow")
+    folder = str(make("ResNet", tmp_path / "teacher", names))
+    images = load_images("digits", "test", find_pair("digits").preprocess).take(np.arange(300))
+    _, own = ask_both(load_oracle(folder, names, torch.device("cpu")), images.images)
+    assert np.allclose(teachers_embedding(folder, images), own.numpy(), atol=1e-4)
+
+
 def test_no_more_bits_are_tried_than_could_be_carried() -> None:
     assert bits_for(32, 20.0) == [4, 8, 12, 16, 32, 64]
     assert bits_for(16, 0.0) == [4, 8, 12, 16]
@@ -151,8 +197,12 @@ def test_the_command_measures_every_system_and_writes_what_it_shows(tmp_path: Pa
     ran = CliRunner().invoke(main, flags, obj={"log_format": "text"})
     assert ran.exit_code == 0, ran.output
     points = json.loads((tmp_path / "a.json").read_text())["points"]
-    assert {one["system"] for one in points} == {"link", "word", "noiseless", "features", "pq-code", "answer"}
+    assert {one["system"] for one in points} == {
+        "link", "word", "noiseless", "features", "pq-code", "finite", "capacity", "answer"
+    }  # fmt: skip
     accuracy = {(p["system"], p["snr_db"], p["examples"]): p["told"]["accuracy"] for p in points}
     assert accuracy["link", 10.0, 5] > 0.9
+    assert ("finite", -10.0, 5) not in accuracy
+    assert accuracy["capacity", 10.0, 5] >= accuracy["finite", 10.0, 5] > accuracy["capacity", -10.0, 5] + 0.05
     assert accuracy["link", -10.0, 5] > accuracy["link", -10.0, 1] + 0.02  # at 10 dB one is enough
     assert (tmp_path / "a.png").stat().st_size > 1000

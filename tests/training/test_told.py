@@ -22,6 +22,15 @@ def test_what_is_told_follows_the_average_or_is_fixed_or_nothing() -> None:
     assert [one.told for one in found] == ["average", "average-12", "average+6", "-5", "none"]
 
 
+def test_who_is_told_that_there_is_no_noise_sends_as_over_a_channel_with_hardly_any() -> None:
+    """It had been told nothing, so that all symbols were the word's and the features stayed at home."""
+    pair = find_pair("digits")
+    settings = plan(pair, {**OPTIONS, "csi": "known", "snr": "60,inf", "symbols": "32"})
+    good, perfect = evaluate(pair, settings, "digits", "test", "cpu")
+    assert perfect.missed == pytest.approx(good.missed, abs=0.001)
+    assert perfect.missed < 0.05
+
+
 @pytest.mark.parametrize("wrong", ["loud", "average6dB", "average,,none", "average*2"])
 def test_what_cannot_be_told_is_refused(wrong: str) -> None:
     with pytest.raises(ConfigError, match="--told"):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--pair", default="cifar10", show_default=True, help="Shipped name or folder of a pair.")
 @click.option("--dataset", required=True, help="Classes that the pair has never seen: a folder or a Hub id.")
 @click.option("--own", help="Data set of the pair's own classes, for baselines. [default: what it was trained on]")
+@click.option("--teacher", help="Folder or Hub id: its embedding beside the pair's. [default: none]")
 @click.option("--own-images", default=2000, show_default=True, type=click.IntRange(100), help="Of these at most.")
 @click.option("--examples", default="1,5,20", show_default=True, help="Of each class, with commas.")
 @click.option("--symbols", help="Payload per picture, with commas: rates of the pair. [default: the two highest]")
@@ -44,6 +45,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     begin(context, log_level)
     from scrx.heads.space import find_space
     from training.enrolment.heard import images_for
+    from training.enrolment.sent import teachers_embedding
     from training.enrolment.unseen import Plan, Unseen
 
     manifest = find_pair(options["pair"])
@@ -59,7 +61,10 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
                 options["draws"], options["unknown"], options["seed"])  # fmt: skip
     own = images_for(manifest, options["own"] or dataset_of(manifest), "validation", options["own_images"])
     shown, asked = (images_for(manifest, options["dataset"], split) for split in ("train", "test"))
-    points = list(Unseen(manifest, space, own, shown, asked, plan).points())
+    taught = (
+        [teachers_embedding(options["teacher"], one) for one in (own, shown, asked)] if options["teacher"] else None
+    )
+    points = list(Unseen(manifest, space, own, shown, asked, plan, taught).points())
     _show(points, len(set(asked.labels.tolist())), len(asked))
     if options["json_file"]:
         write_json(options["json_file"], {"pair": manifest.id, "space": space.sha256, "plan": asdict(plan),
@@ -94,8 +99,9 @@ def _panels(points: Sequence["Point"]) -> list[Panel]:
         for (system, symbols, examples), row in by_system(points).items():
             if examples != count:
                 continue
+            x = snrs if symbols is None else [one.snr_db for one in row if one.snr_db is not None]
             row = row if symbols is not None else row * len(snrs)
-            x, label = snrs, system if symbols is None else f"{system}, {symbols} symbols"
+            label = system if symbols is None else f"{system}, {symbols} symbols"
             tolds = [one.told for one in row]
             curves.append(Curve(label, x, [100 * one.accuracy for one in tolds], [100 * one.low for one in tolds],
                                 [100 * one.high for one in tolds]))  # fmt: skip

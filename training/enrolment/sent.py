@@ -1,4 +1,4 @@
-"""What else could be sent of the same picture: the transmitter's own features as bits in a short code, or its answer.
+"""What else could be sent of the same picture: features as bits in a short code, whoever's, or the pair's answer.
 
 Knows nothing about classes that are enrolled.
 """
@@ -15,6 +15,9 @@ from common.phy.decibel import from_db
 from scrx.heads.space import Floats
 from sctx.encoder import load_encoder, normalise
 from training.baselines.short_codes import ShortCode
+from training.teachers.find import load_oracle
+from training.teachers.folder import read_folder
+from training.teachers.oracles import ask_both
 from training.trained.quantised import ALL_BITS, BITS, bits_of, letters_of, product_quantiser
 
 ROWS = 256
@@ -28,6 +31,17 @@ def own_features(manifest: Manifest, images: ImageSet) -> Floats:
     parts = np.array_split(images.images, max(-(-len(images) // ROWS), 1))
     pooled = [encoder.pooled(normalise(torch.from_numpy(part), image.mean, image.std)) for part in parts]
     return torch.cat(pooled).numpy()
+
+
+def teachers_embedding(spec: str, images: ImageSet) -> Floats:
+    """What a teacher's last layer is given of each image, as a store keeps it, float32 [N, D]; whatever its classes.
+
+    spec: one folder or Hub id. ConfigError or ModelError, in one line, where it gives none.
+    """
+    columns = read_folder(spec).config.num_labels
+    oracle = load_oracle(spec, [str(one) for one in range(columns)], torch.device("cpu"), by_position=True)
+    rows = np.array_split(np.arange(len(images)), max(-(-len(images) // ROWS), 1))
+    return torch.cat([ask_both(oracle, images.images[part], part)[1] for part in rows]).numpy()
 
 
 class QuantisedFeatures:

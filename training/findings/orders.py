@@ -44,6 +44,12 @@ LOOP = "-m training.closed_loop --direct --pilots 8"
 SWEPT = "--experiments snr --systems robust,average,adaptive,adaptive+ir,genie"
 ENROLLED = ("-m training.enrolment --pair {} --dataset tinyimagenet100-enrol20 --own tinyimagenet100"
             " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100")  # fmt: skip
+APART = ("airplane,automobile", "bird,cat", "deer,dog,frog", "horse,ship,truck")
+"""Classes of `cifar10` that a pair of its own misses, in every step: all ten, by the alphabet."""
+UNMET = (
+    "-m training.enrolment --pair {pair} --dataset {folder}/new --own {folder}/known"
+    " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100"
+)
 WORDS = ("-m training.evaluate --pair {} --dataset %s --channel awgn --csi known --symbols 16"
          " --snr=-10,-6,-3,0,3,6,10,20 --seeds 1 --words %s")  # fmt: skip
 EACH_WORD = WORDS % ("tinyimagenet100", "told,1,2,3,4,5,6,8,10,12,14,16")
@@ -61,6 +67,18 @@ def of_seed(seed: int, words: str) -> Order:
     return Order(words.format(pair), (pair,), training_seeds=(seed,), trains=f"python -m {trained}")
 
 
+def without(number: int) -> Order:
+    """A pair that misses the classes of this split, and these classes enrolled. number: from 1."""
+    pair, folder, teacher = (f"build/{kind}/cifar10-apart-{number}" for kind in ("pairs", "apart", "teachers"))
+    made = (
+        f"python -m training.enrolment.apart --dataset cifar10 --classes {APART[number - 1]} --out {folder}",
+        f"python -m training.teacher --recipe cifar10-apart --dataset {folder}/known --out {teacher}",
+        f"python -m training.distill --recipe cifar10-apart --dataset {folder}/known --teacher {teacher} --out {pair}",
+        f"python -m training.enrolment.whiten --pair {pair} --dataset {folder}/known",
+    )
+    return Order(UNMET.format(pair=pair, folder=folder), (pair,), trains=" && ".join(made))
+
+
 ORDERS: Mapping[str, Order] = {
     "sizes": Order("-m training.experiments.sizes", ("digits", "cifar10", "tinyimagenet100"), seed=None),
     "stages": Order("deploy/edge/stages.py digits cifar10 tinyimagenet100 vit --json",
@@ -73,15 +91,16 @@ ORDERS: Mapping[str, Order] = {
     "loop-digits": Order(f"{LOOP} --cycles 100 {SWEPT}", ("digits",), "--out/closed_loop.json"),
     "late-digits": Order(f"{LOOP} --cycles 20 --experiments delay,loss,bias --loop-systems fixed,adaptive@price,genie",
                          ("digits",), "--out/closed_loop.json"),
-    "loop-cifar10": Order(f"{LOOP} --pair cifar10 --dataset cifar10 --cycles 20 {SWEPT}", ("cifar10",),
-                          "--out/closed_loop.json"),
+    **{f"loop-{pair}": Order(f"{LOOP} --pair {pair} --dataset {pair} --cycles 40 {SWEPT}", (pair,),
+                             "--out/closed_loop.json") for pair in ("cifar10", "tinyimagenet100")},
     "misled-digits": Order("-m training.experiments.misled --channel awgn,block-rayleigh --snr 0,10 --bias 6,-6"
-                           " --streams 8", ("digits",)),
+                           " --streams 64", ("digits",)),
     "words-cifar10": Order((WORDS % ("cifar10", "told,4,8,16")).format("cifar10"), ("cifar10",)),
     "words-tinyimagenet100": Order(EACH_WORD.format("tinyimagenet100"), ("tinyimagenet100",)),
     **{f"words-tinyimagenet100-seed-{seed}": of_seed(seed, EACH_WORD) for seed in (1, 2)},
     "enrolment-tinyimagenet100": Order(ENROLLED.format("tinyimagenet100"), ("tinyimagenet100",)),
     **{f"enrolment-tinyimagenet100-seed-{seed}": of_seed(seed, ENROLLED) for seed in (1, 2)},
+    **{f"apart-cifar10-{number}": without(number) for number in range(1, len(APART) + 1)},
     "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
     "fractions-tinyimagenet100": Order(TAUGHT.format("teacher of all") + " --fractions 1", (), seed=None,

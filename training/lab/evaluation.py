@@ -219,7 +219,7 @@ def _setting(options: dict[str, Any], channel: str, csi: str, snr_db: float, sym
 
 def _told(text: str, snr_db: float) -> float:
     """The --told option as dB, NaN = no report."""
-    if text == "none" or (text == "average" and snr_db == math.inf):
+    if text == "none":
         return math.nan
     if text == "average":
         return snr_db

@@ -4,6 +4,7 @@ One that is killed is started again, as a supervisor would do; one that ends by 
 any of the three works.
 """
 
+import json
 import signal
 import socket
 import sys
@@ -15,10 +16,11 @@ import click
 
 from common.console import say, tell
 from common.flags import Real
-from training.lab.processes import Command
+from training.lab.processes import STOP_S, Command
 
 IMAGES = 2**32
 LOOK_S = 0.2
+ENDS_S = 1.0
 USUAL_PORT = 8080
 
 
@@ -32,23 +34,31 @@ USUAL_PORT = 8080
     "--doppler", type=float, default=1e-4, show_default=True, help="Doppler to begin with, cycles per symbol."
 )
 @click.option(
+    "--distortion", type=Real(0, 100), help="As of `sctx`: features, by which classes are enrolled.  [default: none]"
+)
+@click.option(
     "--http", metavar="PORT", help=f"Where the page is.  [default: {USUAL_PORT}, or a free port where that is taken]"
 )
 def command(
-    model: str, source: str | None, fps: float, snr: float, fading: str, doppler: float, http: str | None
-) -> None:
-    """Run transmitter, channel and receiver with a page that shows them and moves the channel."""
+    model: str, source: str | None, fps: float, snr: float, fading: str, doppler: float, distortion: float | None,
+    http: str | None,
+) -> None:  # fmt: skip
+    """Run transmitter, channel and receiver with a page that shows them, moves the channel and enrols classes."""
     hears, passes, *shown = (free_port() for _ in range(4))
     page = http or str(USUAL_PORT if is_free(USUAL_PORT) else free_port())
     watched = [word for port in shown for word in ("--watch", f"127.0.0.1:{port}")]
     channel = ["--snr", str(snr), "--fading", fading, "--doppler", str(doppler)]
     images = ["--count", str(IMAGES), "--fps", str(fps), "--json", *(["--source", source] if source else [])]
+    images += [] if distortion is None else ["--distortion", str(distortion)]
     with ExitStack() as running:
         three = (
-            Lasting(running, "scrx", "--listen", str(hears), "--model", model, "--http", str(shown[0])),
+            Lasting(
+                running, "scrx", "--listen", str(hears), "--model", model, "--http", str(shown[0]), "--control",
+                str(hears),
+            ),
             Lasting(
                 running, "channel-emu", "--listen", str(passes), "--control", "0", "--upstream", f"127.0.0.1:{hears}",
-                *channel, "--http", page, "--http-control", *watched,
+                *channel, "--http", page, "--http-control", "--http-enrol", str(hears), *watched,
             ),
             Lasting(
                 running, "sctx", "--peer", f"127.0.0.1:{passes}", "--model", model, "--http", str(shown[1]), *images
@@ -62,13 +72,25 @@ def command(
                 time.sleep(LOOK_S)
                 for one in three:
                     one.look()
+        say(summary_in(three[2].last_line()))
+
+
+def summary_in(line: str) -> str:
+    """What `sctx --json` says at its end, for people."""
+    try:
+        counts = json.loads(line)["summary"]
+    except (ValueError, KeyError):  # it did not come so far
+        return "stopped"
+    rightly = f", {100 * counts['correct'] / counts['labelled']:.1f} % rightly" if counts["labelled"] else ""
+    return f"stopped: {counts['answered']} of {counts['sent']} images answered{rightly}"
 
 
 class Lasting:
-    """One of the three, in a stack that stops it. Its standard output is read and dropped: the page shows it."""
+    """One of the three, in a stack that stops it. Its standard output is read to its last line: the page shows it."""
 
     def __init__(self, running: ExitStack, name: str, *words: str) -> None:
         self._running, self._name, self._words = running, name, words
+        self._last = ""
         self._start()
 
     def wait_for(self, words: str) -> None:
@@ -91,16 +113,23 @@ class Lasting:
         if "--http-control" in self._words:
             say(f"open {self.page()}  (its page is another now)")
 
+    def last_line(self) -> str:
+        """End it, and what it printed last."""
+        self._reader.join(ENDS_S)  # a terminal tells all of them at once to end
+        if self._reader.is_alive():
+            self._command.process.terminate()
+            self._reader.join(STOP_S)
+        return self._last
+
     def _start(self) -> None:
         self._command = self._running.enter_context(Command(self._name, *self._words))
-        threading.Thread(target=drop, args=(self._command,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self._command,), daemon=True)
+        self._reader.start()
 
-
-def drop(command: Command) -> None:
-    """Read what a command prints until it ends."""
-    with suppress(ValueError):  # closed while it is read
-        for _ in command.lines():
-            pass
+    def _read(self, command: Command) -> None:
+        with suppress(ValueError):  # closed while it is read
+            for self._last in command.lines():
+                pass
 
 
 def free_port() -> int:

@@ -169,6 +169,6 @@ class _Path:
 
     def _decoded(self, work: Work) -> Result:
         (decoded,) = self._chain.receive([received(work)])
-        result = answer(work, decoded.outputs, decoded.estimate, 0, 0, credits=1)
+        result = answer(work, decoded.outputs, decoded.estimate, 0, 0, 1, self._chain.attainable)
         self.answers.append(ReceivedAnswer.of(result))
         return result

@@ -1,7 +1,7 @@
 // The live page: asks its own process five times a second for all there is, and draws it. Knows no other address.
 "use strict";
 
-const EVERY_MS = 200, LIMIT_MS = 1500, STALE_S = 1.5, MINUTE_S = 60, QUIET_S = 3, DRAWN_ON = 24, TRAIL = 12;
+const EVERY_MS = 200, LIMIT_MS = 1500, STALE_S = 1.5, MINUTE_S = 60, QUIET_S = 3, ENROL_MS = 300, DRAWN_ON = 24, TRAIL = 12;
 const NAMES = ["sctx", "channel-emu", "scrx"];
 const LINES = [
   ["set", "--set", "set at the emulator"],
@@ -241,9 +241,7 @@ const enrolled = (one) => Object.entries(one.heads).map(([head, said]) => ` · $
 function emulator(view, allowed) {
   const odd = Object.entries(view.counts).filter(([name]) => !["data", "passed", "returned", "messages", "samples"].includes(name));
   text("described", [view.channel, ...odd.map(([name, count]) => `${name} ${count}`)].join(", "));
-  const shown = allowed && token() !== "";
-  $("control").hidden = !shown;
-  $("no-control").hidden = shown;
+  const shown = offer("control", allowed);
   if (shown && performance.now() > moved + 2000) {
     $("snr-in").value = view.snr_set_db ?? 30;
     $("fading-in").value = view.fading;
@@ -256,6 +254,13 @@ function emulator(view, allowed) {
 
 // -- control
 
+function offer(id, allowed) {  // a form, or how to get it
+  const shown = allowed && token() !== "";
+  $(id).hidden = !shown;
+  $(`no-${id}`).hidden = shown;
+  return shown;
+}
+
 function token() {
   if (location.hash.length > 1) {
     sessionStorage.setItem("token", location.hash.slice(1));
@@ -264,31 +269,70 @@ function token() {
   return sessionStorage.getItem("token") ?? "";
 }
 
+async function post(path, wanted) {  // what was answered; an error says why nothing was done
+  const answer = await fetch(path, {
+    method: "POST", body: JSON.stringify(wanted), signal: AbortSignal.timeout(4000),
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token()}` },
+  });
+  if (answer.status === 401) {  // who serves this page was started again
+    sessionStorage.removeItem("token");
+    const words = `The token of this page is of an earlier start. Open the address that ${serves} printed last.`;
+    text("no-control", words);
+    text("no-enrol", words);
+    throw new Error(words);
+  }
+  const said = answer.headers.get("Content-Type").startsWith("application/json") ? await answer.json() : { error: await answer.text() };
+  if (said.error) throw new Error(said.error);
+  return said;
+}
+
 let waiting = null, moved = -1e9;
 function move(parameters) {
   moved = performance.now();
   clearTimeout(waiting);
   waiting = setTimeout(async () => {
     try {
-      const answer = await fetch("control", {
-        method: "POST", body: JSON.stringify(parameters), signal: AbortSignal.timeout(4000),
-        headers: { "Content-Type": "application/json", Authorization: `Bearer ${token()}` },
-      });
-      if (answer.status === 401) {  // the emulator was started again
-        sessionStorage.removeItem("token");
-        text("no-control", "The token of this page is of an earlier start. Open the address that the emulator printed last.");
-        return;
-      }
-      const said = answer.headers.get("Content-Type").startsWith("application/json") ? await answer.json() : { error: await answer.text() };
-      text("said", said.error ? `not done: ${said.error}` : "");
+      await post("control", parameters);
+      text("said", "");
     } catch (error) {
       text("said", `not done: ${error.message}`);
     }
   }, 120);
 }
 
+let ticket = null;  // of the class that is being enrolled
+async function enrol() {
+  const name = $("enrol-name").value.trim(), say = (words) => text("enrol-said", words);
+  const pictures = (count) => `${count} picture${count === 1 ? "" : "s"}`;
+  try {
+    if (ticket !== null) {
+      const over = ticket;
+      ticket = null;
+      await post("enrol", { ticket: over, end: true });
+      return;
+    }
+    const mine = ticket = (await post("enrol", { name, next: Number($("enrol-next").value), session: $("enrol-session").value.trim() })).ticket;
+    $("enrol-go").textContent = "Give up";
+    while (ticket === mine) {
+      const found = await post("enrol", { ticket: mine });
+      if (found.done) {
+        say(`${name} is enrolled from ${pictures(found.of)}${found.without}`);
+        break;
+      }
+      say(`${name}: ${found.have} of ${pictures(found.of)}${found.without}`);
+      await new Promise((done) => setTimeout(done, ENROL_MS));
+    }
+    if (ticket !== mine) say(`given up: ${name} is not enrolled`);
+  } catch (error) {
+    say(`not done: ${error.message}`);
+  }
+  ticket = null;
+  $("enrol-go").textContent = "Enrol";
+}
+
 function listen() {
   $("control").addEventListener("submit", (event) => event.preventDefault());
+  $("enrol").addEventListener("submit", (event) => { event.preventDefault(); enrol(); });
   $("snr-in").addEventListener("input", () => move({ snr_db: Number($("snr-in").value) }));
   $("fading-in").addEventListener("change", () => move({ fading: $("fading-in").value }));
   $("doppler-in").addEventListener("input", () => move({ doppler: 10 ** Number($("doppler-in").value) }));
@@ -306,6 +350,7 @@ async function turn() {
     const unknown = [...new Set(found.processes.filter((one) => !one.process && one.dead).map((one) => one.dead))].join(", ");
     const mine = found.processes[0];
     serves = mine.process;
+    offer("enrol", found.enrol);
     document.title = `semlink live: ${serves}`;
     chips(by, "", unknown);
     remember(by);

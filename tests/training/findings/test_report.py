@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from common.pair.manifest import find_pair
 from training import claims
 from training.cards.card import Card
 from training.findings import orders
@@ -18,6 +19,7 @@ from training.findings.chapters import (
     later,
     second_look,
     training_data,
+    unwon,
     yardstick,
 )
 from training.findings.chapters.document import claims as rows_of
@@ -177,6 +179,55 @@ def test_a_label_alone_is_held_to_the_better_of_its_receivers(sources: Sources) 
     (row,) = (row for row in rows if (row.pair, row.against) == ("32 symbols, 10 dB", "label alone"))
     assert row.cells[0] == f"{100 * max(shares):.1f}"
     assert min(shares) < max(shares)
+
+
+def enrolled(**more: float) -> Sources:
+    """New classes whose encoder has half of them, and more systems at one place."""
+    flat = {"features": 0.5, "noiseless": 0.45, "teacher": 0.8}
+    there = {"link": 0.4, "word": 0.2, "answer": 0.2, "pq-code": 0.3, **more}
+    places = [
+        *((one, None, None, right) for one, right in flat.items()),
+        *((one, 32, 5.0, it) for one, it in there.items()),
+    ]
+    points = [{"system": one, "symbols": symbols, "snr_db": snr, "examples": count,
+               "told": {"accuracy": right, "low": right, "high": right}}
+              for one, symbols, snr, right in places for count in later.SHOWN]  # fmt: skip
+    sizes = {"pairs": [{"name": "tinyimagenet100", "macs": 4e7}], "teachers": [{"name": later.LARGE, "macs": 2e8}]}
+    made = {later.RESULT: {"points": points}, "sizes": sizes}
+    return Sources({}, {}, {one: Result(1, one, "", "", {}, {}, (0,), found, "") for one, found in made.items()})
+
+
+@pytest.mark.parametrize(("finite", "said"), [(0.44, "88 % of the encoder's own"), (0.46, "within reach"), (None, "")])
+def test_what_uses_bound_is_said_of_the_ideal_code_that_was_asked(finite: float | None, said: str) -> None:
+    sources = enrolled() if finite is None else enrolled(finite=finite, capacity=0.48)
+    lines = "".join(unwon.section(sources, {}))
+    assert said in lines
+    assert ("lie beyond" in lines) is (finite == 0.44)
+    assert ("ideal code" in lines) is (finite is not None)
+
+
+def test_a_teacher_that_is_sent_stands_beside_ours_with_its_operations() -> None:
+    lines = "\n".join(later.section(enrolled(**{"teacher-pq": 0.6})))
+    assert "5.0 times as much: 200 MMAC" in lines
+    assert "| 32 symbols, 5 dB | 60.0 | 60.0 | 40.0 | 40.0 | 50 | 50 |" in lines
+
+
+def test_classes_that_nothing_has_met_stand_by_their_names() -> None:
+    """Each class once, and a gain whose average is of the lines above it."""
+    assert sorted(",".join(orders.APART).split(",")) == sorted(find_pair("cifar10").labels)
+    there = {"link": 0.9, "answer": 0.6, "word": 0.7, "pq-code": 0.8}
+    places = [*((one, 56, 10.0, right) for one, right in there.items()), ("features", None, None, 0.95)]
+    points = [{"system": one, "symbols": symbols, "snr_db": snr, "examples": count,
+               "told": {"accuracy": right, "low": right - 0.01, "high": right + 0.01}}
+              for one, symbols, snr, right in places for count in later.SHOWN]  # fmt: skip
+    made = Result(1, "apart-cifar10-3", "", "", {}, {}, (0,), {"points": points}, "")
+    before = enrolled(**{"teacher-pq": 0.6})
+    lines = "\n".join(later.section(replace(before, results={**before.results, made.name: made})))
+    assert not [one for one in later.section(before) if "nothing has met" in one]
+    row = "| deer, dog, frog | 33.3 | 90.0 | 90.0 | 70.0 | 70.0 | won | 80.0 | 80.0 | 95.0 | 95.0 |"
+    assert row in lines
+    assert "+20.0 to +20.0 points ahead" in lines
+    assert "over 1 parts" in lines
 
 
 def test_cards_of_other_channels_are_no_training_seeds(sources: Sources) -> None:

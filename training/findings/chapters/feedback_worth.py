@@ -26,7 +26,7 @@ WRONG = """\
 **Wrong reports, and what the answers say of them**: points lost against right reports, among images 20 to 40 and after
 40, and symbols after 40 where reports are right / believed / corrected.
 """
-LOOPS = {"digits": "loop-digits", "cifar10": "loop-cifar10", "tinyimagenet100": ""}
+LOOPS = {pair: f"loop-{pair}" for pair in ("digits", "cifar10", "tinyimagenet100")}
 LATE = {"digits": "late-digits", "cifar10": "", "tinyimagenet100": ""}
 """Pair -> its result, none where no command of an order measures it."""
 MISLED = "misled-digits"

@@ -8,7 +8,7 @@ from typing import Any
 
 from training.findings.claim import LOST, OPEN, WON, Row, markdown, percent
 from training.findings.headline import Headline
-from training.findings.orders import ORDERS
+from training.findings.orders import APART, ORDERS
 from training.findings.sources import Sources, of_result
 from training.report.figures import Curve, Panel
 
@@ -24,6 +24,7 @@ features for ours (`sctx --distortion 10`); asked for answers alone it sends few
 """
 RESULT = "enrolment-tinyimagenet100"
 PAIR, LINK, FEATURES, NOISELESS = "tinyimagenet100", "link", "features", "noiseless"
+FINITE, CAPACITY, TEACHER, TEACHER_SENT = "finite", "capacity", "teacher", "teacher-pq"
 BESIDE = {"label alone": ("answer", "word"), "features, product code": ("pq-code",)}
 """Rival -> its systems, of which the better one counts. `word` is the link with every symbol the word's."""
 NAMES = {LINK: "ours", FEATURES: "encoder, no channel", "answer": "label, its answers counted",
@@ -34,6 +35,20 @@ FIGURE = "report-later.png"
 SEEDS = """\
 **Over training seeds.** Accuracy in %, and ours less the better receiver of the label alone, in points; intervals are
 Student's t over seeds, of the mean over 100 draws of the examples. Pictures and classes are the same for all.
+"""
+LARGE = "efficientnet-lite0"
+TAUGHT = """\
+**Were the teacher in the camera.** From {counts} examples {name}'s own embedding has {own} %, without a channel. To
+send it, by a product code in the same uses, the camera would compute {times} times as much: {macs} MMAC for a picture.
+Accuracy in %, and how much of the teacher's own ours has.
+"""
+UNMET, PLACE = "apart-cifar10-", (56, 10.0)
+"""Results of pairs that miss classes, and the symbols and SNR that their table has."""
+KEPT_OUT = """\
+**Classes that nothing has met.** Those above are of ImageNet, as their teacher is. So `cifar10` was cut into four
+parts, by the alphabet, and for each a pair was made that misses its classes in every step: teacher, store, student,
+space. Recipe `cifar10-apart`: the transmitter of `cifar10`, a lighter teacher and a sixth of the passes. {symbols}
+symbols, {snr:g} dB, one training seed; accuracy among the new classes alone, in %.
 """
 Key = tuple[str, int | None, float | None, int]
 
@@ -136,5 +151,67 @@ def section(sources: Sources) -> list[str]:
     counts = " and ".join(map(str, SHOWN))
     limits = f"From {counts} examples the encoder's own features, without a channel, have {bound} %;"
     figure = f"![accuracy on new classes against SNR]({FIGURE})"
-    seeds = _over_seeds(sources)
-    return [HEAD, *_table(sources), f"{limits} the link without noise {clean} %.", *seeds, "", figure, ""]
+    limits = f"{limits} the link without noise {clean} %."
+    return [
+        HEAD,
+        *_table(sources),
+        limits,
+        *_taught(sources),
+        *_over_seeds(sources),
+        *_kept_out(sources),
+        "",
+        figure,
+        "",
+    ]
+
+
+def _kept_out(sources: Sources) -> list[str]:
+    """New classes that no training step of any kind has seen, a line for each part; nothing where none was measured."""
+    lines, gains = [], dict[int, float]()
+    for number, classes in enumerate(APART, 1):
+        known = told(sources, f"{UNMET}{number}")
+        if not known:
+            continue
+        ours, own = ([known[system, *where, count] for count in SHOWN]
+                     for system, where in ((LINK, PLACE), (FEATURES, (None, None))))  # fmt: skip
+        label = [_better(known, BESIDE["label alone"], *PLACE, count) for count in SHOWN]
+        code = [_better(known, BESIDE["features, product code"], *PLACE, count) for count in SHOWN]
+        gains[number] = 100 * (ours[-1]["accuracy"] - label[-1]["accuracy"])
+        cells = [percent(one["accuracy"]) for one in (*ours, *label)]
+        others = [percent(one["accuracy"]) for one in (*code, *own)]
+        lines.append((classes.replace(",", ", "), percent(1 / len(classes.split(","))), *cells,
+                      _verdict(list(zip(ours, label, strict=True))), *others,
+                      of_result(f"{UNMET}{number}")))  # fmt: skip
+    if not lines:
+        return []
+    two = [f"{who}, {count}" for who in ("ours", "label alone", "product code", "encoder, no channel")
+           for count in SHOWN]  # fmt: skip
+    headings = ("kept out", "chance", *two[:4], "ours is", *two[4:], "from")
+    least, most = min(gains.values()), max(gains.values())
+    end = (f"From {SHOWN[-1]} examples ours is {least:+.1f} to {most:+.1f} points ahead of the better receiver of the"
+           f" label alone, {sum(gains.values()) / len(gains):+.1f} on average over {len(gains)} parts.")  # fmt: skip
+    return ["", KEPT_OUT.format(symbols=PLACE[0], snr=PLACE[1]), *markdown(headings, lines), "", end]
+
+
+def _taught(sources: Sources) -> list[str]:
+    """The teacher's own embedding, at hand and sent; nothing where it was not asked."""
+    known, sizes = told(sources), sources.found("sizes")
+    if (TEACHER, None, None, SHOWN[0]) not in known or sizes is None:
+        return []
+    macs = {one["name"]: one["macs"] for one in (*sizes["pairs"], *sizes["teachers"])}
+    own = [known[TEACHER, None, None, count]["accuracy"] for count in SHOWN]
+    lines = []
+    for _, symbols, snr, _ in (one for one in known if one[0] == LINK and one[3] == SHOWN[0]):
+        ours, sent = ([known[one, symbols, snr, count]["accuracy"] for count in SHOWN] for one in (LINK, TEACHER_SENT))
+        lines.append((f"{symbols} symbols, {snr:g} dB", *map(percent, (*sent, *ours)),
+                      *(percent(a / b, 0) for a, b in zip(ours, own, strict=True))))  # fmt: skip
+    headings = [f"{who}, {count}" for who in ("teacher, product code", "ours", "ours, of the teacher's own")
+                for count in SHOWN]  # fmt: skip
+    return [
+        "",
+        TAUGHT.format(name=LARGE, own=" and ".join(map(percent, own)), counts=" and ".join(map(str, SHOWN)),
+                      times=f"{macs[LARGE] / macs[PAIR]:.1f}", macs=f"{macs[LARGE] / 1e6:.0f}"),
+        *markdown(("symbols, SNR", *headings), lines),
+        "",
+        f"From {of_result(RESULT)} and {of_result('sizes')}.",
+    ]  # fmt: skip

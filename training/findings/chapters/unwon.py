@@ -6,7 +6,7 @@ Knows nothing about how a row came about.
 from collections.abc import Iterator, Mapping, Sequence
 
 from training.findings.chapters.accuracy import HOME, LABEL, OURS, PAIRS, own_decision
-from training.findings.chapters.later import FEATURES, LINK, NOISELESS, SHOWN, told
+from training.findings.chapters.later import CAPACITY, FEATURES, FINITE, LINK, NOISELESS, SHOWN, Key, told
 from training.findings.claim import BOTH, LOST, OPEN, Row, markdown, percent
 from training.findings.sources import Sources, Suite, of_suite
 
@@ -28,6 +28,8 @@ WHY = """\
 - **Seeds.** What the tables of photographs resolve is of these weights, not of the recipe.
 """
 SIMPLEX = "simplex-bound"
+HELD_TO, ASKED = (32, 5.0, 5), 0.9
+"""Symbols, SNR and examples of the target, and the share of the encoder's own that it asks."""
 CORNERS = (HOME, ("awgn", "estimated", 16), ("awgn", "perfect", 64), ("awgn", "estimated", 64))
 
 
@@ -72,7 +74,7 @@ def section(sources: Sources, claims: Mapping[str, Sequence[Row]]) -> list[str]:
 
 
 def _features(sources: Sources) -> str:
-    """How far the encoder itself bounds new classes."""
+    """How far the encoder itself bounds new classes, and how far the uses do."""
     known = told(sources)
     if not known:
         return ""
@@ -82,4 +84,29 @@ def _features(sources: Sources) -> str:
     return f"""\
 - **New classes are bounded by the small encoder.** From {count} examples its own features have {whole} % without any
   channel, the link without noise {clean} %, and over the channel {best} % at best.
+""" + "".join(_uses(known))
+
+
+def _uses(known: Mapping[Key, Mapping[str, float]]) -> list[str]:
+    """What an ideal code would leave of these features in as many uses, beside ours; nothing where it was not asked."""
+    symbols, snr, count = HELD_TO
+    keys = {one: (one, symbols, snr, count) for one in (LINK, FINITE, CAPACITY)}
+    if not set(keys.values()) <= known.keys():
+        return []
+    whole = known[FEATURES, None, None, count]["accuracy"]
+    share = {one: known[key]["accuracy"] / whole for one, key in keys.items()}
+    ours, finite, endless = (
+        f"{percent(known[key]['accuracy'])} % ({percent(share[one], 0)} % of the encoder's own)"
+        for one, key in keys.items()
+    )
+    if share[FINITE] >= ASKED:
+        end = "So the nine tenths that were asked are within reach of a code for one picture."
+    else:
+        end = "So the nine tenths that were asked lie beyond what a code for one picture is expected to reach."
+    return [
+        f"""\
+- **And by the uses.** With {symbols} symbols at {snr:g} dB ours has {ours} from {count} examples. An ideal code for
+  these features, as if they were Gaussian, has {finite} in as many uses, one word of a hundred lost for nothing, and
+  {endless} at the channel's capacity, which takes words of any length. {end}
 """
+    ]
