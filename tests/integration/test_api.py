@@ -15,6 +15,9 @@ import pytest
 import scrx
 import sctx
 from common.errors import ConfigError, DataError, LinkDown, ModelError, PeerRejected, SemlinkError
+from common.pair.manifest import find_pair
+from scrx.decoding.answerer import Answerer
+from scrx.demodulation.demodulate import SoftBatch
 from sctx.actions import Failed, Terms
 from sctx.capture.source import Capture
 from sctx.link import Link
@@ -23,6 +26,23 @@ from sctx.link import Link
 @pytest.fixture
 def receiver(tiny_pair: Path) -> Iterator[scrx.Receiver]:
     with scrx.Receiver("0", tiny_pair) as rx:
+        yield rx
+
+
+class Unsure:
+    """The pair's own decoder, half as sure as it is: it asks for more whatever it received."""
+
+    def __init__(self, pair: Path) -> None:
+        self._own = Answerer(find_pair(pair))
+
+    def answer(self, soft: SoftBatch) -> list[Any]:
+        told = [one["classify"] for one in self._own.answer(soft)]
+        return [{"classify": {**one, "confidence": one["confidence"] / 2}} for one in told]
+
+
+@pytest.fixture
+def unsure(tiny_pair: Path) -> Iterator[scrx.Receiver]:
+    with scrx.Receiver("0", tiny_pair, decoder=Unsure(tiny_pair)) as rx:
         yield rx
 
 
@@ -74,10 +94,10 @@ def test_an_image_that_could_not_be_sent_is_not_waited_for(
 
 
 def test_a_further_round_that_could_not_be_sent_is_not_waited_for(
-    receiver: scrx.Receiver, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch
+    unsure: scrx.Receiver, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = sctx.Settings(policy="fixed:2", ask_below=1.0)
-    with sctx.Transmitter(peer(receiver), tiny_pair, settings) as tx:
+    with sctx.Transmitter(peer(unsure), tiny_pair, settings) as tx:
         sound, sent = tx.chain.frame, []
 
         def once(*frame: Any) -> Any:
@@ -95,10 +115,10 @@ def test_a_further_round_that_could_not_be_sent_is_not_waited_for(
 
 @pytest.mark.parametrize("settings", [{}, {"policy": "fixed:2", "ask_below": 0.9}, {"live": True}, {"window": 1}])
 def test_what_is_in_flight_is_what_the_session_waits_for_and_what_was_not_taken_yet(
-    receiver: scrx.Receiver, tiny_pair: Path, settings: dict[str, Any]
+    unsure: scrx.Receiver, tiny_pair: Path, settings: dict[str, Any]
 ) -> None:
     captures = (Capture(k, np.full((8, 8), k, np.uint8), None, time.monotonic_ns()) for k in range(20))
-    with sctx.Transmitter(peer(receiver), tiny_pair, sctx.Settings(**settings)) as tx:
+    with sctx.Transmitter(peer(unsure), tiny_pair, sctx.Settings(**settings)) as tx:
         seen = []
         for outcome in tx.run(captures):
             seen.append(outcome.index)
@@ -281,15 +301,15 @@ def test_a_finite_source_waits_instead(receiver: scrx.Receiver, tiny_pair: Path)
 
 @pytest.mark.parametrize("features", [0.0, 100.0])
 def test_redundancy_sends_the_rest_of_the_ladder_round_by_round(
-    features: float, receiver: scrx.Receiver, tiny_pair: Path
+    features: float, unsure: scrx.Receiver, tiny_pair: Path
 ) -> None:
     """features: what the first round leaves to them; the decision was not sure, so all that follows says it."""
     images = [np.full((8, 8), value, np.uint8) for value in (0, 60, 250)]
     smallest = sctx.Settings(policy="fixed:2", ask_below=1.0, features=features)
     whole = sctx.Settings(policy="fixed:32", features=0.0)
-    with sctx.Transmitter(peer(receiver), tiny_pair, smallest) as tx:
+    with sctx.Transmitter(peer(unsure), tiny_pair, smallest) as tx:
         grown = [tx.send(image) for image in images]
-    with sctx.Transmitter(peer(receiver), tiny_pair, whole) as tx:
+    with sctx.Transmitter(peer(unsure), tiny_pair, whole) as tx:
         sent_whole = [tx.send(image) for image in images]
     for a, b in zip(grown, sent_whole, strict=True):
         assert (a.round, a.symbols, a.uses) == (4, 32, 32 + 5 * 8)
