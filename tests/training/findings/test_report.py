@@ -226,6 +226,7 @@ def test_classes_that_nothing_has_met_stand_by_their_names() -> None:
     assert not [one for one in later.section(before) if "nothing has met" in one]
     row = "| deer, dog, frog | 33.3 | 90.0 | 90.0 | 70.0 | 70.0 | won | 80.0 | 80.0 | 95.0 | 95.0 |"
     assert row in lines
+    assert "| bird, cat | 50.0 | not measured |" in lines
     assert "+20.0 to +20.0 points ahead" in lines
     assert "over 1 parts" in lines
 

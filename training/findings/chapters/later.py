@@ -6,7 +6,7 @@ Knows nothing about the classes that a pair was trained on.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.findings.claim import LOST, OPEN, WON, Row, markdown, percent
+from training.findings.claim import LOST, NONE, OPEN, WON, Row, markdown, percent
 from training.findings.headline import Headline
 from training.findings.orders import APART, ORDERS
 from training.findings.sources import Sources, of_result
@@ -170,7 +170,9 @@ def _kept_out(sources: Sources) -> list[str]:
     lines, gains = [], dict[int, float]()
     for number, classes in enumerate(APART, 1):
         known = told(sources, f"{UNMET}{number}")
+        part = classes.replace(",", ", "), percent(1 / len(classes.split(",")))
         if not known:
+            lines.append((*part, NONE, *[""] * 9))
             continue
         ours, own = ([known[system, *where, count] for count in SHOWN]
                      for system, where in ((LINK, PLACE), (FEATURES, (None, None))))  # fmt: skip
@@ -179,10 +181,10 @@ def _kept_out(sources: Sources) -> list[str]:
         gains[number] = 100 * (ours[-1]["accuracy"] - label[-1]["accuracy"])
         cells = [percent(one["accuracy"]) for one in (*ours, *label)]
         others = [percent(one["accuracy"]) for one in (*code, *own)]
-        lines.append((classes.replace(",", ", "), percent(1 / len(classes.split(","))), *cells,
+        lines.append((*part, *cells,
                       _verdict(list(zip(ours, label, strict=True))), *others,
                       of_result(f"{UNMET}{number}")))  # fmt: skip
-    if not lines:
+    if not gains:
         return []
     two = [f"{who}, {count}" for who in ("ours", "label alone", "product code", "encoder, no channel")
            for count in SHOWN]  # fmt: skip
