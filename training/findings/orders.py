@@ -14,8 +14,8 @@ from typing import Any
 
 from common.errors import ConfigError, SemlinkError
 from common.pair.manifest import find_pair
-from training.cards.making import commit, machine
 from training.findings.result import SCHEMA, Result
+from training.report.measured_on import commit, machine
 
 STREAM = "stdout"
 """Where a command prints its JSON, a line each."""
