@@ -87,7 +87,7 @@ def short(name: str, flags: str, seed: int = 0) -> Order:
         f"python -m training.distill --recipe cifar10-apart --dataset cifar10 --teacher {teacher} --epochs 4 {flags}"
         f" --out {pair}",
     )
-    words = f"-m training.evaluate --suite cifar10 --dataset cifar10 --pair {pair} --only ours,label-code"
+    words = f"-m training.evaluate --suite cifar10 --dataset cifar10 --pair {pair} --only ours,label-code --images 2000"
     return Order(words, (pair,), "--out/cifar10.json", training_seeds=(seed,), trains=" && ".join(made))
 
 

@@ -37,8 +37,8 @@ that has one can match it at low SNR.
 points. Intervals are Student's t over seeds. All seeds meet the same images, fades and noise, so what these did by
 chance is in all of them: the next interval is over the images, of the pair that ships; *other channels* are the same
 difference with noise drawn anew, a number for each channel seed. A headline has to hold by all three. *4 passes* are
-pairs of a short recipe, of a lighter teacher and a twelfth of the passes of what ships: they say how far seeds move the
-difference, and not how accurate the pair that ships is.
+pairs of a short recipe, with a lighter teacher and a twelfth of the passes of what ships, on 2000 images: they say how
+far seeds move the difference, and not how accurate the pair that ships is.
 """
 PAIRS = ("digits", "cifar10", "tinyimagenet100")
 ALL = "all three"
