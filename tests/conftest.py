@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def stem() -> Iterator[Stem]:
-    """The process from which commands are forked that need torch."""
+    """The process from which commands are forked, with what others wrote loaded."""
     grown = Stem()
     yield grown
     grown.close()
@@ -59,7 +59,7 @@ def stem() -> Iterator[Stem]:
 
 @pytest.fixture
 def warm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`Command("sctx", ...)` and `Command("scrx", ...)` find torch loaded, except in a test that is marked `cold`."""
+    """`Command("sctx", ...)` and the like find libraries loaded, except in a test that is marked `cold`."""
     if request.node.get_closest_marker("cold") is None:
         monkeypatch.setattr(Command, "begin", request.getfixturevalue("stem").begin)
 
