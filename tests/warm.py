@@ -201,6 +201,7 @@ def end(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # which commands set before they import numpy, and it looks only then
     for needed in LOADED:
         importlib.import_module(needed)
 
