@@ -51,7 +51,7 @@ class Stem:
 
         Whatever `pipes` says, a forked command has an empty standard input, and two text pipes for output and errors.
         """
-        return Forked(self._socket, words) if may_fork(words) else subprocess.Popen(words, **pipes)
+        return Forked(self._socket, words) if Path(words[0]).name in COMMANDS else subprocess.Popen(words, **pipes)
 
     def start(self, *words: str, **environment: str) -> "Forked":
         """Start a command, such as start("channel-emu", "--snr", "5"), with these variables besides those of here."""
@@ -67,12 +67,6 @@ class Stem:
         """End the stem. A command that still runs goes on."""
         self._socket.close()
         self._process.communicate(timeout=60)
-
-
-def may_fork(words: Sequence[str]) -> bool:
-    """Whether these start a command of this project, or Python with a file."""
-    name = Path(words[0]).name
-    return name in COMMANDS or (name == "python" and len(words) > 1 and words[1].endswith(".py"))
 
 
 class Forked:
@@ -211,7 +205,7 @@ if __name__ == "__main__":
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
-    sys.argv = asked["words"][Path(asked["words"][0]).name == "python" :]
+    sys.argv = asked["words"]
     sys.path[0] = os.path.dirname(sys.argv[0])
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
