@@ -4,6 +4,9 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.semlink-installed
 
+# The tests start hundreds of processes; where none may keep what it compiled, each compiles all of torch again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo live quick test lint types check full coverage bench bench-keep soak evaluate clean
 .DEFAULT_GOAL := help
 
