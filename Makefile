@@ -34,6 +34,10 @@ demo: install  ## the main job: three processes, real images, one table and one 
 live: install  ## the three processes for as long as you like, and the address of a page that shows them
 	@$(PY) -m training.lab.live
 
+# Two files at a time on few cores, and networks and products this small: threads that wait for each other in one file
+# take the processor from the other. Tests about threads set their own number.
+quick test: export OMP_NUM_THREADS ?= 1
+
 quick: install  ## the tests of a minute: those that start no process and train nothing
 	@$(PY) -m pytest -q --quick
 
