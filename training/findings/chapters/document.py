@@ -37,7 +37,7 @@ from result files in this project, and a test compares the two; no measured numb
 files, and the [last table](#where-each-number-comes-from) their commands, hardware and seeds. *Not measured* means that
 no result of today's pairs exists; *not resolved*, that nothing differs by more than chance allows. `digits` and
 `tinyimagenet100` have three training seeds beside the label code, and one beside every rival with weights; `cifar10`
-has one.
+has one, and three of a short recipe beside the label code.
 """
 CHECKS = f"""## How to check it
 
