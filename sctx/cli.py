@@ -1,6 +1,7 @@
 """`sctx`: the transmitter's command line. Only translates; what is done is in `transmitter.py`."""
 
 import gc
+import os
 import secrets
 import shutil
 import sys
@@ -310,4 +311,7 @@ def _say_summary(summary: "Summary") -> None:
 
 def main() -> None:
     """Entry point."""
+    # One thread of linear algebra, as one of the networks: the products are small, and a second burns four times what
+    # it saves, all of it while the first answers are awaited.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     invoke(command, "SCTX")

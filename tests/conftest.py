@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 import zmq
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from common.pair import backend as seam
 from common.pair.networks import AUTO, Backend
@@ -40,7 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What `--quick` means is said in `tests/quick.py`."""
+    """What `--quick` means is said in `tests/quick.py`.
+
+    numpy's linear algebra takes one thread here: two files run at a time, and threads that wait for others burn most of
+    what the products of small networks cost. Commands that are started choose for themselves.
+    """
+    threadpool_limits(1, "blas")
     if config.getoption("--quick"):
         config.pluginmanager.register(Quick())
     if backend := config.getoption("--backend"):
@@ -51,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def stem() -> Iterator[Stem]:
-    """The process from which commands are forked that need torch."""
+    """The process from which commands are forked, with what others wrote loaded."""
     grown = Stem()
     yield grown
     grown.close()
@@ -59,7 +65,7 @@ def stem() -> Iterator[Stem]:
 
 @pytest.fixture
 def warm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`Command("sctx", ...)` and `Command("scrx", ...)` find torch loaded, except in a test that is marked `cold`."""
+    """`Command("sctx", ...)` and the like find libraries loaded, except in a test that is marked `cold`."""
     if request.node.get_closest_marker("cold") is None:
         monkeypatch.setattr(Command, "begin", request.getfixturevalue("stem").begin)
 

@@ -1,14 +1,17 @@
-"""Commands that find torch loaded: each is a process of its own, forked from one that has imported it once.
+"""Commands that find what others wrote loaded: each is a process of its own, forked from one that imported it once.
 
-Knows nothing about what the commands do. To import torch takes two to four seconds of a processor, and the tests start
-dozens of commands that need it. All else happens as when a person types the command: its script runs from its first
-line, imports this project, reads its arguments, and ends as it ends. Tests about starting itself start cold.
+Knows nothing about what the commands do. To import torch takes two to four seconds of a processor, the other libraries
+half of one, and the tests start a hundred commands. All else happens as when a person types the command: its script
+runs from its first line, imports this project, reads its arguments, and ends as it ends, except that what torch made is
+not taken apart, which is half a second more. Tests about starting itself start cold.
 
     words, folder, environment, pipes --> stem, which has torch --fork--> keeper --fork--> the command
               process id, then exit code, through a pipe <-----------------'
 """
 
+import atexit
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -18,16 +21,21 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-NEED_TORCH = ("sctx", "scrx")
+COMMANDS = ("sctx", "scrx", "channel-emu")
+LOADED = (
+    "torch", "numpy.random", "zmq", "msgpack", "click", "rich.console", "rich.progress", "onnxruntime",
+    "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "safetensors.numpy", "http.server", "multiprocessing.connection",
+)  # fmt: skip
+"""What the commands import, of others."""
 
 
 class Stem:
-    """The process that has torch."""
+    """The process that has them."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -43,7 +51,17 @@ class Stem:
 
         Whatever `pipes` says, a forked command has an empty standard input, and two text pipes for output and errors.
         """
-        return Forked(self._socket, words) if Path(words[0]).name in NEED_TORCH else subprocess.Popen(words, **pipes)
+        return Forked(self._socket, words) if Path(words[0]).name in COMMANDS else subprocess.Popen(words, **pipes)
+
+    def start(self, *words: str, **environment: str) -> "Forked":
+        """Start a command, such as start("channel-emu", "--snr", "5"), with these variables besides those of here."""
+        return Forked(self._socket, [str(Path(sys.executable).with_name(words[0])), *words[1:]], environment)
+
+    def run(self, *words: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, as `subprocess.run`."""
+        started = Forked(self._socket, [str(Path(sys.executable).with_name(words[0])), *words[1:]], environment, stdin)
+        output, errors = started.communicate(120)
+        return subprocess.CompletedProcess(started.args, started.wait(), output, errors)
 
     def close(self) -> None:
         """End the stem. A command that still runs goes on."""
@@ -54,16 +72,22 @@ class Stem:
 class Forked:
     """A command that was forked. Has of `subprocess.Popen` what `training.lab.processes.Command` and the tests use."""
 
-    def __init__(self, stem: socket.socket, words: Sequence[str]) -> None:
+    def __init__(
+        self, stem: socket.socket, words: Sequence[str], more: Mapping[str, str] | None = None, stdin: bytes = b""
+    ) -> None:
         self.args = list(words)
         self.returncode: int | None = None
         self._lock = threading.Lock()
         pipes = [os.pipe() for _ in range(3)]
-        request = json.dumps({"words": self.args, "folder": os.getcwd(), "environment": dict(os.environ)}).encode()
-        socket.send_fds(stem, [request], [theirs for _, theirs in pipes])
-        for _, theirs in pipes:
+        given, fed = os.pipe()
+        environment = {**os.environ, **(more or {})}
+        request = json.dumps({"words": self.args, "folder": os.getcwd(), "environment": environment}).encode()
+        socket.send_fds(stem, [request], [theirs for _, theirs in pipes] + [given])
+        for theirs in (given, *(theirs for _, theirs in pipes)):
             os.close(theirs)
         self.stdin = None
+        self._feeding = threading.Thread(target=feed, args=(fed, stdin), daemon=True)
+        self._feeding.start()
         self.stdout, self.stderr, self._told = (os.fdopen(ours) for ours, _ in pipes)
         self.pid = int(self._told.readline())
 
@@ -76,6 +100,28 @@ class Forked:
         if (code := self._wait(timeout)) is None:
             raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
         return code
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """What it still says, on output and errors, until its end. Raises subprocess.TimeoutExpired."""
+        said: dict[str, str] = {}
+        streams = {"output": self.stdout, "errors": self.stderr}
+        readers = [
+            threading.Thread(target=lambda name=name, one=one: said.update({name: one.read()}), daemon=True)
+            for name, one in streams.items()
+        ]
+        for reader in readers:
+            reader.start()
+        try:
+            self.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        finally:
+            for reader in (*readers, self._feeding):
+                reader.join()
+            for one in streams.values():
+                one.close()
+        return said["output"], said["errors"]
 
     def send_signal(self, number: int) -> None:
         """Unless it has ended."""
@@ -98,11 +144,17 @@ class Forked:
             return self.returncode
 
 
-def grow(stem: socket.socket) -> dict[str, object]:
+def feed(pipe: int, given: bytes) -> None:
+    """Write all of it, unless the reader leaves."""
+    with suppress(BrokenPipeError), os.fdopen(pipe, "wb") as out:
+        out.write(given)
+
+
+def grow(stem: socket.socket) -> dict[str, Any]:
     """In the stem: fork for each request. Returns only in the command's own process, with the request."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
-        request, pipes, *_ = socket.recv_fds(stem, 1 << 20, 3)
+        request, pipes, *_ = socket.recv_fds(stem, 1 << 20, 4)
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:  # keepers that ended since
                 pass
@@ -115,10 +167,10 @@ def grow(stem: socket.socket) -> dict[str, object]:
             os.close(pipe)
 
 
-def keep(request: bytes, output: int, errors: int, told: int) -> dict[str, object]:
+def keep(request: bytes, output: int, errors: int, told: int, given: int) -> dict[str, Any]:
     """In the keeper: fork, tell the process id and then the exit code. Returns only in the command's own process."""
     if child := os.fork():
-        for pipe in (1, 2, output, errors):  # so that who reads them sees the end of the command
+        for pipe in (0, 1, 2, output, errors, given):  # so that who reads them sees the end of the command
             os.close(pipe)
         os.write(told, b"%d\n" % child)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -126,15 +178,26 @@ def keep(request: bytes, output: int, errors: int, told: int) -> dict[str, objec
             os.write(told, b"%d\n" % code)
         os._exit(0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for pipe, place in ((output, 1), (errors, 2)):
+    for pipe, place in ((given, 0), (output, 1), (errors, 2)):
         os.dup2(pipe, place)
         os.close(pipe)
     os.close(told)
     return dict(json.loads(request))
 
 
+def end(code: int) -> NoReturn:
+    """What Python does at its end, in that order, but for taking apart every module."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    import torch  # noqa: F401
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # which commands set before they import numpy, and it looks only then
+    for needed in LOADED:
+        importlib.import_module(needed)
 
     gc.freeze()  # or the end of each command would copy what they share
 
@@ -144,4 +207,10 @@ if __name__ == "__main__":
     os.chdir(asked["folder"])
     sys.argv = asked["words"]
     sys.path[0] = os.path.dirname(sys.argv[0])
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as asked_for:
+        if not isinstance(asked_for.code, int):
+            raise
+        end(asked_for.code)
+    end(0)

@@ -28,6 +28,8 @@ HYSTERESIS = 0.2
 class Decision:
     """The last increment to send, the SNR in dB to adapt to (None: not known), symbols of the word (None: all).
 
+    told_snr_db: the mean of what the report leaves open, moved by the middle of what reports may be wrong by, and not
+    by its mean: a small chance of being wrong by 15 dB would move that by a decibel.
     missed: share of the features' variance that a receiver is expected to miss; None where nobody asks for it, and as
     long as the Doppler is not known, when any channel is taken for one that fades.
     """
@@ -92,9 +94,9 @@ def decide(
     """
     full = len(rates) - 1
     belief = None if report is None else believe(report, air_now, average_only=policy.kind == "average")
-    if belief is not None and off_db is not None:
-        belief = belief * 10 ** (off_db / 10)
     told = None if belief is None else to_db(float(belief.mean()))
+    if belief is not None and told is not None and off_db is not None:
+        belief, told = belief * 10 ** (off_db / 10), told + float(np.median(off_db))
     count = None if belief is None or sharing is None else sharing.word(belief)
     if policy.kind == "fixed":
         return Decision(rates.index(policy.symbols), told, count)

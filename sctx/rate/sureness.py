@@ -9,6 +9,7 @@ the receiver was tells more, and before anything goes wrong. Knows nothing about
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,26 +57,32 @@ class Sureness:
     def chances(self, count: int) -> Doubles:
         """Of wrong and each kind of sure, ascending, on words of `count` symbols: float64 [2 + len(SURE), G]."""
         if count not in self._known:
-            self._known[count] = self._draw(count)
+            corners = np.ascontiguousarray(self._words.corners[:, :count])
+            self._known[count] = draw(corners.tobytes(), corners.shape, self._pilots)
         return self._known[count]
 
-    def _draw(self, count: int) -> Doubles:
-        """h = 1, and h^ = h + e with Var(e) = N0/P; heard as a receiver hears it."""
-        rng, classes = np.random.default_rng(count), len(self._answers)
-        draws = min(max(MOST // classes, FEWEST), DRAWS)
-        words, said = Words(self._words.corners[:, :count]), rng.integers(0, classes, draws)
-        drawn = rng.standard_normal((draws, 2 * (1 + count)), np.float32).view(np.complex64) * np.float32(0.5**0.5)
-        pilots, came = np.full(draws, self._pilots, np.float32), np.ones((draws, count), np.bool_)
-        found = np.zeros((2 + len(SURE), len(GRID_DB)))
-        for g, n0 in enumerate((10 ** (-GRID_DB / 10)).astype(np.float32)):
-            noise = np.sqrt(n0) * drawn
-            gain = 1 + noise[:, :1] / np.float32(math.sqrt(self._pilots))
-            gamma = np.repeat(np.abs(gain) ** 2 / (n0 * np.float32(1 + 1 / self._pilots)), count, axis=1)
-            heard = (words.points[said] + noise[:, 1:]) / gain / (1 + 1 / gamma)
-            log = words.likelihood(heard, gamma, came, pilots)
-            sure = 1 / np.exp(log - log.max(-1, keepdims=True)).sum(-1)
-            kind = np.where(log.argmax(-1) == said, 1 + np.searchsorted(SURE, sure, side="right"), 0)
-            found[:, g] = np.bincount(kind, minlength=len(found))
-        found += 0.5
-        chances: Doubles = (1 - ODD) * found / found.sum(0) + ODD / len(found)
-        return chances
+
+@lru_cache(maxsize=128)
+def draw(corners: bytes, shape: tuple[int, int], pilots: int) -> Doubles:
+    """The chances of words of these corners, uint8 of this shape, not to be written to: h = 1, and h^ = h + e with
+    Var(e) = N0/P; heard as a receiver hears it. Kept, for whoever opens several transmitters of one pair."""
+    words, (classes, count) = Words(np.frombuffer(corners, np.uint8).reshape(shape)), shape
+    rng = np.random.default_rng(count)
+    draws = min(max(MOST // classes, FEWEST), DRAWS)
+    said = rng.integers(0, classes, draws)
+    drawn = rng.standard_normal((draws, 2 * (1 + count)), np.float32).view(np.complex64) * np.float32(0.5**0.5)
+    known, came = np.full(draws, pilots, np.float32), np.ones((draws, count), np.bool_)
+    found = np.zeros((2 + len(SURE), len(GRID_DB)))
+    for g, n0 in enumerate((10 ** (-GRID_DB / 10)).astype(np.float32)):
+        noise = np.sqrt(n0) * drawn
+        gain = 1 + noise[:, :1] / np.float32(math.sqrt(pilots))
+        gamma = np.repeat(np.abs(gain) ** 2 / (n0 * np.float32(1 + 1 / pilots)), count, axis=1)
+        heard = (words.points[said] + noise[:, 1:]) / gain / (1 + 1 / gamma)
+        log = words.likelihood(heard, gamma, came, known)
+        sure = 1 / np.exp(log - log.max(-1, keepdims=True)).sum(-1)
+        kind = np.where(log.argmax(-1) == said, 1 + np.searchsorted(SURE, sure, side="right"), 0)
+        found[:, g] = np.bincount(kind, minlength=len(found))
+    found += 0.5
+    chances: Doubles = (1 - ODD) * found / found.sum(0) + ODD / len(found)
+    chances.setflags(write=False)
+    return chances

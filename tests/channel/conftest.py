@@ -1,10 +1,6 @@
 """A running `channel-emu` on a raw wire. Knows nothing about what is measured on it."""
 
-import os
 import re
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,24 +8,22 @@ import numpy as np
 import pytest
 import zmq
 
+from tests.warm import Stem
+
 PIECE = 65_536
 
 
 class RunningEmulator:
     """`channel-emu --wire cf32 FLAGS` as its own process; samples in, samples out."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", flags: Sequence[str]) -> None:
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", stem: Stem, flags: Sequence[str]) -> None:
         self._context = context
         self._sink, self._source = context.socket(zmq.PULL), context.socket(zmq.PUSH)
         self._sink.linger = self._source.linger = 0
         self._sink.bind("tcp://127.0.0.1:0")
         upstream = self._sink.getsockopt_string(zmq.LAST_ENDPOINT)
         wire = ["--wire", "cf32", "--listen", "tcp://127.0.0.1:0", "--upstream", upstream, "--control", "0"]
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from common.channel.cli import main; main()", *wire, *flags],
-            stderr=subprocess.PIPE, text=True, env=os.environ,
-        )  # fmt: skip
-        assert self._process.stderr is not None
+        self._process = stem.start("channel-emu", *wire, *flags)
         first = self._process.stderr.readline()
         found = re.search(r"listening on (\S+), forwarding to \S+, control on (\S+)", first)
         assert found, first
@@ -53,7 +47,7 @@ class RunningEmulator:
         return out
 
     def close(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
         self._process.communicate(timeout=60)
         self._sink.close()
         self._source.close()
@@ -61,12 +55,12 @@ class RunningEmulator:
 
 
 @pytest.fixture
-def emulator(context: "zmq.Context[zmq.Socket[bytes]]") -> Iterator[Callable[..., RunningEmulator]]:
+def emulator(context: "zmq.Context[zmq.Socket[bytes]]", stem: Stem) -> Iterator[Callable[..., RunningEmulator]]:
     """emulator("--snr", "5", ...) starts one; all are stopped at the end of the test."""
     running: list[RunningEmulator] = []
 
     def start(*flags: str) -> RunningEmulator:
-        running.append(RunningEmulator(context, flags))
+        running.append(RunningEmulator(context, stem, flags))
         return running[-1]
 
     yield start

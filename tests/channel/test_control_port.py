@@ -26,8 +26,7 @@ from common.channel.wire.control import ControlClient, ControlPort
 from common.control.private import control_to_ask, control_to_bind
 from common.errors import ConfigError
 from common.transport.claimed import Claim
-
-EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
+from tests.warm import Stem
 
 
 class Desk:
@@ -147,21 +146,20 @@ def test_what_is_no_place_for_it_is_named(typed: str) -> None:
             meant(typed, True)
 
 
-def test_set_and_status_as_typed(tmp_path: Path) -> None:
+def test_set_and_status_as_typed(stem: Stem, tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    here = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    here = {"XDG_RUNTIME_DIR": str(tmp_path)}
     flags = ["--listen", "0", "--control", "77", "--traces", str(tmp_path)]
     (tmp_path / "snr.csv").write_text("0,3\n100,4\n")
-    with subprocess.Popen([*EMULATOR, *flags], stderr=subprocess.PIPE, text=True, env=here) as emulator:
-        assert emulator.stderr is not None
-        assert f"control on ipc://{tmp_path}/semlink/control-77" in emulator.stderr.readline()
-        said = {
-            words: subprocess.run([*EMULATOR, *words.split()], capture_output=True, text=True, env=here, timeout=60)
-            for words in ("set --control 77 --snr 12", "status --control 77", "set --control 77 --snr-trace snr.csv",
-                          f"set --control 77 --snr-trace {tmp_path}/snr.csv", "set --control 77 --snr 999")
-        }  # fmt: skip
-        emulator.send_signal(signal.SIGTERM)
-        _, rest = emulator.communicate(timeout=60)
+    emulator = stem.start("channel-emu", *flags, **here)
+    assert f"control on ipc://{tmp_path}/semlink/control-77" in emulator.stderr.readline()
+    said = {
+        words: stem.run("channel-emu", *words.split(), **here)
+        for words in ("set --control 77 --snr 12", "status --control 77", "set --control 77 --snr-trace snr.csv",
+                      f"set --control 77 --snr-trace {tmp_path}/snr.csv", "set --control 77 --snr 999")
+    }  # fmt: skip
+    emulator.terminate()
+    _, rest = emulator.communicate(timeout=60)
     codes = [done.returncode for done in said.values()]
     assert codes == [0, 0, 0, 2, 2], [done.stderr for done in said.values()]
     assert json.loads(said["status --control 77"].stdout)["channel"].startswith("SNR 12 dB")

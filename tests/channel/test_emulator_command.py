@@ -1,7 +1,6 @@
 """`channel-emu` as typed: starts without torch, stops cleanly, and says in one line what is wrong."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -14,18 +13,9 @@ import pytest
 from common.channel.spec.parameters import from_flags
 from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters
 from common.channel.spec.ways import FEEDBACK, TRANSIT, FeedbackSpec, TransitSpec
+from tests.warm import Stem
 
-EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
-
-
-def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*EMULATOR, "--control", "0", *words],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env={**os.environ, **environment},
-    )
+EMULATOR = ["channel-emu", "--control", "0"]
 
 
 @pytest.mark.parametrize(
@@ -72,17 +62,18 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (["--hop", "1"], "--hop: for a raw wire"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_2(words: list[str], says: str) -> None:
-    done = run("--listen", "0", *words) if "--listen" not in words else run(*words)
+def test_wrong_use_is_one_line_and_exit_2(stem: Stem, words: list[str], says: str) -> None:
+    listen = [] if "--listen" in words else ["--listen", "0"]
+    done = stem.run(*EMULATOR, *listen, *words)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert len([line for line in done.stderr.splitlines() if "rror" in line]) == 1
 
 
-def test_a_port_that_is_taken_is_one_line_and_exit_2() -> None:
+def test_a_port_that_is_taken_is_one_line_and_exit_2(stem: Stem) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        done = run("--listen", str(server.getsockname()[1]))
+        done = stem.run(*EMULATOR, "--listen", str(server.getsockname()[1]))
     assert done.returncode == 2
     assert "cannot listen on" in done.stderr
     assert "Traceback" not in done.stderr
@@ -90,11 +81,9 @@ def test_a_port_that_is_taken_is_one_line_and_exit_2() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_what_it_does_and_stops_cleanly(number: int) -> None:
-    process = subprocess.Popen(
-        [*EMULATOR, "--snr", "5", "--fading", "rayleigh", "--listen", "0", "--control", "0"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    script = Path(sys.executable).with_name("channel-emu")
+    words = [script, "--snr", "5", "--fading", "rayleigh", "--listen", "0", "--control", "0"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     head = [process.stderr.readline() for _ in range(2)]
     process.send_signal(number)
@@ -105,11 +94,11 @@ def test_it_says_what_it_does_and_stops_cleanly(number: int) -> None:
     assert "stopped after" in rest
 
 
-def test_settings_come_from_flags_then_environment_then_file(tmp_path: Path) -> None:
+def test_settings_come_from_flags_then_environment_then_file(stem: Stem, tmp_path: Path) -> None:
     file = tmp_path / "emu.toml"
     file.write_text('snr = 3.0\nfading = "rician"\ndoppler = 0.25\n')
-    done = run(
-        "--config", str(file), "--print-config", "--snr", "7",
+    done = stem.run(
+        *EMULATOR, "--config", str(file), "--print-config", "--snr", "7",
         CHANNEL_EMU_SNR="5", CHANNEL_EMU_FADING="rayleigh",
     )  # fmt: skip
     assert done.returncode == 0
@@ -137,19 +126,14 @@ def test_speed_makes_doppler() -> None:
     assert found["doppler"] == pytest.approx(1.3551e-4, rel=1e-4)
 
 
-def test_set_and_status_speak_to_a_running_emulator() -> None:
-    process = subprocess.Popen(
-        [*EMULATOR, "--snr", "5", "--listen", "0", "--control", "0"], stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
+def test_set_and_status_speak_to_a_running_emulator(stem: Stem) -> None:
+    process = stem.start(*EMULATOR, "--snr", "5", "--listen", "0")
     address = re.search(r"control on (ipc://\S+)", process.stderr.readline())
     assert address
-    changed = subprocess.run([*EMULATOR, "set", "--control", address[1], "--snr", "12", "--doppler", "0.001"],
-                             capture_output=True, text=True, timeout=30)  # fmt: skip
-    refused = subprocess.run([*EMULATOR, "set", "--control", address[1], "--snr", "999"],
-                             capture_output=True, text=True, timeout=30)  # fmt: skip
-    empty = subprocess.run([*EMULATOR, "set", "--control", address[1]], capture_output=True, text=True, timeout=30)
-    shown = subprocess.run([*EMULATOR, "status", "--control", address[1]], capture_output=True, text=True, timeout=30)
+    changed = stem.run("channel-emu", "set", "--control", address[1], "--snr", "12", "--doppler", "0.001")
+    refused = stem.run("channel-emu", "set", "--control", address[1], "--snr", "999")
+    empty = stem.run("channel-emu", "set", "--control", address[1])
+    shown = stem.run("channel-emu", "status", "--control", address[1])
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert changed.stdout.strip() == "SNR 12 dB, fading none, doppler 0.001"

@@ -1,10 +1,6 @@
 """The raw wire: same samples as the kernel, any message size, nothing lost while nobody listens."""
 
-import os
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +11,7 @@ from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import Channel
 from common.channel.wire.control import ask
 from common.channel.wire.raw import RawWire
-
-EMULATOR = [sys.executable, "-c", "from common.channel.cli import main; main()"]
+from tests.warm import Stem
 
 
 def unit(n: int) -> np.ndarray:
@@ -70,14 +65,13 @@ def test_it_blocks_rather_than_drops(context: zmq.Context, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("flags", [["--snr", "5", "--fading", "rayleigh"], ["--fading", "tdl-a", "--rate", "10e6"]])
-def test_the_running_process_gives_the_kernels_samples(context: zmq.Context, flags: list[str]) -> None:
+def test_the_running_process_gives_the_kernels_samples(context: zmq.Context, stem: Stem, flags: list[str]) -> None:
     sink, source = context.socket(zmq.PULL), context.socket(zmq.PUSH)
     source.linger = sink.linger = 0
     sink.bind("tcp://127.0.0.1:0")
     upstream = sink.getsockopt_string(zmq.LAST_ENDPOINT)
     words = ["--wire", "cf32", "--listen", "tcp://127.0.0.1:0", "--upstream", upstream, "--control", "0", *flags]
-    process = subprocess.Popen([*EMULATOR, *words], stderr=subprocess.PIPE, text=True, env=os.environ)
-    assert process.stderr is not None
+    process = stem.start("channel-emu", *words)
     first = process.stderr.readline()
     listening = re.search(r"listening on (\S+), forwarding to \S+, control on (\S+)", first)
     assert listening, first
@@ -91,7 +85,7 @@ def test_the_running_process_gives_the_kernels_samples(context: zmq.Context, fla
     source.send(x[20_000:].tobytes())
     assert sink.poll(20_000)
     second_part = np.frombuffer(sink.recv(), np.complex64)
-    process.send_signal(signal.SIGTERM)
+    process.terminate()
     _, rest = process.communicate(timeout=60)
     source.close()
     sink.close()

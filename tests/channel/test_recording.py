@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 import tracemalloc
 import warnings
@@ -24,6 +22,7 @@ from common.channel.wire.raw import RawWire
 from common.errors import ConfigError, LinkDown, PeerRejected
 from common.protocol.frames import DataHead, decode, encode
 from common.protocol.messages import Accept, Bye, Data, Hello, Reject, RejectCode, Result, Status
+from tests.warm import Stem
 
 sigmf = pytest.importorskip("sigmf", reason="the sigmf library is not installed: pip install sigmf")
 
@@ -322,21 +321,19 @@ def test_what_is_written_is_its_owners_alone_and_no_link_is_followed(tmp_path: P
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_finishes_the_description(context: zmq.Context, tmp_path: Path, number: int) -> None:
+def test_a_signal_finishes_the_description(context: zmq.Context, stem: Stem, tmp_path: Path, number: int) -> None:
     sink, source = context.socket(zmq.PULL), context.socket(zmq.PUSH)
     sink.linger = source.linger = 0
     sink.bind("tcp://127.0.0.1:0")
     words = ["--wire", "cf32", "--listen", "tcp://127.0.0.1:0", "--control", "0", "--record", str(tmp_path / "run"),
              "--upstream", sink.getsockopt_string(zmq.LAST_ENDPOINT)]  # fmt: skip
-    command = [sys.executable, "-c", "from common.channel.cli import main; main()", *words]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as emulator:
-        assert emulator.stderr is not None
-        line = emulator.stderr.readline()
-        source.connect(line.split("listening on ")[1].split(",")[0])
-        source.send(np.ones(500, np.complex64).tobytes())
-        assert sink.poll(20_000)
-        emulator.send_signal(number)
-        _, said = emulator.communicate(timeout=60)
+    emulator = stem.start("channel-emu", *words)
+    line = emulator.stderr.readline()
+    source.connect(line.split("listening on ")[1].split(",")[0])
+    source.send(np.ones(500, np.complex64).tobytes())
+    assert sink.poll(20_000)
+    emulator.send_signal(number)
+    _, said = emulator.communicate(timeout=60)
     source.close()
     sink.close()
     assert emulator.returncode == 0, said

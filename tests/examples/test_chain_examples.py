@@ -20,6 +20,7 @@ from tests.examples.task import Parity, with_parity
 from training.lab.evaluation import Lab, Setting
 from training.recipes.recipe import load_recipe
 from training.recipes.specs import Schedule
+from training.words import arrivals
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 IMAGES = load_images("digits", "test")
@@ -62,6 +63,7 @@ def test_another_encoder_is_one_class(tmp_path: Path, monkeypatch: pytest.Monkey
         trained(recipe, tmp_path)
     with monkeypatch.context() as patch:
         patch.setitem(ENCODERS, "strided", Strided)
+        patch.setattr(arrivals, "DRAWS", 1000)  # of the tables of a pair, which are not asked for here
         pair = trained(recipe, tmp_path)
         setting = Setting("awgn", "estimated", 10.0, 16, 1, 0, 0, 0.0, 10.0)
         assert find_pair(pair.path).encoder == recipe.encoder

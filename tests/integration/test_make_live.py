@@ -37,7 +37,9 @@ def children(command: Command) -> dict[str, int]:
     return found
 
 
-def test_who_is_killed_under_it_is_started_again_and_the_link_goes_on(running: tuple[Command, str]) -> None:
+def test_who_is_killed_under_it_is_started_again_and_who_ends_it_is_told_what_came_of_the_images(
+    running: tuple[Command, str],
+) -> None:
     command, first = running
     lines = command.lines()
     for name in ("scrx", "sctx", "channel-emu"):
@@ -51,19 +53,12 @@ def test_who_is_killed_under_it_is_started_again_and_the_link_goes_on(running: t
     again = next(lines)
     assert again.startswith("open http://127.0.0.1:")
     assert again.split()[1] != first.split()[1]
-    command.process.send_signal(signal.SIGINT)
-    assert re.fullmatch(r"stopped(: \d+ of \d+ images answered(, \d+\.\d % rightly)?)?\n", next(lines))
-    assert command.wait(60) == 0, command.said
-
-
-def test_who_ends_it_is_told_what_came_of_the_images(running: tuple[Command, str]) -> None:
-    command, address = running
-    base, words = address.split()[1].partition("#")[0], ""
+    base, words = again.split()[1].partition("#")[0], ""
     while not re.search(r'"answered": ?[1-9]', words):
         with urllib.request.urlopen(f"{base}live.json", timeout=30) as answer:
             words = answer.read().decode()
     command.process.send_signal(signal.SIGINT)
-    told = re.fullmatch(r"stopped: (\d+) of \d+ images answered, \d+\.\d % rightly\n", list(command.lines())[-1])
+    told = re.fullmatch(r"stopped: (\d+) of \d+ images answered, \d+\.\d % rightly\n", list(lines)[-1])
     assert told is not None
     assert int(told[1]) > 0
     assert command.wait(60) == 0, command.said

@@ -1,8 +1,6 @@
 """Keys on the whole link: as typed between hosts, refusals with a line and a code, and no secret anywhere."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import scrx
 import sctx
 from common.errors import PeerRejected
 from common.transport.keystore import Keys, make_keys
+from tests.warm import Stem
 from training.lab.processes import Command
 
 Start = Callable[..., Command]
@@ -55,11 +54,6 @@ def port_of(receiver: scrx.Receiver) -> str:
     return f"127.0.0.1:{receiver.address.rpartition(':')[2]}"
 
 
-def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    words = [str(Path(sys.executable).with_name(name)), *arguments]
-    return subprocess.run(words, capture_output=True, text=True, timeout=120)
-
-
 def test_with_keys_the_three_commands_work_as_typed_and_no_output_holds_a_secret(
     hosts: Hosts, start: Start, tiny_pair: Path
 ) -> None:
@@ -86,9 +80,9 @@ def test_with_keys_the_three_commands_work_as_typed_and_no_output_holds_a_secret
 
 
 @pytest.mark.parametrize("name", ["sctx", "scrx", "channel-emu"])
-def test_print_config_names_the_folder_and_not_what_is_in_it(name: str, hosts: Hosts) -> None:
+def test_print_config_names_the_folder_and_not_what_is_in_it(stem: Stem, name: str, hosts: Hosts) -> None:
     needed = {"sctx": ("--peer", "h:1"), "scrx": ("--listen", "0"), "channel-emu": ()}[name]
-    ran = run(name, *needed, "--keys", str(hosts.rx.folder), "--print-config")
+    ran = stem.run(name, *needed, "--keys", str(hosts.rx.folder), "--print-config")
     assert ran.returncode == 0
     assert str(hosts.rx.folder) in ran.stdout
     assert not [form for form in forms(hosts.rx) if form in ran.stdout + ran.stderr]
@@ -155,13 +149,13 @@ def test_a_key_that_is_forgotten_ends_its_transmitter_and_the_sessions_of_others
         assert len([peer for peer in rx.table.peers.values() if peer.answered > 1]) >= 1
 
 
-def test_an_emulator_that_is_refused_upstream_says_so_and_ends(hosts: Hosts, start: Start) -> None:
+def test_an_emulator_that_is_refused_upstream_says_so_and_ends(hosts: Hosts, start: Start, stem: Stem) -> None:
     """Two emulators in a row: the first refuses the second as a receiver would."""
     first = start("channel-emu", "--listen", "0", "--control", "0", "--keys", str(hosts.rx.folder))
     port = first.port()
     hosts.rx.forget("emuhost")
-    second = run("channel-emu", "--listen", "0", "--control", "0", "--upstream", f"127.0.0.1:{port}",
-                 "--keys", str(hosts.emu.folder))  # fmt: skip
+    second = stem.run("channel-emu", "--listen", "0", "--control", "0", "--upstream", f"127.0.0.1:{port}",
+                      "--keys", str(hosts.emu.folder))  # fmt: skip
     assert second.returncode == 3
     told = f"--upstream tcp://127.0.0.1:{port} refused the connection: it does not trust this host's key"
     assert told in " ".join(second.stderr.split())
@@ -181,8 +175,8 @@ def test_insecure_opens_a_bare_port_and_warns(start: Start) -> None:
     emulator.wait_for("open_without_encryption")
 
 
-def test_a_secret_that_others_can_read_is_not_used(hosts: Hosts) -> None:
+def test_a_secret_that_others_can_read_is_not_used(hosts: Hosts, stem: Stem) -> None:
     (hosts.rx.folder / "own.secret").chmod(0o644)
-    ran = run("channel-emu", "--keys", str(hosts.rx.folder))
+    ran = stem.run("channel-emu", "--keys", str(hosts.rx.folder))
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
     assert "can be read by others than its owner: chmod 600" in ran.stderr

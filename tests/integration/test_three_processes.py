@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from training.lab.processes import Command
 
 Start = Callable[..., Command]
+AWAY_S = 1.0
+"""As long as one that starts cold is away on a slow host: frames that fall into it are many, and are not lost."""
 
 
 def free_port() -> int:
@@ -105,8 +108,7 @@ def test_same_seed_and_stream_give_the_same_decisions_after_everything_was_resta
     assert runs[0] == runs[1]
 
 
-# The receiver starts cold: it is away for as long as it takes to load torch, and that is noticed.
-@pytest.mark.parametrize("victim", [pytest.param("scrx", marks=pytest.mark.cold), "channel-emu", "sctx"])
+@pytest.mark.parametrize("victim", ["scrx", "channel-emu", "sctx"])
 def test_killing_and_restarting_any_process_ends_in_a_completed_run(victim: str, start: Start, tiny_pair: Path) -> None:
     emulator_port, receiver_port = free_port(), free_port()
     model = ("--model", str(tiny_pair))
@@ -128,6 +130,7 @@ def test_killing_and_restarting_any_process_ends_in_a_completed_run(victim: str,
     lines = running["sctx"].lines()
     seen = [json.loads(next(lines))["index"] for _ in range(30)]
     running[victim].kill()
+    time.sleep(AWAY_S)
     again = start(victim, *commands[victim])
     if victim == "sctx":
         answers, summary = finish(again)

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,13 @@ def test_frames_of_workers_that_are_killed_or_hang_are_answered_by_others(tiny_p
     assert all(isinstance(outcome, sctx.Answer) for outcome in seen)
 
 
+def paced() -> Iterator[Capture]:
+    """As from a camera of a few hundred frames per second."""
+    for k in range(10**6):
+        time.sleep(0.003)
+        yield Capture(k, IMAGES[0], None, time.monotonic_ns())
+
+
 HANGING = """
 import sys, time
 from pathlib import Path
@@ -89,7 +96,7 @@ def test_a_receiver_is_not_ready_while_each_of_its_workers_hangs_in_turn(
         assert rx.pool is not None
         board, pool = Vitals(rx).board, rx.pool
         rx.link.board = board
-        outcomes = tx.run(Capture(k, IMAGES[0], None, time.monotonic_ns()) for k in range(10**6))
+        outcomes = tx.run(paced())
         while not isinstance(next(outcomes), sctx.Answer):
             pass
         assert board.unready() == ""

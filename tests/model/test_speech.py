@@ -33,15 +33,18 @@ def fitted(increments: tuple[int, ...], order: int) -> Speech:
     return fit_speech(decided, u, 10, Layout(increments), order)
 
 
-@given(
-    increments=st.sampled_from([(1,), (2,), (9,), (1, 1), (3, 5), (8, 1), (2, 7, 4), (1, 1, 1, 1), (9, 9, 9, 9)]),
-    words=st.integers(0, 40),
-    order=st.sampled_from([4, 16, 64]),
-    scale=st.floats(0.01, 100.0),
-)
+SHAPES: list[tuple[tuple[int, ...], int]] = [
+    ((1,), 64), ((2,), 16), ((9,), 4), ((1, 1), 16), ((3, 5), 64), ((8, 1), 4), ((2, 7, 4), 16), ((1, 1, 1, 1), 4),
+    ((9, 9, 9, 9), 64),
+]  # fmt: skip
+"""Increments and orders: each order with few and many increments, short and long ones."""
+
+
+@given(shape=st.sampled_from(SHAPES), words=st.integers(0, 40), scale=st.floats(0.01, 100.0))
 def test_every_increment_of_every_image_has_unit_power(
-    increments: tuple[int, ...], words: int, order: int, scale: float
+    shape: tuple[tuple[int, ...], int], words: int, scale: float
 ) -> None:
+    increments, order = shape
     decided, u = drawn(200)
     speech = fitted(increments, order)
     sent = speech.say(decided[:5], np.float32(scale) * u[:5], words)

@@ -10,7 +10,7 @@ from common.pair.manifest import find_pair
 from common.pair.shapes import Accuracy, WordTable
 from sctx.chain import GivenChain
 from sctx.parts import sharing_of
-from sctx.rate.belief import Report, _j0, believe, is_stale, rayleigh
+from sctx.rate.belief import POINTS, Report, _j0, believe, is_stale, rayleigh
 from sctx.rate.decision import Decision, Sharing, decide, shares
 from sctx.rate.distortion import GRID_DB, Distortion
 from sctx.rate.policy import Goal, RatePolicy
@@ -125,6 +125,14 @@ def test_fixed_policy_sends_what_it_is_told_but_still_adapts_the_features() -> N
     assert decide(policy, report(20.0), SLOT, RATES, TABLE) == Decision(1, pytest.approx(20.0))
     with pytest.raises(ConfigError, match=r"fixed:5.*\[4, 8, 16\]"):
         RatePolicy.parse("fixed:5").check(RATES)
+
+
+@pytest.mark.parametrize(("wrong_by", "told"), [(0.0, 15.0), (-6.0, 9.0)])
+def test_what_an_image_is_adapted_to_moves_with_the_correction_and_not_with_a_doubt(
+    wrong_by: float, told: float
+) -> None:
+    doubt = np.where(np.arange(POINTS) % 10, wrong_by, 15.0)  # one in ten says that reports are 15 dB too low
+    assert decide(RatePolicy(), report(15.0), 0, RATES, TABLE, off_db=doubt).told_snr_db == pytest.approx(told)
 
 
 def test_the_genie_decides_on_the_exact_snr() -> None:

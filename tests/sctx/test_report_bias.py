@@ -89,6 +89,12 @@ def word_right(
 
 
 @cache
+def over_6_db(snr_db: float, seed: int) -> NDArray[np.float64]:
+    """The same where reports are 6 dB too high: what is seen of its first frames does not depend on later ones."""
+    return word_right(snr_db, 6.0, seed, 2 * HEARD)[0]
+
+
+@cache
 def right_reports(snr_db: float) -> float:
     """The same where they are right, once the first report is there."""
     return float(word_right(snr_db, 0.0, 0, 12, deaf=True)[0][1:].mean())
@@ -97,13 +103,17 @@ def right_reports(snr_db: float) -> float:
 @pytest.mark.parametrize("bias_db", [6.0, -6.0, 12.0])
 @pytest.mark.parametrize("snr_db", [-4.0, 0.0, 3.0, 6.0])
 def test_wrong_reports_cost_a_point_at_most_once_20_answers_were_heard(snr_db: float, bias_db: float) -> None:
-    late = [word_right(snr_db, bias_db, seed, 2 * HEARD)[0][HEARD:].mean() for seed in range(SEEDS)]
+    found = [
+        over_6_db(snr_db, seed) if bias_db == 6.0 else word_right(snr_db, bias_db, seed, 2 * HEARD)[0]
+        for seed in range(SEEDS)
+    ]
+    late = [one[HEARD:].mean() for one in found]
     assert np.mean(late) >= right_reports(snr_db) - 0.01
 
 
 @pytest.mark.parametrize("snr_db", [-4.0, 0.0, 3.0, 6.0])
 def test_reports_that_are_6_db_too_high_cost_a_point_and_a_half_from_the_first_answer_on(snr_db: float) -> None:
-    first = [word_right(snr_db, 6.0, seed, HEARD)[0][1:].mean() for seed in range(SEEDS)]
+    first = [over_6_db(snr_db, seed)[1:HEARD].mean() for seed in range(SEEDS)]
     assert np.mean(first) >= right_reports(snr_db) - 0.015
 
 

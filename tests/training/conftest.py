@@ -7,7 +7,7 @@ import pytest
 from common.pair.shapes import EncoderShape
 from common.phy.layout import Layout
 from training.distillation import stages
-from training.loop import journal
+from training.loop import fit, journal
 from training.recipes.recipe import Recipe, load_recipe
 from training.recipes.specs import Schedule
 from training.words import arrivals
@@ -38,6 +38,12 @@ def recipe() -> Recipe:
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of a new pair are of a twentieth of the noise: to 1.6 points."""
     monkeypatch.setattr(arrivals, "DRAWS", 1000)
+
+
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a training run will take is told by as few of its steps as may be."""
+    monkeypatch.setattr(fit, "TRIAL_S", 0.0)
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from hypothesis.extra import numpy as arrays
 from common.errors import ConfigError, SemlinkError
 from training.cards import making
 from training.cards.card import Card, Data, altered, read, sealed, write
-from training.cards.making import Context, commit, write_card
+from training.cards.making import Context, write_card
 from training.cards.packing import Packed, pack, unpack
+from training.report.measured_on import commit
 
 IMAGES, STREAMS = 40, (3, 4)
 RANDOM = np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """`python -m training.distill` from nothing to a pair, with everything as small as it gets."""
 
 import json
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ from common.pair.manifest import SHIPPED, find_pair
 from sctx.pipeline import TransmitChain
 from training import distill, evaluate, store, teacher
 from training.loop import fit as loop
+from training.words import arrivals
 
 TINY = """
 views = 2
@@ -64,9 +66,32 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_draws: None) -> P
 
 
 @pytest.fixture
-def here(drawn: Path, undrawn: None) -> Path:
+def here(drawn: Path, undrawn: None, untimed: None) -> Path:
     """The same, where no figure is drawn."""
     return drawn
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which the whole command ran once, figures and all, and what it said."""
+    folder = tmp_path_factory.mktemp("first")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
+        patch.setattr(arrivals, "DRAWS", 1000)
+        (folder / "tiny.toml").write_text(TINY)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        said = call(distill, "--recipe", "tiny.toml").stderr
+        torch.set_num_threads(threads)
+    return folder, said
+
+
+@pytest.fixture
+def after(first: tuple[Path, str], here: Path) -> str:
+    """The same in this test's folder: what was said."""
+    shutil.copytree(first[0] / "build", here / "build")
+    return first[1]
 
 
 def call(module: object, *words: str) -> Result:
@@ -78,10 +103,8 @@ def call(module: object, *words: str) -> Result:
     return result
 
 
-@pytest.mark.usefixtures("drawn")
-def test_makes_what_is_missing_and_reuses_what_is_there() -> None:
-    first = call(distill, "--recipe", "tiny.toml")
-    assert "teacher: re-using" not in first.stderr
+def test_makes_what_is_missing_and_reuses_what_is_there(after: str) -> None:
+    assert "teacher: re-using" not in after
     manifest = find_pair("build/pairs/tiny")
     assert manifest.provenance["seed"] == "0"
     assert manifest.provenance["soft_labels"].startswith("store ")
@@ -92,8 +115,9 @@ def test_makes_what_is_missing_and_reuses_what_is_there() -> None:
     assert "teacher: re-using build/teachers/tiny" in second.stderr
     assert "store: re-using build/stores/tiny-" in second.stderr
     assert find_pair("build/pairs/tiny").id == manifest.id  # the same run gives the same pair, bit for bit
-    assert call(distill, "--recipe", "tiny.toml", "--seed", "1").exit_code == 0
-    assert find_pair("build/pairs/tiny").id != manifest.id
+    teacher_of_seed_0 = ("--teacher", "build/teachers/tiny")
+    assert call(distill, "--recipe", "tiny.toml", "--seed", "1", *teacher_of_seed_0).exit_code == 0
+    assert find_pair("build/pairs/tiny").sha256["encoder"] != manifest.sha256["encoder"]
 
 
 @pytest.mark.full  # `test_loop` kills each stage's loop
@@ -124,7 +148,7 @@ def test_killed_between_the_stages_or_in_the_last_it_makes_the_same_pair(monkeyp
 
 @pytest.mark.usefixtures("here")
 def test_the_written_pair_is_the_trained_student() -> None:
-    call(distill, "--recipe", "tiny.toml", "--epochs", "30", "--no-kd")
+    call(distill, "--recipe", "tiny.toml", "--epochs", "10", "--no-kd")
     manifest = find_pair("build/pairs/tiny")
     assert TransmitChain(manifest).encode(load_images("digits", "test").images[:4]).shape == (4, 1 + 16)
     words = ["--pair", "build/pairs/tiny", "--symbols", "6", "--snr", "30", "--seeds", "1", "--json", "out/points.json"]
@@ -143,9 +167,10 @@ def test_the_written_pair_is_the_trained_student() -> None:
     assert point["accuracy"] == pytest.approx(manifest.accuracy.acc[1][at], abs=0.05)
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("after")
 def test_ablations_and_a_store_without_its_teacher() -> None:
-    call(teacher, "--recipe", "tiny.toml", "--out", "mine")
+    shutil.copytree("build/teachers/tiny", "mine")
+    shutil.rmtree("build")
     call(distill, "--recipe", "tiny.toml", "--teacher", "mine", "--store", "kept")
     assert find_pair("build/pairs/tiny").provenance["soft_labels"].startswith("store ")
     call(distill, "--recipe", "tiny.toml", "--teacher", "mine", "--online-teacher")
@@ -158,8 +183,10 @@ def test_ablations_and_a_store_without_its_teacher() -> None:
         call(distill, "--recipe", "tiny.toml", "--store", "kept", "--views", "5")
 
 
+@pytest.mark.usefixtures("after")
 def test_a_store_made_for_other_views_is_refused(here: Path) -> None:
-    call(distill, "--recipe", "tiny.toml", "--store", "kept")
+    (kept,) = (here / "build" / "stores").iterdir()
+    shutil.copytree(kept, "kept")
     (here / "other.toml").write_text(TINY.replace("shift = 1", "shift = 2"))
     with pytest.raises(StoreError, match=r"was made for view\.shift = 1, not 2"):
         call(distill, "--recipe", "other.toml", "--store", "kept", "--teacher", "build/teachers/tiny")

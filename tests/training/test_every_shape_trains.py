@@ -2,7 +2,8 @@
 
 oneDNN 3.12 (of torch 2.13) writes behind its buffer where it sums the gradient of a 1 x 1 convolution with a stride
 over fewer than 8 channels, on processors with AVX2 and without AVX-512. Seen from outside that is a process that dies
-without a word, some steps later; so each shape runs in a process of its own, and the C library checks its heap.
+without a word, some steps later; so shapes run in a process of their own, which the next takes over where it dies, and
+the C library checks its heap.
 """
 
 import json
@@ -44,14 +45,22 @@ def train(isa, kind, width, blocks, stride, channels, side, batch):
         made = encoder(images)
         (made[1] if stride else made).square().mean().backward()  # logits, through the features
 
-for case in json.loads(sys.argv[1]):
+left = json.loads(sys.argv[1])
+while left:
+    ours, theirs = os.pipe()
     child = os.fork()
     if not child:
-        signal.alarm(20)  # a heap that is broken may also hang
-        train(*case)
+        for case in left:
+            signal.alarm(20)  # a heap that is broken may also hang
+            train(*case)
+            os.write(theirs, b".")
         os._exit(0)
-    if status := os.waitpid(child, 0)[1]:
-        print(case, "ended with", os.waitstatus_to_exitcode(status))
+    os.close(theirs)
+    status = os.waitpid(child, 0)[1]
+    done = len(os.read(ours, 1 << 16))
+    if status:
+        print(left[done], "ended with", os.waitstatus_to_exitcode(status))
+    left = left[done + 1 :]
 """
 
 

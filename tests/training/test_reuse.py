@@ -28,7 +28,7 @@ VIEW = asdict(ViewSpec(shift=1))
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None, few_draws: None) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None, untimed: None, few_draws: None) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["distill", "--recipe", "tiny.toml"])
     (tmp_path / "tiny.toml").write_text(TINY)

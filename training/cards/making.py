@@ -1,30 +1,22 @@
 """Measured decisions -> a result card: what the runner of a suite calls for each of its points.
 
-Knows nothing about systems. What no one tells is found out here: commit, machine, versions.
+Knows nothing about systems. What no one tells is found out: commit, machine, versions.
 """
 
-import os
-import platform
-import re
-import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common import __version__
 from common.errors import SemlinkError
 from training.cards.card import CLOSE, SCHEMA, SNR, USES, Card, Data, altered, sealed, summary, write
 from training.cards.packing import pack
+from training.report.measured_on import commit, machine
 
-LIBRARIES = ("torch", "numpy")
 POINT = ("system", "channel", "csi", "n", "snr_db", "seeds", "mean_uses", "tx_accuracy")
-CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,31 +78,3 @@ def _against(right: NDArray[np.float64], label_code: NDArray[np.float64]) -> tup
     difference = right.mean(0) - label_code.mean(0)
     _, low, high = summary(difference[None])
     return float(difference.mean()), low, high
-
-
-def commit() -> str:
-    """The commit of the project that runs, "+" after it where its files were changed since; its version without git."""
-    root = Path(__file__).parents[2]
-    with suppress(OSError, subprocess.SubprocessError):
-        if (root / ".git").exists():
-            head = _git(root, "rev-parse", "HEAD")
-            changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-            return f"{head}{'+' if changed else ''}"
-    return f"semlink {__version__}"
-
-
-def _git(root: Path, *words: str) -> str:
-    ran = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=30, check=True)
-    return ran.stdout.strip()
-
-
-def machine() -> dict[str, str]:
-    """What the last bits of a number may depend on."""
-    import torch
-
-    about = re.search(r"^model name\s*: (.*)$", CPUINFO.read_text(), re.M) if CPUINFO.exists() else None
-    cpu = about[1] if about else platform.processor() or platform.machine()
-    threads = {"threads": str(torch.get_num_threads()), "cpus": str(os.cpu_count())}
-    best = torch.backends.cpu.get_cpu_capability()
-    return {"cpu": cpu, "instructions": best, **threads, "python": platform.python_version(),
-            **{name: version(name) for name in LIBRARIES}}  # fmt: skip

@@ -14,8 +14,8 @@ from typing import Any
 
 from common.errors import ConfigError, SemlinkError
 from common.pair.manifest import find_pair
-from training.cards.making import commit, machine
 from training.findings.result import SCHEMA, Result
+from training.report.measured_on import commit, machine
 
 STREAM = "stdout"
 """Where a command prints its JSON, a line each."""
@@ -79,6 +79,23 @@ def without(number: int) -> Order:
     return Order(UNMET.format(pair=pair, folder=folder), (pair,), trains=" && ".join(made))
 
 
+def short(name: str, flags: str, seed: int = 0) -> Order:
+    """Ours and the label code of a pair that saw `cifar10` four times. name, flags: what it differs by."""
+    pair, teacher = f"build/pairs/{name}", "build/teachers/cifar10-apart"
+    made = (
+        f"python -m training.teacher --recipe cifar10-apart --dataset cifar10 --out {teacher}",
+        f"python -m training.distill --recipe cifar10-apart --dataset cifar10 --teacher {teacher} --epochs 4 {flags}"
+        f" --out {pair}",
+    )
+    words = f"-m training.evaluate --suite cifar10 --dataset cifar10 --pair {pair} --only ours,label-code --images 2000"
+    return Order(words, (pair,), "--out/cifar10.json", training_seeds=(seed,), trains=" && ".join(made))
+
+
+SHORT_SEEDS = tuple(f"cifar10-short-seed-{seed}" for seed in range(3))
+SHORT_SIZES = {f"cifar10-short-{size.replace(',', '-')}": size for size in ("8,1,2", "16,1,2", "16,1,1")}
+"""Transmitters by WIDTH,BLOCKS,STRIDE; those of SHORT_SEEDS are that of the recipe."""
+RECIPE_SIZE = "16,3,1"
+
 ORDERS: Mapping[str, Order] = {
     "sizes": Order("-m training.experiments.sizes", ("digits", "cifar10", "tinyimagenet100"), seed=None),
     "stages": Order("deploy/edge/stages.py digits cifar10 tinyimagenet100 vit --json",
@@ -102,6 +119,8 @@ ORDERS: Mapping[str, Order] = {
                                        ("tinyimagenet100",)),
     **{f"enrolment-tinyimagenet100-seed-{seed}": of_seed(seed, ENROLLED) for seed in (1, 2)},
     **{f"apart-cifar10-{number}": without(number) for number in range(1, len(APART) + 1)},
+    **{name: short(name, f"--seed {seed}", seed) for seed, name in enumerate(SHORT_SEEDS)},
+    **{name: short(name, f"--encoder {size}") for name, size in SHORT_SIZES.items()},
     "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
     "fractions-tinyimagenet100": Order(TAUGHT.format("teacher of all") + " --fractions 1", (), seed=None,
@@ -172,7 +191,8 @@ def taken(name: str, path: Path) -> Result:
 
 def _ids(found: Mapping[str, Any]) -> set[str]:
     """Ids of pairs that a result names by itself."""
-    said = {found.get("pair")}
+    pair = found.get("pair")
+    said = {pair.get("id") if isinstance(pair, dict) else pair}
     for many, key in (("pairs", "id"), ("rows", "model_id")):
         said |= {one.get(key) for one in found.get(many, []) if isinstance(one, dict)}
     return {one for one in said if isinstance(one, str)}

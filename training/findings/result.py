@@ -27,7 +27,7 @@ DIGITS = 6
 class Result:
     """pairs: name -> id of each that was measured; training_seeds: of those pairs, or of what the command trained.
 
-    machine: on which it ran (`training.cards.making.machine`); found: what the command wrote, as JSON has it, numbers
+    machine: on which it ran (`training.report.measured_on`); found: what the command wrote, as JSON has it, numbers
     rounded to six digits after the point; seal: SHA-256 of all other fields.
     """
 

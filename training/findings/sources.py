@@ -115,6 +115,11 @@ class Sources:
         """What a result's command wrote; None where there is no such result."""
         return self.results[name].found if name in self.results else None
 
+    def suite_of_result(self, name: str) -> Suite | None:
+        """A suite that was run as an order, of a pair that does not ship; None where there is no such result."""
+        found = self.found(name)
+        return None if found is None else Suite(name, found)
+
     def suite_of(self, pair: str) -> Suite | None:
         """The suite that was run of a pair."""
         return next(iter(self.suites_of(pair)), None)

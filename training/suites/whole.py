@@ -19,6 +19,7 @@ from common.errors import ConfigError
 from common.files import write_atomic
 from common.pair.manifest import shipped_pairs
 from training.distillation.provenance import without_paths
+from training.report.measured_on import commit, machine
 from training.report.tabular import print_table
 from training.suites.definitions import Suite
 from training.suites.measuring import Outcomes, homes, measure
@@ -107,6 +108,8 @@ def _document(
         "seed": order.seed,
         "command": " ".join(("python -m training.evaluate", *without_paths(sys.argv[1:]))),
         "semlink": __version__,
+        "commit": commit(),
+        "machine": machine(),
         "pair": {"name": bench.manifest.name, "id": bench.manifest.id},
         "data": {"name": bench.test.name, "split": order.split, "images": len(bench.labels), "sha256": bench.data},
         "snr": "average Es/N0 per complex channel use, in dB; n counts pilots",

@@ -67,7 +67,10 @@ def lloyd_max(values: Doubles, count: int) -> tuple[Doubles, Doubles]:
     for _ in range(TURNS):
         level = np.searchsorted((centres[1:] + centres[:-1]) / 2, values, side="right")
         total = np.bincount(level, minlength=count)
-        centres = np.where(total > 0, np.bincount(level, values, count) / np.maximum(total, 1), centres)
+        moved = np.where(total > 0, np.bincount(level, values, count) / np.maximum(total, 1), centres)
+        if (moved == centres).all():
+            break  # as it would be after every further turn
+        centres = moved
     return (centres[1:] + centres[:-1]) / 2, centres
 
 

@@ -19,17 +19,18 @@ def search_words(classes: int, symbols: int, seed: int = 0, tries: int = 64) -> 
     apart = np.abs(CORNERS[:, None] - CORNERS[None]).astype(np.float64) ** 2
     distance = np.zeros((classes, classes))
     found = np.zeros((classes, symbols), np.uint8)
+    every = np.arange(tries)
     for s in range(symbols):
         energy = (8 + 2 * np.log(classes)) / (s + 1)
         weight, kept = np.exp(-distance * energy / 4), np.exp(-apart * energy / 4)
         np.fill_diagonal(weight, 0.0)
-        best = np.inf
-        for _ in range(tries):
-            chosen = rng.permutation(np.arange(classes) % len(CORNERS))
-            for c in rng.permutation(np.tile(np.arange(classes), SWEEPS)).tolist():
-                chosen[c] = (weight[c] @ kept[chosen]).argmin()
-            bound = float((weight * kept[chosen][:, chosen]).sum())
-            if bound < best:
-                best, found[:, s] = bound, chosen
+        chosen, order = np.empty((tries, classes), np.int64), np.empty((tries, classes * SWEEPS), np.int64)
+        for one in range(tries):
+            chosen[one] = rng.permutation(np.arange(classes) % len(CORNERS))
+            order[one] = rng.permutation(np.tile(np.arange(classes), SWEEPS))
+        for c in order.T:  # one class of each start at a time: none of them sees the others
+            chosen[every, c] = (weight[c][:, None] @ kept[chosen])[:, 0].argmin(-1)
+        bounds = [float((weight * kept[one][:, one]).sum()) for one in chosen]
+        found[:, s] = chosen[int(np.argmin(bounds))]
         distance += apart[found[:, s]][:, found[:, s]]
     return found

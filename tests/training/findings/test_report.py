@@ -89,6 +89,13 @@ def test_every_file_is_in_the_last_table(sources: Sources) -> None:
         assert f"`{document.seedless(card)}`" in last
 
 
+def test_a_suite_that_notes_its_machine_and_commit_is_told_by_them(sources: Sources) -> None:
+    noted = {"machine": {"cpu": "one of ours", "instructions": "NEON", "torch": "9"}, "commit": "c" * 40 + "+"}
+    suites = {name: replace(one, document={**one.document, **noted}) for name, one in sources.suites.items()}
+    last = text(replace(sources, suites=suites)).split("## Where each number comes from")[1]
+    assert last.count(f"| one of ours, NEON, torch 9 | 0 | 0 | {'c' * 12}+ |") == len(suites)
+
+
 @pytest.mark.parametrize(
     ("ahead", "behind", "verdict"), [(3, 0, WON), (0, 1, LOST), (1, 1, BOTH), (0, 0, OPEN)]
 )  # fmt: skip

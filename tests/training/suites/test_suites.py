@@ -16,6 +16,7 @@ from rich.console import Console
 from common.errors import ConfigError, ModelError
 from common.pair.manifest import find_pair
 from training.evaluate import main
+from training.report.measured_on import commit, machine
 from training.suites import measuring, whole
 from training.suites.definitions import SUITES, Suite
 from training.suites.kept import NAME, Kept, Outcome
@@ -71,6 +72,8 @@ def test_every_point_has_a_number_or_a_reason(done: tuple[Path, Run]) -> None:
             assert point["mean_uses"] <= point["n"]
             assert point["seeds"] == (2 if point["csi"] == "perfect" and point["n"] == 16 else 1)
     assert {one["system"] for one in document["points"]} == set(SYSTEMS) == set(document["systems"])
+    assert document["commit"] == commit()
+    assert document["machine"] == machine()
     reasons = {(p["system"], p["csi"], p["n"]) for p in document["points"] if p["reason"]}
     assert ("ours", "estimated", 8) in reasons
     assert ("ours", "estimated", 16) not in reasons

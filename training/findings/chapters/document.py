@@ -37,7 +37,7 @@ from result files in this project, and a test compares the two; no measured numb
 files, and the [last table](#where-each-number-comes-from) their commands, hardware and seeds. *Not measured* means that
 no result of today's pairs exists; *not resolved*, that nothing differs by more than chance allows. `digits` and
 `tinyimagenet100` have three training seeds beside the label code, and one beside every rival with weights; `cifar10`
-has one.
+has one, and three of a short recipe beside the label code.
 """
 CHECKS = f"""## How to check it
 
@@ -121,7 +121,7 @@ def _origins(sources: Sources) -> list[str]:
     headings = ("file", "command", "measured on", "training seeds", "channel seed", "commit")
     return [
         "## Where each number comes from", "",
-        "A suite does not note its machine and commit; cards of the same command do.", "",
+        "A suite of an older kind does not note its machine and commit; cards of the same command do.", "",
         *markdown(headings, [*_suites(sources), *_results(sources), *_cards(sources)]),
     ]  # fmt: skip
 
@@ -130,11 +130,13 @@ def _suites(sources: Sources) -> Iterator[tuple[str, ...]]:
     for suite in sources.suites.values():
         document = suite.document
         seed = document["systems"]["ours"].get("trained", {}).get("seed", "?")
-        same = [card for card in sources.cards.values() if card.command.startswith(document["command"])
-                and card.pair_id == document["pair"]["id"]]  # fmt: skip
-        machine = f"{_machine(same[0].machine)} (its cards)" if same else "not noted in the file"
-        yield (of_suite(suite.name), f"`{document['command']}`", machine, seed, str(document["seed"]),
-               _commit(same[0].commit) if same else "not noted")  # fmt: skip
+        machine, commit = "not noted in the file", "not noted"
+        if "machine" in document:
+            machine, commit = _machine(document["machine"]), _commit(document["commit"])
+        elif same := [card for card in sources.cards.values() if card.command.startswith(document["command"])
+                      and card.pair_id == document["pair"]["id"]]:  # fmt: skip
+            machine, commit = f"{_machine(same[0].machine)} (its cards)", _commit(same[0].commit)
+        yield of_suite(suite.name), f"`{document['command']}`", machine, seed, str(document["seed"]), commit
 
 
 def _results(sources: Sources) -> Iterator[tuple[str, ...]]:
