@@ -28,10 +28,11 @@ from typing import Any, NoReturn
 
 COMMANDS = ("sctx", "scrx", "channel-emu")
 LOADED = (
-    "torch", "numpy.random", "zmq", "msgpack", "click", "rich.console", "rich.progress", "onnxruntime",
-    "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "safetensors.numpy", "http.server", "multiprocessing.connection",
+    "torch", "numpy.random", "zmq", "msgpack", "click", "rich.console", "rich.progress", "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin", "safetensors.numpy", "http.server", "multiprocessing.connection",
 )  # fmt: skip
-"""What the commands import, of others."""
+"""What the commands import, of others, but for ONNX Runtime: importing it starts a thread, and a process that is forked
+beside a thread may wait for ever for what that thread held."""
 
 
 class Stem:
@@ -198,6 +199,9 @@ if __name__ == "__main__":
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # which commands set before they import numpy, and it looks only then
     for needed in LOADED:
         importlib.import_module(needed)
+
+    if (threads := len(os.listdir("/proc/self/task"))) != 1:
+        sys.exit(f"one of {LOADED} starts a thread, {threads} in all: nothing may be forked beside it")
 
     gc.freeze()  # or the end of each command would copy what they share
 
