@@ -128,14 +128,16 @@ def open_table(path: Path) -> Split:
     return Split(shown(path), classes, part.among(classes), part.shelf, part.all(), tuple(part.notes))
 
 
-def load_images(spec: str, split: str, fit: Preprocess | None = None, *, skip_bad: bool = False) -> ImageSet:
+def load_images(
+    spec: str, split: str, fit: Preprocess | None = None, *, skip_bad: bool = False, fraction: float = 1.0
+) -> ImageSet:
     """One split of a data set, as `open_split` finds it, decoded.
 
     fit: resize each image to this; without it, images of unequal size are refused. skip_bad: leave out what cannot be
     read or has no label, and say so in `notes`; otherwise DataError names it. DataError also where a class has no
-    picture to train on.
+    picture to train on. fraction: as of `load_splits`.
     """
-    return load_splits(spec, (split,), fit, skip_bad=skip_bad)[0]
+    return load_splits(spec, (split,), fit, skip_bad=skip_bad, fraction=fraction)[0]
 
 
 def load_splits(
@@ -170,12 +172,12 @@ def load_splits(
     return [images for _, images in parts]
 
 
-def load_for(manifest: Manifest, spec: str, split: str, *, skip_bad: bool = False) -> ImageSet:
+def load_for(manifest: Manifest, spec: str, split: str, *, skip_bad: bool = False, fraction: float = 1.0) -> ImageSet:
     """The same as a pair sees it: images as its encoder takes them, labels as indices into the pair's own classes.
 
-    DataError where the data set has images of a class that the pair does not know.
+    fraction: as of `load_splits`. DataError where the data set has images of a class that the pair does not know.
     """
-    found = load_images(spec, split, manifest.preprocess, skip_bad=skip_bad)
+    found = load_images(spec, split, manifest.preprocess, skip_bad=skip_bad, fraction=fraction)
     matched = match(found.classes, manifest.labels)
     labels = found.labels_among(manifest.labels)
     if None in labels:

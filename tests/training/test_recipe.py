@@ -1,12 +1,15 @@
 """A recipe is a file that somebody wrote: any value of any key is taken as it is meant or refused in one line."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from common.errors import ConfigError
+from common.pair.manifest import Manifest, find_pair
+from training.recipes.of_pair import recipe_of, teacher_of
 from training.recipes.recipe import CONFIGS, Recipe, adjusted, load_recipe
 
 VALUES = [
@@ -106,3 +109,39 @@ def test_true_labels_alone_are_without_a_teachers_embedding_too() -> None:
     assert recipe.loss.embedding
     assert adjusted(recipe, hard=1.0).loss.embedding == 0
     assert adjusted(recipe, hard=0.5).loss.embedding == recipe.loss.embedding
+
+
+def made_by(**notes: str) -> Manifest:
+    own = find_pair("digits")
+    return replace(own, provenance={**own.provenance, **notes})
+
+
+def test_the_recipe_of_a_pair_is_that_of_its_manifest_with_its_own_passes_share_and_transmitter() -> None:
+    recipe = load_recipe("digits")
+    assert recipe_of(find_pair("digits"), "digits") == recipe
+    half = recipe_of(made_by(epochs="90", fraction="0.25"), "digits")
+    assert (half.schedule.epochs, half.fraction) == (90, 0.25)
+    assert half.teacher.schedule.epochs == round(recipe.teacher.schedule.epochs / 2)
+    wide = replace(made_by(), encoder=replace(recipe.encoder, width=4))
+    assert recipe_of(wide, "digits").encoder.width == 4
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [
+        ({"recipe": "mine", "command": "python -m training.distill --recipe mine.toml"}, "which is not one of"),
+        ({"recipe": "mine", "command": "python -m training.distill --recipe=mine.toml"}, "which is not one of"),
+    ],
+)
+def test_a_recipe_that_lies_elsewhere_is_not_guessed(notes: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        recipe_of(made_by(**notes), "digits")
+    bare = replace(made_by(), provenance={})
+    with pytest.raises(ConfigError, match="does not say by which recipe"):
+        recipe_of(bare, "digits")
+
+
+def test_the_teacher_that_was_given_is_known() -> None:
+    assert teacher_of(made_by()) is None
+    for words in ("--teacher lite0", "--teacher=lite0"):
+        assert teacher_of(made_by(command=f"python -m training.distill {words} --seed 1")) == "lite0"

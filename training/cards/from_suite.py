@@ -15,7 +15,7 @@ from training.cards.making import Context, write_card
 from training.suites.definitions import find_suite
 from training.suites.roster import LABEL, NAMES
 from training.suites.whole import Order, Run, bench_of
-from training.systems.bench import SHIPPED, Bench
+from training.systems.bench import Bench
 from training.systems.system import Place
 
 
@@ -65,11 +65,12 @@ def place_of(point: Mapping[str, Any]) -> Place:
 
 
 def weights_of(bench: Bench, name: str) -> dict[str, str]:
-    """What else than the pair a system loads: file of `training/baselines/shipped` -> SHA-256."""
+    """What else than the pair a system loads: file of `training/baselines/shipped`, or of build/ -> SHA-256."""
     fitted, folder = bench.weights(name), bench.folder(name)
     files = [fitted, *(sorted(folder.rglob("*")) if folder.is_dir() else ())]
     found = {one: one.read_bytes() for one in files if one.is_file()}
-    return {one.relative_to(SHIPPED).as_posix(): hashlib.sha256(raw).hexdigest() for one, raw in found.items()}
+    names = {one: one.relative_to(bench.fitted.parent).as_posix() for one in found}
+    return {names[one]: hashlib.sha256(raw).hexdigest() for one, raw in found.items()}
 
 
 def open_bench(card: Card, pair: str | None, dataset: str | None, retrained: bool = False) -> Bench:

@@ -1,7 +1,8 @@
 """What every system of a suite is given: a pair, images, the transmitter's own decision, where fitted weights lie.
 
 Knows nothing about channels, or about which systems there are. Test images are for measuring; whatever is chosen or
-fitted is so on `train` and `validation`, which is a part of train wherever a data set brings none.
+fitted is so on `train` and `validation`, which is a part of train wherever a data set brings none. Of train there is as
+much as the pair has seen. What was fitted for the pair of a suite ships; for any other it lies under build/.
 """
 
 from functools import cached_property
@@ -15,13 +16,18 @@ from common.images.datasets import ImageSet, load_for
 from common.pair.manifest import Manifest, find_pair
 from common.pair.origin import dataset_of
 from training.data.images import fingerprint, tell_notes
+from training.recipes.of_pair import share_of
 from training.systems.system import NotThere
 
 if TYPE_CHECKING:
     from sctx.pipeline import TransmitChain
 
 SHIPPED = Path(__file__).parents[1] / "baselines" / "shipped"
-"""Weights of what is compared with a pair, a folder for each suite."""
+"""Weights of what is compared with the pair of a suite, a folder for each suite."""
+BUILT = Path("build") / "baselines"
+"""Of what is compared with other pairs, a folder for each suite in which each pair has one."""
+OWN = {"quick": "digits", "cifar10": "cifar10", "tinyimagenet100": "tinyimagenet100"}
+"""Suite -> its pair."""
 DECIDED = 512
 """Images that are decided at a time, so that they fit into memory."""
 
@@ -33,6 +39,7 @@ class Bench:
         """suite: its name, which is that of the folder of fitted weights; images: as `load_for` gives them."""
         self.suite, self.manifest, self.dataset, self.device = suite, manifest, dataset, device
         self.test = images
+        self._is_own = is_own(suite, manifest)
         self._splits: dict[str, ImageSet] = {}
 
     @classmethod
@@ -77,20 +84,31 @@ class Bench:
         return fingerprint(self.test)
 
     def train(self) -> ImageSet:
-        """To fit on: images uint8 [M, H, W, C] as the pair takes them, labels in its own order."""
+        """To fit on, as many as the pair has seen: uint8 [M, H, W, C] as it takes them, labels in its own order."""
         return self._split("train")
 
     def validation(self) -> ImageSet:
         """To choose on; never among `train`."""
         return self._split("validation")
 
+    @property
+    def fitted(self) -> Path:
+        """Folder of what is fitted for the pair: with the project for a suite's own, under build/ for another."""
+        other = f"of-{self.manifest.name}-{self.manifest.id[:12]}"
+        return SHIPPED / self.suite if self._is_own else BUILT / self.suite / other
+
     def weights(self, name: str) -> Path:
         """Where the fitted weights of a system lie, whether or not they are there; NAME.json beside it says how."""
-        return SHIPPED / self.suite / f"{name}.safetensors"
+        return self.fitted / f"{name}.safetensors"
 
     def folder(self, name: str) -> Path:
         """Where a system lies that is a pair of its own."""
-        return SHIPPED / self.suite / name
+        return self.fitted / name
+
+    def command(self, name: str) -> str:
+        """What makes the weights of a system for this pair."""
+        other = "" if self._is_own else f" --pair {self.manifest.path} --dataset {self.dataset}"
+        return f"python -m training.baseline --suite {self.suite} --system {name}{other}"
 
     def decide(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
         """What the pair's own transmitter decides: [B, H, W, C] -> [B]."""
@@ -120,7 +138,8 @@ class Bench:
 
     def _split(self, name: str) -> ImageSet:
         if name not in self._splits:
-            self._splits[name] = load_for(self.manifest, self.dataset, name)
+            share = share_of(self.manifest) if name == "train" else 1.0
+            self._splits[name] = load_for(self.manifest, self.dataset, name, fraction=share)
         return self._splits[name]
 
     def _decide(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -133,3 +152,8 @@ class Bench:
         from sctx.pipeline import TransmitChain
 
         return TransmitChain(self.manifest, self.device)
+
+
+def is_own(suite: str, manifest: Manifest) -> bool:
+    """Whether a pair is the one that a suite's shipped weights are of."""
+    return suite in OWN and manifest.id == find_pair(OWN[suite]).id

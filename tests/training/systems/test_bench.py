@@ -1,10 +1,15 @@
 """What every system is given: own decisions, costs, and images that are not mixed."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from common.pair.manifest import Manifest, find_pair
 from sctx.encoder import load_encoder
 from training.data.images import fingerprint
+from training.systems import bench as benches
 from training.systems.bench import Bench
 
 
@@ -42,3 +47,30 @@ def test_a_bench_of_few_images_has_the_first_ones(bench: Bench) -> None:
     few = Bench.open("quick", "digits", most=7)
     assert (few.images == bench.images[:7]).all()
     assert (few.labels == bench.labels[:7]).all()
+
+
+def another(**notes: str) -> Manifest:
+    """The shipped digits pair as if somebody had made it otherwise."""
+    own = find_pair("digits")
+    return replace(own, id="f" * 64, path=Path("build/pairs/mine"), provenance={**own.provenance, **notes})
+
+
+def test_what_is_fitted_for_another_pair_does_not_lie_where_that_of_the_suites_own_does(bench: Bench) -> None:
+    other = Bench("quick", another(), "digits", bench.test)
+    elsewhere = Bench("cifar10", bench.manifest, "digits", bench.test)
+    assert bench.weights("vfe").parent == benches.SHIPPED / "quick"
+    assert (
+        other.weights("vfe").parent
+        == other.folder("vfe").parent
+        == Path("build/baselines/quick/of-digits-ffffffffffff")
+    )
+    assert elsewhere.weights("vfe").is_relative_to("build/baselines/cifar10")
+    assert bench.command("vfe") == "python -m training.baseline --suite quick --system vfe"
+    assert other.command("vfe") == f"{bench.command('vfe')} --pair build/pairs/mine --dataset digits"
+
+
+def test_rivals_are_fitted_to_the_images_that_the_pair_has_seen(bench: Bench) -> None:
+    tenth = Bench("quick", another(fraction="0.1"), "digits", bench.test)
+    assert len(tenth.train()) == len(bench.train()) // 10
+    assert len(tenth.validation()) == len(bench.validation())
+    assert {one.tobytes() for one in tenth.train().images} < {one.tobytes() for one in bench.train().images}

@@ -48,7 +48,9 @@ CHECKS = f"""## How to check it
     python -m training.evaluate --suite quick --seed 1 --against training/suites/results/quick.json
 
 The last two compare with Holm at 5 % over all numbers that both runs have. A pair and pictures of your own go through
-the same places by `python -m training.evaluate --suite cifar10 --pair FOLDER --dataset FOLDER`.
+the same places, beside rivals that are fitted to them, by
+`python -m training.baseline --suite cifar10 --pair FOLDER --dataset FOLDER --system vfe,dt-jscc-ours,teacher` and
+`python -m training.evaluate --suite cifar10 --pair FOLDER --dataset FOLDER`.
 """
 
 
