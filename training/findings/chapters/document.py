@@ -35,9 +35,9 @@ HEAD = f"""# The four claims, won or lost
 What is semlink better at than what else could be sent, and where is it not? This page is written by `{COMMAND}`
 from result files in this project, and a test compares the two; no measured number in it is typed. Each row names its
 files, and the [last table](#where-each-number-comes-from) their commands, hardware and seeds. *Not measured* means that
-no result of today's pairs exists; *not resolved*, that nothing differs by more than chance allows. `digits` and
-`tinyimagenet100` have three training seeds beside the label code, and one beside every rival with weights; `cifar10`
-has one, and three of a short recipe beside the label code.
+no result of today's pairs exists; *not resolved*, that nothing differs by more than chance allows. Every pair
+has three training seeds beside the label code, `cifar10` by today's recipe and not as it ships; beside rivals with
+weights, which were trained as often, `digits` and `cifar10` have three and `tinyimagenet100` one.
 """
 CHECKS = f"""## How to check it
 
