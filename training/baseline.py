@@ -16,6 +16,7 @@ from common.cli import begin, invoke, shared_options
 from common.console import tell
 from common.errors import ConfigError
 from common.files import OutFolder, write_json
+from training.data.images import skip_bad_option
 from training.report.tabular import print_table
 
 
@@ -32,6 +33,7 @@ from training.report.tabular import print_table
     "--teacher", help="Folder or Hub id: it is `teacher`, and classifies pictures. [default: the recipe's; the pair]"
 )
 @click.option("--images", type=int, help="Of teacher: the first so many test images, as the suite has. [default: all]")
+@skip_bad_option
 @click.option("--published", metavar="MNIST", help="Hold dt-jscc or vfe, in its paper's form, to a figure on this set.")
 @click.option("--epochs", default=40, show_default=True, help="Of --published alone.")
 @click.option("--out", type=OutFolder(), help="Folder of weights. [default: where the suite looks for them]")
@@ -74,7 +76,8 @@ def fit(names: list[str], options: dict[str, Any]) -> None:
 
     suite = find_suite(options["suite"])
     dataset, teacher = options["dataset"] or suite.dataset, options["teacher"]
-    bench = Bench.open(suite.name, options["pair"] or suite.pair, dataset, most=options["images"])
+    bench = Bench.open(suite.name, options["pair"] or suite.pair, dataset, most=options["images"],
+                       skip_bad=options["skip_bad"])  # fmt: skip
     rows = []
     for name in names:
         if name in variants_of_ours.NAMES:  # the pair's own recipe with one thing changed: nothing is chosen

@@ -39,7 +39,6 @@ from training.systems.entrance import typed_alone
 
 PLAIN = (
     "channel", "csi", "snr", "symbols", "told", "words", "seeds", "stream", "doppler", "json_file", "figure",
-    "skip_bad",
 )  # fmt: skip
 OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
 """Options that go without --suite, and those that go with it."""
@@ -50,7 +49,11 @@ NOT_LINKED = ("against", "cards", "hours", "figure", "skip_bad", "device")
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--suite", help="quick, cifar10 or tinyimagenet100: many systems over a whole grid.")
 @click.option("--only", default="", help="With --suite: systems, with commas. [default: all]")
-@click.option("--out", type=OutFolder(), help="With --suite: folder for results. [default: build/suites/SUITE-SEED]")
+@click.option(
+    "--out",
+    type=OutFolder(),
+    help="With --suite: folder for results. [default: build/suites/SUITE-SEED, and -PAIR of another pair]",
+)
 @click.option("--against", type=click.Path(path_type=Path), help="With --suite: JSON of another run, to compare with.")
 @click.option("--cards", type=OutFolder(), help="With --suite: write a result card for each number into this folder.")
 @click.option("--hours", type=float, help="With --cards, of a pair that does not ship: hours that it took to train.")
@@ -135,13 +138,13 @@ def _suite(options: dict[str, Any]) -> int:
     """Run a suite; returns the exit code."""
     from training.cards.from_suite import training_of, write_cards
     from training.suites.definitions import find_suite
-    from training.suites.whole import Order, compare, run
+    from training.suites.whole import Order, compare, place_of, run
 
     suite = find_suite(options["suite"])
-    seed, out = options["seed"], options["out"] or Path("build/suites") / f"{options['suite']}-{options['seed']}"
     pairs, only = ([part for part in (options[name] or "").split(",") if part] for name in ("pair", "only"))
-    order = Order(out, seed, only, pairs, options["dataset"], options["split"] or "test", options["device"],
-                  _images(options), options["codec"])  # fmt: skip
+    out = options["out"] or place_of(suite, options["seed"], pairs)
+    order = Order(out, options["seed"], only, pairs, options["dataset"], options["split"], options["device"],
+                  _images(options), options["codec"], options["skip_bad"])  # fmt: skip
     if options["cards"]:
         training_of(find_pair(pairs[0] if pairs else suite.pair), options["hours"])
     if options["over_the_link"]:

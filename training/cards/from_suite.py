@@ -26,7 +26,7 @@ def write_cards(run: Run, order: Order, folder: Path, hours: float | None = None
     """
     bench, command = run.bench, str(run.document["command"])
     trained = training_of(bench.manifest, hours)
-    data = Data(str(bench.dataset if bench.dataset == "digits" else bench.test.name), order.split, bench.data,
+    data = Data(str(bench.dataset if bench.dataset == "digits" else bench.test.name), bench.split, bench.data,
                 len(bench.labels))  # fmt: skip
     paths = []
     for point in run.document["points"]:
@@ -85,7 +85,7 @@ def open_bench(card: Card, pair: str | None, dataset: str | None, retrained: boo
     if (found := find_pair(pair)).id != card.pair_id and not retrained:
         raise ConfigError(f"it is of pair {card.pair} {card.pair_id[:12]}, and {pair} is {found.id[:12]}")
     order = Order(Path(), only=(card.system,), pairs=(pair,), dataset=dataset, split=card.data.split,
-                  most=card.data.images)  # fmt: skip
+                  most=card.data.images, skip_bad=True)  # fmt: skip
     bench = bench_of(find_suite(card.suite), order)
     if bench.data != card.data.fingerprint:
         raise ConfigError(f"its images are not these: {len(bench.labels)} of the {card.data.split} split of "

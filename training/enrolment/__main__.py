@@ -14,6 +14,7 @@ from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.files import FIGURES, OutFile, write_json
 from common.flags import Real, numbers
+from common.images.datasets import held_out
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
 from training.report.figures import Curve, Panel, draw
@@ -60,7 +61,9 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     plan = Plan(options["channel"], csi, tuple(symbols), tuple(numbers("snr", options["snr"], float)), tuple(examples),
                 options["draws"], options["unknown"], options["seed"])  # fmt: skip
     own = images_for(manifest, options["own"] or dataset_of(manifest), "validation", options["own_images"])
-    shown, asked = (images_for(manifest, options["dataset"], split) for split in ("train", "test"))
+    shown, asked = (
+        images_for(manifest, options["dataset"], split) for split in ("train", held_out(options["dataset"]))
+    )
     taught = (
         [teachers_embedding(options["teacher"], one) for one in (own, shown, asked)] if options["teacher"] else None
     )

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from common import __version__
 from common.files import write_atomic
+from common.images.datasets import held_out
 from common.pair.manifest import MANIFEST, Manifest, canonical, find_pair
 from sctx.encoder import load_encoder
 from training.data.images import fingerprint, load_data, load_told
@@ -95,7 +96,7 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
 
 def answered(manifest: Manifest, settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
     """Share of right decisions per setting, over its channels: float64 [N] each."""
-    images = load_told(manifest, options["dataset"], options["split"])
+    images = load_told(manifest, options["dataset"], options["split"] or held_out(options["dataset"]))
     lab = Lab(manifest, images.images)
     return [np.mean([lab.decide(one, stream) == images.labels for stream in range(one.seeds)], 0) for one in settings]
 

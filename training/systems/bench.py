@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from common.images.datasets import ImageSet, load_for
+from common.images.datasets import ImageSet, held_out, load_for
 from common.pair.manifest import Manifest, find_pair
 from common.pair.origin import dataset_of
 from training.data.images import fingerprint, tell_notes
@@ -35,24 +35,34 @@ DECIDED = 512
 class Bench:
     """A pair and the images it is measured on. Whatever is long to compute is computed once, when it is asked for."""
 
-    def __init__(self, suite: str, manifest: Manifest, dataset: str, images: ImageSet, device: str = "cpu") -> None:
-        """suite: its name, which is that of the folder of fitted weights; images: as `load_for` gives them."""
+    def __init__(
+        self, suite: str, manifest: Manifest, dataset: str, images: ImageSet, device: str = "cpu", split: str = "test",
+        skip_bad: bool = False,
+    ) -> None:  # fmt: skip
+        """suite: its name, which is that of the folder of fitted weights; images: as `load_for` gives them, of `split`;
+        skip_bad: leave out of the other splits what cannot be read, as it was left out of this one."""
         self.suite, self.manifest, self.dataset, self.device = suite, manifest, dataset, device
-        self.test = images
+        self.test, self.split, self._skip_bad = images, split, skip_bad
         self._is_own = is_own(suite, manifest)
         self._splits: dict[str, ImageSet] = {}
 
     @classmethod
     def open(
-        cls, suite: str, pair: str | Path, dataset: str | None = None, split: str = "test", device: str = "cpu",
-        most: int | None = None,
+        cls, suite: str, pair: str | Path, dataset: str | None = None, split: str | None = None, device: str = "cpu",
+        most: int | None = None, skip_bad: bool = False,
     ) -> "Bench":  # fmt: skip
-        """pair: a shipped name or a folder; dataset: None: what it was trained on; most: images, None: all."""
+        """pair: a shipped name or a folder; dataset: None: what it was trained on; split: None: test, or validation
+        where there is none, which is told; most: images, None: all; skip_bad: as of `load_for`."""
         manifest = find_pair(pair)
         dataset = dataset or dataset_of(manifest)
-        images = load_for(manifest, dataset, split)
+        used = split or held_out(dataset)
+        if split is None and used != "test":
+            tell_notes(
+                [f"{dataset} has no test split: measured on {used}, on which the pair and its rivals were chosen"]
+            )
+        images = load_for(manifest, dataset, used, skip_bad=skip_bad)
         tell_notes(images.notes)
-        return cls(suite, manifest, dataset, images.take(np.arange(len(images))[:most]), device)
+        return cls(suite, manifest, dataset, images.take(np.arange(len(images))[:most]), device, used, skip_bad)
 
     def of(self, manifest: Manifest) -> "Bench":
         """The same images for another pair. NotThere where it sees other images, or knows other classes."""
@@ -61,7 +71,7 @@ class Bench:
             raise NotThere(f"pair {manifest.name} takes images of {theirs.height} x {theirs.width} x {theirs.channels}")
         if manifest.labels != self.manifest.labels:
             raise NotThere(f"pair {manifest.name} knows other classes than pair {self.manifest.name}")
-        return Bench(self.suite, manifest, self.dataset, self.test, self.device)
+        return Bench(self.suite, manifest, self.dataset, self.test, self.device, self.split, self._skip_bad)
 
     @property
     def images(self) -> NDArray[np.uint8]:
@@ -139,7 +149,7 @@ class Bench:
     def _split(self, name: str) -> ImageSet:
         if name not in self._splits:
             share = share_of(self.manifest) if name == "train" else 1.0
-            self._splits[name] = load_for(self.manifest, self.dataset, name, fraction=share)
+            self._splits[name] = load_for(self.manifest, self.dataset, name, skip_bad=self._skip_bad, fraction=share)
         return self._splits[name]
 
     def _decide(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from common.errors import DataError
 from common.pair.manifest import Manifest, find_pair
 from sctx.encoder import load_encoder
 from training.data.images import fingerprint
+from training.suites.definitions import find_suite
+from training.suites.whole import place_of
 from training.systems import bench as benches
 from training.systems.bench import Bench
 
@@ -74,3 +78,34 @@ def test_rivals_are_fitted_to_the_images_that_the_pair_has_seen(bench: Bench) ->
     assert len(tenth.train()) == len(bench.train()) // 10
     assert len(tenth.validation()) == len(bench.validation())
     assert {one.tobytes() for one in tenth.train().images} < {one.tobytes() for one in bench.train().images}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, bench: Bench) -> Path:
+    """Digits to train on and no others, one of whose pictures is none."""
+    root = tmp_path_factory.mktemp("mine")
+    for number, (image, label) in enumerate(zip(bench.images[:200], bench.labels[:200], strict=True)):
+        place = root / "train" / bench.classes[label]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(place / f"{number}.png")
+    (root / "train" / bench.classes[0] / "bad.png").write_bytes(b"none")
+    return root
+
+
+def test_what_has_no_test_split_is_measured_on_what_is_held_out_and_that_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(DataError, match=r"bad\.png"):
+        Bench.open("quick", "digits", str(folder), "train")
+    mine = Bench.open("quick", "digits", str(folder), skip_bad=True)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "has no test split: measured on validation, on which the pair and its rivals were chosen" in told
+    assert (mine.split, len(mine.images) + len(mine.train())) == ("validation", 200)
+    assert mine.of(mine.manifest).split == "validation"
+    assert mine.tx_accuracy > 0.9
+
+
+def test_a_suite_of_another_pair_is_written_beside_that_of_its_own() -> None:
+    suite = find_suite("quick")
+    assert place_of(suite, 1) == place_of(suite, 1, ["digits"]) == Path("build/suites/quick-1")
+    assert place_of(suite, 1, ["cifar10"]).name == f"quick-1-cifar10-{find_pair('cifar10').id[:8]}"
