@@ -180,6 +180,7 @@ def test_a_class_is_enrolled_on_the_page_and_answers_are_by_it(start: Start, bro
     browser.ask(fill)
     browser.until(f"{said}.startsWith('mine is enrolled from 5 pictures')")
     browser.until("document.getElementById('answers').textContent.includes('· enrolled: ')")
+    browser.until("document.getElementById('heads').textContent.startsWith('enrolled: ')")
     browser.ask(fill)
     browser.until(f"{said}.startsWith(\"not done: 'mine' is enrolled in head 'enrolled' already\")")
     assert browser.ask("document.documentElement.scrollWidth") == 400
