@@ -68,16 +68,16 @@ def fit(names: list[str], options: dict[str, Any]) -> None:
     """Fit each system on the suite's pair and images, and tell what that took."""
     from training.baselines import label_code, label_words, picture_codes, picture_fitting, variants_of_ours
     from training.suites.definitions import find_suite
-    from training.systems.bench import Bench
+    from training.suites.whole import Order, bench_of
     from training.trained.learned import FAMILIES, spent_on_ours
     from training.trained.of_ours import NAME, OursTuning
     from training.trained.trying import Budget
     from training.trained.tuning import Tuning
 
-    suite = find_suite(options["suite"])
-    dataset, teacher = options["dataset"] or suite.dataset, options["teacher"]
-    bench = Bench.open(suite.name, options["pair"] or suite.pair, dataset, most=options["images"],
-                       skip_bad=options["skip_bad"])  # fmt: skip
+    suite, teacher = find_suite(options["suite"]), options["teacher"]
+    order = Order(Path(), pairs=[options["pair"]] if options["pair"] else [], dataset=options["dataset"],
+                  most=options["images"], skip_bad=options["skip_bad"])  # fmt: skip
+    bench = bench_of(suite, order)
     rows = []
     for name in names:
         if name in variants_of_ours.NAMES:  # the pair's own recipe with one thing changed: nothing is chosen
