@@ -32,7 +32,7 @@ from training.report.tabular import print_table
 @click.option(
     "--teacher", help="Folder or Hub id: it is `teacher`, and classifies pictures. [default: the recipe's; the pair]"
 )
-@click.option("--images", type=int, help="Of teacher: the first so many test images, as the suite has. [default: all]")
+@click.option("--images", type=int, help="Of teacher: only so many test images, as the suite has. [default: all]")
 @skip_bad_option
 @click.option("--published", metavar="MNIST", help="Hold dt-jscc or vfe, in its paper's form, to a figure on this set.")
 @click.option("--epochs", default=40, show_default=True, help="Of --published alone.")

@@ -57,7 +57,11 @@ NOT_LINKED = ("against", "cards", "hours", "figure", "skip_bad", "device")
 @click.option("--against", type=click.Path(path_type=Path), help="With --suite: JSON of another run, to compare with.")
 @click.option("--cards", type=OutFolder(), help="With --suite: write a result card for each number into this folder.")
 @click.option("--hours", type=float, help="With --cards, of a pair that does not ship: hours that it took to train.")
-@click.option("--images", type=int, help="With --suite or --over-the-link: only the first so many. [default: all]")
+@click.option(
+    "--images",
+    type=int,
+    help="With --suite or --over-the-link: only so many, where they lie by class of each. [default: all]",
+)
 @click.option(
     "--codec",
     multiple=True,

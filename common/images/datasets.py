@@ -57,6 +57,17 @@ class ImageSet:
         """The samples at `index`, in that order."""
         return ImageSet(self.name, self.images[index], self.labels[index], self.classes, ids=self.ids)
 
+    def some(self, most: int | None) -> "ImageSet":
+        """At most so many, None for all: the first; where they lie class by class, as the files of folders do, as many
+        spread evenly over all of them."""
+        if most is None or most >= len(self):
+            return self.take(np.arange(len(self)))
+        shares = np.bincount(self.labels) / len(self)
+        by_chance = len(self) * (1.0 - float(shares @ shares))  # changes from one image to the next in a mixed set
+        lie_by_class = 2 * np.count_nonzero(np.diff(self.labels)) < by_chance
+        spread = np.arange(most) * len(self) // most
+        return self.take(spread if lie_by_class else np.arange(most))
+
     @property
     def asked(self) -> tuple[str, ...]:
         """What a teacher is asked for: each class by all that is known to name it, "crane, n03126707"."""

@@ -62,7 +62,7 @@ class Bench:
             )
         images = load_for(manifest, dataset, used, skip_bad=skip_bad)
         tell_notes(images.notes)
-        return cls(suite, manifest, dataset, images.take(np.arange(len(images))[:most]), device, used, skip_bad)
+        return cls(suite, manifest, dataset, images.some(most), device, used, skip_bad)
 
     def of(self, manifest: Manifest) -> "Bench":
         """The same images for another pair. NotThere where it sees other images, or knows other classes."""

@@ -117,7 +117,7 @@ class Tuning(Trials):
         """What is sent at a place, and its accuracy of the held-out images."""
         options = kit.options(place)
         if len(options) > CLOSELY:
-            some = self.held.take(np.arange(len(self.held) // 3))
+            some = self.held.some(len(self.held) // 3)
             options = [one for _, one in self.judged(kit, place, options, some, STREAMS[:1])[:CLOSELY]]
         if not options:
             return None
