@@ -23,18 +23,15 @@ class Group:
 
 def again(suite: str, pair: str, seed: int, data: str, distilled: str, rivals: str, asked: str = "",
           first: tuple[str, ...] = ()) -> Order:  # fmt: skip
-    """distilled: words of `training.distill`; rivals: what is fitted for the pair; asked: more words of the suite;
-    first: what is made before."""
+    """distilled: words of `training.distill`; rivals: what is fitted for the pair, "" for nothing; asked: more words of
+    the suite; first: what is made before."""
     folder = f"build/pairs/{pair}"
-    made = (
-        *first,
-        f"python -m training.distill {distilled} --seed {seed} --out {folder}",
-        f"python -m training.baseline --suite {suite} --pair {folder} --dataset {data} --system {rivals}"
-        f" --trials {TRIALS} --seed {seed}",
-    )
-    words = (
-        f"-m training.evaluate --suite {suite} --pair {folder} --dataset {data} --only ours,label-code,{rivals}{asked}"
-    )
+    made = [*first, f"python -m training.distill {distilled} --seed {seed} --out {folder}"]
+    if rivals:
+        made.append(f"python -m training.baseline --suite {suite} --pair {folder} --dataset {data} --system {rivals}"
+                    f" --trials {TRIALS} --seed {seed}")  # fmt: skip
+    only = ",".join(("ours", "label-code", *filter(None, [rivals])))
+    words = f"-m training.evaluate --suite {suite} --pair {folder} --dataset {data} --only {only}{asked}"
     return Order(words, (folder,), f"--out/{suite}.json", training_seeds=(seed,), trains=" && ".join(made))
 
 
@@ -44,7 +41,7 @@ LARGE = f"--recipe cifar10 --dataset cifar10 --teacher {TEACHER}"
 PART = "--recipe digits --fraction 0.1 --epochs 569"
 """As many passes more as `training.fractions` gives to a tenth: 180 by its root."""
 CIFAR10 = Group("cifar10, trained again", {
-    (name := f"cifar10-seed-{seed}"): again("cifar10", name, seed, "cifar10", LARGE, RIVALS, " --images 2000", TAUGHT)
+    (name := f"cifar10-seed-{seed}"): again("cifar10", name, seed, "cifar10", LARGE, "", " --images 2000", TAUGHT)
     for seed in range(3)})  # fmt: skip
 DIGITS = Group("digits, trained again", {
     (name := f"digits-seed-{seed}"): again("quick", name, seed, "digits", "--recipe digits", f"{RIVALS},dt-jscc")

@@ -185,15 +185,14 @@ def _again(sources: Sources, group: Group) -> Iterator[tuple[str, ...]]:
 
 
 def rival_rows(sources: Sources) -> Iterator[tuple[str, ...]]:
-    """Rivals with weights over training seeds: of `cifar10`, and of digits with the suite that ships as seed 0."""
-    shipped = sources.suites.get("quick")
-    for group, first in ((CIFAR10, {}), (DIGITS, {0: shipped} if shipped is not None else {})):
-        suites = {**first, **again} if (again := runs_of(sources, group)) else {}
-        for system in FITTED:
-            there = {seed: suite for seed, suite in suites.items() if suite.has(system)}
-            if len(there) > 1:
-                yield (group.title, BESIDE[system], *(_ahead(there, system, snr) for snr in SNRS_DB),
-                       "; ".join(places_of(suite, system) for suite in there.values()), links_of(there))  # fmt: skip
+    """Rivals with weights over training seeds: of digits, with the suite that ships as seed 0."""
+    shipped, again = sources.suites.get("quick"), runs_of(sources, DIGITS)
+    suites = {0: shipped, **again} if shipped is not None and again else {}
+    for system in FITTED:
+        there = {seed: suite for seed, suite in suites.items() if suite.has(system)}
+        if len(there) > 1:
+            yield (DIGITS.title, BESIDE[system], *(_ahead(there, system, snr) for snr in SNRS_DB),
+                   "; ".join(places_of(suite, system) for suite in there.values()), links_of(there))  # fmt: skip
 
 
 def _ahead(suites: Mapping[int, Suite], system: str, snr: float) -> str:

@@ -37,7 +37,7 @@ from result files in this project, and a test compares the two; no measured numb
 files, and the [last table](#where-each-number-comes-from) their commands, hardware and seeds. *Not measured* means that
 no result of today's pairs exists; *not resolved*, that nothing differs by more than chance allows. Every pair
 has three training seeds beside the label code, `cifar10` by today's recipe and not as it ships; beside rivals with
-weights, which were trained as often, `digits` and `cifar10` have three and `tinyimagenet100` one.
+weights each has one.
 """
 CHECKS = f"""## How to check it
 
