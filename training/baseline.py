@@ -17,6 +17,7 @@ from common.console import tell
 from common.errors import ConfigError
 from common.files import OutFolder, write_json
 from training.data.images import skip_bad_option
+from training.distillation.provenance import without_paths
 from training.report.tabular import print_table
 
 
@@ -78,6 +79,8 @@ def fit(names: list[str], options: dict[str, Any]) -> None:
     order = Order(Path(), pairs=[options["pair"]] if options["pair"] else [], dataset=options["dataset"],
                   most=options["images"], skip_bad=options["skip_bad"])  # fmt: skip
     bench = bench_of(suite, order)
+    if options["out"]:
+        bench.fit_into(options["out"])
     rows = []
     for name in names:
         if name in variants_of_ours.NAMES:  # the pair's own recipe with one thing changed: nothing is chosen
@@ -87,15 +90,15 @@ def fit(names: list[str], options: dict[str, Any]) -> None:
         if name in label_code.NAMES:  # words for any pair: they depend on the number of classes alone
             tell(f"{name}: {label_words.keep(options['out'] or label_words.SHIPPED.parent)}")
             continue
-        folder = options["out"] or bench.weights(name).parent
         if name in picture_codes.NAMES:
             document = picture_fitting.fit(bench, name, suite.n, tell, teacher)
-            write_json(folder / f"{name}.json", {**document, "command": typed()}, indent=None)
+            write_json(bench.fitted / f"{name}.json", {**document, "command": typed()}, indent=None)
             continue
-        out = folder / f"{name}.safetensors"
+        out = bench.weights(name)
         budget, build = Budget(options["trials"], options["cpu_seconds"]), options["build"] / options["suite"]
         given = (bench, budget, build, options["seed"])
-        document = (OursTuning(*given) if name == NAME else Tuning(FAMILIES[name], *given)).run(out, typed())
+        trials = OursTuning(*given, teacher) if name == NAME else Tuning(FAMILIES[name], *given)
+        document = trials.run(out, typed())
         tell(f"{name}: {out.with_suffix('.json')}")
         rows.append(row(document, spent_on_ours(bench)))
     if rows:
@@ -126,8 +129,8 @@ def row(document: dict[str, Any], own: dict[str, Any] | None) -> tuple[str, ...]
 
 
 def typed() -> str:
-    """The command as it was typed, without paths of this machine before its name."""
-    return " ".join(["python -m training.baseline", *sys.argv[1:]])
+    """The command as it was typed, paths cut down to their last part."""
+    return " ".join(["python -m training.baseline", *without_paths(sys.argv[1:])])
 
 
 if __name__ == "__main__":

@@ -27,10 +27,9 @@ from common.cli import begin, invoke, shared_options
 from common.console import say
 from common.errors import ConfigError
 from common.files import FIGURES, OutFile, OutFolder, write_json
-from common.images.datasets import held_out
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
-from training.data.images import skip_bad_option
+from training.data.images import measured_split, skip_bad_option
 from training.lab.evaluation import evaluate, plan
 from training.report.figures import draw
 from training.report.points import Point, by_curve, panel
@@ -52,7 +51,7 @@ NOT_LINKED = ("against", "cards", "hours", "figure", "skip_bad", "device")
 @click.option(
     "--out",
     type=OutFolder(),
-    help="With --suite: folder for results. [default: build/suites/SUITE-SEED, and -PAIR of another pair]",
+    help="With --suite: folder for results. [default: build/suites/SUITE-SEED, and more for another pair or data]",
 )
 @click.option("--against", type=click.Path(path_type=Path), help="With --suite: JSON of another run, to compare with.")
 @click.option("--cards", type=OutFolder(), help="With --suite: write a result card for each number into this folder.")
@@ -119,7 +118,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
         options["csi"] = "estimated"  # all that a link can do
     settings = plan(manifest, options)
     dataset = options["dataset"] or dataset_of(manifest)
-    split = options["split"] or held_out(dataset)
+    split = measured_split(dataset, options["split"])
     if over:
         from training.crossing.asking import ask_pair
 
@@ -146,7 +145,7 @@ def _suite(options: dict[str, Any]) -> int:
 
     suite = find_suite(options["suite"])
     pairs, only = ([part for part in (options[name] or "").split(",") if part] for name in ("pair", "only"))
-    out = options["out"] or place_of(suite, options["seed"], pairs)
+    out = options["out"] or place_of(suite, options["seed"], pairs, options["dataset"])
     order = Order(out, options["seed"], only, pairs, options["dataset"], options["split"], options["device"],
                   _images(options), options["codec"], options["skip_bad"])  # fmt: skip
     if options["cards"]:

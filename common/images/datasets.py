@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import ConfigError, DataError, by_pip
+from common.errors import ConfigError, DataError, NoSplit, by_pip
 from common.files import user_path
 from common.images.folders import SPLIT_WORDS, SPLITS, Place, class_folders, places_in
 from common.images.hub import open_hub
@@ -58,15 +58,18 @@ class ImageSet:
         return ImageSet(self.name, self.images[index], self.labels[index], self.classes, ids=self.ids)
 
     def some(self, most: int | None) -> "ImageSet":
-        """At most so many, None for all: the first; where they lie class by class, as the files of folders do, as many
-        spread evenly over all of them."""
+        """At most so many, None for all, as `chosen` has them."""
+        return self.take(self.chosen(most))
+
+    def chosen(self, most: int | None) -> NDArray[np.int64]:
+        """Indices of at most so many, None for all: the first; where they lie class by class, as the files of folders
+        do, as many spread evenly over all of them."""
         if most is None or most >= len(self):
-            return self.take(np.arange(len(self)))
+            return np.arange(len(self))
         shares = np.bincount(self.labels) / len(self)
         by_chance = len(self) * (1.0 - float(shares @ shares))  # changes from one image to the next in a mixed set
-        lie_by_class = 2 * np.count_nonzero(np.diff(self.labels)) < by_chance
-        spread = np.arange(most) * len(self) // most
-        return self.take(spread if lie_by_class else np.arange(most))
+        lie_by_class = 2 * np.count_nonzero(np.diff(self.labels)) <= by_chance
+        return np.arange(most) * len(self) // most if lie_by_class else np.arange(most)
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -127,7 +130,7 @@ def held_out(spec: str) -> str:
     try:
         if spec != "digits":
             open_split(spec, "test")
-    except DataError:
+    except NoSplit:
         return "validation"
     return "test"
 
@@ -280,7 +283,7 @@ def _assembled(
     """One split of all; without a validation split, `permutation` of train gives its last tenth, and train the rest."""
     source = "train" if split == "validation" and split not in found else split
     if source not in found:
-        raise DataError(f"'{spec}' has no {source} split: expected {source}-*.parquet or {source}/CLASS/*.jpg"
+        raise NoSplit(f"'{spec}' has no {source} split: expected {source}-*.parquet or {source}/CLASS/*.jpg"
                         f"{''.join(f'; {note}' for note in said)}")  # fmt: skip
     parts = {one: read(one != source) for one, (_, read) in found.items()}
     classes = in_one_order([one for part in parts.values() for one in part.labels])

@@ -107,9 +107,12 @@ def places_in(folder: Path) -> tuple[dict[str, Place], list[str]]:
         return found, [f"the splits are those in {shown(path)}"]
     if below:
         return {}, [f"{_some(map(shown, below))} have some: give one of them"]
-    bare = [path for path in inside(folder) if path.is_dir() and _holds_pictures(path)]
-    if len(bare) < 2:
+    bare = [path for path in inside(folder) if path.is_dir()]
+    if not (without := [shown(path) for path in bare if not _holds_pictures(path)]) and len(bare) < 2:
         return {}, []
+    if without:
+        some = len(bare) > len(without)  # else nothing here looks like a class
+        return {}, [f"class folders need no split, but {_some(without)} hold no pictures"] if some else []
     said = (
         f"{shown(folder)} has no splits: each of its folders is taken as a class ({_some(path.name for path in bare)})"
     )

@@ -99,6 +99,12 @@ def test_one_folder_or_pictures_further_down_are_no_classes(names: tuple[str, ..
         load_images(str(tmp_path), "train", SMALL)
 
 
+def test_a_folder_that_is_no_class_beside_some_that_are_is_named_and_not_taken(tmp_path: Path) -> None:
+    class_tree(tmp_path, {"cat/a.png": 1, "dog/a.png": 2, "old/cat/a.png": 3})
+    with pytest.raises(DataError, match=r"has no train split.*class folders need no split, but .*old hold no pictures"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
 LEFT_OUT = {"a.tif": ".tif", "b.gif": ".gif", "c.heic": ".heic", "d.avif": ".avif", "e": "no suffix", "f.txt": ".txt"}
 
 

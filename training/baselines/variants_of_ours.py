@@ -9,14 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from common.errors import ConfigError
 from common.files import write_json
 from common.pair.device import pick_device
 from training.distillation.pairs import write_halved
 from training.distillation.reuse import own_teacher
 from training.experiments.trials import trained
 from training.experiments.variants import variant
-from training.recipes.of_pair import recipe_of, teacher_of
+from training.recipes.of_pair import recipe_of, require_teacher
 from training.recipes.recipe import Recipe, adjusted
 from training.systems.bench import Bench
 from training.systems.teacher_alone import TeacherAlone, keep
@@ -46,18 +45,19 @@ def make(
     console = console or Console(stderr=True)
     recipe = adjusted(recipe_of(bench.manifest, bench.dataset), epochs)
     taught = name != UNTAUGHT
-    if taught and teacher is None and (given := teacher_of(bench.manifest)):
-        raise ConfigError(f"{name}: pair {bench.manifest.name} was taught by {given}; give it by --teacher")
+    if taught:
+        require_teacher(bench.manifest, teacher, name)
     if name == TeacherAlone.name:
         return _teacher(bench, recipe, seed, console, teacher, command)
     what = variant(recipe, CHANGED[name])
-    options = {"dataset": bench.dataset, "teacher": teacher if taught else None, "device": bench.device}
+    options = {"dataset": bench.dataset, "teacher": teacher if taught else None, "device": bench.device,
+               "skip_bad": bench.skip_bad}  # fmt: skip
     manifest, epoch_s = trained(what, what.recipe, f"{bench.suite}-{name}", seed, options)
     write_halved(manifest, bench.folder(name))
     document = {
         "trials": 1, "chosen": "the recipe's own settings, as for the pair itself", "recipe": recipe.name, "seed": seed,
         "epochs": what.recipe.schedule.epochs, "seconds_per_epoch": {name: epoch_s}, "threads": 1, "data": bench.data,
-        "command": bench.command(name),
+        "command": command or bench.command(name),
     }  # fmt: skip
     write_json(bench.weights(name).with_suffix(".json"), document)
     return bench.folder(name)
@@ -75,7 +75,7 @@ def _teacher(
         "teacher": oracle.id.name if teacher else recipe.teacher.model_type, "weights": weights_sha256(folder),
         "recipe": recipe.name, "seed": seed, "cpu_s": round(time.process_time() - began, 1),
         "validation": accuracy(folder, bench.validation(), device),
-        "command": command if teacher else bench.command(TeacherAlone.name),
+        "command": command or bench.command(TeacherAlone.name),
     }  # fmt: skip
     keep(bench, decided, about)
     return bench.weights(TeacherAlone.name).with_suffix(".json")

@@ -26,7 +26,7 @@ from training.suites.measuring import Outcomes, homes, measure
 from training.suites.roster import LABEL, OURS, of_second_pair, roster
 from training.suites.shown import figure, show
 from training.suites.verdicts import LEVEL, Point, Verdict, changes, known, points, verdicts
-from training.systems.bench import Bench
+from training.systems.bench import Bench, plain_name
 from training.systems.entrance import open_codec
 from training.systems.system import System
 
@@ -65,12 +65,15 @@ class Run:
     """As it is written to SUITE.json."""
 
 
-def place_of(suite: Suite, seed: int, pairs: Sequence[str] = ()) -> Path:
-    """Where a run is written if nobody says: of another pair than the suite's own in a folder with its name."""
-    other = find_pair(pairs[0]) if pairs else None
-    own = other is None or (suite.pair in shipped_pairs() and other.id == find_pair(suite.pair).id)
-    name = f"{suite.name}-{seed}" if own or other is None else f"{suite.name}-{seed}-{other.name}-{other.id[:8]}"
-    return Path("build/suites") / name
+def place_of(suite: Suite, seed: int, pairs: Sequence[str] = (), dataset: str | None = None) -> Path:
+    """Where a run is written if nobody says: of another pair than the suite's own, or of other images than the pair's,
+    in a folder with its name, or theirs."""
+    parts, pair = [suite.name, str(seed)], find_pair(pairs[0] if pairs else suite.pair)
+    if suite.pair not in shipped_pairs() or pair.id != find_pair(suite.pair).id:
+        parts += [plain_name(pair.name), pair.id[:8]]
+    if dataset is not None and (name := Path(dataset).name) != pair.dataset:
+        parts.append(plain_name(name))
+    return Path("build/suites") / "-".join(parts)
 
 
 def bench_of(suite: Suite, order: Order) -> Bench:

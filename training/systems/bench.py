@@ -5,6 +5,8 @@ fitted is so on `train` and `validation`, which is a part of train wherever a da
 much as the pair has seen. What was fitted for the pair of a suite ships; for any other it lies under build/.
 """
 
+import re
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from common.images.datasets import ImageSet, held_out, load_for
-from common.pair.manifest import Manifest, find_pair
+from common.images.datasets import ImageSet, load_for
+from common.pair.manifest import Manifest, find_pair, shipped_pairs
 from common.pair.origin import dataset_of
-from training.data.images import fingerprint, tell_notes
+from training.data.images import fingerprint, measured_split, tell_notes
 from training.recipes.of_pair import share_of
 from training.systems.system import NotThere
 
@@ -42,8 +44,8 @@ class Bench:
         """suite: its name, which is that of the folder of fitted weights; images: as `load_for` gives them, of `split`;
         skip_bad: leave out of the other splits what cannot be read, as it was left out of this one."""
         self.suite, self.manifest, self.dataset, self.device = suite, manifest, dataset, device
-        self.test, self.split, self._skip_bad = images, split, skip_bad
-        self._is_own = is_own(suite, manifest)
+        self.test, self.split, self.skip_bad = images, split, skip_bad
+        self._fitted: Path | None = None
         self._splits: dict[str, ImageSet] = {}
 
     @classmethod
@@ -55,11 +57,7 @@ class Bench:
         where there is none, which is told; most: images, None: all; skip_bad: as of `load_for`."""
         manifest = find_pair(pair)
         dataset = dataset or dataset_of(manifest)
-        used = split or held_out(dataset)
-        if split is None and used != "test":
-            tell_notes(
-                [f"{dataset} has no test split: measured on {used}, on which the pair and its rivals were chosen"]
-            )
+        used = measured_split(dataset, split)
         images = load_for(manifest, dataset, used, skip_bad=skip_bad)
         tell_notes(images.notes)
         return cls(suite, manifest, dataset, images.some(most), device, used, skip_bad)
@@ -71,7 +69,7 @@ class Bench:
             raise NotThere(f"pair {manifest.name} takes images of {theirs.height} x {theirs.width} x {theirs.channels}")
         if manifest.labels != self.manifest.labels:
             raise NotThere(f"pair {manifest.name} knows other classes than pair {self.manifest.name}")
-        return Bench(self.suite, manifest, self.dataset, self.test, self.device, self.split, self._skip_bad)
+        return Bench(self.suite, manifest, self.dataset, self.test, self.device, self.split, self.skip_bad)
 
     @property
     def images(self) -> NDArray[np.uint8]:
@@ -101,11 +99,24 @@ class Bench:
         """To choose on; never among `train`."""
         return self._split("validation")
 
+    @cached_property
+    def is_own(self) -> bool:
+        """Whether pair and images are those of which the weights that ship with a suite are."""
+        own = OWN.get(self.suite)
+        same = own is not None and self.manifest.id == find_pair(own).id
+        return same and self.test.name.rpartition("/")[2] == self.manifest.dataset
+
     @property
     def fitted(self) -> Path:
-        """Folder of what is fitted for the pair: with the project for a suite's own, under build/ for another."""
-        other = f"of-{self.manifest.name}-{self.manifest.id[:12]}"
-        return SHIPPED / self.suite if self._is_own else BUILT / self.suite / other
+        """Folder of what is fitted: of a suite's own pair and images with the project, of others under build/."""
+        if self._fitted is not None:
+            return self._fitted
+        other = f"of-{plain_name(self.manifest.name)}-{self.manifest.id[:12]}-{plain_name(self.test.name)}"
+        return SHIPPED / self.suite if self.is_own else BUILT / self.suite / other
+
+    def fit_into(self, folder: Path) -> None:
+        """Have all that is fitted lie there."""
+        self._fitted = folder
 
     def weights(self, name: str) -> Path:
         """Where the fitted weights of a system lie, whether or not they are there; NAME.json beside it says how."""
@@ -116,9 +127,13 @@ class Bench:
         return self.fitted / name
 
     def command(self, name: str) -> str:
-        """What makes the weights of a system for this pair."""
-        other = "" if self._is_own else f" --pair {self.manifest.path} --dataset {self.dataset}"
-        return f"python -m training.baseline --suite {self.suite} --system {name}{other}"
+        """What makes the weights of a system for this pair and these images, without the place of either."""
+        words = ["python", "-m", "training.baseline", "--suite", self.suite, "--system", name]
+        if not self.is_own:
+            shipped = self.manifest.name in shipped_pairs() and find_pair(self.manifest.name).id == self.manifest.id
+            pair = self.manifest.name if shipped else _from_here(str(self.manifest.path))
+            words += ["--pair", pair, "--dataset", _from_here(self.dataset), *(["--skip-bad"] if self.skip_bad else [])]
+        return shlex.join(words)
 
     def decide(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
         """What the pair's own transmitter decides: [B, H, W, C] -> [B]."""
@@ -149,7 +164,7 @@ class Bench:
     def _split(self, name: str) -> ImageSet:
         if name not in self._splits:
             share = share_of(self.manifest) if name == "train" else 1.0
-            self._splits[name] = load_for(self.manifest, self.dataset, name, skip_bad=self._skip_bad, fraction=share)
+            self._splits[name] = load_for(self.manifest, self.dataset, name, skip_bad=self.skip_bad, fraction=share)
         return self._splits[name]
 
     def _decide(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -164,6 +179,12 @@ class Bench:
         return TransmitChain(self.manifest, self.device)
 
 
-def is_own(suite: str, manifest: Manifest) -> bool:
-    """Whether a pair is the one that a suite's shipped weights are of."""
-    return suite in OWN and manifest.id == find_pair(OWN[suite]).id
+def plain_name(name: str) -> str:
+    """A name as a part of a file's: what a manifest or a data set calls itself may hold anything."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name.rpartition("/")[2]).lstrip(".")[:40] or "_"
+
+
+def _from_here(path: str) -> str:
+    """A path below the working directory without what is above that."""
+    full, here = Path(path), Path.cwd()
+    return str(full.relative_to(here)) if full.is_absolute() and full.is_relative_to(here) else path

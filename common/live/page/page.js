@@ -222,9 +222,13 @@ function transmitter(view) {
   rows("stages", stages.map((one, k) => [one, number(view.ledger_ms[one], 2), color(`--s${k}`)]));
 }
 
-function taught(view, answers) {  // what the heads say of the picture that is shown
-  const same = answers.find((one) => one.seq === view.seq && one.session === view.session);
-  text("heads", same ? Object.entries(same.heads).map(([head, said]) => `${head}: ${sure(said)}`).join(", ") : "");
+let taught_s = -1e9;
+function taught(view, answers) {  // what the heads say of the picture that is shown; quicker ones than both are asked keep it
+  const same = answers.find((one) => one.seq === view.seq && one.session === view.session), now = performance.now() / 1000;
+  if (same) taught_s = now;
+  if (same || now - taught_s > STALE_S) {
+    text("heads", Object.entries(same ? same.heads : {}).map(([head, said]) => `${head}: ${sure(said)}`).join(", "));
+  }
 }
 
 function receiver(view) {

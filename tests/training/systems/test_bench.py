@@ -62,15 +62,38 @@ def another(**notes: str) -> Manifest:
 def test_what_is_fitted_for_another_pair_does_not_lie_where_that_of_the_suites_own_does(bench: Bench) -> None:
     other = Bench("quick", another(), "digits", bench.test)
     elsewhere = Bench("cifar10", bench.manifest, "digits", bench.test)
+    images = Bench("quick", bench.manifest, "my/pets", replace(bench.test, name="pets"))
     assert bench.weights("vfe").parent == benches.SHIPPED / "quick"
-    assert (
-        other.weights("vfe").parent
-        == other.folder("vfe").parent
-        == Path("build/baselines/quick/of-digits-ffffffffffff")
-    )
     assert elsewhere.weights("vfe").is_relative_to("build/baselines/cifar10")
+    places = [one.weights("vfe").parent for one in (other, elsewhere, images)]
+    own = bench.manifest.id[:12]
+    assert places[0] == other.folder("vfe").parent == Path("build/baselines/quick/of-digits-ffffffffffff-digits")
+    assert places[2] == Path(f"build/baselines/quick/of-digits-{own}-pets")
     assert bench.command("vfe") == "python -m training.baseline --suite quick --system vfe"
     assert other.command("vfe") == f"{bench.command('vfe')} --pair build/pairs/mine --dataset digits"
+    assert images.command("vfe") == f"{bench.command('vfe')} --pair digits --dataset my/pets"
+
+
+def test_a_command_can_be_typed_as_it_is_told(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spaced = Bench(
+        "quick", bench.manifest, str(tmp_path / "my pets"), replace(bench.test, name="my pets"), skip_bad=True
+    )
+    assert spaced.command("vfe").endswith("--pair digits --dataset 'my pets' --skip-bad")
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "..", ".hidden", "a b", "ü"])
+def test_a_name_from_somebody_is_no_path(name: str, bench: Bench) -> None:
+    for made in (Bench("quick", replace(another(), name=name), "digits", bench.test),
+                 Bench("quick", another(), "digits", replace(bench.test, name=name))):  # fmt: skip
+        assert made.fitted.parent == Path("build/baselines/quick")
+        assert made.fitted.name.startswith("of-")
+
+
+def test_what_is_fitted_goes_where_it_is_told(bench: Bench, tmp_path: Path) -> None:
+    own = Bench("quick", bench.manifest, "digits", bench.test)
+    own.fit_into(tmp_path)
+    assert own.weights("vfe").parent == own.folder("teacher").parent == tmp_path
 
 
 def test_rivals_are_fitted_to_the_images_that_the_pair_has_seen(bench: Bench) -> None:
@@ -99,7 +122,7 @@ def test_what_has_no_test_split_is_measured_on_what_is_held_out_and_that_is_told
         Bench.open("quick", "digits", str(folder), "train")
     mine = Bench.open("quick", "digits", str(folder), skip_bad=True)
     told = " ".join(capsys.readouterr().err.split())
-    assert "has no test split: measured on validation, on which the pair and its rivals were chosen" in told
+    assert "has no test split: measured on validation, on which a pair and its rivals are chosen" in told
     assert (mine.split, len(mine.images) + len(mine.train())) == ("validation", 200)
     assert mine.of(mine.manifest).split == "validation"
     assert mine.tx_accuracy > 0.9
@@ -109,3 +132,7 @@ def test_a_suite_of_another_pair_is_written_beside_that_of_its_own() -> None:
     suite = find_suite("quick")
     assert place_of(suite, 1) == place_of(suite, 1, ["digits"]) == Path("build/suites/quick-1")
     assert place_of(suite, 1, ["cifar10"]).name == f"quick-1-cifar10-{find_pair('cifar10').id[:8]}"
+    assert place_of(suite, 1, [], "digits") == place_of(suite, 1)
+    assert place_of(suite, 1, [], "my/pets").name == "quick-1-pets"
+    large = find_suite("cifar10")
+    assert place_of(large, 0, [], "../data/cifar10") == place_of(large, 0) == Path("build/suites/cifar10-0")

@@ -6,6 +6,8 @@ Knows nothing about how a student is trained.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from training.findings.chapters.accuracy import (
     ALL,
     BESIDE,
@@ -82,7 +84,9 @@ def _rivals(sources: Sources) -> Iterator[Row]:
         if system == LABEL or not there:
             continue
         corner = corner_of(next(iter(there.values())), system)
-        means = {seed: [_mean(suite, one, corner) for one in (OURS, system)] for seed, suite in there.items()}
+        means = {seed: found for seed, suite in there.items() if (found := _means(suite, system, corner))}
+        if not means:
+            continue
         gaps = Headline({seed: 100 * (ours - theirs) for seed, (ours, theirs) in means.items()})
         both = " / ".join(f"{100 * sum(some) / len(some):.1f}" for some in zip(*means.values(), strict=True))
         standings = [suite.standing(OURS, system) for suite in there.values()]
@@ -93,10 +97,12 @@ def _rivals(sources: Sources) -> Iterator[Row]:
                   " ".join(of_result(one.name) for one in there.values()))  # fmt: skip
 
 
-def _mean(suite: Suite, system: str, corner: tuple[str, str, int]) -> float:
-    """Accuracy over all SNRs of a suite, 0..1."""
-    found = [right for key, right in suite.accuracy.items() if key[:4] == (system, *corner)]
-    return sum(found) / len(found)
+def _means(suite: Suite, system: str, corner: tuple[str, str, int]) -> tuple[float, float] | None:
+    """Accuracy of ours and of another over the SNRs at which both have one, 0..1; None where there is none."""
+    snrs = [snr for one, *where, snr in suite.accuracy if (one, *where) == (system, *corner)]
+    both = [(suite.accuracy[OURS, *corner, snr], suite.accuracy[system, *corner, snr]) for snr in snrs
+            if (OURS, *corner, snr) in suite.accuracy]  # fmt: skip
+    return (float(np.mean([one for one, _ in both])), float(np.mean([one for _, one in both]))) if both else None
 
 
 def _label(sources: Sources) -> list[Row]:
