@@ -36,10 +36,6 @@ class DataError(SemlinkError):
     exit_code = 2
 
 
-class NoSplit(DataError):
-    """A data set without the split that was asked for."""
-
-
 class ProtocolError(SemlinkError):
     """Bytes that do not follow the protocol. `reason` is one of a closed set of short codes, fit for a counter."""
 

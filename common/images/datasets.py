@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import ConfigError, DataError, NoSplit, by_pip
+from common.errors import ConfigError, DataError, by_pip
 from common.files import user_path
 from common.images.folders import SPLIT_WORDS, SPLITS, Place, class_folders, places_in
 from common.images.hub import open_hub
@@ -34,6 +34,10 @@ HELD_OUT = 0.1
 SHUFFLE_KEY = 0x5EED
 TOLD = 10
 """So many of the pictures that cannot be used are named; the others are counted."""
+
+
+class NoSplit(DataError):
+    """A data set without the split that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ def test_the_share_of_the_images_is_that_of_the_manifest_or_refused(notes: dict[
     if share is not None:
         assert share_of(made_by(**notes)) == share
         return
-    with pytest.raises(ConfigError, match="says that it was made of the share"):
+    with pytest.raises(ConfigError, match="its share of images must be above 0"):
         share_of(made_by(**notes))
 
 

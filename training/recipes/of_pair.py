@@ -24,7 +24,9 @@ def share_of(manifest: Manifest) -> float:
     except ValueError:
         share = 0.0
     if not 0 < share <= 1:
-        raise ConfigError(f"pair {manifest.name} says that it was made of the share {safe(said, 40)} of its images")
+        raise ConfigError(
+            f"pair {manifest.name}: its share of images must be above 0 and at most 1, not {safe(said, 40)}"
+        )
     return share
 
 
@@ -56,9 +58,8 @@ def recipe_of(manifest: Manifest, dataset: str) -> Recipe:
     own = asked or (DIGITS if (_given(manifest, "--dataset") or DIGITS) == DIGITS else None)
     recipe = load_recipe(own) if own else recipe_for(dataset, None)[0]
     if recipe.name != name:
-        raise ConfigError(
-            f"pair {manifest.name} was made by recipe {safe(name, 60)}, and these data have {recipe.name}"
-        )
+        told = f"was made by recipe {safe(name, 60)}, and these data have {recipe.name}"
+        raise ConfigError(f"pair {manifest.name} {told}: give the data that it was made of")
     wanted = int(passes)
     recipe = adjusted(recipe, None if wanted == recipe.schedule.epochs else wanted, fraction=share_of(manifest))
     return replace(recipe, encoder=manifest.encoder)
