@@ -60,5 +60,16 @@ def test_rivals_of_another_pair_are_fitted_to_its_own_images(
 ) -> None:
     asked = []
     monkeypatch.setattr(Bench, "open", lambda suite, pair, dataset, *rest: asked.append((suite, pair, dataset)))
-    fit([], {"suite": "quick", "pair": pair, "dataset": None, "teacher": None, "images": None, "skip_bad": False})
+    fit(
+        [],
+        {
+            "suite": "quick",
+            "pair": pair,
+            "dataset": None,
+            "teacher": None,
+            "images": None,
+            "skip_bad": False,
+            "out": None,
+        },
+    )
     assert asked == [("quick", pair or "digits", dataset)]
