@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option("--symbols", default="4,16", show_default=True, help="Payload symbols per image, with commas.")
 @click.option("--snr", default=",".join(f"{snr:g}" for snr in SNRS_DB), show_default=True, help="dB, with commas.")
-@click.option("--split", default="test", show_default=True)
+@click.option("--split", help="[default: test, or validation where there is none]")
 @click.option("--seeds", default=3, show_default=True, help="Training seeds per variant.")
 @click.option("--channels", default=4, show_default=True, help="Channels per image.")
 @click.option("--device", default="auto", show_default=True)

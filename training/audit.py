@@ -37,7 +37,7 @@ FEWEST = 60
 @click.option("--suite", default="quick", show_default=True, help="Whose fitted weights a --system has.")
 @click.option("--symbols", type=click.IntRange(1), help="Of the pair, one of its rates. [default: all; of others 16]")
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
-@click.option("--split", default="test", show_default=True)
+@click.option("--split", help="[default: test, or validation where there is none]")
 @click.option(
     "--images", type=click.IntRange(FEWEST), default=512, show_default=True, help="At most so many of the split."
 )

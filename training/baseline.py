@@ -16,6 +16,8 @@ from common.cli import begin, invoke, shared_options
 from common.console import tell
 from common.errors import ConfigError
 from common.files import OutFolder, write_json
+from training.data.images import skip_bad_option
+from training.distillation.provenance import without_paths
 from training.report.tabular import print_table
 
 
@@ -31,7 +33,8 @@ from training.report.tabular import print_table
 @click.option(
     "--teacher", help="Folder or Hub id: it is `teacher`, and classifies pictures. [default: the recipe's; the pair]"
 )
-@click.option("--images", type=int, help="Of teacher: the first so many test images, as the suite has. [default: all]")
+@click.option("--images", type=int, help="Of teacher: only so many test images, as the suite has. [default: all]")
+@skip_bad_option
 @click.option("--published", metavar="MNIST", help="Hold dt-jscc or vfe, in its paper's form, to a figure on this set.")
 @click.option("--epochs", default=40, show_default=True, help="Of --published alone.")
 @click.option("--out", type=OutFolder(), help="Folder of weights. [default: where the suite looks for them]")
@@ -66,15 +69,18 @@ def fit(names: list[str], options: dict[str, Any]) -> None:
     """Fit each system on the suite's pair and images, and tell what that took."""
     from training.baselines import label_code, label_words, picture_codes, picture_fitting, variants_of_ours
     from training.suites.definitions import find_suite
-    from training.systems.bench import Bench
+    from training.suites.whole import Order, bench_of
     from training.trained.learned import FAMILIES, spent_on_ours
     from training.trained.of_ours import NAME, OursTuning
     from training.trained.trying import Budget
     from training.trained.tuning import Tuning
 
-    suite = find_suite(options["suite"])
-    dataset, teacher = options["dataset"] or suite.dataset, options["teacher"]
-    bench = Bench.open(suite.name, options["pair"] or suite.pair, dataset, most=options["images"])
+    suite, teacher = find_suite(options["suite"]), options["teacher"]
+    order = Order(Path(), pairs=[options["pair"]] if options["pair"] else [], dataset=options["dataset"],
+                  most=options["images"], skip_bad=options["skip_bad"])  # fmt: skip
+    bench = bench_of(suite, order)
+    if options["out"]:
+        bench.fit_into(options["out"])
     rows = []
     for name in names:
         if name in variants_of_ours.NAMES:  # the pair's own recipe with one thing changed: nothing is chosen
@@ -84,15 +90,15 @@ def fit(names: list[str], options: dict[str, Any]) -> None:
         if name in label_code.NAMES:  # words for any pair: they depend on the number of classes alone
             tell(f"{name}: {label_words.keep(options['out'] or label_words.SHIPPED.parent)}")
             continue
-        folder = options["out"] or bench.weights(name).parent
         if name in picture_codes.NAMES:
             document = picture_fitting.fit(bench, name, suite.n, tell, teacher)
-            write_json(folder / f"{name}.json", {**document, "command": typed()}, indent=None)
+            write_json(bench.fitted / f"{name}.json", {**document, "command": typed()}, indent=None)
             continue
-        out = folder / f"{name}.safetensors"
+        out = bench.weights(name)
         budget, build = Budget(options["trials"], options["cpu_seconds"]), options["build"] / options["suite"]
         given = (bench, budget, build, options["seed"])
-        document = (OursTuning(*given) if name == NAME else Tuning(FAMILIES[name], *given)).run(out, typed())
+        trials = OursTuning(*given, teacher) if name == NAME else Tuning(FAMILIES[name], *given)
+        document = trials.run(out, typed())
         tell(f"{name}: {out.with_suffix('.json')}")
         rows.append(row(document, spent_on_ours(bench)))
     if rows:
@@ -123,8 +129,8 @@ def row(document: dict[str, Any], own: dict[str, Any] | None) -> tuple[str, ...]
 
 
 def typed() -> str:
-    """The command as it was typed, without paths of this machine before its name."""
-    return " ".join(["python -m training.baseline", *sys.argv[1:]])
+    """The command as it was typed, paths cut down to their last part."""
+    return " ".join(["python -m training.baseline", *without_paths(sys.argv[1:])])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from common.cli import begin, invoke, shared_options
 from common.console import say
 from common.files import OutFolder, write_json
 from common.flags import Real
-from common.images.datasets import held_out
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
 from training.experiments.loop_plan import EXPERIMENTS, LOOP, SNRS_DB, SYSTEMS, pilot_counts, plan
@@ -63,14 +62,14 @@ from training.report.figures import draw
 @click.pass_context
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    from training.data.images import load_told
+    from training.data.images import load_told, measured_split
     from training.experiments.loop_report import compare, panels, show, sweep
     from training.experiments.loop_run import prepared, run
 
     base = find_pair(options["pair"])
     out = options["out"] or Path("build") / "closed_loop" / base.name
     dataset = options["dataset"] or dataset_of(base)
-    options["split"] = options["split"] or held_out(dataset)
+    options["split"] = measured_split(dataset, options["split"])
     pairs = {count: prepared(base, count, dataset, out) for count in pilot_counts(options)}
     entries = plan(pairs, options)
     images = load_told(base, dataset, options["split"])

@@ -27,10 +27,9 @@ from common.cli import begin, invoke, shared_options
 from common.console import say
 from common.errors import ConfigError
 from common.files import FIGURES, OutFile, OutFolder, write_json
-from common.images.datasets import held_out
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
-from training.data.images import skip_bad_option
+from training.data.images import measured_split, skip_bad_option
 from training.lab.evaluation import evaluate, plan
 from training.report.figures import draw
 from training.report.points import Point, by_curve, panel
@@ -39,7 +38,6 @@ from training.systems.entrance import typed_alone
 
 PLAIN = (
     "channel", "csi", "snr", "symbols", "told", "words", "seeds", "stream", "doppler", "json_file", "figure",
-    "skip_bad",
 )  # fmt: skip
 OF_SUITES = ("only", "out", "against", "images", "cards", "hours", "codec")
 """Options that go without --suite, and those that go with it."""
@@ -50,11 +48,19 @@ NOT_LINKED = ("against", "cards", "hours", "figure", "skip_bad", "device")
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--suite", help="quick, cifar10 or tinyimagenet100: many systems over a whole grid.")
 @click.option("--only", default="", help="With --suite: systems, with commas. [default: all]")
-@click.option("--out", type=OutFolder(), help="With --suite: folder for results. [default: build/suites/SUITE-SEED]")
+@click.option(
+    "--out",
+    type=OutFolder(),
+    help="With --suite: folder for results. [default: build/suites/SUITE-SEED, and more for another pair or data]",
+)
 @click.option("--against", type=click.Path(path_type=Path), help="With --suite: JSON of another run, to compare with.")
 @click.option("--cards", type=OutFolder(), help="With --suite: write a result card for each number into this folder.")
 @click.option("--hours", type=float, help="With --cards, of a pair that does not ship: hours that it took to train.")
-@click.option("--images", type=int, help="With --suite or --over-the-link: only the first so many. [default: all]")
+@click.option(
+    "--images",
+    type=int,
+    help="With --suite or --over-the-link: only so many, where they lie by class of each. [default: all]",
+)
 @click.option(
     "--codec",
     multiple=True,
@@ -112,7 +118,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
         options["csi"] = "estimated"  # all that a link can do
     settings = plan(manifest, options)
     dataset = options["dataset"] or dataset_of(manifest)
-    split = options["split"] or held_out(dataset)
+    split = measured_split(dataset, options["split"])
     if over:
         from training.crossing.asking import ask_pair
 
@@ -135,13 +141,13 @@ def _suite(options: dict[str, Any]) -> int:
     """Run a suite; returns the exit code."""
     from training.cards.from_suite import training_of, write_cards
     from training.suites.definitions import find_suite
-    from training.suites.whole import Order, compare, run
+    from training.suites.whole import Order, compare, place_of, run
 
     suite = find_suite(options["suite"])
-    seed, out = options["seed"], options["out"] or Path("build/suites") / f"{options['suite']}-{options['seed']}"
     pairs, only = ([part for part in (options[name] or "").split(",") if part] for name in ("pair", "only"))
-    order = Order(out, seed, only, pairs, options["dataset"], options["split"] or "test", options["device"],
-                  _images(options), options["codec"])  # fmt: skip
+    out = options["out"] or place_of(suite, options["seed"], pairs, options["dataset"])
+    order = Order(out, options["seed"], only, pairs, options["dataset"], options["split"], options["device"],
+                  _images(options), options["codec"], options["skip_bad"])  # fmt: skip
     if options["cards"]:
         training_of(find_pair(pairs[0] if pairs else suite.pair), options["hours"])
     if options["over_the_link"]:

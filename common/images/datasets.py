@@ -36,6 +36,10 @@ TOLD = 10
 """So many of the pictures that cannot be used are named; the others are counted."""
 
 
+class NoSplit(DataError):
+    """A data set without the split that was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageSet:
     """images: uint8 [N, H, W, C], C 1 or 3; labels: int64 [N], indices into classes; notes: lines for people.
@@ -56,6 +60,20 @@ class ImageSet:
     def take(self, index: NDArray[np.int64]) -> "ImageSet":
         """The samples at `index`, in that order."""
         return ImageSet(self.name, self.images[index], self.labels[index], self.classes, ids=self.ids)
+
+    def some(self, most: int | None) -> "ImageSet":
+        """At most so many, None for all, as `chosen` has them."""
+        return self.take(self.chosen(most))
+
+    def chosen(self, most: int | None) -> NDArray[np.int64]:
+        """Indices of at most so many, None for all: the first; where they lie class by class, as the files of folders
+        do, as many spread evenly over all of them."""
+        if most is None or most >= len(self):
+            return np.arange(len(self))
+        shares = np.bincount(self.labels) / len(self)
+        by_chance = len(self) * (1.0 - float(shares @ shares))  # changes from one image to the next in a mixed set
+        lie_by_class = 2 * np.count_nonzero(np.diff(self.labels)) <= by_chance
+        return np.arange(most) * len(self) // most if lie_by_class else np.arange(most)
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -116,7 +134,7 @@ def held_out(spec: str) -> str:
     try:
         if spec != "digits":
             open_split(spec, "test")
-    except DataError:
+    except NoSplit:
         return "validation"
     return "test"
 
@@ -128,14 +146,16 @@ def open_table(path: Path) -> Split:
     return Split(shown(path), classes, part.among(classes), part.shelf, part.all(), tuple(part.notes))
 
 
-def load_images(spec: str, split: str, fit: Preprocess | None = None, *, skip_bad: bool = False) -> ImageSet:
+def load_images(
+    spec: str, split: str, fit: Preprocess | None = None, *, skip_bad: bool = False, fraction: float = 1.0
+) -> ImageSet:
     """One split of a data set, as `open_split` finds it, decoded.
 
     fit: resize each image to this; without it, images of unequal size are refused. skip_bad: leave out what cannot be
     read or has no label, and say so in `notes`; otherwise DataError names it. DataError also where a class has no
-    picture to train on.
+    picture to train on. fraction: as of `load_splits`.
     """
-    return load_splits(spec, (split,), fit, skip_bad=skip_bad)[0]
+    return load_splits(spec, (split,), fit, skip_bad=skip_bad, fraction=fraction)[0]
 
 
 def load_splits(
@@ -170,12 +190,12 @@ def load_splits(
     return [images for _, images in parts]
 
 
-def load_for(manifest: Manifest, spec: str, split: str, *, skip_bad: bool = False) -> ImageSet:
+def load_for(manifest: Manifest, spec: str, split: str, *, skip_bad: bool = False, fraction: float = 1.0) -> ImageSet:
     """The same as a pair sees it: images as its encoder takes them, labels as indices into the pair's own classes.
 
-    DataError where the data set has images of a class that the pair does not know.
+    fraction: as of `load_splits`. DataError where the data set has images of a class that the pair does not know.
     """
-    found = load_images(spec, split, manifest.preprocess, skip_bad=skip_bad)
+    found = load_images(spec, split, manifest.preprocess, skip_bad=skip_bad, fraction=fraction)
     matched = match(found.classes, manifest.labels)
     labels = found.labels_among(manifest.labels)
     if None in labels:
@@ -267,7 +287,7 @@ def _assembled(
     """One split of all; without a validation split, `permutation` of train gives its last tenth, and train the rest."""
     source = "train" if split == "validation" and split not in found else split
     if source not in found:
-        raise DataError(f"'{spec}' has no {source} split: expected {source}-*.parquet or {source}/CLASS/*.jpg"
+        raise NoSplit(f"'{spec}' has no {source} split: expected {source}-*.parquet or {source}/CLASS/*.jpg"
                         f"{''.join(f'; {note}' for note in said)}")  # fmt: skip
     parts = {one: read(one != source) for one, (_, read) in found.items()}
     classes = in_one_order([one for part in parts.values() for one in part.labels])

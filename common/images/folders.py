@@ -98,14 +98,30 @@ def look(folder: Path) -> Found:
 
 def places_in(folder: Path) -> tuple[dict[str, Place], list[str]]:
     """The splits in a folder, or in the one folder of it that has some, as a copy of a Hub data set has them in `data`;
-    and a line on where they are."""
+    where there are none, class folders are a train split; and a line on what was taken for it."""
     if found := splits_of(folder):
         return found, []
     below = {path: found for path in inside(folder) if path.is_dir() and (found := splits_of(path))}
     if len(below) == 1:
         ((path, found),) = below.items()
         return found, [f"the splits are those in {shown(path)}"]
-    return {}, [f"{_some(map(shown, below))} have some: give one of them"] if below else []
+    if below:
+        return {}, [f"{_some(map(shown, below))} have some: give one of them"]
+    bare = [path for path in inside(folder) if path.is_dir()]
+    if not (without := [shown(path) for path in bare if not _holds_pictures(path)]) and len(bare) < 2:
+        return {}, []
+    if without:
+        some = len(bare) > len(without)  # else nothing here looks like a class
+        return {}, [f"class folders need no split, but {_some(without)} hold no pictures"] if some else []
+    said = (
+        f"{shown(folder)} has no splits: each of its folders is taken as a class ({_some(path.name for path in bare)})"
+    )
+    return {"train": Place(f"{folder.name}/", (), folder, folder)}, [said]
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Directly, and not further down."""
+    return any(path.suffix.lower() in SUFFIXES and path.is_file() for path in inside(folder))
 
 
 def splits_of(folder: Path) -> dict[str, Place]:

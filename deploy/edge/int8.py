@@ -99,8 +99,9 @@ def told(name: str, whole: Encoded, small: Encoded, labels: NDArray[np.int64]) -
 def main(model: str, dataset: str | None, count: int) -> None:
     pair = find_pair(model)
     where = dataset or dataset_of(pair)
-    test, train = load_for(pair, where, "test"), load_for(pair, where, "train").images[:CALIBRATED]
-    images, labels = test.images[:count], test.labels[:count]
+    test, train = load_for(pair, where, "test"), load_for(pair, where, "train").some(CALIBRATED).images
+    some = test.some(count)
+    images, labels = some.images, some.labels
     whole = Encoded.by(pair.path / "encoder.onnx", images)
     accuracy = 100 * (whole.logits.argmax(1) == labels).mean()
     print(f"{model}: {len(images)} images; in 32 bits {whole.us:.0f} us, {accuracy:.2f} % of the decisions are right")

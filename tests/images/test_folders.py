@@ -79,6 +79,32 @@ def test_splits_in_the_only_folder_that_has_some_are_taken_and_those_in_several_
         load_images(str(tmp_path), "train", SMALL)
 
 
+def test_class_folders_without_splits_are_trained_on_and_that_is_told(tmp_path: Path) -> None:
+    class_tree(
+        tmp_path, {name.partition("/")[2]: shade for name, shade in CLASSES.items() if name.startswith("train/")}
+    )
+    train, held = (load_images(str(tmp_path), split, SMALL) for split in ("train", "validation"))
+    assert train.classes == held.classes == ("cat", "dog")
+    assert len(held) == 1
+    assert len(train) > 1
+    assert train.notes[0] == f"{tmp_path} has no splits: each of its folders is taken as a class (cat, dog)"
+    with pytest.raises(DataError, match="has no test split"):
+        load_images(str(tmp_path), "test", SMALL)
+
+
+@pytest.mark.parametrize("names", [("cat/a.png",), ("cat/deep/a.png", "dog/deep/a.png"), ("a.png", "cat/a.png")])
+def test_one_folder_or_pictures_further_down_are_no_classes(names: tuple[str, ...], tmp_path: Path) -> None:
+    class_tree(tmp_path, dict.fromkeys(names, 9))
+    with pytest.raises(DataError, match="has no train split"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+def test_a_folder_that_is_no_class_beside_some_that_are_is_named_and_not_taken(tmp_path: Path) -> None:
+    class_tree(tmp_path, {"cat/a.png": 1, "dog/a.png": 2, "old/cat/a.png": 3})
+    with pytest.raises(DataError, match=r"has no train split.*class folders need no split, but .*old hold no pictures"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
 LEFT_OUT = {"a.tif": ".tif", "b.gif": ".gif", "c.heic": ".heic", "d.avif": ".avif", "e": "no suffix", "f.txt": ".txt"}
 
 

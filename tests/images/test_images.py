@@ -279,3 +279,24 @@ def test_a_picture_of_too_many_pixels_says_so() -> None:
     png = b"".join(struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks)
     with pytest.raises(DataError, match=r"cannot read image: it has more than \d+ million pixels; make it smaller"):
         decode_image(b"\x89PNG\r\n\x1a\n" + png)
+
+
+def test_some_of_a_set_that_lies_by_class_are_of_all_classes_and_of_a_mixed_one_the_first() -> None:
+    labels = np.repeat([2, 0, 1], [50, 100, 150])
+    images = np.arange(300, dtype=np.uint16).astype(np.uint8).reshape(300, 1, 1, 1)
+    by_class = ImageSet("a", images, labels, ("x", "y", "z"))
+    assert np.bincount(by_class.some(30).labels).tolist() == [10, 15, 5]
+    order = np.random.default_rng(0).permutation(300)
+    mixed = by_class.take(order)
+    assert (mixed.some(30).images == mixed.images[:30]).all()
+    for one in (by_class, mixed):
+        assert all((one.some(most).images == one.images).all() for most in (None, 300, 1000))
+    alone = ImageSet("b", images, np.zeros(300, np.int64), ("x",))
+    assert len(alone.some(3)) == 3
+    two_each = ImageSet("c", images[:200], np.repeat(np.arange(100), 2), tuple(map(str, range(100))))
+    assert len(set(two_each.some(100).labels.tolist())) == 100
+
+
+def test_the_data_that_ship_are_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = load_images("digits", "test")
+    assert (digits.some(20).images == digits.images[:20]).all()

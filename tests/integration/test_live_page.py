@@ -175,7 +175,19 @@ def test_a_class_is_enrolled_on_the_page_and_answers_are_by_it(start: Start, bro
     browser.until(f"{said} === 'mine: 0 of 5 pictures'")
     browser.ask("document.getElementById('enrol-go').click()")
     browser.until(f"{said} === 'given up: mine is not enrolled'")
-    start("sctx", "--peer", f"127.0.0.1:{rx.port()}", "--distortion", "10", "--count", "100000", "--fps", "10")
+    flags = [
+        "--distortion",
+        "10",
+        "--count",
+        "100000",
+        "--fps",
+        "10",
+        "--http",
+        "0",
+        "--watch",
+        f"127.0.0.1:{http_port(rx)}",
+    ]
+    tx = start("sctx", "--peer", f"127.0.0.1:{rx.port()}", *flags)
     browser.until("document.querySelectorAll('#answers li').length > 0")
     browser.ask(fill)
     browser.until(f"{said}.startsWith('mine is enrolled from 5 pictures')")
@@ -184,6 +196,9 @@ def test_a_class_is_enrolled_on_the_page_and_answers_are_by_it(start: Start, bro
     browser.until(f"{said}.startsWith(\"not done: 'mine' is enrolled in head 'enrolled' already\")")
     assert browser.ask("document.documentElement.scrollWidth") == 400
     assert browser.errors == []
+    browser.open(address(tx))
+    browser.until("document.readyState === 'complete'")
+    browser.until("document.getElementById('heads').textContent.startsWith('enrolled: ')")
     browser.picture(tmp_path / "enrolled.png")
     assert (tmp_path / "enrolled.png").stat().st_size > 10_000
 

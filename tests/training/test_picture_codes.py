@@ -111,7 +111,8 @@ FITTED = {
 
 def bench(tmp_path: Path) -> SimpleNamespace:
     images = drawn((8, 8, 1), 3)
-    return SimpleNamespace(suite="quick", images=images, weights=lambda name: tmp_path / f"{name}.safetensors",
+    return SimpleNamespace(suite="quick", images=images, command=lambda name: f"fit {name}",
+                           weights=lambda name: tmp_path / f"{name}.safetensors",
                            decide=lambda batch: batch.reshape(len(batch), -1).max(1).astype(np.int64))  # fmt: skip
 
 
@@ -133,7 +134,7 @@ def test_what_is_expected_to_be_best_is_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("n", "why"), [(8, "the smallest picture needs n = 16"), (64, "tuned for n = 16, 32, not 64")])
 def test_where_no_picture_gets_through_it_is_said(tmp_path: Path, n: int, why: str) -> None:
-    with pytest.raises(NotThere, match=r"python -m training.baseline --suite quick --system jpeg-ldpc"):
+    with pytest.raises(NotThere, match="not fitted: fit jpeg-ldpc"):
         PictureCode(bench(tmp_path), "jpeg-ldpc").setting(Place("awgn", "perfect", 16, 0.0))  # type: ignore[arg-type]
     (tmp_path / "jpeg-ldpc.json").write_text(json.dumps(FITTED))
     with pytest.raises(NotThere, match=why):

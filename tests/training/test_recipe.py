@@ -1,12 +1,16 @@
 """A recipe is a file that somebody wrote: any value of any key is taken as it is meant or refused in one line."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from common.errors import ConfigError
+from common.pair.manifest import Manifest, find_pair
+from tests.images.makers import class_tree
+from training.recipes.of_pair import recipe_of, require_teacher, share_of, teacher_of
 from training.recipes.recipe import CONFIGS, Recipe, adjusted, load_recipe
 
 VALUES = [
@@ -106,3 +110,77 @@ def test_true_labels_alone_are_without_a_teachers_embedding_too() -> None:
     assert recipe.loss.embedding
     assert adjusted(recipe, hard=1.0).loss.embedding == 0
     assert adjusted(recipe, hard=0.5).loss.embedding == recipe.loss.embedding
+
+
+def made_by(**notes: str) -> Manifest:
+    own = find_pair("digits")
+    return replace(own, provenance={**own.provenance, **notes})
+
+
+def test_the_recipe_of_a_pair_is_that_of_its_manifest_with_its_own_passes_share_and_transmitter() -> None:
+    recipe = load_recipe("digits")
+    assert recipe_of(find_pair("digits"), "digits") == recipe
+    half = recipe_of(made_by(epochs="90", fraction="0.25"), "digits")
+    assert (half.schedule.epochs, half.fraction) == (90, 0.25)
+    assert half.teacher.schedule.epochs == round(recipe.teacher.schedule.epochs / 2)
+    wide = replace(made_by(), encoder=replace(recipe.encoder, width=4))
+    assert recipe_of(wide, "digits").encoder.width == 4
+
+
+DISTIL = "python -m training.distill"
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [
+        ({"recipe": "mine", "command": f"{DISTIL} --recipe mine.toml"}, "which is none of"),
+        ({"recipe": "digits", "command": f"{DISTIL} --recipe=digits.toml"}, "which is none of"),
+        ({"recipe": "cifar10", "command": f"{DISTIL} --recipe digits"}, "cifar10, and these data have digits"),
+        ({"epochs": "many"}, "does not say by which recipe"),
+        ({"epochs": "0"}, "does not say by which recipe"),
+    ],
+)  # fmt: skip
+def test_a_recipe_that_is_not_known_is_not_guessed(notes: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        recipe_of(made_by(**notes), "digits")
+    bare = replace(made_by(), provenance={})
+    with pytest.raises(ConfigError, match="does not say by which recipe"):
+        recipe_of(bare, "digits")
+
+
+def test_a_recipe_that_was_fitted_to_data_is_fitted_again_whatever_the_data_are_called(tmp_path: Path) -> None:
+    mine = tmp_path / "cifar10"  # as a recipe is
+    class_tree(mine, {f"train/{name}/{k}.png": 9 for name in ("cat", "dog") for k in range(4)})
+    notes = {"recipe": "cifar10", "epochs": "7", "command": f"{DISTIL} --dataset cifar10"}
+    found = recipe_of(made_by(**notes), str(mine))
+    assert (found.name, found.schedule.epochs) == ("cifar10", 7)
+    assert found.image.height != load_recipe("cifar10").image.height
+    other = tmp_path / "other"
+    mine.rename(other)
+    with pytest.raises(ConfigError, match="made by recipe cifar10, and these data have other"):
+        recipe_of(made_by(**notes), str(other))
+
+
+@pytest.mark.parametrize(
+    ("notes", "share"),
+    [
+        ({}, 1.0), ({"fraction": "0.25"}, 0.25), ({"command": f"{DISTIL} --fraction 0.1"}, 0.1),
+        ({"fraction": "x"}, None), ({"fraction": "nan"}, None), ({"fraction": "0"}, None), ({"fraction": "1.5"}, None),
+    ],
+)  # fmt: skip
+def test_the_share_of_the_images_is_that_of_the_manifest_or_refused(notes: dict[str, str], share: float | None) -> None:
+    if share is not None:
+        assert share_of(made_by(**notes)) == share
+        return
+    with pytest.raises(ConfigError, match="its share of images must be above 0"):
+        share_of(made_by(**notes))
+
+
+def test_the_teacher_that_was_given_is_known() -> None:
+    assert teacher_of(made_by()) is None
+    for words in ("--teacher lite0", "--teacher=lite0"):
+        assert teacher_of(made_by(command=f"python -m training.distill {words} --seed 1")) == "lite0"
+    require_teacher(made_by(), None, "teacher")
+    require_teacher(made_by(command=f"{DISTIL} --teacher lite0"), "lite0", "teacher")
+    with pytest.raises(ConfigError, match="teacher: pair digits was taught by lite0; give it by --teacher"):
+        require_teacher(made_by(command=f"{DISTIL} --teacher lite0"), None, "teacher")

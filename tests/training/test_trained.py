@@ -180,9 +180,14 @@ def test_no_trial_is_begun_once_the_cpu_seconds_are_spent(bench: Bench, tmp_path
     assert [one["trial"] for one in tried] == [0]
 
 
-def test_many_images_have_few_passes_over_one_view(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_images_have_few_passes_over_one_view_and_few_have_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     family = FAMILIES["vfe"]
+    monkeypatch.setattr(tuning, "USUAL", len(bench.train()))
     assert space_of(family, bench) == family.space
+    monkeypatch.setattr(tuning, "USUAL", 4 * len(bench.train()))
+    assert space_of(family, bench) == {**family.space, "epochs": tuple(2 * one for one in family.space["epochs"])}
     monkeypatch.setattr(tuning, "MANY", len(bench.train()))
     monkeypatch.setattr(fronts, "MANY", len(bench.train()))
     space = space_of(family, bench)

@@ -164,14 +164,12 @@ def test_what_is_not_here_is_told_as_that(
 def test_weights_of_a_system_are_a_part_of_its_card(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from training.cards import from_suite
 
-    monkeypatch.setattr(from_suite, "SHIPPED", tmp_path)
-    monkeypatch.setattr(Bench, "weights", lambda self, name: tmp_path / f"{name}.safetensors")
-    monkeypatch.setattr(Bench, "folder", lambda self, name: tmp_path / name)
+    monkeypatch.setattr(Bench, "fitted", tmp_path / "quick")
     assert from_suite.weights_of(run.bench, "vfe") == {}
-    (tmp_path / "vfe.safetensors").write_bytes(b"a")
-    (tmp_path / "vfe" / "0dB").mkdir(parents=True)
-    (tmp_path / "vfe" / "0dB" / "manifest.json").write_bytes(b"b")
-    assert set(from_suite.weights_of(run.bench, "vfe")) == {"vfe.safetensors", "vfe/0dB/manifest.json"}
+    (tmp_path / "quick" / "vfe" / "0dB").mkdir(parents=True)
+    (tmp_path / "quick" / "vfe.safetensors").write_bytes(b"a")
+    (tmp_path / "quick" / "vfe" / "0dB" / "manifest.json").write_bytes(b"b")
+    assert set(from_suite.weights_of(run.bench, "vfe")) == {"quick/vfe.safetensors", "quick/vfe/0dB/manifest.json"}
 
 
 # -- weights that do not ship

@@ -34,7 +34,7 @@ class Where:
     suite: str
     pair: str
     dataset: str | None
-    split: str
+    split: str | None
     images: int
 
     @property
@@ -100,7 +100,7 @@ def labels_unseen(bench: Bench, make: Callable[[Bench], System], place: Place, s
     """The answers of a system are the same whatever the labels are that it is scored by."""
     images, order = bench.test, np.random.default_rng(6).permutation(len(bench.labels))
     mixed = ImageSet(images.name, images.images, images.labels[order], images.classes)
-    other = Bench(bench.suite, bench.manifest, bench.dataset, mixed, bench.device)
+    other = Bench(bench.suite, bench.manifest, bench.dataset, mixed, bench.device, bench.split)
     found = [make(one).measure(place, 0, 0).decided for one in (bench, other)]
     differ = 1.0 if found[0] is None or found[1] is None else float(np.mean(found[0] != found[1]))
     yield at_most("other labels", differ, 0, "share of answers that change when the labels are permuted")

@@ -104,7 +104,7 @@ class PictureCode(Carried):
     def setting(self, place: Place) -> Setting:
         """What is expected to do best there."""
         if not self._fitted:
-            raise NotThere(f"not fitted: python -m training.baseline --suite {self.bench.suite} --system {self.name}")
+            raise NotThere(f"not fitted: {self.bench.command(self.name)}")
         if place.n < self._fitted["home"]:
             raise NotThere(f"the smallest picture needs n = {self._fitted['home']}")
         hopes = {one: self.expected(one, place) for one in self._settings(place)}

@@ -68,8 +68,8 @@ def fit(
 
 def pictures(bench: Bench, form: Format, classify: Classify) -> tuple[dict[int, float], float]:
     """Bytes -> share of held-out pictures (0..1) that are told right when nothing is lost; and of lost ones."""
-    held_out = bench.validation()
-    images, labels = held_out.images[:MOST_IMAGES], held_out.labels[:MOST_IMAGES]
+    held_out = bench.validation().some(MOST_IMAGES)
+    images, labels = held_out.images, held_out.labels
     found, once = {}, Remembered(classify)  # of few bytes most pictures are the same grey one
     for size in LADDER:
         packed = form.pack(images, size)

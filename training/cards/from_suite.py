@@ -15,7 +15,7 @@ from training.cards.making import Context, write_card
 from training.suites.definitions import find_suite
 from training.suites.roster import LABEL, NAMES
 from training.suites.whole import Order, Run, bench_of
-from training.systems.bench import SHIPPED, Bench
+from training.systems.bench import Bench
 from training.systems.system import Place
 
 
@@ -26,7 +26,7 @@ def write_cards(run: Run, order: Order, folder: Path, hours: float | None = None
     """
     bench, command = run.bench, str(run.document["command"])
     trained = training_of(bench.manifest, hours)
-    data = Data(str(bench.dataset if bench.dataset == "digits" else bench.test.name), order.split, bench.data,
+    data = Data(str(bench.dataset if bench.dataset == "digits" else bench.test.name), bench.split, bench.data,
                 len(bench.labels))  # fmt: skip
     paths = []
     for point in run.document["points"]:
@@ -65,11 +65,12 @@ def place_of(point: Mapping[str, Any]) -> Place:
 
 
 def weights_of(bench: Bench, name: str) -> dict[str, str]:
-    """What else than the pair a system loads: file of `training/baselines/shipped` -> SHA-256."""
+    """What else than the pair a system loads: file of `training/baselines/shipped`, or of build/ -> SHA-256."""
     fitted, folder = bench.weights(name), bench.folder(name)
     files = [fitted, *(sorted(folder.rglob("*")) if folder.is_dir() else ())]
     found = {one: one.read_bytes() for one in files if one.is_file()}
-    return {one.relative_to(SHIPPED).as_posix(): hashlib.sha256(raw).hexdigest() for one, raw in found.items()}
+    names = {one: one.relative_to(bench.fitted.parent).as_posix() for one in found}
+    return {names[one]: hashlib.sha256(raw).hexdigest() for one, raw in found.items()}
 
 
 def open_bench(card: Card, pair: str | None, dataset: str | None, retrained: bool = False) -> Bench:
@@ -84,7 +85,7 @@ def open_bench(card: Card, pair: str | None, dataset: str | None, retrained: boo
     if (found := find_pair(pair)).id != card.pair_id and not retrained:
         raise ConfigError(f"it is of pair {card.pair} {card.pair_id[:12]}, and {pair} is {found.id[:12]}")
     order = Order(Path(), only=(card.system,), pairs=(pair,), dataset=dataset, split=card.data.split,
-                  most=card.data.images)  # fmt: skip
+                  most=card.data.images, skip_bad=True)  # fmt: skip
     bench = bench_of(find_suite(card.suite), order)
     if bench.data != card.data.fingerprint:
         raise ConfigError(f"its images are not these: {len(bench.labels)} of the {card.data.split} split of "

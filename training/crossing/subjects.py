@@ -51,7 +51,7 @@ class PairSubject(Subject):
     @cached_property
     def images(self) -> NDArray[np.uint8]:
         """See `Subject`."""
-        return load_for(self._manifest, self.dataset, self.split).images[: self.most]
+        return load_for(self._manifest, self.dataset, self.split).some(self.most).images
 
     def ends(self, question: Question) -> Ends:
         """See `Subject`. Its transmitter is told what the setting says, its rate is the setting's."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from common.console import tell
 from common.errors import DataError
-from common.images.datasets import ImageSet, load_for, load_splits
+from common.images.datasets import ImageSet, held_out, load_for, load_splits
 from common.pair.manifest import Manifest
 from common.pair.shapes import Preprocess
 from training.recipes.recipe import Recipe
@@ -38,6 +38,14 @@ def load_told(manifest: Manifest, spec: str, split: str, skip_bad: bool = False)
     images = load_for(manifest, spec, split, skip_bad=skip_bad)
     tell_notes(images.notes)
     return images
+
+
+def measured_split(dataset: str, split: str | None) -> str:
+    """The split that is measured: as asked; else test, or validation where there is none, which is told."""
+    used = split or held_out(dataset)
+    if split is None and used != "test":
+        tell_notes([f"{dataset} has no test split: measured on {used}, on which a pair and its rivals are chosen"])
+    return used
 
 
 def fingerprint(images: ImageSet) -> str:

@@ -50,10 +50,11 @@ class Verdict:
 def judge(manifest: Manifest, parts: Sequence[ImageSet]) -> Verdict:
     """What the pair as it lies on disk answers: all symbols, AWGN at 30 dB. parts: pictures it was not trained on."""
     setting = Setting("awgn", "known", QUIET_DB, manifest.layout.max_symbols, 1, 0, 0, 0.0, QUIET_DB)
-    right, labels = 0, np.concatenate([part.labels[:MOST] for part in parts])
-    for part in parts:
-        answers = Lab(manifest, part.images[:MOST]).decide(setting, stream=0)
-        right += int((answers == part.labels[:MOST]).sum())
+    looked_at = [part.some(MOST) for part in parts]
+    right, labels = 0, np.concatenate([part.labels for part in looked_at])
+    for part in looked_at:
+        answers = Lab(manifest, part.images).decide(setting, stream=0)
+        right += int((answers == part.labels).sum())
     counts = np.bincount(labels, minlength=len(manifest.labels))
     top = int(counts.argmax())
     return Verdict(right, len(labels), float(counts[top] / len(labels)), manifest.labels[top])

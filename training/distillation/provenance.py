@@ -37,6 +37,7 @@ def provenance(
         "transmitter": transmitter,
         "recipe": recipe.name,
         "epochs": str(recipe.schedule.epochs),
+        **({"fraction": f"{recipe.fraction:g}"} if recipe.fraction < 1 else {}),
         "loss": f"{recipe.loss}",
         "soft_labels": soft_labels,
         **({"head": "fitted to the features at the end"} if fitted else {}),

@@ -1,7 +1,8 @@
 """How well new classes are enrolled over a channel: `python -m training.enrolment` measures it, without sockets.
 
 Knows nothing about training. The data set has classes that the pair has never seen: its train split gives examples, its
-test split is asked about, and both go over the channel. `unseen.py` says what they are compared with.
+test split (validation where it has none) is asked about, and both go over the channel. `unseen.py` says what they are
+compared with.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from common.files import FIGURES, OutFile, write_json
 from common.flags import Real, numbers
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
+from training.data.images import measured_split
 from training.report.figures import Curve, Panel, draw
 from training.report.tabular import print_table
 
@@ -60,7 +62,9 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     plan = Plan(options["channel"], csi, tuple(symbols), tuple(numbers("snr", options["snr"], float)), tuple(examples),
                 options["draws"], options["unknown"], options["seed"])  # fmt: skip
     own = images_for(manifest, options["own"] or dataset_of(manifest), "validation", options["own_images"])
-    shown, asked = (images_for(manifest, options["dataset"], split) for split in ("train", "test"))
+    shown, asked = (
+        images_for(manifest, options["dataset"], split) for split in ("train", measured_split(options["dataset"], None))
+    )
     taught = (
         [teachers_embedding(options["teacher"], one) for one in (own, shown, asked)] if options["teacher"] else None
     )

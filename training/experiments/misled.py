@@ -147,17 +147,16 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     asked = places(options)
     from rich.console import Console
 
-    from common.images.datasets import held_out
     from common.pair.device import limit_threads
     from common.pair.manifest import find_pair
     from common.pair.origin import dataset_of
-    from training.data.images import load_told
+    from training.data.images import load_told, measured_split
     from training.report.progress import bar
 
     limit_threads(1)  # one small image at a time gains nothing from a second
     manifest = find_pair(options["pair"])
     dataset = options["dataset"] or dataset_of(manifest)
-    images = load_told(manifest, dataset, options["split"] or held_out(dataset))
+    images = load_told(manifest, dataset, measured_split(dataset, options["split"]))
     streams = range(options["first"], options["first"] + options["streams"])
     bench, rows = Bench(manifest, images, streams, options["frames"], options["seed"]), []
     with bar(Console(stderr=True), "misled", len(asked)) as advance:

@@ -122,18 +122,17 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     ways = [(one, doppler) for one in channels for doppler in (dopplers if one == "rayleigh" else dopplers[:1])]
     from rich.console import Console
 
-    from common.images.datasets import held_out
     from common.pair.device import limit_threads
     from common.pair.manifest import find_pair
     from common.pair.origin import dataset_of
-    from training.data.images import load_told
+    from training.data.images import load_told, measured_split
     from training.lab.direct import Encodings
     from training.report.progress import bar
 
     limit_threads(1)
     manifest = find_pair(options["pair"])
     dataset = options["dataset"] or dataset_of(manifest)
-    images = load_told(manifest, dataset, options["split"] or held_out(dataset))
+    images = load_told(manifest, dataset, measured_split(dataset, options["split"]))
     known, rows, places = Encodings(), [], list(product(ways, *asked))
     with bar(Console(stderr=True), "missed", len(places)) as advance:
         for place, snr_db, percent in places:

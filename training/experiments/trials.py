@@ -16,7 +16,7 @@ from common import __version__
 from common.files import write_atomic
 from common.pair.manifest import MANIFEST, Manifest, canonical, find_pair
 from sctx.encoder import load_encoder
-from training.data.images import fingerprint, load_data, load_told
+from training.data.images import fingerprint, load_data, load_told, measured_split
 from training.distillation.measure import transmitter_cost
 from training.distillation.request import BUILD, Request
 from training.distillation.stages import distill
@@ -66,9 +66,12 @@ def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> R
 
 def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dict[str, Any]) -> tuple[Manifest, float]:
     """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again, and
-    one that was killed goes on. options: dataset, teacher (None: the recipe's own) and device."""
+    one that was killed goes on. options: dataset, teacher (None: the recipe's own), device and skip_bad, where
+    that was asked for."""
     teacher = variant.teacher or options["teacher"]
-    data = fingerprint(load_data(recipe, options["dataset"])[0])  # the same path may hold other images by now
+    data = fingerprint(
+        load_data(recipe, options["dataset"], options.get("skip_bad", False))[0]
+    )  # the same path may hold other images by now
     asked = {"version": __version__, "recipe": recipe.plain(), "data": data, "seed": seed,
              "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
     place = BUILD / "ablate" / recipe.name / name
@@ -87,6 +90,7 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
             device=options["device"],
             seed=seed,
             online=variant.online,
+            skip_bad=options.get("skip_bad", False),
         )
         distill(recipe, request, Console(stderr=True))
         write_atomic(finished, identity.encode())
@@ -95,7 +99,7 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
 
 def answered(manifest: Manifest, settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
     """Share of right decisions per setting, over its channels: float64 [N] each."""
-    images = load_told(manifest, options["dataset"], options["split"])
+    images = load_told(manifest, options["dataset"], measured_split(options["dataset"], options["split"]))
     lab = Lab(manifest, images.images)
     return [np.mean([lab.decide(one, stream) == images.labels for stream in range(one.seeds)], 0) for one in settings]
 

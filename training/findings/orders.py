@@ -7,38 +7,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from common.errors import ConfigError, SemlinkError
 from common.pair.manifest import find_pair
+from training.findings.order import STREAM, Order
 from training.findings.result import SCHEMA, Result
+from training.findings.retrained import GROUPS
 from training.report.measured_on import commit, machine
-
-STREAM = "stdout"
-"""Where a command prints its JSON, a line each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """words: after `python`; writes: the option by which the command says where its JSON goes, STREAM, or `--out/FILE`
-    for a file in the folder that --out names; seed: its option for other channels, None where nothing is drawn;
-    trains: the command that makes its pair, where that does not ship."""
-
-    words: str
-    pairs: tuple[str, ...]
-    writes: str = "--json"
-    seed: str | None = "--seed"
-    training_seeds: tuple[int, ...] = (0,)
-    trains: str = ""
-
-    @property
-    def command(self) -> str:
-        """As people type it, without the place of the output."""
-        return f"python {self.words}"
-
 
 LOOP = "-m training.closed_loop --direct --pilots 8"
 SWEPT = "--experiments snr --systems robust,average,adaptive,adaptive+ir,genie"
@@ -79,7 +57,7 @@ def without(number: int) -> Order:
     return Order(UNMET.format(pair=pair, folder=folder), (pair,), trains=" && ".join(made))
 
 
-def short(name: str, flags: str, seed: int = 0) -> Order:
+def short(name: str, flags: str) -> Order:
     """Ours and the label code of a pair that saw `cifar10` four times. name, flags: what it differs by."""
     pair, teacher = f"build/pairs/{name}", "build/teachers/cifar10-apart"
     made = (
@@ -88,12 +66,12 @@ def short(name: str, flags: str, seed: int = 0) -> Order:
         f" --out {pair}",
     )
     words = f"-m training.evaluate --suite cifar10 --dataset cifar10 --pair {pair} --only ours,label-code --images 2000"
-    return Order(words, (pair,), "--out/cifar10.json", training_seeds=(seed,), trains=" && ".join(made))
+    return Order(words, (pair,), "--out/cifar10.json", trains=" && ".join(made))
 
 
-SHORT_SEEDS = tuple(f"cifar10-short-seed-{seed}" for seed in range(3))
+SHORT = "cifar10-short-seed-0"
 SHORT_SIZES = {f"cifar10-short-{size.replace(',', '-')}": size for size in ("8,1,2", "16,1,2", "16,1,1")}
-"""Transmitters by WIDTH,BLOCKS,STRIDE; those of SHORT_SEEDS are that of the recipe."""
+"""Transmitters by WIDTH,BLOCKS,STRIDE; that of SHORT is the recipe's."""
 RECIPE_SIZE = "16,3,1"
 
 ORDERS: Mapping[str, Order] = {
@@ -119,8 +97,9 @@ ORDERS: Mapping[str, Order] = {
                                        ("tinyimagenet100",)),
     **{f"enrolment-tinyimagenet100-seed-{seed}": of_seed(seed, ENROLLED) for seed in (1, 2)},
     **{f"apart-cifar10-{number}": without(number) for number in range(1, len(APART) + 1)},
-    **{name: short(name, f"--seed {seed}", seed) for seed, name in enumerate(SHORT_SEEDS)},
+    SHORT: short(SHORT, "--seed 0"),
     **{name: short(name, f"--encoder {size}") for name, size in SHORT_SIZES.items()},
+    **{name: one for group in GROUPS for name, one in group.orders.items()},
     "fractions-digits": Order('-m training.fractions --fractions 0.1 --rows "true labels,teacher of all"', (),
                               seed=None, training_seeds=(0, 1, 2)),
     "fractions-tinyimagenet100": Order(TAUGHT.format("teacher of all") + " --fractions 1", (), seed=None,

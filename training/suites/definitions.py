@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from common.errors import ConfigError
+from training.systems.bench import OWN
 from training.systems.system import CHANNELS, CSI, Place
 
 GRID_DB = (-10.0, -8.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0)
@@ -41,9 +42,9 @@ class Suite:
 SUITES = {
     one.name: one
     for one in (
-        Suite("quick", "digits", (-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 15.0, 20.0), 4, 1, "digits", far_seeds=4),
-        Suite("cifar10", "cifar10", GRID_DB, 4, 1),
-        Suite("tinyimagenet100", "tinyimagenet100", GRID_DB, 4, 1),
+        Suite("quick", OWN["quick"], (-10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 15.0, 20.0), 4, 1, "digits", far_seeds=4),
+        Suite("cifar10", OWN["cifar10"], GRID_DB, 4, 1),
+        Suite("tinyimagenet100", OWN["tinyimagenet100"], GRID_DB, 4, 1),
     )
 }
 

@@ -17,7 +17,7 @@ from common import __version__
 from common.console import say
 from common.errors import ConfigError
 from common.files import write_atomic
-from common.pair.manifest import shipped_pairs
+from common.pair.manifest import find_pair, shipped_pairs
 from training.distillation.provenance import without_paths
 from training.report.measured_on import commit, machine
 from training.report.tabular import print_table
@@ -26,7 +26,7 @@ from training.suites.measuring import Outcomes, homes, measure
 from training.suites.roster import LABEL, OURS, of_second_pair, roster
 from training.suites.shown import figure, show
 from training.suites.verdicts import LEVEL, Point, Verdict, changes, known, points, verdicts
-from training.systems.bench import Bench
+from training.systems.bench import Bench, plain_name
 from training.systems.entrance import open_codec
 from training.systems.system import System
 
@@ -38,17 +38,19 @@ DIGITS = 6
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is asked for beside the suite. pairs: the first is the suite's own, none for the one that it names; only:
-    systems, none for all; most: images, None for all; codecs: as `training.systems.entrance` opens them."""
+    systems, none for all; split: None: test, or validation where there is none; most: images, None for all; codecs: as
+    `training.systems.entrance` opens them; skip_bad: leave out images that cannot be read."""
 
     out: Path
     seed: int = 0
     only: Sequence[str] = ()
     pairs: Sequence[str] = ()
     dataset: str | None = None
-    split: str = "test"
+    split: str | None = None
     device: str = "cpu"
     most: int | None = None
     codecs: Sequence[str] = ()
+    skip_bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,17 @@ class Run:
     """As it is written to SUITE.json."""
 
 
+def place_of(suite: Suite, seed: int, pairs: Sequence[str] = (), dataset: str | None = None) -> Path:
+    """Where a run is written if nobody says: of another pair than the suite's own, or of other images than the pair's,
+    in a folder with its name, or theirs."""
+    parts, pair = [suite.name, str(seed)], find_pair(pairs[0] if pairs else suite.pair)
+    if suite.pair not in shipped_pairs() or pair.id != find_pair(suite.pair).id:
+        parts += [plain_name(pair.name), pair.id[:8]]
+    if dataset is not None and (name := Path(dataset).name) != pair.dataset:
+        parts.append(plain_name(name))
+    return Path("build/suites") / "-".join(parts)
+
+
 def bench_of(suite: Suite, order: Order) -> Bench:
     """The suite's pair and images. ConfigError where the pair is neither given nor shipped."""
     pair = order.pairs[0] if order.pairs else suite.pair
@@ -70,7 +83,7 @@ def bench_of(suite: Suite, order: Order) -> Bench:
         raise ConfigError(f"suite {suite.name} needs a pair that does not ship: train one by "
                           "python -m training.distill --dataset FOLDER, and give it by --pair")  # fmt: skip
     dataset = order.dataset or (suite.dataset if pair == suite.pair else None)
-    return Bench.open(suite.name, pair, dataset, order.split, order.device, order.most)
+    return Bench.open(suite.name, pair, dataset, order.split, order.device, order.most, order.skip_bad)
 
 
 def ordered(suite: Suite, order: Order) -> tuple[Bench, dict[str, System]]:
@@ -111,7 +124,7 @@ def _document(
         "commit": commit(),
         "machine": machine(),
         "pair": {"name": bench.manifest.name, "id": bench.manifest.id},
-        "data": {"name": bench.test.name, "split": order.split, "images": len(bench.labels), "sha256": bench.data},
+        "data": {"name": bench.test.name, "split": bench.split, "images": len(bench.labels), "sha256": bench.data},
         "snr": "average Es/N0 per complex channel use, in dB; n counts pilots",
         "systems": {name: _about(suite, one) for name, one in systems.items()},
         "comparisons": _by_corner(found),

@@ -85,7 +85,7 @@ def setting_of(place: Place, symbols: int, seed: int, told: bool = True) -> Sett
 
 def missing(bench: Bench, name: str) -> str:
     """Why a system that is to be trained has no number, and what mends it."""
-    return f"not trained yet: python -m training.baseline --suite {bench.suite} --system {name}"
+    return f"not trained yet: {bench.command(name)}"
 
 
 def trained_otherwise(bench: Bench, name: str) -> Ours:

@@ -142,7 +142,7 @@ def prepared(
     inputs = _Inputs(spec.size, mean, std)
     model = build_model(spec, channels, train.classes)
     if isinstance(model, ConvNetForImageClassification):
-        model.whiten(inputs(torch.from_numpy(train.images[:WHITENED])))
+        model.whiten(inputs(torch.from_numpy(train.some(WHITENED).images)))
     identity = {"teacher": asdict(spec), "view": asdict(recipe.view), "data": fingerprint(train)}
     run = Run("teacher", out.parent / f"{out.name}.run", identity, train, recipe.view, 0, spec.schedule, seed, device,
               console)  # fmt: skip

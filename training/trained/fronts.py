@@ -12,14 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from common.errors import ConfigError
 from common.pair.backend import open_networks
 from common.pair.device import one_thread
 from common.pair.networks import Runner
 from sctx.encoder import load_encoder, normalise
 from sctx.pipeline import networks_of
 from training.data.views import augment, words
+from training.recipes import of_pair
 from training.recipes.fitted import recipe_for
-from training.recipes.recipe import CONFIGS, Recipe
+from training.recipes.recipe import Recipe
 from training.systems.bench import Bench
 
 PIXELS, OURS = "pixels", "ours"
@@ -111,9 +113,11 @@ def examples_of(bench: Bench, kind: str) -> Examples:
 
 
 def recipe_of(bench: Bench) -> Recipe:
-    """The recipe that a pair's name says, or one that fits its data: what may happen to an image in training."""
-    name = bench.manifest.name
-    return recipe_for(bench.dataset, name if (CONFIGS / f"{name}.toml").is_file() else None)[0]
+    """The recipe of the pair, or where that is not known one that fits its data."""
+    try:
+        return of_pair.recipe_of(bench.manifest, bench.dataset)
+    except ConfigError:
+        return recipe_for(bench.dataset, None)[0]
 
 
 def linear_macs(*modules: nn.Module) -> int:

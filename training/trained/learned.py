@@ -108,13 +108,10 @@ class Learned(Carried):
         if self._record is None:
             where = self.bench.weights(self.name)
             if not where.with_suffix(".json").is_file():
-                raise NotThere(
-                    f"not fitted: python -m training.baseline --suite {self.bench.suite} --system {self.name}"
-                )
+                raise NotThere(f"not fitted: {self.bench.command(self.name)}")
             self._record = read_record(where)
             if self._record.document["pair"] != self.bench.manifest.id:
-                raise NotThere(f"fitted for another pair: python -m training.baseline --suite {self.bench.suite} "
-                               f"--system {self.name} --pair {self.bench.manifest.path}")  # fmt: skip
+                raise NotThere(f"fitted for another pair: {self.bench.command(self.name)}")
         return self._record
 
     @cached_property

@@ -17,6 +17,7 @@ from common.pair.manifest import Manifest
 from training.distillation.request import Request
 from training.distillation.stages import distill
 from training.lab.evaluation import Lab, Setting
+from training.recipes.of_pair import require_teacher
 from training.systems.bench import Bench
 from training.trained.fronts import recipe_of
 from training.trained.trying import REFERENCE, STREAMS, Budget, Trials
@@ -27,8 +28,12 @@ NAME = "ours"
 class OursTuning(Trials):
     """Trials of the pair's own recipe: its settings are the first, the others are of the kind that a baseline's are."""
 
-    def __init__(self, bench: Bench, budget: Budget, build: Path, seed: int = 0) -> None:
-        self.recipe = recipe_of(bench)
+    def __init__(
+        self, bench: Bench, budget: Budget, build: Path, seed: int = 0, teacher: str | None = None
+    ) -> None:  # fmt: skip
+        """teacher: that of the pair, where one was given to it; ConfigError where it is missing."""
+        require_teacher(bench.manifest, teacher, NAME)
+        self.recipe, self._teacher = recipe_of(bench), teacher
         schedule, loss = self.recipe.schedule, self.recipe.loss
         space = {"lr": (schedule.lr, schedule.lr / 3, 2 * schedule.lr), "hard": (loss.hard, 0.3, 1.0),
                  "tau": (loss.tau, 1.0), "batch": (schedule.batch, schedule.batch // 2)}  # fmt: skip
@@ -39,8 +44,9 @@ class OursTuning(Trials):
         loss = replace(self.recipe.loss, hard=settings["hard"], tau=settings["tau"])
         recipe = replace(self.recipe, schedule=schedule, loss=loss)
         request = Request(
-            self.bench.dataset, None, None, folder / "pair", folder / "run", "cpu", self.seed, online=False
-        )
+            self.bench.dataset, self._teacher, None, folder / "pair", folder / "run", "cpu", self.seed, online=False,
+            skip_bad=self.bench.skip_bad,
+        )  # fmt: skip
         made = distill(recipe, request, Console(quiet=True))
         if made is None:
             raise ModelError("one process distils for a trial; start it without torchrun")

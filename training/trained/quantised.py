@@ -199,7 +199,8 @@ class PqCode(_Quantised):
     def fit(self, member: str, examples: Examples, settings: Settings, folder: Path, seed: int) -> Weights:
         parts, classes = int(member[1:]) // BITS, len(examples.images.classes)
         views = min(-(-MOST_ROWS // len(examples.labels)), examples.views)
-        seen = torch.cat([examples.view(view)[0] for view in range(views)])[:MOST_ROWS].numpy().astype(np.float64)
+        rows = examples.images.chosen(MOST_ROWS)  # of one view; of several the first are whole
+        seen = torch.cat([examples.view(view)[0][rows] for view in range(views)])[:MOST_ROWS].numpy().astype(np.float64)
         turn, books = product_quantiser(seen, parts, settings["rotated"], seed)
 
         def made() -> Product:

@@ -4,6 +4,7 @@ Knows nothing about what is fitted. One thread, and the same seeds again.
 """
 
 import hashlib
+import math
 import time
 from dataclasses import asdict
 from functools import cached_property
@@ -37,14 +38,21 @@ PLACES = tuple(
 """Where a member is chosen."""
 CLOSELY = 2
 """Options of a place that are judged on all held-out images."""
+USUAL = 1137
+"""Training images of the digits, for which the families' own passes are."""
 FEW_PASSES, LARGE_BATCH = (10, 5), (256,)
 """Of MANY images: more steps than the families' own passes have of a thousand digits, and fewer passes than ours."""
 
 
 def space_of(family: Family, bench: Bench) -> Space:
-    """What is tried: the family's own space; of MANY images with FEW_PASSES."""
-    if len(bench.train()) < MANY:
-        return family.space
+    """What is tried: the family's own space; of MANY images with FEW_PASSES, of fewer than USUAL with more passes.
+
+    More as the root of how many fewer they are: so `training.fractions` trains ours.
+    """
+    images = len(bench.train())
+    if images < MANY:
+        longer = max(math.sqrt(USUAL / images), 1.0)
+        return {**family.space, "epochs": tuple(round(longer * one) for one in family.space["epochs"])}
     return {**family.space, "epochs": FEW_PASSES, "batch": LARGE_BATCH}
 
 
@@ -109,7 +117,7 @@ class Tuning(Trials):
         """What is sent at a place, and its accuracy of the held-out images."""
         options = kit.options(place)
         if len(options) > CLOSELY:
-            some = self.held.take(np.arange(len(self.held) // 3))
+            some = self.held.some(len(self.held) // 3)
             options = [one for _, one in self.judged(kit, place, options, some, STREAMS[:1])[:CLOSELY]]
         if not options:
             return None

@@ -222,6 +222,15 @@ function transmitter(view) {
   rows("stages", stages.map((one, k) => [one, number(view.ledger_ms[one], 2), color(`--s${k}`)]));
 }
 
+let taught_s = -1e9;
+function taught(view, answers) {  // what the heads say of the picture that is shown; quicker ones than both are asked keep it
+  const same = answers.find((one) => one.seq === view.seq && one.session === view.session), now = performance.now() / 1000;
+  if (same) taught_s = now;
+  if (same || now - taught_s > STALE_S) {
+    text("heads", Object.entries(same ? same.heads : {}).map(([head, said]) => `${head}: ${sure(said)}`).join(", "));
+  }
+}
+
 function receiver(view) {
   constellation("received", view.received, "--acted");
   constellation("equalised", view.equalised, "--estimated");
@@ -356,6 +365,7 @@ async function turn() {
     remember(by);
     if (by.sctx && "rates" in by.sctx.view) transmitter(by.sctx.view);
     if (by.scrx && "received" in by.scrx.view) receiver(by.scrx.view);
+    if (by.sctx && by.scrx && "answers" in by.scrx.view) taught(by.sctx.view, by.scrx.view.answers);
     if (by["channel-emu"] && "counts" in by["channel-emu"].view) emulator(by["channel-emu"].view, found.control && mine.process === "channel-emu");
   } catch (error) {
     lost = "the process that serves this page does not answer";

@@ -1,5 +1,6 @@
 """The report says what its files say; a number that changes changes it; what is not there is said to be not there."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from training.findings.chapters.document import figures, note, stale, text, writ
 from training.findings.claim import BOTH, EVEN, LOST, NONE, OPEN, WON, Row, of_interval, of_less, of_standing
 from training.findings.headline import Headline, compared, further_apart, intervals
 from training.findings.result import Result
-from training.findings.sources import Sources, Standing, Suite, training_seed
+from training.findings.retrained import CIFAR10, DIGITS, TENTH
+from training.findings.sources import Sources, Standing, Suite, of_result, training_seed
 
 
 @pytest.fixture(scope="module")
@@ -348,3 +350,67 @@ def test_the_command_checks() -> None:
 def test_wrong_use_is_told(words: list[str], said: str) -> None:
     ran = CliRunner().invoke(claims.main, words, obj={})
     assert said in str(ran.exception) + ran.output
+
+
+def retrained(seed: int, ours: float, theirs: float, p: float) -> dict[str, Any]:
+    """What a suite of a pair that was trained again has: ours and a rival at every SNR of the home, and their label."""
+    snrs = (*accuracy.SNRS_DB, 20.0)
+    shares = {"ours": ours, "vfe": theirs, "label-code": ours}
+    points = [{"system": name, "channel": "awgn", "csi": "perfect", "n": 16, "snr_db": snr, "accuracy": share}
+              for name, share in shares.items() for snr in snrs]  # fmt: skip
+
+    def beside(system: str, against: str, gap: float) -> dict[str, Any]:
+        many = [gap] * len(snrs)
+        return {"system": system, "against": against, "channel": "awgn", "csi": "perfect", "n": 16, "snr_db": [*snrs],
+                "difference": many, "low": many, "high": many, "p_holm": [p] * len(snrs)}  # fmt: skip
+
+    return {
+        "points": points, "pair": {"name": "mine", "id": "0"}, "suite": "cifar10",
+        "systems": {"ours": {"trained": {"seed": str(seed), "epochs": "4"}}},
+        "comparisons": [beside("ours", "label-code", -0.001 * (seed + 1)), beside("vfe", "ours", theirs - ours)],
+    }  # fmt: skip
+
+
+def results_of(names: Sequence[str], found: Sequence[dict[str, Any]]) -> dict[str, Result]:
+    return {name: Result(1, name, "", "", {}, {}, (0,), one, "") for name, one in zip(names, found, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("gaps", "p", "verdict"),
+    [
+        ((0.1, 0.11, 0.12), 0.01, WON), ((-0.1, -0.1, -0.1), 0.01, LOST),
+        ((0.1, 0.11, 0.12), 0.5, OPEN), ((0.1, -0.1, 0.1), 0.01, OPEN),
+    ],
+)  # fmt: skip
+def test_rivals_of_a_tenth_are_ahead_or_behind_where_every_run_and_the_seeds_say_so(
+    gaps: tuple[float, ...], p: float, verdict: str
+) -> None:
+    names = [*TENTH.orders]
+    found = [retrained(seed, 0.7 + gap, 0.7, p) for seed, gap in enumerate(gaps)]
+    rows = training_data.rows(Sources({}, {}, results_of(names, found)))
+    (row,) = [one for one in rows if one.against == "VFE"]
+    assert (row.pair, row.verdict) == ("digits", verdict)
+    assert row.cells[2] == f"{70 + 100 * sum(gaps) / 3:.1f} / 70.0"
+    assert all(of_result(name) in row.source for name in names)
+
+
+def test_pairs_that_were_trained_again_have_a_row_each_snr_and_their_number_is_told() -> None:
+    names = [*CIFAR10.orders]
+    some = Sources({}, {}, results_of(names, [retrained(seed, 0.8, 0.7, 0.01) for seed in (2, 0, 1)]))
+    assert [*accuracy.runs_of(some, CIFAR10)] == [2, 0, 1]  # by what was trained, not by what was asked
+    rows = [one for one in accuracy.headlines(some) if one[0] == CIFAR10.title]
+    assert len(rows) == len(accuracy.SNRS_DB)
+    assert "3 training seeds: -0.10 -0.20 -0.30" in rows[0][3]
+    assert "`cifar10` 3 of today's recipe, and one as it ships" in text(some)
+    assert "`cifar10` one; beside" in text(Sources({}, {}, {}))
+
+
+def test_rivals_over_training_seeds_are_those_that_every_run_has() -> None:
+    shipped = Suite("quick", retrained(0, 0.8, 0.7, 0.01))
+    names = [*DIGITS.orders]
+    found = results_of(names, [retrained(1, 0.82, 0.7, 0.01), retrained(2, 0.84, 0.7, 0.01)])
+    (row,) = accuracy.rival_rows(Sources({"quick": shipped}, {}, found))
+    assert row[:2] == (DIGITS.title, "VFE")
+    assert "3 training seeds: +10.0 +12.0 +14.0" in row[2]
+    assert row[5] == "; ".join(["+4 -0 of 4"] * 3)
+    assert [*accuracy.rival_rows(Sources({"quick": shipped}, {}, {}))] == []

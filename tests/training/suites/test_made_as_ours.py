@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from common.pair.manifest import find_pair
+from training.baseline import fit
 from training.baselines.variants_of_ours import NAMES, make
 from training.distillation.pairs import write_halved
 from training.lab.evaluation import Lab
@@ -51,3 +52,24 @@ def test_half_precision_is_half_the_bytes_and_decides_the_same(bench: Bench, tmp
 
 def test_what_is_made_as_ours_is_a_system_of_every_suite() -> None:
     assert set(NAMES) <= set(ALL)
+
+
+@pytest.mark.parametrize(("pair", "dataset"), [(None, "digits"), ("digits", "digits"), ("cifar10", None)])
+def test_rivals_of_another_pair_are_fitted_to_its_own_images(
+    pair: str | None, dataset: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(Bench, "open", lambda suite, pair, dataset, *rest: asked.append((suite, pair, dataset)))
+    fit(
+        [],
+        {
+            "suite": "quick",
+            "pair": pair,
+            "dataset": None,
+            "teacher": None,
+            "images": None,
+            "skip_bad": False,
+            "out": None,
+        },
+    )
+    assert asked == [("quick", pair or "digits", dataset)]

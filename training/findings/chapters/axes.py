@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from training.findings.chapters.accuracy import HOME, LABEL, OURS, PAIRS
 from training.findings.chapters.size import RESULT, networks
 from training.findings.claim import markdown, percent
-from training.findings.orders import RECIPE_SIZE, SHORT_SEEDS, SHORT_SIZES
+from training.findings.orders import RECIPE_SIZE, SHORT, SHORT_SIZES
 from training.findings.sources import Sources, Suite, of_result, of_suite
 from training.report.figures import Curve, Panel
 
@@ -84,7 +84,7 @@ def frontier_rows(sources: Sources) -> Iterator[tuple[str, ...]]:
 def _sizes(sources: Sources) -> Iterator[tuple[str, ...]]:
     """Transmitters of other sizes, and the label code of each, cheapest first."""
     made = []
-    for name, size in {**SHORT_SIZES, SHORT_SEEDS[0]: RECIPE_SIZE}.items():
+    for name, size in {**SHORT_SIZES, SHORT: RECIPE_SIZE}.items():
         if (suite := sources.suite_of_result(name)) is not None:
             about = suite.systems[OURS]
             for system in (OURS, LABEL):

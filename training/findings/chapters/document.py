@@ -23,6 +23,7 @@ from training.findings.chapters import (
 )
 from training.findings.claim import VERDICTS, Row, markdown
 from training.findings.orders import ORDERS
+from training.findings.retrained import CIFAR10, DIGITS
 from training.findings.sources import TRAINING, Sources, of_card, of_result, of_suite, training_seed
 from training.report.figures import Panel, draw
 
@@ -35,9 +36,7 @@ HEAD = f"""# The four claims, won or lost
 What is semlink better at than what else could be sent, and where is it not? This page is written by `{COMMAND}`
 from result files in this project, and a test compares the two; no measured number in it is typed. Each row names its
 files, and the [last table](#where-each-number-comes-from) their commands, hardware and seeds. *Not measured* means that
-no result of today's pairs exists; *not resolved*, that nothing differs by more than chance allows. `digits` and
-`tinyimagenet100` have three training seeds beside the label code, and one beside every rival with weights; `cifar10`
-has one, and three of a short recipe beside the label code.
+no result of today's pairs exists; *not resolved*, that nothing differs by more than chance allows.
 """
 CHECKS = f"""## How to check it
 
@@ -48,7 +47,9 @@ CHECKS = f"""## How to check it
     python -m training.evaluate --suite quick --seed 1 --against training/suites/results/quick.json
 
 The last two compare with Holm at 5 % over all numbers that both runs have. A pair and pictures of your own go through
-the same places by `python -m training.evaluate --suite cifar10 --pair FOLDER --dataset FOLDER`.
+the same places, beside rivals that are fitted to them, by
+`python -m training.baseline --suite cifar10 --pair FOLDER --dataset FOLDER --system vfe,dt-jscc-ours,teacher` and
+`python -m training.evaluate --suite cifar10 --pair FOLDER --dataset FOLDER`.
 """
 
 
@@ -66,12 +67,24 @@ def text(sources: Sources) -> str:
     """The page."""
     rows = claims(sources)
     lines = [
-        HEAD, *_glance(rows), *accuracy.section(sources), *size.section(sources), *latency.section(sources),
-        *training_data.section(sources), *axes.section(sources), *later.section(sources),
+        HEAD, _seeds(sources), *_glance(rows), *accuracy.section(sources), *size.section(sources),
+        *latency.section(sources), *training_data.section(sources), *axes.section(sources), *later.section(sources),
         *feedback_worth.section(sources), *yardstick.section(sources), *unwon.section(sources, rows),
         *second_look.section(sources), *_origins(sources), CHECKS,
     ]  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", JOINED.sub(r"\1 ", "\n".join(lines)))
+
+
+def _seeds(sources: Sources) -> str:
+    """How often pairs and rivals were trained."""
+    found = {suite: len(some) for (suite, _), some in accuracy.by_seed(sources).items()}
+    again = len(accuracy.runs_of(sources, CIFAR10))
+    cifar10 = f"{again} of today's recipe, and one as it ships" if again else "one"
+    rivals = len(accuracy.runs_of(sources, DIGITS))
+    more = f" (`digits`: {1 + rivals})" if rivals else ""
+    three = f"`digits` has {found.get('quick', 1)}, `tinyimagenet100` {found.get('tinyimagenet100', 1)}"
+    rest = f"beside rivals with weights each pair has one{more}"
+    return f"Training seeds beside the label code: {three}, `cifar10` {cifar10}; {rest}.\n"
 
 
 def _glance(rows: Mapping[str, Sequence[Row]]) -> list[str]:

@@ -6,10 +6,23 @@ Knows nothing about how a student is trained.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from training.findings.chapters.accuracy import ALL, LABEL, PAIRS
-from training.findings.claim import EVEN, Row, markdown, of_interval, of_less, of_standing, rows_table, unmeasured
+import numpy as np
+
+from training.findings.chapters.accuracy import (
+    ALL,
+    BESIDE,
+    HOME,
+    LABEL,
+    OURS,
+    PAIRS,
+    corner_of,
+    places_of,
+    runs_of,
+)
+from training.findings.claim import EVEN, OPEN, Row, markdown, of_interval, of_less, of_standing, rows_table, unmeasured
 from training.findings.headline import Headline
-from training.findings.sources import Sources, of_result, of_suite
+from training.findings.retrained import TENTH
+from training.findings.sources import Sources, Suite, of_result, of_suite
 from training.report.stats import written
 
 HEAD = """\
@@ -19,7 +32,10 @@ Is a student of a teacher's stored answers more accurate than one of the true la
 And than one of a teacher that has learnt from these images alone, by their labels? A row is resolved only where both
 intervals are on one side: over images, and over training seeds. A teacher of the same images needs no label that the
 true labels do not; the others had more: that of digits the labels of the set's whole training part, those of a tenth
-included, and that of ImageNet the labels of ImageNet, to which these hundred classes and their pictures belong.
+included, and that of ImageNet the labels of ImageNet, to which these hundred classes and their pictures belong. Rivals
+of a tenth were tuned and fitted for the pair of the same seed on the same tenth; accuracy beside them is the mean over
+all SNRs of a suite (AWGN, channel known, 16 uses where nothing else is said), and a row is resolved where every run
+says so by its places and the interval over seeds says the same.
 """
 TIME = """\
 **Time.** Milliseconds for an image of an epoch; the last column is a whole first run of 100 epochs, its store included.
@@ -46,8 +62,8 @@ SAVINGS = {"savings-digits": ("digits", 10), "savings-tinyimagenet100": ("tinyim
 EPOCHS = 100
 TRUE, TAUGHT, SAME = " % true labels", " % teacher of all", " % teacher of the same"
 TO_SAME = "to_same_"
-RIVALS = ("JPEG + LDPC", "DT-JSCC", "VFE")
-"""None of which was trained on a share of the images."""
+PHOTOGRAPHS, RIVALS = "cifar10, tinyimagenet100", ("JPEG + LDPC", "DT-JSCC", "VFE")
+"""Which were not trained on a share of these."""
 VARIANTS = {"no-distillation": "true labels alone", "online-distillation": "the teacher in each step"}
 
 
@@ -56,7 +72,37 @@ def rows(sources: Sources) -> list[Row]:
     found = [*_shares(sources), *_variants(sources)]
     there = {one.pair for one in found}
     absent = [unmeasured(pair, ("true labels alone",), 4) for pair in PAIRS if pair not in there]
-    return [*found, *absent, *_label(sources), unmeasured(ALL, RIVALS, 4)]
+    rivals = list(_rivals(sources)) or [unmeasured("digits", RIVALS, 4)]
+    return [*found, *absent, *_label(sources), *rivals, unmeasured(PHOTOGRAPHS, RIVALS, 4)]
+
+
+def _rivals(sources: Sources) -> Iterator[Row]:
+    """Ours of a tenth of the images beside rivals of the same tenth, each with as many training seeds."""
+    suites = runs_of(sources, TENTH)
+    for system, name in BESIDE.items():
+        there = {seed: suite for seed, suite in suites.items() if suite.has(system)}
+        if system == LABEL or not there:
+            continue
+        corner = corner_of(next(iter(there.values())), system)
+        means = {seed: found for seed, suite in there.items() if (found := _means(suite, system, corner))}
+        if not means:
+            continue
+        gaps = Headline({seed: 100 * (ours - theirs) for seed, (ours, theirs) in means.items()})
+        both = " / ".join(f"{100 * sum(some) / len(some):.1f}" for some in zip(*means.values(), strict=True))
+        standings = [suite.standing(OURS, system) for suite in there.values()]
+        verdicts = {of_standing(one) for one in standings} | {of_interval(*(gaps.interval or (0.0, -1.0, 1.0))[1:])}
+        told = f"{gaps.told(1, sign=True)}; places {', '.join(places_of(one, system) for one in there.values())}"
+        uses = "" if corner == HOME else f", {corner[2]} uses"
+        yield Row("digits", name + uses, ("10 %", THESE, both, told), verdicts.pop() if len(verdicts) == 1 else OPEN,
+                  " ".join(of_result(one.name) for one in there.values()))  # fmt: skip
+
+
+def _means(suite: Suite, system: str, corner: tuple[str, str, int]) -> tuple[float, float] | None:
+    """Accuracy of ours and of another over the SNRs at which both have one, 0..1; None where there is none."""
+    snrs = [snr for one, *where, snr in suite.accuracy if (one, *where) == (system, *corner)]
+    both = [(suite.accuracy[OURS, *corner, snr], suite.accuracy[system, *corner, snr]) for snr in snrs
+            if (OURS, *corner, snr) in suite.accuracy]  # fmt: skip
+    return (float(np.mean([one for one, _ in both])), float(np.mean([one for _, one in both]))) if both else None
 
 
 def _label(sources: Sources) -> list[Row]:
