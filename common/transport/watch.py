@@ -19,10 +19,11 @@ from typing import Any
 import zmq
 from zmq.backend import zmq_poll
 
-AWAKE_S = 0.0005
-LATE_S, NAP_S, REST_S = 0.001, 0.1, 10.0
+AWAKE_S = 0.001
+LATE_S, NAP_S, REST_S, STEADY = 0.001, 0.01, 10.0, 16
 """A processor that comes back later than LATE_S is wanted by others, and is left to them: for NAP_S, since that happens
-on an idle host as well, and where it is late again within REST_S after that, for REST_S."""
+on an idle host as well, about once a second; where it is late again before STEADY waits went well, for twice as long
+as the last time, REST_S at most."""
 _WAKES = 4096
 
 
@@ -45,6 +46,7 @@ class Watch(zmq.Poller):
         self._clock, self._give_way = clock, give_way
         self._signals = select.poll()
         self._soon = False
+        self._nap_s, self._in_time = NAP_S, STEADY
         self._asleep_until_s = -float("inf") if processors() > 1 else float("inf")
 
     def register(self, socket: Any, flags: int = zmq.POLLIN) -> None:
@@ -78,8 +80,9 @@ class Watch(zmq.Poller):
                 ready = zmq_poll(self.sockets, 0)
             was_s, now_s = now_s, self._clock()
             if now_s - was_s > LATE_S:
-                again = now_s - self._asleep_until_s < REST_S
-                self._asleep_until_s = now_s + (REST_S if again else NAP_S)
+                self._nap_s = NAP_S if self._in_time >= STEADY else min(2 * self._nap_s, REST_S)
+                self._asleep_until_s, self._in_time = now_s + self._nap_s, 0
+        self._in_time += 1
         return list(ready)
 
 

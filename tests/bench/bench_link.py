@@ -5,7 +5,6 @@ figures depend on the machine and are printed; asserted are the ratio of the med
 """
 
 import json
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -42,12 +41,6 @@ def running() -> Iterator[ExitStack]:
         yield stack
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 def switches(pid: int | str) -> int:
     """How often a process's threads gave up the processor to wait for something."""
     found = 0
@@ -75,15 +68,17 @@ class Floor:
     parts = "echo", "hop"
 
     def __init__(self, running: ExitStack) -> None:
-        ports, (answer, hop) = (free_port(), free_port()), self.parts
-        commands = [Command("python", PARTS, answer, ports[1]), Command("python", PARTS, hop, *ports)]
-        for command in commands:
-            running.callback(command.kill)
-        self.processes = [command.process.pid for command in commands]
+        echo, hop = self.parts
+        answering = Command("python", PARTS, echo)
+        running.callback(answering.kill)
+        hopping = Command("python", PARTS, hop, str(answering.port()))
+        running.callback(hopping.kill)
+        self.processes = [answering.process.pid, hopping.process.pid]
         context = zmq.Context()
         running.callback(context.destroy, linger=0)
         self._socket = context.socket(zmq.DEALER)
-        self._socket.connect(f"tcp://127.0.0.1:{ports[0]}")
+        self._socket.rcvtimeo = 60_000
+        self._socket.connect(f"tcp://127.0.0.1:{hopping.port()}")
         self._sent = 0
         self.round_trip_ns()
 

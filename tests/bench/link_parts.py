@@ -1,4 +1,6 @@
-"""The processes that `bench_link.py` measures: `python link_parts.py echo PORT | hop PORT UPSTREAM | receive PORT`.
+"""The processes that `bench_link.py` measures: `python link_parts.py echo | hop UPSTREAM | receive PORT`.
+
+Each says where it listens; the port is the system's choice, so that nobody else can have taken it.
 
 echo, hop: bare pyzmq and nothing else, the floor. answer, impair: the same loops with what no link of this kind can do
 without: reading and writing headers, the channel's arithmetic, the receiver's estimator. receive: a whole receiver for
@@ -44,18 +46,24 @@ def manifest_8kb() -> Manifest:
     return replace(pair, layout=layout, words=replace(pair.words, right=pair.words.right + longer))
 
 
-def echo(port: str) -> None:
+def bound(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """A ROUTER at a port of its own, which it says."""
+    socket = context.socket(zmq.ROUTER)
+    socket.bind("tcp://127.0.0.1:0")
+    print(f"listening on {socket.last_endpoint.decode()}", file=sys.stderr, flush=True)
+    return socket
+
+
+def echo() -> None:
     """Answer each message with its own parts."""
-    socket = zmq.Context().socket(zmq.ROUTER)
-    socket.bind(f"tcp://127.0.0.1:{port}")
+    socket = bound(zmq.Context())
     while True:
         socket.send_multipart(socket.recv_multipart())
 
 
-def answer(port: str) -> None:
+def answer() -> None:
     """Read DATA, estimate and equalise, answer with a RESULT: no session, no deadline, one thread."""
-    socket = zmq.Context().socket(zmq.ROUTER)
-    socket.bind(f"tcp://127.0.0.1:{port}")
+    socket = bound(zmq.Context())
     demodulator = Demodulator(manifest_8kb().layout)
     while True:
         envelope, body = split(socket.recv_multipart())
@@ -70,7 +78,7 @@ def answer(port: str) -> None:
         socket.send_multipart([*envelope, *encode(result)])
 
 
-def impair(port: str, upstream: str) -> None:
+def impair(upstream: str) -> None:
     """`hop` that reads the head of DATA and adds noise to its symbols."""
     channel = Channel(ChannelSpec(snr_db=10.0))
 
@@ -79,14 +87,13 @@ def impair(port: str, upstream: str) -> None:
         y = channel.transform(head.stream, head.air_start, np.frombuffer(parts[-1], "<c8"), head.round)
         return [*parts[:-1], y.tobytes()]
 
-    hop(port, upstream, noisy)
+    hop(upstream, noisy)
 
 
-def hop(port: str, upstream: str, forward: Callable[[list[bytes]], list[bytes]] = lambda parts: parts) -> None:
+def hop(upstream: str, forward: Callable[[list[bytes]], list[bytes]] = lambda parts: parts) -> None:
     """Pass messages both ways."""
     context = zmq.Context()
-    front, back = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
-    front.bind(f"tcp://127.0.0.1:{port}")
+    front, back = bound(context), context.socket(zmq.DEALER)
     back.connect(f"tcp://127.0.0.1:{upstream}")
     poller = zmq.Poller()
     for socket in (front, back):

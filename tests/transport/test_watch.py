@@ -7,7 +7,7 @@ import pytest
 import zmq
 
 from common.transport import watch as module
-from common.transport.watch import AWAKE_S, LATE_S, NAP_S, REST_S, Watch
+from common.transport.watch import AWAKE_S, LATE_S, NAP_S, REST_S, STEADY, Watch
 
 Context = zmq.Context[zmq.Socket[bytes]]
 ROOM = 4
@@ -99,21 +99,31 @@ def test_a_message_that_was_long_in_coming_promises_no_other(bench: Bench) -> No
     assert bench.hear_nothing() == 0
 
 
-def test_a_processor_that_comes_late_is_left_to_others_for_a_moment_and_the_next_time_for_long(bench: Bench) -> None:
+def test_a_processor_that_comes_late_is_left_to_others_for_a_moment_and_then_for_longer_each_time(bench: Bench) -> None:
     bench.step_s = 2 * LATE_S
     assert bench.is_awake_after(0.0)
-    assert not bench.is_awake_after(0.9 * NAP_S)
-    assert bench.is_awake_after(0.11 * NAP_S)
-    for _ in range(3):
-        assert not bench.is_awake_after(0.9 * REST_S)
-        assert bench.is_awake_after(0.11 * REST_S)
+    for left in range(20):
+        nap_s = min(NAP_S * 2**left, REST_S)
+        assert not bench.is_awake_after(0.9 * nap_s)
+        assert bench.is_awake_after(0.11 * nap_s)
+    assert nap_s == REST_S
 
 
-def test_one_that_was_late_long_ago_is_left_for_a_moment_only(bench: Bench) -> None:
-    bench.step_s = 2 * LATE_S
-    for _ in range(3):
-        assert bench.is_awake_after(2.02 * REST_S)
-        assert bench.is_awake_after(1.01 * NAP_S)
+@pytest.mark.parametrize("in_time", [STEADY - 1, STEADY])
+def test_one_that_is_late_once_among_many_is_left_for_a_moment_only(bench: Bench, in_time: int) -> None:
+    """As an idle host's is, about once a second."""
+    nap_s = NAP_S
+    bench.hear_asleep()
+    for _ in range(4):
+        bench.step_s = 2 * LATE_S
+        assert bench.hear_nothing() == 1
+        assert not bench.is_awake_after(0.9 * nap_s)
+        nap_s *= 1 if in_time >= STEADY else 2
+        bench.now_s += REST_S
+        bench.step_s = AWAKE_S / 10
+        bench.hear_asleep()
+        for _ in range(in_time - 1):  # the late one counts as well
+            bench.hear_awake(4)
 
 
 def test_a_thread_that_stands_in_sleeps(bench: Bench) -> None:
