@@ -18,7 +18,7 @@ from common.cli import begin, check_option, invoke, json_file_option, shared_opt
 from common.console import json_results, say, tell
 from common.flags import given, in_flags, option, setting_options, typed
 from common.live.asked import Faces, faces, http_options
-from sctx.rate.policy import GOALS, Goal, RatePolicy
+from sctx.rate.policy import GOALLESS, GOALS, Goal, RatePolicy
 from sctx.settings import Settings
 
 if TYPE_CHECKING:
@@ -221,6 +221,10 @@ def _goal(options: dict[str, Any]) -> Goal:
     chosen = {kind: options[kind] for kind in GOALS if options[kind] is not None}
     if len(chosen) > 1:
         raise click.UsageError(f"choose one goal of {', '.join(GOALS[kind].flag for kind in GOALS)}")
+    kind = options["policy"].partition(":")[0]
+    if chosen and kind in GOALLESS:
+        goal = GOALS[next(iter(chosen))].flag
+        raise click.UsageError(f"{goal} is a goal, which policy {kind} does not look at: give one of them")
     return Goal(*next(iter(chosen.items()))) if chosen else Goal()
 
 
@@ -242,6 +246,7 @@ def _run(
     def captures() -> "Iterator[Capture]":
         for capture in _paced(source.captures(options["count"]), options["fps"]):
             known[capture.index] = capture.label, capture.file
+            summary.unreadable = source.unreadable
             yield capture
 
     def take(outcome: "Answer | Missed") -> None:

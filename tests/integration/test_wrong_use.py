@@ -133,6 +133,13 @@ def test_a_picture_that_is_none_is_named(start: Callable[..., Command], tiny_pai
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("policy", ["robust", "fixed:4"])
+def test_a_goal_that_nobody_looks_at_is_refused(policy: str) -> None:
+    returned, said = run("sctx", *PEER, "--rate-policy", policy, "--budget", "5")
+    assert returned == 2
+    assert f"--budget is a goal, which policy {policy.partition(':')[0]} does not look at" in said
+
+
 def test_one_among_others_is_named_and_the_others_are_answered_by_name(
     start: Callable[..., Command], tiny_pair: Path, tmp_path: Path
 ) -> None:

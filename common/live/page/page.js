@@ -9,7 +9,7 @@ const LINES = [
   ["estimated", "--estimated", "estimated by the receiver"],
   ["acted", "--acted", "acted on by the transmitter"],
 ];
-const LOSSES = ["expired", "skipped", "failed", "refused"];
+const LOSSES = ["expired", "skipped", "failed", "refused", "unreadable"];
 const STAGES = ["encode", "modulate", "network", "queue", "decode"];
 const past = [], trails = {};
 const $ = (id) => document.getElementById(id);
