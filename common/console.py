@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common import log
+from common.files import writable
 from common.text import safe
 
 LONGEST = 8000
 """Characters of a line for people at most."""
 SIZES = ("COLUMNS", "LINES")
 _MODES = ("r", "w", "w")
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 
 def make_sound() -> None:
@@ -107,6 +109,15 @@ def say_json(value: Any, indent: int | None = None) -> None:
     _print(json.dumps(value, indent=indent))
 
 
+def check_json_file(path: Path) -> str:
+    """What a `JsonFile` would do, for people, which does not do it. Raises ConfigError or OSError as that would."""
+    writable(path, folder=False)
+    if not path.exists():
+        return f"{path} can be written"
+    os.close(os.open(path, _APPEND))
+    return f"{path} is there, and what comes is added to it"
+
+
 class JsonFile:
     """Results as JSON lines at the end of a file, which somebody else may rename, remove or cut (logrotate).
 
@@ -131,7 +142,7 @@ class JsonFile:
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = os.open(self._path, _APPEND | os.O_CREAT, 0o666)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":  # half a line, of a disk that was full
             self._write(b"\n")
