@@ -171,7 +171,7 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
 
 
 def _check(options: dict[str, Any]) -> int:
-    """What must be right before images are sent, each by itself; nothing is loaded that takes seconds."""
+    """What must be right before images are sent, each by itself; no network is loaded, but graphs are."""
     from common.pair.backend import open_networks, pick_backend
     from common.pair.manifest import find_pair, read_half
     from common.pair.networks import AUTO

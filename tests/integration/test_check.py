@@ -108,8 +108,9 @@ def test_what_a_start_would_end_with_the_doctor_says_and_leaves_nothing(
             (emu, "--control", at), (rx, "--http", "0", "--http-control"), (shipped, "--control", at),
             (emu, "--truth", "/nowhere/x"), (emu, "--record", "/nowhere/x"), (emu, "--truth", file),
             (emu, "--replay", "/nowhere/x"), (emu, "--drop", "2"), (emu, "--snr-trace", "/nowhere"),
-            (rx, "--keys", "/nowhere"), (tx, "--keys", "/nowhere"), (tx, "--model", "/nowhere"), (tx, "--device", "nonsense"),
-            (emu, "--listen", "0.0.0.0:5556"), (rx, "--listen", "x"), (emu, "--http-enrol", "x", "--http", "0"),
+            (rx, "--keys", "/nowhere"), (tx, "--keys", "/nowhere"), (tx, "--model", "/nowhere"),
+            (tx, "--device", "nonsense"), (emu, "--listen", "0.0.0.0:5556"), (rx, "--listen", "x"),
+            (emu, "--http-enrol", "x", "--http", "0"),
         ):  # fmt: skip
             code, found = lines(start, *command, *wrong)
             failed = [line for line in found if line.startswith("FAIL") and "nothing listens at" not in line]
