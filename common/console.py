@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common import log
+from common.files import writable
 from common.shutdown import asked_for_s
 from common.text import safe
 
@@ -28,6 +29,7 @@ SIZES = ("COLUMNS", "LINES")
 PATIENCE_S, LOOK_MS = 2.0, 100
 """So long a process that was asked to end waits for its output to be read, and how often it looks whether it was."""
 _MODES = ("r", "w", "w")
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 
 def make_sound() -> None:
@@ -134,6 +136,15 @@ def say_json(value: Any, indent: int | None = None) -> None:
     _print(json.dumps(value, indent=indent))
 
 
+def check_json_file(path: Path) -> str:
+    """What a `JsonFile` would do, for people, which does not do it. Raises ConfigError or OSError as that would."""
+    writable(path, folder=False)
+    if not path.exists():
+        return f"{path} can be written"
+    os.close(os.open(path, _APPEND))
+    return f"{path} is there, and what comes is added to it"
+
+
 class JsonFile:
     """Results as JSON lines at the end of a file, which somebody else may rename, remove or cut (logrotate).
 
@@ -158,7 +169,7 @@ class JsonFile:
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = os.open(self._path, _APPEND | os.O_CREAT, 0o666)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":  # half a line, of a disk that was full
             self._write(b"\n")
