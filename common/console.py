@@ -1,26 +1,35 @@
 """What a command prints: results on standard output, lines for people on standard error, whatever these are.
 
-They may be closed, full, a pipe whose reader has left, or unable to say Greek letters. Results that cannot be written
-are an error, and end a command; a note or a log line that cannot be written is nobody's loss. Knows nothing about what
-is printed, but that some of it comes from outside: no line moves a cursor (`common/text.py`).
+They may be closed, full, a pipe whose reader has left or does not read, or unable to say Greek letters. Results that
+cannot be written are an error, and end a command; a note or a log line that cannot be written is nobody's loss. Who
+does not read is waited for, until this process is asked to end. Knows nothing about what is printed, but that some of
+it comes from outside: no line moves a cursor (`common/text.py`).
 """
 
+import errno
 import io
 import json
 import os
+import select
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from common import log
+from common.files import writable
+from common.shutdown import asked_for_s
 from common.text import safe
 
 LONGEST = 8000
 """Characters of a line for people at most."""
 SIZES = ("COLUMNS", "LINES")
+PATIENCE_S, LOOK_MS = 2.0, 100
+"""So long a process that was asked to end waits for its output to be read, and how often it looks whether it was."""
 _MODES = ("r", "w", "w")
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 
 def make_sound() -> None:
@@ -36,29 +45,49 @@ def make_sound() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # for as long as the process
         elif name != "stdin" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
-        sys.stdout = _with_name(sys.stdout)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
+            setattr(sys, name, _guarded(stream))
     for size in SIZES:  # what rich and click would read as the terminal's size
         if not (os.environ.get(size, "80").isascii() and os.environ.get(size, "80").isdigit()):
             del os.environ[size]
 
 
 class _Output(io.FileIO):
-    """Standard output, whose errors say so, whoever writes: click its help, rich its tables."""
+    """Standard output or error, whose errors say so, whoever writes: click its help, rich its tables.
+
+    A write that waits for a reader is not ended by a signal that asks the process to end; so it waits here, where
+    that is looked at.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number, "wb", closefd=False)
+        self._room, self._unread = select.poll(), False
+        self._room.register(number, select.POLLOUT)
 
     def write(self, data: Any, /) -> int:
+        """A part of `data`, for which there is room: as much as a pipe takes at once, where it takes anything."""
         try:
-            return super().write(data)
+            self._wait()
+            return super().write(memoryview(data)[: select.PIPE_BUF])
         except OSError as error:
             raise _named(error) from None
 
+    def _wait(self) -> None:
+        begun_s = time.monotonic()
+        while not self._room.poll(0 if self._unread else LOOK_MS):
+            self._unread = self._unread or min(asked_for_s(), time.monotonic() - begun_s) > PATIENCE_S
+            if self._unread:
+                raise OSError(errno.ETIMEDOUT, f"nobody read it for {PATIENCE_S:g} s, and this process was to end")
 
-def _with_name(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+
+def _guarded(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     """The same stream with an `_Output` below it."""
     stream.flush()
-    raw = _Output(stream.fileno(), "wb", closefd=False)
     at_once = stream.line_buffering or stream.write_through
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=at_once)
+    raw = io.BufferedWriter(_Output(stream.fileno()))
+    return io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=at_once)
 
 
 def finish() -> OSError | None:
@@ -107,6 +136,15 @@ def say_json(value: Any, indent: int | None = None) -> None:
     _print(json.dumps(value, indent=indent))
 
 
+def check_json_file(path: Path) -> str:
+    """What a `JsonFile` would do, for people, which does not do it. Raises ConfigError or OSError as that would."""
+    writable(path, folder=False)
+    if not path.exists():
+        return f"{path} can be written"
+    os.close(os.open(path, _APPEND))
+    return f"{path} is there, and what comes is added to it"
+
+
 class JsonFile:
     """Results as JSON lines at the end of a file, which somebody else may rename, remove or cut (logrotate).
 
@@ -131,7 +169,7 @@ class JsonFile:
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = os.open(self._path, _APPEND | os.O_CREAT, 0o666)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":  # half a line, of a disk that was full
             self._write(b"\n")

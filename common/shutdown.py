@@ -5,9 +5,24 @@ They are SIGTERM, SIGINT, and SIGHUP (the terminal or the ssh line is gone) unle
 does. The second signal ends the process at once, but for SIGHUP, which a terminal that goes away may send twice.
 """
 
+import math
 import os
 import signal
+import time
 from types import FrameType
+
+_asked_s = math.inf
+"""When the first of them came (monotonic)."""
+
+
+def asked_for_s() -> float:
+    """How long ago this process was first asked to end, in s; -infinity: it was not. For any thread."""
+    return time.monotonic() - _asked_s
+
+
+def _note() -> None:
+    global _asked_s
+    _asked_s = min(_asked_s, time.monotonic())
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
@@ -20,6 +35,7 @@ def interrupt_on_end() -> None:
     """Raise KeyboardInterrupt in the main thread, as Ctrl-C does, for each of them."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        _note()
         if number == signal.SIGHUP:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
@@ -39,6 +55,7 @@ class StopFlag:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._set and number != signal.SIGHUP:
             os._exit(128 + number)
+        _note()
         self._set = True
 
     def __bool__(self) -> bool:

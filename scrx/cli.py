@@ -1,17 +1,18 @@
 """`scrx`: the receiver's command line. Only translates; what is done is in `receiver.py`."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from common.cli import begin, check_option, invoke, json_file_option, shared_options
-from common.console import json_results, tell
+from common.console import check_json_file, json_results, tell
 from common.errors import ConfigError
 from common.flags import given, in_flags, setting_options, typed
-from common.live.asked import Faces, faces, http_options
+from common.live.asked import Faces, asks_for_page, check_http, faces, http_options
 from scrx.heads.commands import enrol, heads
 from scrx.settings import Settings
 
@@ -94,8 +95,7 @@ def _run(context: click.Context, options: dict[str, Any]) -> int:
         return opened[0].desk.address
 
     with in_flags(context):
-        if options["http_control"] and options["control"] is None:
-            raise ConfigError("http_control: is about classes that the page enrols, which needs control=PORT")
+        _require_control(options)
         controls = {"enrol": Enrolling(where, "--control")} if options["http_control"] else {}
         with faces("scrx", options, controls) as seen, results as say_result:
             settings = Settings(**given(Settings, options))
@@ -104,29 +104,53 @@ def _run(context: click.Context, options: dict[str, Any]) -> int:
             return _receive(rx, seen, stop, options["as_json"], say_result)
 
 
+def _require_control(options: dict[str, Any]) -> None:
+    if options["http_control"] and options["control"] is None:
+        raise ConfigError("http_control: is about classes that the page enrols, which needs control=PORT")
+
+
 def _check(options: dict[str, Any]) -> int:
     """What must be right before it listens, each by itself; no network is loaded."""
-    from common.pair.manifest import find_pair, read_half
-    from common.transport.doctor import examine, to_listen
+    from common.control.private import check_control
+    from common.pair.manifest import Manifest, find_pair, read_half
+    from common.transport.doctor import Home, Step, examine
     from common.transport.endpoints import parse_listen
-    from common.transport.keystore import find_keys, tell_access
+    from common.transport.keystore import Keys, find_keys, tell_access
+    from scrx.heads.service import check_heads
 
-    settings = Settings(**given(Settings, options))
+    settings, home = Settings(**given(Settings, options)), Home("scrx")
+    control, heads = settings.control, settings.heads
+
+    @cache
+    def manifest() -> Manifest:
+        return find_pair(options["model"])
 
     def pair() -> str:
-        manifest = find_pair(options["model"])
-        read_half(manifest, "decoder")
-        return f"{manifest.name} ({manifest.id[:12]})"
+        read_half(manifest(), "decoder")
+        return f"{manifest().name} ({manifest().id[:12]})"
 
-    keys = find_keys(settings.keys, settings.insecure)
-    address = parse_listen(options["listen"], settings.insecure or keys is not None)
-    return examine(
-        [
-            [("--model", pair)],
-            [("--keys", lambda: tell_access(keys, settings.insecure)), to_listen(address)],
-        ],
-        lambda told: typed(told, command),
-    )
+    def page() -> str:
+        _require_control(options)
+        return check_http("scrx", options, options["http_control"])
+
+    @cache
+    def keys() -> Keys | None:
+        return find_keys(settings.keys, settings.insecure)
+
+    def listen() -> str:
+        return parse_listen(options["listen"], settings.insecure or keys() is not None)
+
+    access: Step = ("--keys", lambda: tell_access(keys(), settings.insecure))
+    ways: list[Iterable[Step]] = [[access, home.port(listen, keys)], [("--model", pair)]]
+    if control is not None or heads is not None:
+        ways[1] = [("--model", pair), home.own("--heads", lambda: check_heads(manifest(), heads, settings.unknown))]
+    if control is not None:
+        ways.append([home.own("--control port", lambda: f"{check_control(control, settings.insecure)} is free")])
+    if options["json_file"] is not None:
+        ways.append([("--json-file", lambda: check_json_file(options["json_file"]))])
+    if asks_for_page(options):
+        ways.append([home.own("--http", page)])
+    return examine(ways, lambda told: typed(told, command))
 
 
 def _receive(

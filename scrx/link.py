@@ -15,7 +15,7 @@ import zmq
 from common.errors import ProtocolError, SemlinkError
 from common.live.board import Board
 from common.protocol.frames import MAX_IDENTITY_BYTES, decode, encode, split
-from common.protocol.messages import Message, Ping, Result
+from common.protocol.messages import Message, Ping, Reject, Result
 from common.text import safe
 from common.transport.keystore import Keys
 from common.transport.listener import Listener
@@ -53,7 +53,7 @@ class Link:
         self._signed = keys is not None
         self._errors: dict[Route, deque[int]] = {}
         self._muted: dict[Route, int] = {}
-        self._told_ns = -TELL_AGAIN_NS
+        self._told_ns = self._refused_ns = -TELL_AGAIN_NS
         self._ended, self._served_ns = False, 0
         self._context = zmq.Context()
         try:
@@ -160,6 +160,8 @@ class Link:
             match action:
                 case Reply():
                     self._send(action.route, action.message)
+                    if isinstance(action.message, Reject):
+                        self._tell_refusal(action.message)
                 case Work():
                     self._batcher.put(action)
                 case Opened(session, software, hops):
@@ -179,6 +181,13 @@ class Link:
         except ProtocolError as error:  # one answer that cannot be said is not the end of all sessions
             self.unsent += 1
             logger.error("unsendable", extra={"kind": message.KIND.name, "why": str(error)})
+
+    def _tell_refusal(self, reject: Reject) -> None:
+        """Once a second at most: a transmitter asks five times, and who invents sessions must not write the log."""
+        if (now := time.monotonic_ns()) - self._refused_ns >= TELL_AGAIN_NS:
+            self._refused_ns = now
+            extra = {"session": reject.session.hex(), "code": reject.code.name.lower(), "why": reject.detail}
+            logger.info("session_refused", extra=extra)
 
     # -- bad input: count by reason, mute a route that sends nothing else
 

@@ -94,6 +94,7 @@ class Vitals:
             "decode_seconds": self._decode.spread,
             "queue_seconds": self._queue.spread,
             "confidence": self._confidence.spread,
+            "handshakes_refused_total": dict(rx.table.refused),
             "naks_total": dict(rx.table.naks),
             "protocol_errors_total": dict(rx.link.protocol_errors),
             "unsent_total": rx.link.unsent,

@@ -109,4 +109,11 @@ class Stalled:
     for_ms: int
 
 
-Action = Send | Up | Down | Answered | Lost | Stalled | Failed
+@record
+class Busy:
+    """Action: the receiver is there and takes no other session; this one goes on asking. why: in its words."""
+
+    why: str
+
+
+Action = Send | Up | Down | Answered | Lost | Stalled | Busy | Failed

@@ -7,18 +7,19 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from common.check import Number, Setting, Whole
 from common.cli import begin, check_option, invoke, json_file_option, shared_options
-from common.console import json_results, say, tell
+from common.console import check_json_file, json_results, say, tell
 from common.flags import given, in_flags, option, setting_options, typed
-from common.live.asked import Faces, faces, http_options
-from sctx.rate.policy import GOALS, Goal, RatePolicy
+from common.live.asked import Faces, asks_for_page, check_http, faces, http_options
+from sctx.rate.policy import GOALLESS, GOALS, Goal, RatePolicy
 from sctx.settings import Settings
 
 if TYPE_CHECKING:
@@ -170,39 +171,64 @@ def _open(options: dict[str, Any]) -> "tuple[Source, Transmitter]":
 
 
 def _check(options: dict[str, Any]) -> int:
-    """What must be right before images are sent, each by itself; nothing is loaded that takes seconds."""
+    """What must be right before images are sent, each by itself; no network is loaded, but graphs are."""
     from common.pair.backend import open_networks, pick_backend
     from common.pair.manifest import find_pair, read_half
+    from common.pair.networks import AUTO
     from common.transport.curve import reach
-    from common.transport.doctor import examine, to_peer
+    from common.transport.doctor import Note, Step, examine, holds, to_peer
+    from common.transport.endpoints import parse_peer
+    from common.transport.keystore import Keys, tell_keys
     from sctx.link import ask_receiver
     from sctx.parts import terms_of
     from sctx.pipeline import networks_of
 
-    settings, manifest = settings_of(options), find_pair(options["model"])
-    address, keys = reach(options["peer"], settings.keys, settings.insecure)
+    settings, address = settings_of(options), parse_peer(options["peer"])
+
+    @cache
+    def manifest() -> "Manifest":
+        return find_pair(options["model"])
+
+    @cache
+    def keys() -> Keys | None:
+        return reach(options["peer"], settings.keys, settings.insecure)[1]
 
     def pair() -> str:
-        read_half(manifest, "encoder")
-        return f"{manifest.name} ({manifest.id[:12]})"
+        read_half(manifest(), "encoder")
+        settings.check(manifest())
+        return f"{manifest().name} ({manifest().id[:12]})"
 
     def backend() -> str:
-        networks = networks_of(manifest)
+        networks = networks_of(manifest())
         chosen = pick_backend(networks, settings.backend, settings.device)
         if chosen == "onnx":  # whether graphs belong to their weights is known once they are open
             open_networks(networks, chosen, settings.device)
+        elif settings.device not in (AUTO, "cpu"):  # what was named may not be there; torch alone knows
+            from common.pair.device import pick_device
+
+            pick_device(settings.device)
         return chosen
 
     def source() -> str:
-        size = _source(options["source"], manifest).size
+        size = _source(options["source"], manifest()).size
         return "a stream" if size is None else f"{size} images"
 
     def receiver() -> str:
-        return ask_receiver(address, terms_of(manifest, settings, secrets.token_bytes(16)), keys)
+        if not holds(manifest):
+            return Note("not asked: that needs the pair")
+        return ask_receiver(address, terms_of(manifest(), settings, secrets.token_bytes(16)), keys())
 
-    way = to_peer(address, keys, "channel-emu or scrx", "--peer")
-    ways = [[("--model", pair), ("--backend", backend), ("--source", source)], [*way, ("receiver", receiver)]]
-    return examine(ways, lambda told: typed(told, command))
+    def link() -> Iterator[Step]:
+        yield "--keys", lambda: tell_keys(keys())
+        yield from to_peer(address, keys(), "channel-emu or scrx", "--peer")
+        yield "receiver", receiver
+
+    ways: list[Iterable[Step]] = [[("--model", pair), ("--backend", backend), ("--source", source)]]
+    if options["json_file"] is not None:
+        ways.append([("--json-file", lambda: check_json_file(options["json_file"]))])
+    if asks_for_page(options):
+        ways.append([("--http", lambda: check_http("sctx", options))])
+    return examine([*ways, link()], lambda told: typed(told, command))
 
 
 def _source(given: str | None, manifest: "Manifest") -> "Source":
@@ -221,6 +247,10 @@ def _goal(options: dict[str, Any]) -> Goal:
     chosen = {kind: options[kind] for kind in GOALS if options[kind] is not None}
     if len(chosen) > 1:
         raise click.UsageError(f"choose one goal of {', '.join(GOALS[kind].flag for kind in GOALS)}")
+    kind = options["policy"].partition(":")[0]
+    if chosen and kind in GOALLESS:
+        goal = GOALS[next(iter(chosen))].flag
+        raise click.UsageError(f"{goal} is a goal, which policy {kind} does not look at: give one of them")
     return Goal(*next(iter(chosen.items()))) if chosen else Goal()
 
 
@@ -242,6 +272,7 @@ def _run(
     def captures() -> "Iterator[Capture]":
         for capture in _paced(source.captures(options["count"]), options["fps"]):
             known[capture.index] = capture.label, capture.file
+            summary.unreadable = source.unreadable
             yield capture
 
     def take(outcome: "Answer | Missed") -> None:

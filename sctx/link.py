@@ -21,7 +21,7 @@ from common.transport.keystore import Keys
 from common.transport.multipart import put
 from common.transport.turns import TICK_MS, Turns
 from common.transport.watch import Waker, Watch
-from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
+from sctx.actions import Action, Answered, Busy, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.pending import Hear
 from sctx.session import INBOUND, Session, unheard
 
@@ -178,7 +178,7 @@ class Link:
                 logger.warning("frame_refused", extra={"seq": action.frame.seq, "naks": naks})
             if isinstance(action, Failed):
                 self._over = action
-            elif not isinstance(action, Stalled):
+            elif not isinstance(action, Stalled | Busy):
                 self._events.append(action)
 
     def _explained(self, error: LinkDown) -> SemlinkError:
@@ -207,6 +207,8 @@ def ask_receiver(peer: str, terms: Terms, keys: Keys | None, patience_s: float =
                     return f"takes us, protocol {accept.proto}, {path}, round trip {trip_ms:.1f} ms"
                 case Failed(error):
                     raise error
+        if busy := link.session.busy(time.monotonic_ns()):
+            raise LinkDown(f"it is there, but takes no other session: {busy}")
         raise LinkDown("no receiver answers behind it: is scrx running, and does channel-emu reach it?")
     finally:
         link.close()
@@ -220,6 +222,8 @@ def _log(action: Action) -> None:
             logger.warning("link_down", extra={"why": why})
         case Stalled(for_ms):
             logger.warning("receiver_stalled", extra={"no_answer_decoded_for_ms": for_ms})
+        case Busy(why):
+            logger.warning("receiver_busy", extra={"why": why})
         case Failed(error):
             logger.info("link_failed", extra={"why": str(error)})
         case _:

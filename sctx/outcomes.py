@@ -131,7 +131,7 @@ class Summary:
     def told(self) -> str:
         """What is known so far, for people; where nothing was lost, it fits a line of 80 columns."""
         values = self.as_dict()
-        parts = [f"{name} {values[name]}" for name in ("lost", "expired", "skipped") if values[name]]
+        parts = [f"{name} {values[name]}" for name in ("lost", "expired", "skipped", "unreadable") if values[name]]
         if self.accuracy is not None:
             parts.append(f"accuracy {100 * self.accuracy:.1f} %")
         p50 = "p50 {:.1f} ms" if (values["p50_ms"] or 0.0) < 100.0 else "p50 {:.0f} ms"

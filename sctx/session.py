@@ -29,12 +29,14 @@ from common.protocol.messages import (
     Result,
 )
 from common.text import safe
-from sctx.actions import Action, Down, Failed, Frame, Send, Stalled, Terms, Up
+from sctx.actions import Action, Busy, Down, Failed, Frame, Send, Stalled, Terms, Up
 from sctx.pending import MS, Hear, Patience, PendingFrames
 
 HELLO_FIRST_NS, HELLO_LAST_NS = 100 * MS, 200 * MS
 LONGEST_SILENCE_MS, KEPT_HELLOS = 60_000, 64
 STALLED_MS = 5000
+BUSY_NS = 5000 * MS
+"""For so long a receiver counts as busy after it said so; it is asked five times a second."""
 INBOUND = Kind.RESULT, Kind.PONG, Kind.PING, Kind.ACCEPT, Kind.REJECT, Kind.NAK, Kind.BYE
 
 
@@ -55,6 +57,7 @@ class Session:
         self._up = False
         self._over = False
         self.away = False  # it is over, and nobody was heard in the end
+        self._busy, self._busy_ns = "", now
         self._credits = 0
         self._heard_ns = now
         self._hello_ns, self._hello_wait, self._hellos = now, HELLO_FIRST_NS, deque[int](maxlen=KEPT_HELLOS)
@@ -81,6 +84,10 @@ class Session:
         """Whether something is waited for: a receiver, room in its window, an answer."""
         return bool(self._frames) or not self.window
 
+    def busy(self, now: int) -> str:
+        """Why the receiver takes no other session, in its words; empty where it has not said so lately."""
+        return self._busy if now - self._busy_ns < BUSY_NS else ""
+
     def submit(self, frame: Frame, now: int) -> list[Action]:
         """Take a frame. The caller has looked at `window`."""
         return [self._frames.add(frame, now)]
@@ -92,7 +99,7 @@ class Session:
         if not self._wants:
             self._patience.advanced(now)
         elif self._patience.is_over(now):
-            return self._fail(LinkDown(self._what_failed()))
+            return self._fail(LinkDown(self._what_failed(now)))
         actions: list[Action] = []
         # Counting pings, not only time: a thread that was kept from running has heard nothing because it asked nothing.
         if self._unanswered >= self._misses and now - self._ping_ns >= self._heartbeat_ns:
@@ -171,14 +178,15 @@ class Session:
             self.counters.untrue += not self._up
             return []
         first, self.accept, self._hello_open = self.accept is None, accept, False
-        self._up, self._credits, self._hello_wait = True, accept.window, HELLO_FIRST_NS
+        self._up, self._credits, self._hello_wait, self._busy = True, accept.window, HELLO_FIRST_NS, ""
         self._patience.accepted(now)
         self._frames.deadline_cap_ms = accept.deadline_cap_ms
         return [Up(accept, first), *self._frames.accepted(now)]
 
     def _on_reject(self, reject: Reject, now: int) -> list[Action]:
         if reject.code is RejectCode.BUSY:
-            return []
+            was, self._busy, self._busy_ns = self.busy(now), safe(reject.detail) or "it is busy", now
+            return [Busy(self._busy)] if self._busy != was and not self._up else []
         held = reject.model_id.hex()[:12]
         reasons = {
             RejectCode.MODEL_MISMATCH: f"it holds model {safe(reject.detail)} ({held}), this side "
@@ -231,8 +239,10 @@ class Session:
         self._ping_ns, self._nonce, self._asked = now, (self._nonce + 1) & 0xFFFFFFFF, True
         return Send(Ping(self.terms.session, self._nonce, now))
 
-    def _what_failed(self) -> str:
+    def _what_failed(self, now: int) -> str:
         for_s = f"for {self.terms.give_up_s:g} s"
+        if not self._up and (busy := self.busy(now)):
+            return f"the receiver is there, but takes no other session: {busy}; asked {for_s}"
         if not self._up:
             self.away = True
             why = "lost the receiver" if self.accept else "no receiver answered"

@@ -69,9 +69,8 @@ class Vitals:
         return values, self._view(values)
 
     def _outcomes(self) -> dict[str, int]:
-        return {"answered": self._summary.answered} | {
-            why: self._lost[why] for why in ("expired", "skipped", "failed", "refused")
-        }
+        lost = {why: self._lost[why] for why in ("expired", "skipped", "failed", "refused")}
+        return {"answered": self._summary.answered, **lost, "unreadable": self._summary.unreadable}
 
     def _values(self) -> dict[str, Value]:
         tx, summary, counters = self._tx, self._summary, self._tx.link.session.counters

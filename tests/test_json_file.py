@@ -6,10 +6,12 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from common.console import JsonFile, json_results
+from common.console import JsonFile, check_json_file, json_results
+from common.errors import ConfigError
 
 
 def renamed(path: Path, turn: int) -> None:
@@ -102,3 +104,21 @@ def test_logrotate_needs_no_signal(tmp_path: Path) -> None:
     file.close()
     assert lines(path.parent) == list(range(7))
     assert len(list(path.parent.iterdir())) == 4
+
+
+def test_a_check_says_what_would_come_of_it_and_writes_nothing(tmp_path: Path) -> None:
+    assert check_json_file(tmp_path / "new" / "a").endswith("can be written")
+    assert not list(tmp_path.iterdir())
+    there = tmp_path / "there"
+    there.write_text("half a line")
+    os.utime(there, (0, 0))
+    assert "what comes is added" in check_json_file(there)
+    assert (there.read_text(), there.stat().st_mtime) == ("half a line", 0.0)
+    with pytest.raises(ConfigError, match="is a folder: give the name of a file"):
+        check_json_file(tmp_path)
+
+
+def test_a_check_finds_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=31 << 20))
+    with pytest.raises(ConfigError, match=r"has 31 MiB left, and .* may need 32: make room first"):
+        check_json_file(tmp_path / "a")

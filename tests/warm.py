@@ -10,6 +10,7 @@ not taken apart, which is half a second more. Tests about starting itself start 
 """
 
 import atexit
+import faulthandler
 import gc
 import importlib
 import json
@@ -203,6 +204,7 @@ if __name__ == "__main__":
     if (threads := len(os.listdir("/proc/self/task"))) != 1:
         sys.exit(f"one of {LOADED} starts a thread, {threads} in all: nothing may be forked beside it")
 
+    faulthandler.enable()  # a command that does not end says where it hangs (`Command.stop`)
     gc.freeze()  # or the end of each command would copy what they share
 
     asked = grow(socket.socket(fileno=int(sys.argv[1])))

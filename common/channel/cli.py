@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from common.cli import begin, check_option, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
 from common.flags import in_flags, typed
-from common.live.asked import faces, http_options, require_http
+from common.live.asked import asks_for_page, check_http, faces, http_options, require_http
 
 if TYPE_CHECKING:
     from common.channel.streams.channel import Channel
@@ -162,22 +163,88 @@ def status(control: str) -> None:
 
 def _check(given: dict[str, Any]) -> int:
     """What must be right before frames can pass, each by itself."""
-    from common.transport.doctor import examine, to_listen, to_peer
+    from common.channel.wire.addresses import check_places
+    from common.control.private import check_control
+    from common.transport.doctor import Home, Step, examine, holds, to_peer
+    from common.transport.endpoints import parse_peer
     from common.transport.keystore import tell_access
 
     if given["wire"] != "framed":
         raise ConfigError("--check: is about the link, and a raw wire (--wire cf32) has neither keys nor a receiver")
-    channel, _ = _make_channel(given)
-    keys = _find_keys(given, True)
-    listen, upstream = _addresses(given, True, keys is not None)
-    return examine(
-        [
-            [("channel", channel.spec.describe)],
-            [("--keys", lambda: tell_access(keys, given["insecure"])), to_listen(listen)],
-            to_peer(upstream, keys, "scrx", "--upstream"),
-        ],
-        lambda told: typed(told, command),
-    )
+    home, upstream = Home("channel-emu"), parse_peer(given["upstream"], "--upstream")
+
+    @cache
+    def keys() -> Keys | None:
+        return _find_keys(given, True)
+
+    def listen() -> str:
+        return _addresses(given, True, keys() is not None)[0]
+
+    def places(control: str = "") -> list[Place]:
+        return _places(listen(), upstream, control, True)
+
+    def channel() -> str:
+        _make_transit(given)
+        return _make_channel(given)[0].spec.describe()
+
+    def control() -> str:
+        address = check_control(given["control"], given["insecure"])
+        if holds(listen):
+            for other in places()[1:]:
+                check_places([*places(address)[:1], other])
+        return f"{address} is free"
+
+    def apart() -> str:
+        check_places(places())
+        return f"{upstream} is another place than --listen"
+
+    def there() -> Iterator[Step]:
+        if holds(listen) and not given["replay"]:
+            yield "--upstream address", apart
+        if holds(keys):
+            yield from to_peer(upstream, keys(), "scrx", "--upstream")
+
+    access: Step = ("--keys", lambda: tell_access(keys(), given["insecure"]))
+    ways: list[Iterable[Step]] = [[("channel", channel)], [access, home.port(listen, keys)]]
+    if given["replay"]:
+        ways = [[("--replay", lambda: _tell_recording(given["replay"]))], [access]]
+    else:
+        ways += [[home.own(name, look)] for name, look in _to_open(given, control)]
+    if given["traces"]:
+        ways.append([("--traces", lambda: f"{given['traces']} is there")])
+    return examine([*ways, there()], lambda told: typed(told, command))
+
+
+def _to_open(given: dict[str, Any], control: Callable[[], str]) -> Iterator[tuple[str, Callable[[], str]]]:
+    """What else a start opens, and how that is looked at. control: looks at its port."""
+    from common.channel.files.output import check_output
+    from common.channel.files.recording import check_recording
+    from common.control.private import control_to_ask
+
+    def truth() -> str:
+        check_output(given["truth"], "--truth", given["overwrite"])
+        return f"{given['truth']} can be written"
+
+    def page() -> str:
+        if given["http_enrol"] is not None:
+            control_to_ask(given["http_enrol"], "--http-enrol")
+        acts = given["http_control"] or given["http_enrol"] is not None
+        return check_http("channel-emu", given, acts)
+
+    yield "--control port", control
+    if given["truth"]:
+        yield "--truth", truth
+    if given["record"]:
+        yield "--record", lambda: check_recording(given["record"], given["overwrite"])
+    if asks_for_page(given):
+        yield "--http", page
+
+
+def _tell_recording(path: Path) -> str:
+    from common.channel.files.replay import Recording
+
+    with Recording(path) as recording:
+        return f"{len(recording)} messages"
 
 
 def _run(given: dict[str, Any]) -> None:
@@ -197,12 +264,7 @@ def _run(given: dict[str, Any]) -> None:
 
     require_http(given)
     channel, framed = _make_channel(given)
-    with as_typed(TRANSIT):
-        transit = TransitSpec(**from_flags(given, TRANSIT))
-    with as_typed(RETURN):
-        back = TransitSpec(**from_flags(given, RETURN))
-    with as_typed(FEEDBACK):
-        feedback = FeedbackSpec(**from_flags(given, FEEDBACK))
+    transit, back, feedback = _make_transit(given)
     keys = _find_keys(given, framed)
     (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
     check_places(_places(listen, upstream, control_address, framed))
@@ -255,6 +317,16 @@ def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
         spec = ChannelSpec(**channel_parameters(given))
         plan = Plan(spec, framed=framed)
     return Channel(load_schedule(given["schedule"], spec, framed) if given["schedule"] else plan), framed
+
+
+def _make_transit(given: dict[str, Any]) -> tuple[TransitSpec, TransitSpec, FeedbackSpec]:
+    """What happens to messages on the way to the receiver, on the way back, and to the reports in them."""
+    with as_typed(TRANSIT):
+        transit = TransitSpec(**from_flags(given, TRANSIT))
+    with as_typed(RETURN):
+        back = TransitSpec(**from_flags(given, RETURN))
+    with as_typed(FEEDBACK):
+        return transit, back, FeedbackSpec(**from_flags(given, FEEDBACK))
 
 
 def _find_keys(given: dict[str, Any], framed: bool) -> Keys | None:

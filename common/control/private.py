@@ -16,18 +16,22 @@ from pathlib import Path
 
 from common.errors import ConfigError
 from common.text import safe
+from common.transport.claimed import check_free
 from common.transport.endpoints import MAX_IPC_PATH, is_loopback, parse_listen, parse_peer, parts_of
 
 _IPC = "ipc://"
 _STALE_S = 60.0
 
 
-def control_to_bind(text: str, insecure: bool, flag: str = "--control") -> str:
-    """What was typed -> the address to bind: a number is a private socket, 0 one that is free. Raises ConfigError."""
+def control_to_bind(text: str, insecure: bool, flag: str = "--control", sweep: bool = True) -> str:
+    """What was typed -> the address to bind: a number is a private socket, 0 one that is free. Raises ConfigError.
+
+    sweep: with 0, take away what processes that were killed have left.
+    """
     number = _number(text, flag)
     if number is not None:
         folder = _private_folder(flag)
-        if not number:
+        if not number and sweep:
             _sweep(folder)
         return f"{_IPC}{folder / f'control-{number or os.getpid()}'}"
     address = parse_listen(text, insecure, flag, keyless=True)
@@ -37,6 +41,19 @@ def control_to_bind(text: str, insecure: bool, flag: str = "--control") -> str:
             "of your own, or add insecure=True to allow that"
         )
     return address
+
+
+def check_control(text: str, insecure: bool) -> str:
+    """The address that `control_to_bind` gives. Raises ConfigError where a `Port` would; leaves nothing behind."""
+    missing = [folder for folder in _folders() if not folder.exists()]
+    try:
+        address = control_to_bind(text, insecure, sweep=False)
+        check_free(address, "--control")
+        return address
+    finally:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def control_to_ask(text: str, flag: str = "--control") -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 LEVELS = ("metrics", "page", "control")
+_ABOUT = ("http_public", "http_control", "http_enrol", "watch")
 
 
 def http_options(command: F) -> F:
@@ -51,9 +52,14 @@ class Faces:
             self._supervisor.watch(board)
 
 
+def asks_for_page(given: Mapping[str, Any]) -> bool:
+    """Whether flags are about one."""
+    return given["http"] is not None or any(map(given.get, _ABOUT))
+
+
 def require_http(given: Mapping[str, Any]) -> None:
     """Raise ConfigError where flags are about a page that nobody asked for, before anything is opened."""
-    named = [name for name in ("http_public", "http_control", "http_enrol", "watch") if given.get(name)]
+    named = [name for name in _ABOUT if given.get(name)]
     if given["http"] is None and named:
         raise ConfigError(f"{named[0]}: is about the page and metrics, which need http=PORT")
 
@@ -80,12 +86,28 @@ def faces(command: str, given: Mapping[str, Any], controls: "Mapping[str, Contro
         yield Faces(server, supervisor)
 
 
-def _serve(command: str, given: Mapping[str, Any], controls: "Mapping[str, Control]") -> "Server":
+def check_http(command: str, given: Mapping[str, Any], controls: bool = False) -> str:
+    """Whether `faces` can have what it is asked for, for people; controls: whether the page may do anything.
+
+    Raises ConfigError as that would, and leaves the port free.
+    """
+    require_http(given)
+    server = _server(command, given, {"control": dict} if controls else {})
+    server.server_close()
+    return f"{server.url} is free"
+
+
+def _server(command: str, given: Mapping[str, Any], controls: "Mapping[str, Control]") -> "Server":
+    """It has its port, and serves nobody yet."""
     from common.live.gate import place_of
     from common.live.server import Server
 
     place = place_of(given["http"], given["http_public"], bool(controls))
-    server = Server(place, given["watch"], controls, command)
+    return Server(place, given["watch"], controls, command)
+
+
+def _serve(command: str, given: Mapping[str, Any], controls: "Mapping[str, Control]") -> "Server":
+    server = _server(command, given, controls)
     server.start()
     at = f"{server.url}#{server.gate.token}" if controls else server.url
     tell(f"{command}: live page at {at}, health at {server.url}readyz, metrics at {server.url}metrics")

@@ -94,6 +94,7 @@ RECEIVER = COMMON | {
     "decode_seconds": Family("histogram", "Time that a batch took.", bounds=SECONDS),
     "queue_seconds": Family("histogram", "Arrival of a frame to the beginning of its batch.", bounds=SECONDS),
     "confidence": Family("histogram", "Confidence of answers.", bounds=SHARES),
+    "handshakes_refused_total": Family("counter", "Handshakes that were refused, by code of the REJECT.", "code"),
     "naks_total": _NAKS,
     "protocol_errors_total": Family("counter", "Messages that could not be read, by reason.", "reason"),
     "unsent_total": Family("counter", "Messages whose peer was gone or did not read."),

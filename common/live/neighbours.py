@@ -22,9 +22,10 @@ class Neighbour:
     """One address, `HOST:PORT` of another --http. Raises ConfigError for what is none."""
 
     def __init__(self, address: str) -> None:
-        host, self._port = parts_of(parse_peer(address, "watch"))
-        if address.startswith("ipc://"):
+        parsed = parse_peer(address, "watch")
+        if parsed.startswith("ipc://"):
             raise ConfigError(f"watch {address}: write HOST:PORT")
+        host, self._port = parts_of(parsed)
         self.address, self._host = f"{host}:{self._port}", host.strip("[]")
         self._known: dict[str, Any] = {"process": "", "why": "", "age_s": None, "view": {}}
         self._why, self._known_s, self._looked_s = UNASKED, -1e9, -1e9

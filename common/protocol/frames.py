@@ -17,6 +17,7 @@ from common.errors import ProtocolError
 from common.protocol import sound
 from common.protocol.fields import Header, u8, u32, u64
 from common.protocol.messages import (
+    NOBODY,
     VERSION,
     Accept,
     Bye,
@@ -137,6 +138,19 @@ DATA_HEAD = Header((session_id, u32, u32, u64, u8), sound.data_head)
 def peek_data(header: bytes) -> DataHead:
     """The first five fields of a DATA header; the rest is not looked at."""
     return DataHead(*DATA_HEAD.read(_unpack(header)))
+
+
+def ask_who(seq: int) -> Data:
+    """A frame that nobody takes: a receiver answers it with NAK NO_SESSION, an emulator itself with BAD_SYMBOLS."""
+    return Data(NOBODY, seq, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b"")
+
+
+def asks_who(header: bytes, payload: bytes) -> bool:
+    """Whether a DATA is one of `ask_who`."""
+    try:
+        return not payload and peek_data(header).session == NOBODY
+    except ProtocolError:
+        return False
 
 
 @record

@@ -17,6 +17,8 @@ from common.record import record
 
 VERSION = PROTOCOL
 MAX_TASKS = 16
+NOBODY = bytes(16)
+"""The session of no transmitter: whose frame without symbols asks what is there (`frames.asks_who`)."""
 
 session_id = octets(16)
 model_hash = octets(32)

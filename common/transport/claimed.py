@@ -9,7 +9,8 @@ import fcntl
 import os
 import socket as system
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import zmq
 
@@ -90,13 +91,27 @@ class Claim:
 
 def check_free(address: str, flag: str = "listen") -> None:
     """Raise ConfigError as `Claim` and its `bind` would, before what takes long."""
+    with held(address, flag):
+        pass
+
+
+@contextmanager
+def held(address: str, flag: str = "listen") -> Iterator[None]:
+    """The address is taken until the end of the block. Raises ConfigError as `Claim` and its `bind` would."""
     if address.startswith(_IPC):
-        Claim(address, flag).release()
-    elif parts_of(address)[1]:
+        claim = Claim(address, flag)
+        try:
+            yield
+        finally:
+            claim.release()
+    elif not parts_of(address)[1]:
+        yield
+    else:
         context = zmq.Context[zmq.Socket[bytes]]()
         try:
             with make_socket(context, zmq.ROUTER, "rx") as probe:
                 bind(probe, address, flag)
+                yield
         finally:
             context.term()
 

@@ -1,43 +1,71 @@
 """`--check`: looks at all that must be right before a command works, and says a line each with what to do.
 
-A step gives what it found, or raises what is wrong and how that is mended. Knows nothing about any command.
+A step gives what it found, or raises what is wrong and how that is mended. What a running process of the same kind has
+already is no fault: it is noted. Knows nothing about any command.
 """
 
 import re
+import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext, suppress
 
 import zmq
 
 from common.console import say
-from common.errors import LinkDown, PeerRejected, SemlinkError
-from common.transport.claimed import check_free
+from common.errors import ConfigError, LinkDown, PeerRejected, ProtocolError, SemlinkError
+from common.protocol.frames import ask_who, decode, encode
+from common.protocol.messages import Kind, Nak, NakCode
+from common.transport.claimed import check_free, held
 from common.transport.dialer import Dialer
-from common.transport.endpoints import parts_of, resolve
+from common.transport.endpoints import host_of, is_here, parts_of, resolve
 from common.transport.keystore import Keys
 
 Step = tuple[str, Callable[[], str]]
 PATIENCE_S, QUICK_S = 3.0, 0.5
+ANSWERS = {NakCode.BAD_SYMBOLS: "channel-emu", NakCode.NO_SESSION: "scrx"}
+"""How a process answers who asks what is there."""
 
 
-def examine(ways: Sequence[Sequence[Step]], typed: Callable[[str], str] = str) -> int:
+class Note(str):
+    """What a step found that is neither well nor a fault."""
+
+
+def holds(look: Callable[[], object]) -> bool:
+    """Whether something that others need is well; what is wrong with it a step of its own says."""
+    try:
+        look()
+    except (SemlinkError, OSError):
+        return False
+    return True
+
+
+def examine(ways: Iterable[Iterable[Step]], typed: Callable[[str], str] = str) -> int:
     """Take the steps of each way until one fails, say what was found, and return the exit code.
 
     A step's name begins with its flag. typed: what an error says, in words of the Python API -> in flags.
     """
-    failed = 0
+    taken = failed = 0
     for way in ways:
         for name, step in way:
+            taken += 1
             try:
-                say(f"ok    {name}: {step()}")
+                found = step()
+                say(f"{'note' if isinstance(found, Note) else 'ok  '}  {name}: {found}")
             except (SemlinkError, OSError) as error:
-                say(f"FAIL  {name}: {re.sub(rf'^{name.split()[0]}:? ', '', typed(str(error)))}")
+                say(f"FAIL  {name}: {re.sub(rf'^{name.split()[0]}:? ', '', typed(_words(error)))}")
                 failed += 1
                 break
-    say("all is well" if not failed else f"{failed} of {len(ways)} ways are blocked; mend what says FAIL")
+    say("all is well" if not failed else f"{failed} of {taken} checks failed; mend what says FAIL")
     return int(failed > 0)
+
+
+def _words(error: Exception) -> str:
+    """As a start says it that ends with this error."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def to_peer(address: str, keys: Keys | None, what: str, flag: str) -> list[Step]:
@@ -61,14 +89,86 @@ def to_peer(address: str, keys: Keys | None, what: str, flag: str) -> list[Step]
     ]
 
 
-def to_listen(address: str, flag: str = "--listen") -> Step:
-    """Whether the address can be had."""
+class Home:
+    """Where a process is to listen, and whether one of the same kind is at home there already.
 
-    def free() -> str:
-        check_free(address)
-        return f"{address} is free"
+    what: the command, `channel-emu` or `scrx`.
+    """
 
-    return f"{flag} port", free
+    def __init__(self, what: str) -> None:
+        self._what, self._lived_in = what, False
+        self._free: str | None = None
+
+    def port(self, find: Callable[[], str], keys: Callable[[], Keys | None]) -> Step:
+        """Whether an address can be had, or is had by one of the same kind. Before all steps of `own`.
+
+        find: gives the address, parsed, or raises what is wrong with it.
+        """
+
+        def free() -> str:
+            address = find()
+            try:
+                check_free(address)
+            except ConfigError:
+                self._lived_in = who_is_at(address, keys()) == self._what
+                if not self._lived_in:
+                    raise
+                return Note(f"{self._what} runs at {address} already")
+            self._free = address
+            return f"{address} is free"
+
+        return "--listen port", free
+
+    def own(self, name: str, look: Callable[[], str]) -> Step:
+        """A step about what one that runs there has for itself alone: then it is not looked at.
+
+        Otherwise the port is held meanwhile, which cannot be had twice.
+        """
+
+        def guarded() -> str:
+            if self._lived_in:
+                return Note(f"not looked at: the {self._what} that runs there may have it")
+            with nullcontext() if self._free is None else held(self._free):
+                return look()
+
+        return name, guarded
+
+
+def who_is_at(address: str, keys: Keys | None) -> str:
+    """`channel-emu` or `scrx`, where one is heard at a listening address of this host; "" where none is."""
+    host = host_of(address)
+    if host and host != "*" and not is_here(address):  # whoever is there is on another host
+        return ""
+    if host in ("*", "0.0.0.0", "::"):
+        host, address = "127.0.0.1", f"tcp://127.0.0.1:{parts_of(address)[1]}"
+    if keys is not None:  # what listens on this host has this host's key, by whatever address
+        keys = Keys(keys.folder)
+        keys.trusted[host] = keys.own.public
+    context = zmq.Context[zmq.Socket[bytes]]()
+    dialer = Dialer(context, "tx", address, keys)
+    try:
+        return _asked(dialer)
+    finally:
+        dialer.close()
+        context.destroy(linger=0)
+
+
+def _asked(dialer: Dialer) -> str:
+    question, until_s = ask_who(secrets.randbits(32)), time.monotonic() + PATIENCE_S
+    asked = False
+    while time.monotonic() < until_s and not (dialer.refusal or dialer.suspicion):
+        dialer.serve()
+        if dialer.connected and not asked:
+            with suppress(zmq.Again):
+                dialer.socket.send_multipart(encode(question), zmq.NOBLOCK)
+                asked = True
+        for parts in dialer.inbox.take(1):
+            with suppress(ProtocolError):
+                answer = decode(parts, (Kind.NAK,))
+                if isinstance(answer, Nak) and (answer.session, answer.seq) == (question.session, question.seq):
+                    return ANSWERS.get(answer.code, "")
+        time.sleep(0.02)
+    return ""
 
 
 def _name(address: str) -> str:
@@ -115,9 +215,9 @@ def _handshake(address: str, keys: Keys | None, reach_s: float = PATIENCE_S) -> 
                 return "encrypted, its key is the one that is trusted here" if keys else "in the clear"
             if dialer.refusal:
                 raise PeerRejected(dialer.refusal)
-            if dialer.suspicion:
-                raise PeerRejected(dialer.suspicion + (", or it was started without keys" if keys else ""))
             time.sleep(0.02)
+        if dialer.suspicion:  # what is sure would have been told by now
+            raise PeerRejected(dialer.suspicion + (", or it was started without keys" if keys else ""))
         raise LinkDown("what listens there does not answer: it is stopped, or speaks something else")
     finally:
         dialer.close()

@@ -57,7 +57,7 @@ def is_own(listen: str, peer: str) -> bool:
     if not port or bound_port != port:
         return False
     if bound in _ANYWHERE:
-        return host in _ANYWHERE or is_loopback(host) or any(map(_is_here, resolve(host, port)))
+        return host in _ANYWHERE or is_loopback(host) or any(map(is_here, resolve(host, port)))
     if host in _ANYWHERE:  # who connects there connects to loopback
         return any(number.is_loopback for number in _numbers(bound, port))
     return not _numbers(bound, port).isdisjoint(_numbers(host, port))
@@ -188,7 +188,7 @@ def _numbers(host: str, port: int) -> set[ipaddress.IPv4Address | ipaddress.IPv6
     return {ipaddress.ip_address(parts_of(one)[0].strip("[]").partition("%")[0]) for one in resolve(host, port)}
 
 
-def _is_here(address: str) -> bool:
+def is_here(address: str) -> bool:
     """Whether this host has a numeric address: only then can it bind to it."""
     host = parts_of(address)[0]
     family = system.AF_INET6 if host.startswith("[") else system.AF_INET

@@ -84,6 +84,11 @@ def tell_access(keys: "Keys | None", insecure: bool) -> str:
     return f"only this host can reach it; to let others in make keys with `{TOOL}`, or say --insecure"
 
 
+def tell_keys(keys: "Keys | None") -> str:
+    """How a peer is spoken to, in a line for people."""
+    return "in the clear" if keys is None else f"encrypted, by the key of {keys.own.name} in {keys.folder}"
+
+
 class Keys:
     """The keys in a folder. `trusted`: name -> public key, as of the last `refresh`. For one thread."""
 

@@ -37,7 +37,10 @@ REFUSED_KEY = "it does not trust this host's key: trust it there, or take the ke
 REFUSED_MECHANISM = "one side encrypts and the other does not: give both sides keys, or none (insecure=True)"
 REFUSED_OTHER = "what listens there does not speak this protocol"
 CLOSES = "it ends every handshake: it has another key than the one trusted here, or a tunnel to it has no far end"
-CLOSES_IN_THE_CLEAR = "it ends every connection: a tunnel to it has no far end, or it is no receiver and no emulator"
+CLOSES_IN_THE_CLEAR = (
+    "it ends every connection: it has keys and this side has none, a tunnel to it has no far end, or it is no receiver "
+    "and no emulator"
+)
 
 
 class Monitor:

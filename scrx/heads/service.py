@@ -23,7 +23,7 @@ from scrx.demodulation.demodulate import SoftBatch
 from scrx.heads.enrolment import Collector
 from scrx.heads.head import Example
 from scrx.heads.shelf import Shelf
-from scrx.heads.space import Floats, bits_of, find_space
+from scrx.heads.space import Floats, Space, bits_of, find_space
 
 WANTED = Embedding.name
 
@@ -87,7 +87,21 @@ def open_heads(pair: Agreement, folder: str | Path | None, unknown: float) -> He
 
     Raises ConfigError where the pair cannot have any, ModelError where its space or a file in the folder is damaged.
     """
+    able, space = _enrolling(pair)
+    return Heads(Shelf(able, space, None if folder is None else user_path(str(folder)), unknown), able.order)
+
+
+def check_heads(pair: Agreement, folder: str | Path | None, unknown: float) -> str:
+    """What `open_heads` would find, for people. Raises as that would, and leaves everything as it is."""
+    able, space = _enrolling(pair)
+    if folder is None:
+        return "in memory alone"
+    return f"{Shelf(able, space, None, unknown).check(user_path(str(folder)))} in {safe(folder, 300)}"
+
+
+def _enrolling(pair: Agreement) -> tuple[Manifest, Space]:
+    """A pair by whose embedding classes can be enrolled, and its space."""
     space = find_space(pair)
     if not isinstance(pair, Manifest) or WANTED not in pair.tasks:
         raise ConfigError(f"pair {safe(pair.name, 60)} gives no embedding, by which classes could be enrolled")
-    return Heads(Shelf(pair, space, None if folder is None else user_path(str(folder)), unknown), pair.order)
+    return pair, space

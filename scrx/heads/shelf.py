@@ -8,6 +8,7 @@ Knows nothing about who asks for it. A folder belongs to one receiver at a time.
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ from scrx.heads.judging import Judge
 from scrx.heads.packed import read_file
 from scrx.heads.space import Space
 
-SUFFIX = ".safetensors"
+SUFFIX, _LOCK = ".safetensors", ".lock"
 
 
 class Shelf:
@@ -38,6 +39,9 @@ class Shelf:
         self._lock: int | None = None
         if folder is not None:
             self._lock = _locked(folder)
+            for path in folder.glob(f".*{SUFFIX}.*.tmp"):  # by a write that was killed
+                with suppress(OSError):
+                    path.unlink()
             try:
                 self.judges = {head.name: self._judge(head) for head in self._there(folder)}
             except BaseException:
@@ -80,10 +84,12 @@ class Shelf:
     def _judge(self, head: Head) -> Judge:
         return Judge(head, self.space, self._unknown)
 
+    def check(self, folder: Path) -> int:
+        """How many heads a shelf with this folder would have. Raises as that would, and leaves everything as it is."""
+        check_folder(folder)
+        return sum(1 for _ in self._there(folder))
+
     def _there(self, folder: Path) -> Iterator[Head]:
-        for path in folder.glob(f".*{SUFFIX}.*.tmp"):  # by a write that was killed
-            with suppress(OSError):
-                path.unlink()
         for path in sorted(folder.glob(f"[!.]*{SUFFIX}")):
             try:
                 yield self.parse(read_file(path), path.name.removesuffix(SUFFIX))
@@ -92,13 +98,36 @@ class Shelf:
                 raise ModelError(f"{safe(path, 300)}: {told}; move it out of the folder") from None
 
 
-def _locked(folder: Path) -> int:
-    """The folder, made where it is not there, for this process alone; the number of its lock."""
+def check_folder(folder: Path) -> None:
+    """Raise ConfigError where this process cannot have the folder. What is made for that is taken away again."""
+    if os.path.lexists(folder / _LOCK):
+        os.close(_locked(folder))
+        return
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with _usable(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):  # no lock, which nobody holds
+                pass
+    finally:
+        for one in missing:
+            with suppress(OSError):
+                one.rmdir()
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigError(f"heads: {safe(folder, 300)} cannot be used: {error.strerror}") from None
+
+
+def _locked(folder: Path) -> int:
+    """The folder, made where it is not there, for this process alone; the number of its lock."""
+    with _usable(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        number = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

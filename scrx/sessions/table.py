@@ -132,6 +132,8 @@ class SessionTable:
         self.draining = False
         self.naks: Counter[str] = Counter()
         """By code."""
+        self.refused: Counter[str] = Counter()
+        """Handshakes, by code of the REJECT."""
         self._strangers: OrderedDict[tuple[bytes, Route], int] = OrderedDict()
         self._asked: OrderedDict[Route, tuple[int, int]] = OrderedDict()
 
@@ -219,7 +221,7 @@ class SessionTable:
         refusal = self._refusal(hello)
         if refusal is not None:
             code, text = refusal
-            return [Reply(route, Reject(hello.session, code, self.terms.model_id, text))]
+            return self._reject(hello, route, code, text)
         peer = self.peers.get(hello.session)
         if peer is not None and not peer.owner.is_from(route, who):
             return self._on_claim(peer, hello, route, now, who)
@@ -228,8 +230,7 @@ class SessionTable:
             if len(self.peers) >= self.terms.max_sessions:
                 leaving = self._who_makes_room(route)
                 if leaving is None:
-                    busy = Reject(hello.session, RejectCode.BUSY, self.terms.model_id, "no room for another session")
-                    return [Reply(route, busy)]
+                    return self._reject(hello, route, RejectCode.BUSY, "no room for another session")
                 opened += self._close(leaving, "made room")
             owner = Owner(route, who)
             peer = self.peers[hello.session] = Peer(hello.session, owner, now, (), safe(hello.software, 64))
@@ -240,8 +241,7 @@ class SessionTable:
         """Somebody else wants to be the transmitter of a session: only once its owner has left, which is looked at."""
         owner = peer.owner
         if who != owner.who:
-            taken = Reject(hello.session, RejectCode.BUSY, self.terms.model_id, "this session belongs to somebody else")
-            return [Reply(route, taken)]
+            return self._reject(hello, route, RejectCode.BUSY, "this session belongs to somebody else")
         if owner.may_be_taken(who, now - peer.heard_ns, self.terms.heartbeat_ms * self.terms.heartbeat_misses * MS):
             return self._take_over(peer, hello, route, now)
         owner.claim = hello, route
@@ -261,6 +261,10 @@ class SessionTable:
             terms.heartbeat_ms, terms.heartbeat_misses, max(len(route) - 1, 0), tasks, hello.t1_ns, now, now,
         )  # fmt: skip
         return [Reply(route, accept)]
+
+    def _reject(self, hello: Hello, route: Route, code: RejectCode, text: str) -> list[Action]:
+        self.refused[code.name.lower()] += 1
+        return [Reply(route, Reject(hello.session, code, self.terms.model_id, text))]
 
     def _refusal(self, hello: Hello) -> tuple[RejectCode, str] | None:
         if not hello.proto_min <= VERSION <= hello.proto_max:

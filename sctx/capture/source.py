@@ -43,7 +43,7 @@ class Capture:
 
     It need not fit the pair; of a large JPEG it is a half, a quarter or an eighth (`common/images/photo.py`).
 
-    file: where it was read from (of a video FILE#FRAME); None where it is no file of its own.
+    file: where it was read from (of a video FILE#FRAME, on standard input -#PICTURE); None for one of a data set.
     """
 
     index: int
@@ -123,7 +123,7 @@ class Source:
                 lost = self._stream.lost
             image = self._decoded(picture, f"picture {number} on standard input")
             if image is not None:
-                yield Capture(index, image, None, time.monotonic_ns())
+                yield Capture(index, image, None, time.monotonic_ns(), f"-#{number}")
                 index += 1
         if self._stream.lost > lost:
             self._tell("what lies after the last picture is neither JPEG, PNG nor WebP", self._stream.lost - lost)

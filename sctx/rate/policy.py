@@ -32,6 +32,8 @@ GOALS = {
 }
 """Kinds of goals: what the value of each is, and the flag that sets it."""
 _KINDS = ("adaptive", "average", "robust", "genie", "fixed")
+GOALLESS = ("robust", "fixed")
+"""Policies that send so much whatever the goal is."""
 _FORMS = "adaptive, average, robust, genie or fixed:SYMBOLS"
 
 

@@ -23,7 +23,7 @@ import zmq
 from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import Channel
 from common.channel.wire.control import ControlClient, ControlPort
-from common.control.private import control_to_ask, control_to_bind
+from common.control.private import check_control, control_to_ask, control_to_bind
 from common.errors import ConfigError
 from common.transport.claimed import Claim
 from tests.warm import Stem
@@ -123,6 +123,23 @@ def test_what_killed_emulators_left_is_swept_and_what_runs_is_not(
     control_to_bind("0", insecure=False)
     assert sorted(path.name for path in folder.iterdir()) == ["control-8", "control-8.lock", "control-9.lock"]
     running.release()
+
+
+def test_a_check_of_the_port_says_what_the_start_would_and_leaves_nothing(
+    context: zmq.Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    for typed in ("0", "5557"):
+        assert check_control(typed, insecure=False).startswith(f"ipc://{tmp_path}/semlink/control-")
+        assert not list(tmp_path.iterdir())
+    address = control_to_bind("5557", insecure=False)
+    port = ControlPort(context, address, Channel(ChannelSpec()), Counter(), True)
+    with pytest.raises(ConfigError, match=r"--control: cannot listen on .*: another process does; choose another"):
+        check_control("5557", insecure=False)
+    assert check_control("5558", insecure=False)
+    assert sorted(path.name for path in (tmp_path / "semlink").iterdir()) == ["control-5557", "control-5557.lock"]
+    port.close()
 
 
 def test_no_file_is_put_aside_for_a_socket(tmp_path: Path) -> None:

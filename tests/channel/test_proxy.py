@@ -18,7 +18,7 @@ from common.channel.streams.channel import Channel
 from common.channel.wire import proxy
 from common.channel.wire.proxy import AWAY_AGAIN_S, AWAY_S, Proxy
 from common.channel.wire.transit import OnTheWay
-from common.protocol.frames import decode
+from common.protocol.frames import ask_who, decode, encode
 from common.protocol.messages import Kind, Nak, NakCode
 from common.transport.multipart import put
 
@@ -353,3 +353,16 @@ def test_what_is_delayed_is_bounded(make_bench) -> None:
     while bench.proxy.counts["too_much_on_the_way"] < 11:
         bench.proxy.step(10)
     assert len(bench.proxy._on_the_way.due(200.0)) == 9
+
+
+def test_who_asks_what_is_there_is_answered_and_counts_as_no_error(
+    make_bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = make_bench(ChannelSpec())
+    for seq in range(3):
+        question = ask_who(seq)
+        bench.tx.send_multipart(encode(question))
+        assert decode(bench.until(bench.tx)) == Nak(question.session, seq, 0, NakCode.BAD_SYMBOLS)
+    assert bench.proxy.counts["payload_size"] == 0
+    assert not caplog.records
+    bench.quiet(data(3, b""), "payload_size")  # of anybody else it is an error

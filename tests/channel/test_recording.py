@@ -5,6 +5,7 @@ import signal
 import threading
 import tracemalloc
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 import zmq
 
 from common.channel.files import recording as record_module
-from common.channel.files.recording import Recorder, recording_paths
+from common.channel.files.output import check_output
+from common.channel.files.recording import Recorder, check_recording, recording_paths
 from common.channel.files.replay import Player, Recording, play_raw
 from common.channel.files.truth import TruthLog
 from common.channel.spec.spec import ChannelSpec
@@ -357,3 +359,36 @@ def test_a_long_recording_takes_no_memory(tmp_path: Path, monkeypatch: pytest.Mo
     assert grown < 50_000
     with Recording(tmp_path / "run") as recording:
         assert len(recording) == 1500
+
+
+def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """What is in a folder, and when each file was changed."""
+    return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir() if path.is_file()}
+
+
+def tried(look: Callable[[], object]) -> str:
+    try:
+        look()
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["new", "there", "folder", "link", "nowhere/new"])
+def test_a_check_says_what_the_start_would_and_changes_nothing(name: str, overwrite: bool, tmp_path: Path) -> None:
+    for stem in ("there", "folder", "link"):
+        for end in ("", ".sigmf-meta", ".sigmf-data"):
+            path = tmp_path / f"{stem}{end}"
+            if stem == "there":
+                path.write_bytes(b"years")
+            elif stem == "link":
+                path.symlink_to(tmp_path / "there")
+    (tmp_path / "folder").mkdir()
+    before = everything(tmp_path)
+    truth = tried(lambda: check_output(tmp_path / name, "--truth", overwrite))
+    record = tried(lambda: check_recording(tmp_path / name, overwrite))
+    assert everything(tmp_path) == before
+    assert truth == tried(lambda: TruthLog(tmp_path / name, overwrite).close())
+    assert record == tried(lambda: Recorder(tmp_path / name, ChannelSpec(), overwrite).close())
+    assert bool(truth) == (name != "new" and not (name == "there" and overwrite))

@@ -198,6 +198,8 @@ def test_an_enrolment_holds_for_every_worker_and_whatever_is_killed(
         pool = rx.pool
         assert isinstance(pool, Pool)
         with sctx.Transmitter(peer(rx), tiny_pair, ALL) as tx:
+            tx.send(picture(BLACK))  # before any report: it has no features, and is no example
+            assert told(rx, 1) == [{}]
             enrol(tmp_path, tx, "a", [picture(BLACK)] * 2)
             enrol(tmp_path, tx, "b", [picture(WHITE)] * 2)
             told(rx, 4)

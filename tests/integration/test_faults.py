@@ -187,15 +187,21 @@ def namespace() -> Iterator[str]:
     except subprocess.CalledProcessError as error:
         pytest.skip(f"cannot lay a cable between namespaces: {error.stderr.strip()}")
     finally:
-        subprocess.run(["ip", "netns", "delete", space], check=False, capture_output=True)
+        for words in (["ip", "link", "delete", near], ["ip", "netns", "delete", space]):
+            subprocess.run(words, check=False, capture_output=True)
 
 
 def in_namespace(space: str) -> subprocess.Popen[str]:
     words = ["ip", "netns", "exec", space, sys.executable, BARE, "10.213.0.2:5555", "1"]
     receiver = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert receiver.stderr is not None
-    assert "listening" in receiver.stderr.readline()
-    return receiver
+    said = []
+    for line in receiver.stderr:  # among them that it is open to others without encryption
+        if "listening" in line:
+            return receiver
+        said.append(line)
+    receiver.wait(timeout=30)
+    pytest.fail(f"no receiver: {said}")
 
 
 @pytest.mark.full  # the same troubles come from the relay above, without rights

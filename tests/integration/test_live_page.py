@@ -57,6 +57,11 @@ def seconds_until(browser: Browser, expression: str) -> float:
         return turns.seconds
 
 
+SEEN_ALTHOUGH_HIDDEN = (
+    "[...document.querySelectorAll('[hidden]')].filter((one) => one.offsetHeight).map((one) => one.id)"
+)
+
+
 def all_ready(browser: Browser) -> float:
     ready = " && ".join(f"{STATE.format(name)} === 'good'" for name in ("sctx", "channel-emu", "scrx"))
     return seconds_until(browser, ready)
@@ -76,6 +81,8 @@ def test_the_whole_link_is_seen_within_five_seconds_and_nothing_outside_is_asked
             browser.until(f"!document.getElementById('{name}').getAttribute('aria-label').includes(' 0 symbols')")
         assert browser.ask("document.getElementById('name').textContent").isdigit()
         assert browser.ask("document.documentElement.scrollWidth") == width
+        assert browser.ask(SEEN_ALTHOUGH_HIDDEN) == []
+        assert browser.ask("document.getElementById('enrol').offsetHeight") == 0  # nobody allowed it
         browser.picture(tmp_path / f"{width}.png")
         assert (tmp_path / f"{width}.png").stat().st_size > 20_000
     base = address(live["channel-emu"]).partition("#")[0]
@@ -141,6 +148,12 @@ def test_the_channel_moves_by_keyboard_and_the_loop_is_seen_to_answer(
     browser.until("past[past.length - 1].acted < 4")
     assert browser.ask("document.getElementById('said').textContent") == ""
     assert browser.ask("document.getElementById('described').textContent").startswith("SNR -2 dB")
+    browser.ask(
+        "for (const [id, value, kind] of [['fading-in', 'block-rayleigh', 'change'], ['snr-in', '9', 'input']]) {"
+        " document.getElementById(id).value = value; document.getElementById(id).dispatchEvent(new Event(kind)); }"
+    )  # one right after the other: both arrive
+    browser.until("past[past.length - 1].set === 9")
+    assert "block-rayleigh" in browser.ask("document.getElementById('described').textContent")
 
 
 def test_a_page_whose_token_is_of_an_earlier_start_says_so_and_takes_a_new_one(

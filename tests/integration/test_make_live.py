@@ -69,6 +69,9 @@ def test_who_ends_it_before_an_image_was_answered_is_told_nothing_more() -> None
     assert live.summary_in('{"summary": {"sent": 3, "answered": 2, "labelled": 0}}') == (
         "stopped: 2 of 3 images answered"
     )
+    assert live.summary_in('{"summary": {"sent": 3, "answered": 2, "labelled": 0, "unreadable": 4}}') == (
+        "stopped: 2 of 3 images answered, 4 pictures could not be read"
+    )
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def test_each_command_shows_health_and_every_metric_that_is_documented(start: St
     assert all(one["why"] == "" for one in live)
     sent, received = live[0]["view"], live[1]["view"]
     assert sent["images_total"]["answered"] > 0
+    assert sent["images_total"]["unreadable"] == 0
     assert (sent["picture"]["height"], len(sent["sent"]) > 0) == (8, True)
     assert len(received["received"]) == len(received["equalised"]) > 0
     assert live[2]["view"]["snr_set_db"] == 10.0

@@ -72,7 +72,10 @@ class On(Command):
     """A command that is typed on a host."""
 
     def __init__(self, host: str, config: Path, *words: str) -> None:
-        self._before = ["ip", "netns", "exec", SPACES[host], "env", f"XDG_CONFIG_HOME={config / host}"]
+        run = config / host / "run"  # each host's own: control ports lie there
+        run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own = f"XDG_CONFIG_HOME={config / host}", f"XDG_RUNTIME_DIR={run}"
+        self._before = ["ip", "netns", "exec", SPACES[host], "env", *own]
         super().__init__(*words)
 
     def begin(self, words: list[str], **given: Any) -> "subprocess.Popen[str]":  # type: ignore[override]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import sctx
 from training.lab.processes import Command
 
 
@@ -73,6 +74,24 @@ def test_port_taken_is_told(start: Callable[..., Command], tiny_pair: Path) -> N
     assert "in use" in said
 
 
+def test_a_receiver_that_is_full_is_not_taken_for_one_that_is_away(
+    start: Callable[..., Command], tiny_pair: Path
+) -> None:
+    rx = start("scrx", "--listen", "0", "--model", str(tiny_pair), "--max-sessions", "1", "--log-level", "info")
+    peer = f"127.0.0.1:{rx.port()}"
+    with sctx.Transmitter(peer, tiny_pair) as first:
+        first.send(np.zeros((8, 8), np.uint8))
+        ours = "sctx", "--peer", peer, "--model", str(tiny_pair)
+        returned, said = run(*ours, "--give-up", "0.5")
+        assert returned == 4, said
+        assert "receiver_busy" in said
+        assert "the receiver is there, but takes no other session: no room for another session" in said
+        rx.wait_for("session_refused.*no room for another session")
+        returned, told, _ = run_whole(*ours, "--check")
+        assert returned == 1
+        assert "FAIL  receiver: it is there, but takes no other session: no room for another session" in told
+
+
 def test_another_model_at_the_receiver_is_refused_with_both_ids(
     start: Callable[..., Command], tiny_pair: Path, other_pair: Path
 ) -> None:
@@ -112,6 +131,13 @@ def test_a_picture_that_is_none_is_named(start: Callable[..., Command], tiny_pai
     assert returned == 2
     assert "photo.jpg" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("policy", ["robust", "fixed:4"])
+def test_a_goal_that_nobody_looks_at_is_refused(policy: str) -> None:
+    returned, said = run("sctx", *PEER, "--rate-policy", policy, "--budget", "5")
+    assert returned == 2
+    assert f"--budget is a goal, which policy {policy.partition(':')[0]} does not look at" in said
 
 
 def test_one_among_others_is_named_and_the_others_are_answered_by_name(

@@ -14,6 +14,7 @@ import pytest
 
 from common import live
 from common.errors import ConfigError
+from common.live.asked import asks_for_page, check_http
 from common.live.board import About, Board
 from common.live.gate import place_of
 from common.live.neighbours import UNASKED
@@ -265,3 +266,18 @@ def test_a_port_that_is_taken_is_told_before_anything_is_loaded() -> None:
         pytest.raises(ConfigError, match="is the port taken"),
     ):
         Server(place_of(str(taken.getsockname()[1]), None, False))
+
+
+def test_a_check_says_what_the_start_would_and_leaves_the_port_free() -> None:
+    nothing = {"http": None, "http_public": None, "watch": ()}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        given = nothing | {"http": str(listener.getsockname()[1])}
+        with pytest.raises(ConfigError, match=r"http 127\.0\.0\.1:\d+: Address already in use; is the port taken"):
+            check_http("scrx", given)
+    for _ in range(2):
+        assert check_http("scrx", given).endswith(" is free")
+    with pytest.raises(ConfigError, match="watch ipc://a: write HOST:PORT"):
+        check_http("scrx", given | {"watch": ("ipc://a",)})
+    with pytest.raises(ConfigError, match="http_public: is about the page and metrics"):
+        check_http("scrx", nothing | {"http_public": "page"})
+    assert [asks_for_page(one) for one in (nothing, given, nothing | {"watch": ("a:1",)})] == [False, True, True]

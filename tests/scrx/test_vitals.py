@@ -40,7 +40,7 @@ def test_why_a_receiver_with_workers_is_not_ready(found: Mapping[str, Any], why:
 
 def test_what_a_head_says_is_shown_beside_the_answer() -> None:
     rx = SimpleNamespace(
-        manifest=SimpleNamespace(name="m", id="0"), table=SimpleNamespace(peers={}, naks={}), pool=None,
+        manifest=SimpleNamespace(name="m", id="0"), table=SimpleNamespace(peers={}, naks={}, refused={}), pool=None,
         answered=1, expired=0, failed=0, queue_depth=0, progress_age_ms=0.0,
         link=SimpleNamespace(protocol_errors={}, unsent=0),
     )  # fmt: skip

@@ -133,7 +133,9 @@ def test_of_pictures_that_are_cut_short_none_takes_the_next_with_it() -> None:
 
 def test_a_finite_stream_is_no_live_source_and_loses_nothing() -> None:
     source = Source("-", MANIFEST, io.BytesIO(b"".join(MANY)).read)
-    assert [c.index for c in source.captures()] == list(range(len(MANY)))
+    found = list(source.captures())
+    assert [c.index for c in found] == list(range(len(MANY)))
+    assert [c.file for c in found] == [f"-#{index}" for index in range(len(MANY))]  # what their answers are shown by
     assert source.unreadable == 0
 
 

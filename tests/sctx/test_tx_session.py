@@ -24,11 +24,11 @@ from common.protocol.messages import (
     Result,
     Status,
 )
-from sctx.actions import Answered, Down, Failed, Frame, Lost, Send, Terms, Up
+from sctx.actions import Answered, Busy, Down, Failed, Frame, Lost, Send, Terms, Up
 from sctx.pending import MS, Hear
 from sctx.rate.controller import Controller
 from sctx.rate.policy import RatePolicy
-from sctx.session import Session, unheard
+from sctx.session import BUSY_NS, Session, unheard
 
 SESSION, MODEL = b"s" * 16, b"m" * 32
 TERMS = Terms(SESSION, MODEL, "test", slot=128, live=False, deadline_ms=10_000, give_up_s=60.0)
@@ -109,8 +109,25 @@ def test_model_mismatch_names_both_models() -> None:
 
 def test_busy_receiver_is_asked_again() -> None:
     session = Session(TERMS, now=0)
-    assert session.on_message(Reject(SESSION, RejectCode.BUSY, MODEL, ""), 0) == []
+    assert session.on_message(Reject(SESSION, RejectCode.BUSY, MODEL, "no\x1b room"), 0) == [Busy("no\\x1b room")]
+    assert session.on_message(Reject(SESSION, RejectCode.BUSY, MODEL, "no\x1b room"), 1) == []  # told once
     assert kinds(session.tick(0)) == ["Hello"]
+    assert session.busy(BUSY_NS) == "no\\x1b room"
+    assert session.busy(BUSY_NS + 2) == ""  # it may have gone since
+    session.on_message(replace(ACCEPT, t1_ns=0), 2)
+    assert session.busy(2) == ""
+
+
+@pytest.mark.parametrize(
+    ("last_ms", "told"), [(59_000, "takes no other session: full; asked for 60 s"), (1_000, "no receiver answered")]
+)
+def test_patience_that_runs_out_at_a_busy_receiver_says_so(last_ms: int, told: str) -> None:
+    session = Session(TERMS, now=0)
+    for ms in range(0, last_ms + 1, 1000):
+        session.on_message(Reject(SESSION, RejectCode.BUSY, MODEL, "full"), ms * MS)
+    (failed,) = session.tick(60_001 * MS)
+    assert isinstance(failed, Failed)
+    assert told in str(failed.error)
 
 
 def test_accept_of_another_model_is_refused() -> None:

@@ -38,6 +38,8 @@ def test_two_processes_make_the_same_store_and_nearly_the_same_student(tmp_path:
     for shard in shards:
         assert (two / shard).read_bytes() == (one / shard).read_bytes()
     pairs = [load_file(place / "build/pairs/tiny/encoder.safetensors") for place in (one, two)]
-    head = "head.weight"
-    moved = (pairs[0][head] - pairs[1][head]).norm() / pairs[0][head].norm()
-    assert float(moved) < 0.1  # batch statistics are each process's own
+    trained = [name for name in pairs[0] if name.endswith((".conv1.weight", ".conv2.weight", ".skip.weight"))]
+    assert len(trained) == 8
+    for name in trained:  # the head is fitted to the features of the end, and goes with whatever turns them
+        moved = (pairs[0][name] - pairs[1][name]).norm() / pairs[0][name].norm()
+        assert float(moved) < 0.1, name  # batch statistics are each process's own

@@ -1,17 +1,24 @@
 """`--check`: each thing that must be right is looked at by itself, and what is wrong is said with what to do."""
 
+import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import zmq
 
+from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Channel
+from common.channel.wire.proxy import Proxy
 from common.errors import ConfigError
+from common.protocol.frames import decode, encode, split
+from common.protocol.messages import Nak, NakCode
 from common.transport import doctor
-from common.transport.doctor import examine, to_listen, to_peer
+from common.transport.doctor import Home, Note, examine, to_peer, who_is_at
 from common.transport.endpoints import parse_peer
 from common.transport.keystore import Keys, make_keys
 from common.transport.listener import Listener
@@ -70,7 +77,7 @@ def test_what_is_wrong_ends_its_own_way_only_and_says_what_to_do(capsys: pytest.
     lines = said(capsys)
     assert lines[0] == "FAIL  --model: no such pair"
     assert lines[1].startswith("FAIL  --peer name: nobody here knows a host no-such-host.invalid: mend")
-    assert lines[2:] == ["2 of 2 ways are blocked; mend what says FAIL"]
+    assert lines[2:] == ["2 of 2 checks failed; mend what says FAIL"]
 
 
 def test_nobody_there_and_somebody_who_does_not_speak(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,11 +85,13 @@ def test_nobody_there_and_somebody_who_does_not_speak(capsys: pytest.CaptureFixt
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         assert examine([to_peer(address, None, "scrx", "--peer")]) == 1
         assert "FAIL  --peer handshake: what listens there does not answer" in said(capsys)[2]
-        assert examine([[to_listen(address)]]) == 1
-        assert said(capsys)[0].startswith("FAIL  --listen port: ")
+        assert examine([[Home("scrx").port(lambda: address, lambda: None)]]) == 1
+        lines = said(capsys)
+        assert lines[0].startswith("FAIL  --listen port: ")
+        assert lines[1] == "1 of 1 checks failed; mend what says FAIL"
     assert examine([to_peer(address, None, "scrx", "--peer")]) == 1
     assert "start scrx there" in said(capsys)[1]
-    assert examine([[to_listen(address)]]) == 0
+    assert examine([[Home("scrx").port(lambda: address, lambda: None)]]) == 0
 
 
 def test_keys_on_one_side_and_keys_that_are_not_trusted(
@@ -100,3 +109,100 @@ def test_keys_on_one_side_and_keys_that_are_not_trusted(
             assert examine([to_peer(address, ours, "scrx", "--peer")]) == code
             assert word in said(capsys)[2]
             time.sleep(0.01)
+
+
+@contextmanager
+def emulator(keys: Keys | None, listen: str = "tcp://127.0.0.1:0") -> Iterator[str]:
+    """A real one with nobody behind it; its address."""
+    context, over = zmq.Context[zmq.Socket[bytes]](), threading.Event()
+    proxy = Proxy(context, Channel(ChannelSpec()), listen, "tcp://127.0.0.1:9", keys=keys)
+
+    def serve() -> None:
+        while not over.is_set():
+            proxy.step(20)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield proxy.address
+    finally:
+        over.set()
+        thread.join()
+        proxy.close()
+        context.destroy(linger=0)
+
+
+@contextmanager
+def answering(code: NakCode) -> Iterator[str]:
+    """Somebody who answers every frame with this NAK; the address."""
+    context, over = zmq.Context[zmq.Socket[bytes]](), threading.Event()
+    listener = Listener(context, "rx", "tcp://127.0.0.1:0")
+
+    def serve() -> None:
+        while not over.is_set():
+            if listener.socket.poll(20):
+                envelope, body = split(listener.socket.recv_multipart())
+                asked = decode(body)
+                nak = encode(Nak(asked.session, asked.seq, 0, code))  # type: ignore[union-attr]
+                listener.socket.send_multipart([*envelope, *nak])
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.address
+    finally:
+        over.set()
+        thread.join()
+        listener.close()
+        context.destroy(linger=0)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "ipc", "every interface", "keys"])
+def test_an_emulator_that_runs_already_is_noted_and_not_disturbed(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = make_keys(tmp_path / "keys", "emu") if kind == "keys" else None
+    listen = {"ipc": f"ipc://{tmp_path}/emu", "every interface": "tcp://*:0"}.get(kind, "tcp://127.0.0.1:0")
+    with caplog.at_level(logging.WARNING, "common.channel"), emulator(keys, listen) as address:
+        home = Home("channel-emu")
+        steps = [home.port(lambda: address, lambda: keys), home.own("--control port", lambda: "free")]
+        assert examine([[step] for step in steps]) == 0
+        assert said(capsys) == [
+            f"note  --listen port: channel-emu runs at {address} already",
+            "note  --control port: not looked at: the channel-emu that runs there may have it",
+            "all is well",
+        ]
+        assert examine([[Home("scrx").port(lambda: address, lambda: keys)]]) == 1, "it is no receiver"
+    assert not [record for record in caplog.records if record.message == "refused"]
+
+
+def test_who_is_there_is_known_by_the_answer_and_by_nothing_less(plain: str) -> None:
+    for code, what in ((NakCode.NO_SESSION, "scrx"), (NakCode.BAD_SYMBOLS, "channel-emu"), (NakCode.OVER_WINDOW, "")):
+        with answering(code) as address:
+            assert who_is_at(address, None) == what
+    assert who_is_at(plain, None) == "", "a handshake alone says nothing"
+
+
+def test_who_has_the_address_of_another_host_is_not_one_that_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(NakCode.NO_SESSION) as address:
+        monkeypatch.setattr(doctor, "is_here", lambda _: False)
+        assert who_is_at(address, None) == ""
+
+
+def test_a_port_that_is_free_cannot_be_had_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    home, other = Home("scrx"), Home("scrx")
+    another = other.port(lambda: address, lambda: None)
+    looks: list[tuple[str, Callable[[], str]]] = [
+        home.port(lambda: address, lambda: None),
+        home.own("--http", another[1]),
+    ]
+    assert examine([[look] for look in looks]) == 1
+    assert said(capsys)[1].startswith("FAIL  --http: ")
+    assert examine([[another]]) == 0, "nothing is kept"
+
+
+def test_a_note_is_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert examine([[("receiver", lambda: Note("not asked")), ("--model", lambda: "digits")]]) == 0
+    assert said(capsys) == ["note  receiver: not asked", "ok    --model: digits", "all is well"]

@@ -82,7 +82,8 @@ def summary_in(line: str) -> str:
     except (ValueError, KeyError):  # it did not come so far
         return "stopped"
     rightly = f", {100 * counts['correct'] / counts['labelled']:.1f} % rightly" if counts["labelled"] else ""
-    return f"stopped: {counts['answered']} of {counts['sent']} images answered{rightly}"
+    broken = f", {counts['unreadable']} pictures could not be read" if counts.get("unreadable") else ""
+    return f"stopped: {counts['answered']} of {counts['sent']} images answered{rightly}{broken}"
 
 
 class Lasting:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 from common.errors import ConfigError, SemlinkError
 
 START_S = 120.0
-STOP_S = 60.0
+STOP_S, ABORT_S = 60.0, 5.0
 """Against what hangs: a process that is short of processor takes long to end, and ends."""
 
 
@@ -109,16 +109,27 @@ class Command:
         self._close()
 
     def stop(self) -> int:
-        """SIGTERM, then kill -9 if it takes longer than STOP_S. Returns the exit code."""
+        """SIGTERM, and wait for the end; after STOP_S SIGABRT, on which it may say where it hangs, and kill -9.
+
+        Returns the exit code.
+        """
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(STOP_S)
             except subprocess.TimeoutExpired:
-                self.process.kill()
+                self._abort()
         code = self.process.wait()
         self._close()
         return code
+
+    def _abort(self) -> None:
+        self.process.send_signal(signal.SIGABRT)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(ABORT_S)
+        self.process.kill()
+        self._reader.join(5)
+        print(f"{self.name} did not end within {STOP_S:g} s of SIGTERM: {self.said}", file=sys.stderr)
 
     def _close(self) -> None:
         self._reader.join(5)

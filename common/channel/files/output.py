@@ -12,7 +12,9 @@ import io
 import logging
 import os
 import stat
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from common.errors import ConfigError, SemlinkError
@@ -31,12 +33,8 @@ class Output:
     def __init__(self, path: Path, flag: str, overwrite: bool = False) -> None:
         self._path, self._flag = path, flag
         self.pieces = self.missed = self.size = 0
-        try:
+        with _told(path, flag):
             self._file = io.FileIO(_create(path, flag, overwrite), "w")  # no buffer: an error comes where it belongs
-        except OSError as error:
-            raise ConfigError(f"{flag} {safe(path, PATH)}: {error.strerror}") from None
-        except ValueError:  # a zero byte in the name
-            raise ConfigError(f"{flag} {safe(path, PATH)}: this is no file name") from None
 
     def write(self, piece: bytes) -> bool:
         """Add a piece; False where it is not in the file."""
@@ -80,6 +78,32 @@ class Output:
             why = error.strerror or repr(error)
         logger.error("writing_stopped", extra={"option": self._flag, "path": str(self._path), "why": why})
         return False
+
+
+def check_output(path: Path, flag: str, overwrite: bool) -> None:
+    """Raise ConfigError where `Output` would, and leave everything as it is."""
+    with _told(path, flag):
+        check_free(path, flag, overwrite)
+        if not os.path.lexists(path):
+            os.close(_create(path, flag, overwrite))  # and taken away again: a trial knows all reasons
+            os.unlink(path)
+        elif path.is_file():  # it would be replaced
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        elif path.is_dir():
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        elif not os.access(path, os.W_OK):  # a device or a pipe, whose reader would see it opened
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+@contextmanager
+def _told(path: Path, flag: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{flag} {safe(path, PATH)}: {error.strerror}") from None
+    except ValueError:  # a zero byte in the name
+        raise ConfigError(f"{flag} {safe(path, PATH)}: this is no file name") from None
 
 
 def check_free(path: Path, flag: str, overwrite: bool) -> None:

@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from common.channel.files.output import Output, check_free
+from common.channel.files.output import Output, check_free, check_output
 from common.channel.spec.spec import ChannelSpec
 from common.channel.streams.channel import Truth
 from common.channel.streams.stream import Symbols
@@ -43,14 +43,28 @@ def recording_paths(path: Path) -> tuple[Path, Path]:
     return base.with_name(base.name + ".sigmf-data"), base.with_name(base.name + ".sigmf-meta")
 
 
+def check_recording(path: Path, overwrite: bool) -> str:
+    """What a `Recorder` would write, for people. Raises ConfigError where it would, and leaves everything as it is."""
+    data, _, part = _free_paths(path, overwrite)
+    for one in (data, part):
+        check_output(one, _FLAG, overwrite)
+    return f"{data} can be written"
+
+
+def _free_paths(path: Path, overwrite: bool) -> tuple[Path, Path, Path]:
+    """Data, meta and its part. ConfigError where one of them is taken and not to be replaced."""
+    data, meta = recording_paths(path)
+    part = meta.with_name(meta.name + ".part")
+    for taken in (meta, part, data):
+        check_free(taken, _FLAG, overwrite)
+    return data, meta, part
+
+
 class Recorder:
     """Writes samples and notes as they come. overwrite: replace a recording of this name, its description first."""
 
     def __init__(self, path: Path, spec: ChannelSpec, overwrite: bool = False) -> None:
-        data, self._meta_path = recording_paths(path)
-        self._part = self._meta_path.with_name(self._meta_path.name + ".part")
-        for taken in (self._meta_path, self._part, data):
-            check_free(taken, _FLAG, overwrite)
+        data, self._meta_path, self._part = _free_paths(path, overwrite)
         with suppress(FileNotFoundError):
             self._meta_path.unlink()
         self._data = Output(data, _FLAG, overwrite)

@@ -33,6 +33,7 @@ from common.protocol.frames import (
     MAX_AMPLITUDE,
     MAX_ENVELOPE,
     DataHead,
+    asks_who,
     peek_data,
     peek_result,
     put_result,
@@ -233,7 +234,8 @@ class Proxy:
                     delay_s += fate.jitter_s()
                 parts[-1] = self._impair(head, hop, body[1], body[2])
             except ProtocolError as error:
-                refuse(self.counts, error)
+                if not asks_who(body[1], body[2]):  # who asks that is no transmitter with an error
+                    refuse(self.counts, error)
                 self._tell(envelope, body[1], error)
                 return
             self.counts["data"] += 1

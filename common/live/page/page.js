@@ -9,7 +9,7 @@ const LINES = [
   ["estimated", "--estimated", "estimated by the receiver"],
   ["acted", "--acted", "acted on by the transmitter"],
 ];
-const LOSSES = ["expired", "skipped", "failed", "refused"];
+const LOSSES = ["expired", "skipped", "failed", "refused", "unreadable"];
 const STAGES = ["encode", "modulate", "network", "queue", "decode"];
 const past = [], trails = {};
 const $ = (id) => document.getElementById(id);
@@ -295,13 +295,16 @@ async function post(path, wanted) {  // what was answered; an error says why not
   return said;
 }
 
-let waiting = null, moved = -1e9;
-function move(parameters) {
+let waiting = null, moved = -1e9, wanted = {};
+function move(parameters) {  // all that was moved since the last time, together
   moved = performance.now();
+  Object.assign(wanted, parameters);
   clearTimeout(waiting);
   waiting = setTimeout(async () => {
+    const now = wanted;
+    wanted = {};
     try {
-      await post("control", parameters);
+      await post("control", now);
       text("said", "");
     } catch (error) {
       text("said", `not done: ${error.message}`);

@@ -188,3 +188,24 @@ def test_a_space_that_is_none_is_refused(change: Callable[[Any, Any], object]) -
     change(document, tensors)
     with pytest.raises(ModelError):
         parse_space(pack(json.loads(json.dumps(document)), tensors))
+
+
+def test_a_check_of_the_folder_says_what_the_start_would_and_changes_nothing(tmp_path: Path) -> None:
+    looking = Shelf(pair(), space(), None, 0.05)
+    assert looking.check(tmp_path / "new" / "heads") == 0
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ConfigError, match="heads: /proc/nothing cannot be used: "):
+        looking.check(Path("/proc/nothing"))
+    running = Shelf(pair(), space(), tmp_path, 0.05)
+    with pytest.raises(ConfigError, match="another receiver uses"):
+        looking.check(tmp_path)
+    running.close()
+    (tmp_path / ".h.safetensors.77.tmp").write_bytes(b"half")
+    (tmp_path / "h.safetensors").write_bytes(WHOLE)
+    assert looking.check(tmp_path) == 1
+    (tmp_path / "h.safetensors").write_bytes(b"no head")
+    with pytest.raises(ModelError, match=r"h\.safetensors.*; move it out of the folder"):
+        looking.check(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".h.safetensors.77.tmp", ".lock", "h.safetensors"]
+    (tmp_path / "h.safetensors").unlink()
+    Shelf(pair(), space(), tmp_path, 0.05).close()  # no lock is kept
