@@ -43,11 +43,19 @@ def test_a_receiver_whose_answers_nobody_reads_goes_on_and_ends_when_it_is_asked
 
 def wait_until_blocked(pid: int) -> None:
     """Until its pipe has no room for one more line."""
-    pipe, until_s = os.open(f"/proc/{pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK), time.monotonic() + 60
-    while select.select([], [pipe], [], 0)[1]:
+    until_s = time.monotonic() + 60
+    while has_room(pid):
         assert time.monotonic() < until_s, "it goes on writing, or has stopped before"
         time.sleep(0.05)
-    os.close(pipe)
+
+
+def has_room(pid: int) -> bool:
+    """Of what it writes to now: a process that was just forked has its own output a moment later."""
+    pipe = os.open(f"/proc/{pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        return bool(select.select([], [pipe], [], 0)[1])
+    finally:
+        os.close(pipe)
 
 
 @pytest.fixture
