@@ -1,16 +1,20 @@
 """A disk that is full stops a recording, not the channel: the link loses nothing, and what is missing is counted."""
 
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
 
-from common.channel.files.output import Output
+from common.channel.files.output import READ_WITHIN_S, Output
 from common.channel.files.replay import Recording
 from common.channel.wire.control import ask
 from common.errors import SemlinkError
@@ -29,6 +33,36 @@ def test_a_piece_that_does_not_fit_is_taken_back_and_told_once(caplog: pytest.Lo
     assert [(r.message, r.__dict__["why"]) for r in caplog.records] == [("writing_stopped", "No space left on device")]
     with pytest.raises(SemlinkError, match=r"--record /dev/full: 2 of 2 frames"):
         output.close()
+
+
+def test_a_pipe_that_is_read_late_gets_everything_and_one_that_is_not_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, piece = tmp_path / "pipe", b"x" * 1000
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    output = Output(path, "--truth")
+    reading = threading.Timer(0.1, os.read, (reader, 1 << 20))
+    with select.epoll() as room:  # full but for what a page has left
+        room.register(output._file, select.EPOLLOUT)
+        while room.poll(0):
+            assert output.write(piece)
+        reading.start()
+        assert output.write(piece)
+        reading.join()
+        while room.poll(0):
+            assert output.write(piece)
+    began = time.monotonic()
+    while output.write(piece):
+        pass  # into the last page
+    assert time.monotonic() - began >= READ_WITHIN_S
+    assert not output.write(piece)
+    assert [(r.message, r.__dict__["why"]) for r in caplog.records] == [
+        ("writing_stopped", f"nobody reads it for {READ_WITHIN_S:g} s")
+    ]
+    with pytest.raises(SemlinkError, match=r"--truth .*pipe: 2 of \d+ frames"):
+        output.close()
+    os.close(reader)
 
 
 def wait_for_a_way_through(transmitter: "zmq.Socket[bytes]", receiver: "zmq.Socket[bytes]") -> None:

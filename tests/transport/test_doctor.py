@@ -112,49 +112,49 @@ def test_keys_on_one_side_and_keys_that_are_not_trusted(
 
 
 @contextmanager
-def emulator(keys: Keys | None, listen: str = "tcp://127.0.0.1:0") -> Iterator[str]:
-    """A real one with nobody behind it; its address."""
-    context, over = zmq.Context[zmq.Socket[bytes]](), threading.Event()
-    proxy = Proxy(context, Channel(ChannelSpec()), listen, "tcp://127.0.0.1:9", keys=keys)
+def turning(turn: Callable[[], object], *closes: Callable[[], object]) -> Iterator[None]:
+    """Somebody who takes turns in a thread of his own, and is closed afterwards."""
+    over = threading.Event()
 
     def serve() -> None:
         while not over.is_set():
-            proxy.step(20)
+            turn()
 
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield proxy.address
+        yield
     finally:
         over.set()
         thread.join()
-        proxy.close()
-        context.destroy(linger=0)
+        for close in closes:
+            close()
+
+
+@contextmanager
+def emulator(keys: Keys | None, listen: str = "tcp://127.0.0.1:0") -> Iterator[str]:
+    """A real one with nobody behind it; its address."""
+    context = zmq.Context[zmq.Socket[bytes]]()
+    proxy = Proxy(context, Channel(ChannelSpec()), listen, "tcp://127.0.0.1:9", keys=keys)
+    with turning(lambda: proxy.step(20), proxy.close, lambda: context.destroy(linger=0)):
+        yield proxy.address
 
 
 @contextmanager
 def answering(code: NakCode) -> Iterator[str]:
     """Somebody who answers every frame with this NAK; the address."""
-    context, over = zmq.Context[zmq.Socket[bytes]](), threading.Event()
+    context = zmq.Context[zmq.Socket[bytes]]()
     listener = Listener(context, "rx", "tcp://127.0.0.1:0")
 
-    def serve() -> None:
-        while not over.is_set():
-            if listener.socket.poll(20):
-                envelope, body = split(listener.socket.recv_multipart())
-                asked = decode(body)
-                nak = encode(Nak(asked.session, asked.seq, 0, code))  # type: ignore[union-attr]
-                listener.socket.send_multipart([*envelope, *nak])
+    def turn() -> None:
+        if listener.socket.poll(20):
+            envelope, body = split(listener.socket.recv_multipart())
+            asked = decode(body)
+            nak = encode(Nak(asked.session, asked.seq, 0, code))  # type: ignore[union-attr]
+            listener.socket.send_multipart([*envelope, *nak])
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
+    with turning(turn, listener.close, lambda: context.destroy(linger=0)):
         yield listener.address
-    finally:
-        over.set()
-        thread.join()
-        listener.close()
-        context.destroy(linger=0)
 
 
 @pytest.mark.parametrize("kind", ["tcp", "ipc", "every interface", "keys"])

@@ -1,7 +1,8 @@
 """A file written in whole pieces for as long as there is room. Knows nothing about what is in it.
 
-A disk that is full, or an error of any other kind, must not stop the channel: the piece that did not fit is taken back,
-one line tells it, and everything after it is only counted, so that what is in the file has no hole.
+A disk that is full, a pipe that nobody reads, or an error of any other kind, must not stop the channel: the piece that
+did not fit is taken back, one line tells it, and everything after it is only counted, so that what is in the file has
+no hole.
 
 The file is readable by its owner alone. What is there already is not touched unless that is asked for, and then it is
 replaced and not written over; a link is never followed.
@@ -11,6 +12,7 @@ import errno
 import io
 import logging
 import os
+import select
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +24,9 @@ from common.inputs import PATH
 from common.text import safe
 
 logger = logging.getLogger(__name__)
+READ_WITHIN_S = 0.25
+"""So long a piece waits for the reader of a pipe that is full, and the channel with it: less than half a second, after
+which that would count as hung."""
 
 
 class Output:
@@ -70,8 +75,12 @@ class Output:
     def _fits(self, piece: bytes) -> bool:
         try:
             written = self._file.write(piece) if piece else 0
+            if written is None and select.select([], [self._file], [], READ_WITHIN_S)[1]:
+                written = self._file.write(piece)
             if written == len(piece):
                 return True
+            if written is None:
+                raise OSError(errno.EAGAIN, f"nobody reads it for {READ_WITHIN_S:g} s")
             why = "no room for the whole piece"
             self._file.truncate(self.size)
         except OSError as error:
@@ -123,8 +132,6 @@ def _create(path: Path, flag: str, overwrite: bool) -> int:
     create = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_CREAT | os.O_EXCL
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.lstat(path).st_mode):  # a device or a pipe; a folder says so itself
-            number = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-            os.set_blocking(number, True)
-            return number
+            return os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         os.unlink(path)
     return os.open(path, create, 0o600)
