@@ -261,6 +261,7 @@ def _run(given: dict[str, Any]) -> None:
     from common.live.enrolling import Enrolling
     from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
+    from common.transport.waiting.io_threads import make_context
 
     require_http(given)
     channel, framed = _make_channel(given)
@@ -271,7 +272,7 @@ def _run(given: dict[str, Any]) -> None:
     stop = StopFlag()
     truth = TruthLog(given["truth"], given["overwrite"]) if given["truth"] else None
     recorder = Recorder(given["record"], channel.spec, given["overwrite"]) if given["record"] else None
-    context = zmq.Context[zmq.Socket[bytes]]()
+    context = make_context()
     wire: Proxy | RawWire | None = None
     control: ControlPort | None = None
     try:
