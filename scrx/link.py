@@ -20,8 +20,9 @@ from common.text import safe
 from common.transport.keystore import Keys
 from common.transport.listener import Listener
 from common.transport.multipart import put
-from common.transport.turns import TICK_MS, Turns
-from common.transport.watch import Waker, Watch
+from common.transport.waiting.io_threads import make_context
+from common.transport.waiting.turns import TICK_MS, Turns
+from common.transport.waiting.watch import Waker, Watch
 from scrx.decoding.batcher import Batcher
 from scrx.sessions.owner import Route
 from scrx.sessions.table import INBOUND, Action, Closed, Opened, Reply, SessionTable, Work
@@ -55,7 +56,7 @@ class Link:
         self._muted: dict[Route, int] = {}
         self._told_ns = self._refused_ns = -TELL_AGAIN_NS
         self._ended, self._served_ns = False, 0
-        self._context = zmq.Context()
+        self._context = make_context()
         try:
             self._listener = Listener(self._context, "rx", address, keys)
         except BaseException:
@@ -63,7 +64,7 @@ class Link:
             raise
         self.address = self._listener.address
         self._waker = Waker()
-        self._watch = Watch()
+        self._watch = Watch(self._context)
         self._watch.register(self._waker.reader, zmq.POLLIN)
         self._listener.watch(self._watch)
         self._turns = Turns(self._turn, self._waker.wake, "scrx-link")

@@ -46,6 +46,8 @@ from scrx.settings import Settings
 logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
 KEPT_ANSWERS = 4096
+GATHER_S = 0.005
+"""Who reads answers reads no more often: to wake a thread for each costs a tenth of a round trip (`deploy/LINK.md`)."""
 Given = tuple[Result, dict[str, Any]]
 """What was answered, and what each head says of it."""
 
@@ -181,15 +183,20 @@ class Receiver:
     def answers(self, timeout_s: float | None = None) -> Iterator[ReceivedAnswer | None]:
         """Answers as they are made; None each time nothing came for `timeout_s`. Ends when the receiver is closed.
 
+        One that comes alone is there at once, those of a stream together, 5 ms after the last ones at the latest.
         Nobody has to read them: only the last 4,096 are kept.
         """
         timeout_s = None if timeout_s is None else real("timeout_s", timeout_s, 0.0)
+        gathers, read_s = timeout_s is None or timeout_s > GATHER_S, -math.inf
         while True:
+            if gathers and self._answers.empty() and (rest_s := read_s + GATHER_S - time.monotonic()) > 0.0:
+                time.sleep(rest_s)
             try:
                 item = self._answers.get(timeout=timeout_s)
             except queue.Empty:
                 yield None
                 continue
+            read_s = time.monotonic()
             if isinstance(item, Exception):
                 raise item
             if item is None:

@@ -19,8 +19,9 @@ from common.protocol.messages import Data, Message
 from common.transport.dialer import Dialer
 from common.transport.keystore import Keys
 from common.transport.multipart import put
-from common.transport.turns import TICK_MS, Turns
-from common.transport.watch import Waker, Watch
+from common.transport.waiting.io_threads import make_context
+from common.transport.waiting.turns import TICK_MS, Turns
+from common.transport.waiting.watch import Waker, Watch
 from sctx.actions import Action, Answered, Busy, Down, Failed, Frame, Lost, Send, Stalled, Terms, Up
 from sctx.pending import Hear
 from sctx.session import INBOUND, Session, unheard
@@ -46,7 +47,7 @@ class Link:
         self._events: deque[Action] = deque()
         self._woken = self._closed = False
         self._ticked_ns = 0
-        self._context = zmq.Context()
+        self._context = make_context()
         try:
             self._dialer = Dialer(self._context, "tx", peer, keys)
         except BaseException:
@@ -54,7 +55,7 @@ class Link:
             raise
         self._waker = Waker()
         self._over: Failed | None = None
-        self._watch = Watch()
+        self._watch = Watch(self._context)
         self._watch.register(self._waker.reader, zmq.POLLIN)
         self._dialer.watch(self._watch)
         self._turns = Turns(self._turn, self._waker.wake, "sctx-link")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.channel.options import about_messages, change_options, channel_options, transit_options
-from common.channel.spec.parameters import as_typed, from_flags
-from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters, require_flat
-from common.channel.spec.ways import FEEDBACK, RETURN, TRANSIT, FeedbackSpec, TransitSpec
+from common.channel.described import addresses_of, control_address, keys_of, make_channel, make_transit, places_of
+from common.channel.options import change_options, channel_options, transit_options
+from common.channel.spec.parameters import as_typed
+from common.channel.spec.spec import CHANNEL, channel_parameters
 from common.cli import begin, check_option, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError
@@ -23,7 +23,6 @@ from common.flags import in_flags, typed
 from common.live.asked import asks_for_page, check_http, faces, http_options, require_http
 
 if TYPE_CHECKING:
-    from common.channel.streams.channel import Channel
     from common.channel.wire.addresses import Place
     from common.channel.wire.control import ControlPort
     from common.channel.wire.proxy import Proxy
@@ -175,17 +174,17 @@ def _check(given: dict[str, Any]) -> int:
 
     @cache
     def keys() -> Keys | None:
-        return _find_keys(given, True)
+        return keys_of(given, True)
 
     def listen() -> str:
-        return _addresses(given, True, keys() is not None)[0]
+        return addresses_of(given, True, keys() is not None)[0]
 
     def places(control: str = "") -> list[Place]:
-        return _places(listen(), upstream, control, True)
+        return places_of(listen(), upstream, control, True)
 
     def channel() -> str:
-        _make_transit(given)
-        return _make_channel(given)[0].spec.describe()
+        make_transit(given)
+        return make_channel(given)[0].spec.describe()
 
     def control() -> str:
         address = check_control(given["control"], given["insecure"])
@@ -261,17 +260,18 @@ def _run(given: dict[str, Any]) -> None:
     from common.live.enrolling import Enrolling
     from common.shutdown import StopFlag
     from common.transport.keystore import tell_access
+    from common.transport.waiting.io_threads import make_context
 
     require_http(given)
-    channel, framed = _make_channel(given)
-    transit, back, feedback = _make_transit(given)
-    keys = _find_keys(given, framed)
-    (listen, upstream), control_address = _addresses(given, framed, keys is not None), _control_address(given)
-    check_places(_places(listen, upstream, control_address, framed))
+    channel, framed = make_channel(given)
+    transit, back, feedback = make_transit(given)
+    keys = keys_of(given, framed)
+    (listen, upstream), port = addresses_of(given, framed, keys is not None), control_address(given)
+    check_places(places_of(listen, upstream, port, framed))
     stop = StopFlag()
     truth = TruthLog(given["truth"], given["overwrite"]) if given["truth"] else None
     recorder = Recorder(given["record"], channel.spec, given["overwrite"]) if given["record"] else None
-    context = zmq.Context[zmq.Socket[bytes]]()
+    context = make_context()
     wire: Proxy | RawWire | None = None
     control: ControlPort | None = None
     try:
@@ -279,7 +279,7 @@ def _run(given: dict[str, Any]) -> None:
             wire = Proxy(context, channel, listen, upstream, transit, truth, recorder, back, feedback, keys)
         else:
             wire = RawWire(context, channel, listen, upstream, recorder, given["hop"])
-        control = ControlPort(context, control_address, channel, wire.counts, framed, traces=given["traces"])
+        control = ControlPort(context, port, channel, wire.counts, framed, traces=given["traces"])
         wire.poller.register(control.socket, zmq.POLLIN)
         controls: dict[str, Any] = {"control": partial(change, control.address)} if given["http_control"] else {}
         if given["http_enrol"] is not None:
@@ -300,71 +300,6 @@ def _run(given: dict[str, Any]) -> None:
                     closing.callback(opened.close)
 
 
-def _make_channel(given: dict[str, Any]) -> tuple[Channel, bool]:
-    """The channel that the flags describe, and whether the wire is framed; what such a wire cannot use is refused."""
-    from common.channel.files.schedule import load_schedule
-    from common.channel.streams.channel import Channel
-    from common.channel.streams.timeline import Plan
-
-    framed = given["wire"] == "framed"
-    if not framed and (flags := about_messages(given)):
-        raise ConfigError(f"{', '.join(flags)}: about frames, and a raw wire (--wire cf32) has none")
-    if framed and given["hop"]:
-        raise ConfigError("--hop: for a raw wire (--wire cf32); a frame says itself how many emulators it has passed")
-    with as_typed(CHANNEL.values()):
-        if framed:
-            require_flat(given["fading"], given["cfo"])
-        spec = ChannelSpec(**channel_parameters(given))
-        plan = Plan(spec, framed=framed)
-    return Channel(load_schedule(given["schedule"], spec, framed) if given["schedule"] else plan), framed
-
-
-def _make_transit(given: dict[str, Any]) -> tuple[TransitSpec, TransitSpec, FeedbackSpec]:
-    """What happens to messages on the way to the receiver, on the way back, and to the reports in them."""
-    with as_typed(TRANSIT):
-        transit = TransitSpec(**from_flags(given, TRANSIT))
-    with as_typed(RETURN):
-        back = TransitSpec(**from_flags(given, RETURN))
-    with as_typed(FEEDBACK):
-        return transit, back, FeedbackSpec(**from_flags(given, FEEDBACK))
-
-
-def _find_keys(given: dict[str, Any], framed: bool) -> Keys | None:
-    """The keys of the link. A raw wire has none: what speaks there, such as GNU Radio, knows no keys."""
-    from common.transport.keystore import find_keys
-
-    if not framed and given["keys"]:
-        raise ConfigError("--keys: a raw wire (--wire cf32) cannot be encrypted")
-    return find_keys(given["keys"], given["insecure"]) if framed else None
-
-
-def _addresses(given: dict[str, Any], framed: bool, encrypted: bool) -> tuple[str, str]:
-    """What to listen on and where to forward to."""
-    from common.transport.endpoints import parse_listen, parse_peer
-
-    if framed:
-        listen = parse_listen(given["listen"], given["insecure"] or encrypted)
-        return listen, parse_peer(given["upstream"], "--upstream")
-    listen = _raw_address(given["listen"], "@", given["insecure"], "--listen")
-    return listen, _raw_address(given["upstream"], ">", given["insecure"], "--upstream")
-
-
-def _places(listen: str, upstream: str, control: str, framed: bool) -> list[Place]:
-    """All addresses, and which of them this process listens at."""
-    from common.channel.wire.addresses import Place
-
-    both = {"--listen": f"@{listen}", "--upstream": f">{upstream}"}
-    both = both if framed else {"--listen": listen, "--upstream": upstream}
-    return [Place("--control", control, True), *(Place(flag, at[1:], at[0] == "@") for flag, at in both.items())]
-
-
-def _control_address(given: dict[str, Any]) -> str:
-    """A socket of this user's, unless an address in full says otherwise and --insecure that it is meant."""
-    from common.control.private import control_to_bind
-
-    return control_to_bind(given["control"], given["insecure"])
-
-
 def _replay(given: dict[str, Any]) -> None:
     import zmq
 
@@ -379,21 +314,13 @@ def _replay(given: dict[str, Any]) -> None:
         if given["wire"] == "cf32":
             _tell(f"played {play_raw(context, upstream, recording, 10.0)} samples to {upstream}")
             return
-        player = Player(context, upstream, _find_keys(given, framed=True))
+        player = Player(context, upstream, keys_of(given, framed=True))
         closing.callback(player.close)
         for result in player.play(recording):
             say_json({
                 "session": result.session.hex(), "seq": result.seq, "round": result.round, "status": result.status.name,
                 "confidence": result.confidence, "snr_inst_db": result.snr_inst_db, "outputs": result.outputs,
             })  # fmt: skip
-
-
-def _raw_address(text: str, usual: str, insecure: bool, flag: str) -> str:
-    """`@address` to bind or `>address` to connect; `usual` where the text says neither."""
-    from common.transport.endpoints import parse_listen, parse_peer
-
-    side, address = (text[0], text[1:]) if text[:1] in ("@", ">") else (usual, text)
-    return side + (parse_listen(address, insecure, flag, keyless=True) if side == "@" else parse_peer(address, flag))
 
 
 def _tell(line: str) -> None:

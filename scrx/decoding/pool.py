@@ -23,7 +23,7 @@ import zmq
 
 from common.errors import ConfigError, SemlinkError
 from common.transport.sockets import bind
-from common.transport.watch import Waker
+from common.transport.waiting.watch import Waker
 from scrx.decoding.tasks import Outputs
 from scrx.decoding.worker import pack_batch, pool_socket
 from scrx.demodulation.demodulate import SoftBatch

@@ -70,7 +70,7 @@ class Clock:
 
 
 def at_transmitter(clock: Clock) -> None:
-    from common.transport.watch import Watch
+    from common.transport.waiting.watch import Watch
     from sctx import link
     from sctx.session import Session
 
@@ -83,7 +83,7 @@ def at_transmitter(clock: Clock) -> None:
 
 
 def at_receiver(clock: Clock) -> None:
-    from common.transport.watch import Watch
+    from common.transport.waiting.watch import Watch
     from scrx import link, receiver
     from scrx.decoding.batcher import Batcher
     from scrx.demodulation.demodulate import Demodulator
@@ -105,7 +105,7 @@ def at_emulator(clock: Clock) -> None:
     from common.channel.streams.channel import Channel
     from common.channel.wire import proxy
     from common.channel.wire.control import ControlPort
-    from common.transport.watch import Watch
+    from common.transport.waiting.watch import Watch
 
     clock.wrap("waiting", Watch, "wait")
     clock.wrap("reading parts", proxy.Proxy, "_drain")

@@ -14,7 +14,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from common.errors import ConfigError, DataError
-from common.images.datasets import ImageSet, load_for, load_images, permutation
+from common.images.datasets import load_for, load_images, permutation
+from common.images.imageset import ImageSet
 from common.images.photo import decode_image, fit_image
 from common.pair.manifest import find_pair
 from common.pair.shapes import Preprocess

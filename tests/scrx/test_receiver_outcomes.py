@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from common.pair.manifest import find_pair
 from common.protocol.messages import Data, Result, Status
 from scrx.decoding.batcher import TURN_S, Batcher
 from scrx.demodulation.demodulate import SoftBatch
+from scrx.feedback import no_answer
+from scrx.receiver import GATHER_S
 from scrx.sessions.table import Work
 
 
@@ -68,6 +71,34 @@ def test_the_decode_thread_listens_on_while_a_batch_fills() -> None:
     rx, air = listener(comes=(0, 1, 2, 3), wait_ms=1000.0)
     assert [one.data.seq for one in rx._take() or []] == [0, 1, 2, 3]
     assert air.listened == [TURN_S] * 4
+
+
+def test_who_reads_answers_is_not_woken_for_each(receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that comes alone is there at once; those of a stream are read together."""
+    now_s, slept = [0.0], list[float]()
+
+    def comes(*numbers: int) -> None:
+        for number in numbers:
+            receiver._publish((no_answer(work(number, 0), Status.FAILED, 0, 1), {}))
+
+    def sleep(for_s: float) -> None:
+        slept.append(for_s)
+        now_s[0] += for_s
+        comes(2, 3)
+
+    clock = SimpleNamespace(monotonic=lambda: now_s[0], monotonic_ns=time.monotonic_ns, sleep=sleep)
+    monkeypatch.setattr("scrx.receiver.time", clock)
+    answers = receiver.answers(timeout_s=5.0)
+    comes(1)
+    assert next(answers).seq == 1  # type: ignore[union-attr]
+    assert slept == []
+    assert [next(answers).seq for _ in range(2)] == [2, 3]  # type: ignore[union-attr]
+    assert slept == [pytest.approx(GATHER_S)]
+    now_s[0] += 1.0
+    threading.Timer(0.05, comes, (4,)).start()
+    assert next(answers).seq == 4  # type: ignore[union-attr]
+    assert len(slept) == 1
+    assert next(receiver.answers(timeout_s=0.0)) is None  # who looks and goes on does not wait
 
 
 def test_frames_without_an_answer_may_be_sent_again_only_where_time_ran_out(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError
-from common.images.datasets import ImageSet, load_images
+from common.images.datasets import load_images
+from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest, find_pair
 from training.distillation.pairs import measured_again, write_changed
 from training.lab.evaluation import Lab, Setting

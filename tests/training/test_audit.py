@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from common.channel.spec.spec import ChannelSpec
 from common.errors import ConfigError
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest, find_pair
 from sctx.settings import Settings
 from tests.training import broken_codecs as broken

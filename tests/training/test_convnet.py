@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from torch.nn import functional as fn
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training.recipes.recipe import Recipe, load_recipe
 from training.recipes.specs import Schedule, TeacherSpec
 from training.teachers.convnet import PATCH, ConvNetForImageClassification

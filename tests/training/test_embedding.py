@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import Tensor
 
 from common.errors import ConfigError, ModelError, StoreError
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training.knowledge.embedding import (
     STEPS,
     Projection,

@@ -22,7 +22,7 @@ from rich.console import Console
 from safetensors.torch import load, save
 
 from common.errors import StoreError
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training import store as command
 from training.knowledge.generate import generate, plan_for
 from training.knowledge.shards import MANIFEST, Store, merge, open_store

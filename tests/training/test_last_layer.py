@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.shapes import EncoderShape, Preprocess
 from sctx.encoder import Encoder
 from training.distillation.last_layer import Heads, better_head, fit_head

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from common.images.datasets import ImageSet, load_images
+from common.images.datasets import load_images
+from common.images.imageset import ImageSet
 from common.pair.shapes import Preprocess
 from training.loop import fit as loop
 from training.loop.fit import Fitted, Run, fit, one_cycle

@@ -13,7 +13,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from common.errors import StoreError
-from common.images.datasets import ImageSet, load_images
+from common.images.datasets import load_images
+from common.images.imageset import ImageSet
 from training.knowledge.generate import agreement, generate, plan_for
 from training.knowledge.plan import Plan
 from training.knowledge.shards import MANIFEST, Store, finished, open_store

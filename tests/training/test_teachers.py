@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from common.errors import ModelError
-from common.images.datasets import ImageSet, load_images
+from common.images.datasets import load_images
+from common.images.imageset import ImageSet
 from common.pair.shapes import Preprocess
 from tests.training.kinds import make
 from training.knowledge.generate import generate, plan_for

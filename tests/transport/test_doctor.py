@@ -22,7 +22,7 @@ from common.transport.doctor import Home, Note, examine, to_peer, who_is_at
 from common.transport.endpoints import parse_peer
 from common.transport.keystore import Keys, make_keys
 from common.transport.listener import Listener
-from common.transport.watch import Watch
+from common.transport.waiting.watch import Watch
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def serving(keys: Keys | None) -> Iterator[str]:
     """Somebody who listens as a receiver does; the address."""
     context = zmq.Context[zmq.Socket[bytes]]()
     listener = Listener(context, "rx", "tcp://127.0.0.1:0", keys)
-    watch, over = Watch(), threading.Event()
+    watch, over = Watch(context), threading.Event()
     listener.watch(watch)
 
     def serve() -> None:

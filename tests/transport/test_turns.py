@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from common.transport.turns import GRACE_S, Turns
+from common.transport.waiting.turns import GRACE_S, Turns
 
 
 class Desk:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import zmq
 
-from common.transport import watch as module
-from common.transport.watch import AWAKE_S, LATE_S, NAP_S, REST_S, STEADY, Watch
+from common.transport.waiting import watch as module
+from common.transport.waiting.watch import AWAKE_S, LATE_S, NAP_S, REST_S, STEADY, Watch
 
 Context = zmq.Context[zmq.Socket[bytes]]
 ROOM = 4
@@ -21,7 +21,7 @@ class Bench:
         self.now_s, self.step_s, self.yields = 100.0, AWAKE_S / 10, 0
         self.send_at_yield = 0
         self.at_yield: Callable[[], None] = lambda: None
-        self.watch = Watch(lambda: self.now_s, self.give_way)
+        self.watch = Watch(context, lambda: self.now_s, self.give_way)
         self.reader, self.writer = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
         for end in (self.reader, self.writer):
             end.sndhwm = end.rcvhwm = ROOM // 2

@@ -10,7 +10,7 @@ from functools import cache, partial
 import numpy as np
 
 from common.errors import ConfigError
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training.auditing.examine import Check
 from training.auditing.finding import Finding, at_most
 from training.auditing.headers import headers, networks

@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from common.errors import ConfigError, DataError, ModelError
-from common.images.datasets import ImageSet, load_splits
+from common.images.datasets import load_splits
+from common.images.imageset import ImageSet
 from common.pair.manifest import LARGEST_HALF, LARGEST_MANIFEST, MANIFEST, Manifest, canonical, read_file
 from common.pair.shapes import EncoderShape, Preprocess
 from common.phy.layout import Layout

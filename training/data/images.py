@@ -13,7 +13,8 @@ import numpy as np
 
 from common.console import tell
 from common.errors import DataError
-from common.images.datasets import ImageSet, held_out, load_for, load_splits
+from common.images.datasets import held_out, load_for, load_splits
+from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest
 from common.pair.shapes import Preprocess
 from training.recipes.recipe import Recipe

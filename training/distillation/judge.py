@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest
 from training.lab.evaluation import Lab, Setting
 

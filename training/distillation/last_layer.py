@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from torch import nn
 from torch.nn import functional as fn
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.shapes import Preprocess
 from sctx.encoder import Encoder
 from training.distillation.measure import said_of

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.shapes import Preprocess
 from sctx.encoder import Encoder, normalise
 

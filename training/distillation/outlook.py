@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from common.console import tell
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training.loop.fit import Run, pace
 from training.loop.machine import placed, process
 from training.recipes.recipe import Recipe

@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import save
 
 from common.errors import ConfigError
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.manifest import MANIFEST, Half, Manifest, write_pair
 from common.pair.origin import recall, remember
 from common.pair.shapes import EncoderShape, Preprocess

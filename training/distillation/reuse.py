@@ -19,7 +19,7 @@ from rich.console import Console
 from common.console import tell
 from common.errors import ConfigError, ModelError
 from common.files import writable
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, canonical, read_manifest
 from training.data.images import fingerprint
 from training.distillation.request import BUILD, Request

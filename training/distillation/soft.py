@@ -12,7 +12,7 @@ from rich.console import Console
 from common.console import tell
 from common.errors import ConfigError
 from common.files import ROOM, writable
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training.distillation.request import BUILD, Request
 from training.distillation.reuse import own_teacher
 from training.knowledge import encoding as codec

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from common.console import tell
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.device import pick_device
 from common.pair.manifest import Manifest
 from common.pair.shapes import Preprocess

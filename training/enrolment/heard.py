@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.images.datasets import ImageSet, load_images
+from common.images.datasets import load_images
+from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest
 from scrx.heads.space import Floats, bits_of
 from training.data.images import tell_notes

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest
 from common.phy.decibel import from_db
 from scrx.heads.space import Floats

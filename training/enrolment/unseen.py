@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest
 from scrx.heads.space import Floats, Space
 from training.enrolment.episodes import Episodes, Strangers, Told, rows_of

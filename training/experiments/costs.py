@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.shapes import Preprocess
 from training.data.views import augment, words
 from training.distillation.stages import untrained

@@ -15,7 +15,7 @@ from rich.console import Console
 from common.channel.spec.spec import ChannelSpec
 from common.errors import ConfigError, SemlinkError
 from common.files import write_json
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, find_pair
 from sctx.rate.policy import GOALS, RatePolicy
 from training.data.images import load_told

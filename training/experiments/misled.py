@@ -24,7 +24,7 @@ from training.report.stats import bootstrap, scaled, written
 from training.report.tabular import print_table
 
 if TYPE_CHECKING:
-    from common.images.datasets import ImageSet
+    from common.images.imageset import ImageSet
     from common.pair.manifest import Manifest
 
 CHANNELS = {"awgn": "none", "block-rayleigh": "block-rayleigh", "rayleigh": "rayleigh"}

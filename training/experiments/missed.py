@@ -21,7 +21,7 @@ from training.report.stats import bootstrap
 from training.report.tabular import print_table
 
 if TYPE_CHECKING:
-    from common.images.datasets import ImageSet
+    from common.images.imageset import ImageSet
     from common.pair.manifest import Manifest
     from training.lab.direct import Encodings
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from common.console import tell
 from common.errors import ModelError
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training.data.images import fingerprint
 from training.data.views import VERSION, augment, words
 from training.data.views import fingerprint as view_fingerprint

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from common.errors import StoreError
 from common.files import write_atomic, write_json
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.manifest import canonical
 from common.typed import decode, parse
 from training.data import views

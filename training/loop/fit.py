@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from common.console import tell
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.blocks import pick_pixels
 from common.pair.manifest import canonical
 from training.data.views import augment, words

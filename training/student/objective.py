@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.shapes import EncoderShape, Preprocess
 from sctx.encoder import check_cost, make_encoder, normalise
 from training.knowledge.shards import Store, View

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from common.images.datasets import ImageSet, load_for
+from common.images.datasets import load_for
+from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest, find_pair, shipped_pairs
 from common.pair.origin import dataset_of
 from training.data.images import fingerprint, measured_split, tell_notes

@@ -17,7 +17,7 @@ from torch.nn import functional as fn
 
 from common.errors import ConfigError
 from common.files import write_json
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training.data.images import fingerprint
 from training.loop.fit import Run, fit
 from training.loop.journal import CURVE, draw_curve

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training.systems.system import Place
 from training.trained.learned import Kit, Option, share_right
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from common.errors import ModelError
 from common.files import write_atomic, write_json
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training.systems.bench import SHIPPED, Bench
 from training.systems.carried import Carried
 from training.systems.carry import Way, carry

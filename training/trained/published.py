@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.images.datasets import ImageSet, load_images
+from common.images.datasets import load_images
+from common.images.imageset import ImageSet
 from sctx.encoder import normalise
 from training.data.images import fingerprint
 from training.recipes.specs import LossSpec

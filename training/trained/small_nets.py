@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from training.loop.fit import Run, fit
 from training.recipes.specs import Schedule, ViewSpec
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save
 
 from common.files import write_atomic
-from common.images.datasets import ImageSet
+from common.images.imageset import ImageSet
 from common.pair.manifest import canonical
 from training.report.progress import bar
 from training.systems.bench import Bench

@@ -44,8 +44,8 @@ from common.transport.dialer import Dialer
 from common.transport.keystore import Keys
 from common.transport.listener import Listener
 from common.transport.multipart import Inbox, put
-from common.transport.turns import TICK_MS
-from common.transport.watch import Watch
+from common.transport.waiting.turns import TICK_MS
+from common.transport.waiting.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class Proxy:
             self._listener.close()
             raise
         self.address = self._listener.address
-        self.poller = Watch()
+        self.poller = Watch(context)
         self._listener.watch(self.poller)
         self._dialer.watch(self.poller)
 

@@ -3,7 +3,8 @@
 Who is woken for a message is slower to begin than who was awake; `deploy/LINK.md` has what that was measured to cost.
 So where the last message was not long in coming, the next one is waited for awake: the sockets are asked again and
 again, and each time every other thread that wants the processor goes first. It ends after AWAKE_S, so that whoever is
-idle costs nothing. It is not done at all where there is one processor, nor while others need it more.
+idle costs nothing. It is not done at all where there is one processor, nor while others need it more. While it is
+done, libzmq's threads wait their turn (`io_threads.py`).
 """
 
 import math
@@ -19,6 +20,8 @@ from typing import Any
 import zmq
 from zmq.backend import zmq_poll
 
+from common.transport.waiting.io_threads import IoThreads
+
 AWAKE_S = 0.001
 LATE_S, NAP_S, REST_S, STEADY = 0.001, 0.01, 10.0, 16
 """A processor that comes back later than LATE_S is wanted by others, and is left to them: for NAP_S, since that happens
@@ -33,16 +36,20 @@ def processors() -> int:
 
 
 class Watch(zmq.Poller):
-    """A poller with `wait`. For one thread at a time. give_way: lets other threads go first.
+    """A poller with `wait`. For one thread at a time. context: of its sockets. give_way: lets other threads go first.
 
     A socket whose messages and commands were looked at gives a signal at its descriptor when there is another one. Who
     waits awake asks for these alone, which takes a quarter of the time.
     """
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, give_way: Callable[[], None] = os.sched_yield
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        clock: Callable[[], float] = time.monotonic,
+        give_way: Callable[[], None] = os.sched_yield,
     ) -> None:
         super().__init__()
+        self._io_threads = IoThreads(context)
         self._clock, self._give_way = clock, give_way
         self._signals = select.poll()
         self._soon = False
@@ -65,10 +72,13 @@ class Watch(zmq.Poller):
             return dict(zmq_poll(self.sockets, 0))
         ready, begun_s = None, self._clock()
         if awake and self._soon and begun_s >= self._asleep_until_s:
+            self._io_threads.wait_their_turn(True)
             ready = self._wait_awake(begun_s, min(AWAKE_S, timeout_ms / 1e3))
             if not ready:
                 timeout_ms = max(0, timeout_ms - math.ceil(1e3 * (self._clock() - begun_s)))
-        ready = ready or zmq_poll(self.sockets, timeout_ms)  # which looks once before it sleeps
+        if not ready:
+            self._io_threads.wait_their_turn(False)
+            ready = zmq_poll(self.sockets, timeout_ms)  # which looks once before it sleeps
         self._soon = bool(ready) and self._clock() - begun_s < AWAKE_S
         return dict(ready)
 

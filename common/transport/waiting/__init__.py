@@ -1,0 +1,1 @@
+"""How the threads of a link wait: awake or asleep, whoever wants a message listening for it."""
