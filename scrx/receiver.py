@@ -47,7 +47,8 @@ logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
 KEPT_ANSWERS = 4096
 GATHER_S = 0.005
-"""Who reads answers reads no more often: to wake a thread for each costs a tenth of a round trip (`deploy/LINK.md`)."""
+"""Answers that come faster are read together: to wake a thread for each costs a tenth of a round trip
+(`deploy/LINK.md`)."""
 Given = tuple[Result, dict[str, Any]]
 """What was answered, and what each head says of it."""
 
@@ -183,20 +184,24 @@ class Receiver:
     def answers(self, timeout_s: float | None = None) -> Iterator[ReceivedAnswer | None]:
         """Answers as they are made; None each time nothing came for `timeout_s`. Ends when the receiver is closed.
 
-        One that comes alone is there at once, those of a stream together, 5 ms after the last ones at the latest.
+        One that comes alone is there at once; those of a stream of more than 200 a second are read together, 5 ms after
+        the last ones at the latest. With a `timeout_s` of 5 ms or less each is there at once.
         Nobody has to read them: only the last 4,096 are kept.
         """
-        timeout_s = None if timeout_s is None else real("timeout_s", timeout_s, 0.0)
-        gathers, read_s = timeout_s is None or timeout_s > GATHER_S, -math.inf
+        timeout_s = None if timeout_s is None else min(real("timeout_s", timeout_s, 0.0), threading.TIMEOUT_MAX)
+        gathers = timeout_s is None or timeout_s > GATHER_S
+        read_s, soon = -math.inf, False
         while True:
-            if gathers and self._answers.empty() and (rest_s := read_s + GATHER_S - time.monotonic()) > 0.0:
+            rest_s = read_s + GATHER_S - time.monotonic() if gathers and soon and self._answers.empty() else 0.0
+            if rest_s > 0.0:
                 time.sleep(rest_s)
             try:
-                item = self._answers.get(timeout=timeout_s)
+                item = self._answers.get(timeout=None if timeout_s is None else timeout_s - max(rest_s, 0.0))
             except queue.Empty:
                 yield None
                 continue
-            read_s = time.monotonic()
+            now_s = time.monotonic()
+            soon, read_s = now_s - read_s < GATHER_S, now_s
             if isinstance(item, Exception):
                 raise item
             if item is None:

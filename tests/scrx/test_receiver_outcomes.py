@@ -17,7 +17,6 @@ from common.protocol.messages import Data, Result, Status
 from scrx.decoding.batcher import TURN_S, Batcher
 from scrx.demodulation.demodulate import SoftBatch
 from scrx.feedback import no_answer
-from scrx.receiver import GATHER_S
 from scrx.sessions.table import Work
 
 
@@ -73,32 +72,83 @@ def test_the_decode_thread_listens_on_while_a_batch_fills() -> None:
     assert air.listened == [TURN_S] * 4
 
 
-def test_who_reads_answers_is_not_woken_for_each(receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that comes alone is there at once; those of a stream are read together."""
-    now_s, slept = [0.0], list[float]()
+class Time:
+    """Passes only while somebody sleeps; what comes then is published."""
 
-    def comes(*numbers: int) -> None:
+    def __init__(self, rx: scrx.Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s, self.slept, self.meanwhile, self._rx = 0.0, list[float](), list[int](), rx
+        clock = SimpleNamespace(monotonic=lambda: self.now_s, monotonic_ns=time.monotonic_ns, sleep=self._sleep)
+        monkeypatch.setattr("scrx.receiver.time", clock)
+
+    def comes(self, *numbers: int) -> None:
         for number in numbers:
-            receiver._publish((no_answer(work(number, 0), Status.FAILED, 0, 1), {}))
+            self._rx._publish((no_answer(work(number, 0), Status.FAILED, 0, 1), {}))
 
-    def sleep(for_s: float) -> None:
-        slept.append(for_s)
-        now_s[0] += for_s
-        comes(2, 3)
+    def _sleep(self, for_s: float) -> None:
+        self.slept.append(for_s)
+        self.now_s += for_s
+        self.comes(*self.meanwhile)
+        self.meanwhile.clear()
 
-    clock = SimpleNamespace(monotonic=lambda: now_s[0], monotonic_ns=time.monotonic_ns, sleep=sleep)
-    monkeypatch.setattr("scrx.receiver.time", clock)
-    answers = receiver.answers(timeout_s=5.0)
-    comes(1)
+
+@pytest.mark.parametrize("timeout_s", [None, 5.0])
+def test_who_reads_a_stream_of_answers_is_not_woken_for_each(
+    receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch, timeout_s: float | None
+) -> None:
+    passing = Time(receiver, monkeypatch)
+    answers = receiver.answers(timeout_s)
+    passing.comes(1)
     assert next(answers).seq == 1  # type: ignore[union-attr]
-    assert slept == []
-    assert [next(answers).seq for _ in range(2)] == [2, 3]  # type: ignore[union-attr]
-    assert slept == [pytest.approx(GATHER_S)]
-    now_s[0] += 1.0
-    threading.Timer(0.05, comes, (4,)).start()
-    assert next(answers).seq == 4  # type: ignore[union-attr]
-    assert len(slept) == 1
-    assert next(receiver.answers(timeout_s=0.0)) is None  # who looks and goes on does not wait
+    passing.now_s += 0.001
+    passing.comes(2)
+    assert next(answers).seq == 2  # type: ignore[union-attr]
+    assert passing.slept == []
+    passing.meanwhile += [3, 4]
+    late = threading.Timer(5.0, passing.comes, (8, 9))  # so that who does not sleep does not wait for ever
+    late.start()
+    assert [next(answers).seq for _ in range(2)] == [3, 4]  # type: ignore[union-attr]
+    assert passing.slept == [pytest.approx(0.005)]
+    late.cancel()
+
+
+@pytest.mark.parametrize("apart_s", [0.006, 0.033, 10.0])
+def test_answers_that_come_alone_are_there_at_once(
+    receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch, apart_s: float
+) -> None:
+    passing = Time(receiver, monkeypatch)
+    answers = receiver.answers(timeout_s=5.0)
+
+    def come(number: int) -> None:
+        passing.now_s += apart_s
+        passing.comes(number)
+
+    for number in range(5):
+        threading.Timer(0.01, come, (number,)).start()
+        assert next(answers).seq == number  # type: ignore[union-attr]
+    assert passing.slept == []
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, 0.002, 0.01, float("inf")])
+def test_who_waits_for_answers_is_told_in_time_that_none_came(
+    receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch, timeout_s: float
+) -> None:
+    """Also after answers of a stream, where the time that is slept is a part of it."""
+    passing, waited = Time(receiver, monkeypatch), list[float]()
+    answers = receiver.answers(timeout_s)
+    for number in range(2):
+        passing.comes(number)
+        next(answers)
+    queued = receiver._answers
+
+    def noted(timeout: float) -> object:
+        waited.append(timeout)
+        return queued.get(timeout=min(timeout, 0.001))
+
+    watched = SimpleNamespace(get=noted, empty=queued.empty, qsize=queued.qsize, put=queued.put)
+    monkeypatch.setattr(receiver, "_answers", watched)
+    assert next(answers) is None
+    assert sum(passing.slept) == (0.0 if timeout_s <= 0.005 else pytest.approx(0.005))
+    assert sum(passing.slept) + sum(waited) == pytest.approx(min(timeout_s, threading.TIMEOUT_MAX))
 
 
 def test_frames_without_an_answer_may_be_sent_again_only_where_time_ran_out(

@@ -4,7 +4,7 @@ Who is woken for a message is slower to begin than who was awake; `deploy/LINK.m
 So where the last message was not long in coming, the next one is waited for awake: the sockets are asked again and
 again, and each time every other thread that wants the processor goes first. It ends after AWAKE_S, so that whoever is
 idle costs nothing. It is not done at all where there is one processor, nor while others need it more. While it is
-done, libzmq's threads wait their turn (`io_threads.py`).
+done, and until it next is not, libzmq's threads wait their turn (`io_threads.py`).
 """
 
 import math
@@ -69,6 +69,7 @@ class Watch(zmq.Poller):
     def wait(self, timeout_ms: int, awake: bool = True) -> dict[Any, int]:
         """What is readable, after at most `timeout_ms`. awake: False where this thread has nothing to do with it."""
         if not timeout_ms:
+            self._io_threads.wait_their_turn(False)  # whoever does not wait has other work, and gives no way
             return dict(zmq_poll(self.sockets, 0))
         ready, begun_s = None, self._clock()
         if awake and self._soon and begun_s >= self._asleep_until_s:
