@@ -1,4 +1,4 @@
-"""libzmq's I/O threads wait their turn while somebody waits awake, and at no other time."""
+"""libzmq's I/O threads wait their turn from when somebody waits awake until it sleeps, or looks and does not wait."""
 
 import os
 import time
