@@ -156,12 +156,13 @@ class JsonFile:
         self._path, self._file = path, -1
         self._open()
 
-    def say(self, value: Any) -> None:
-        """Append one line. It is in the file when this returns."""
+    def say(self, *values: Any) -> None:
+        """Append a line for each. They are in the file when this returns."""
+        lines = "".join(json.dumps(value) + "\n" for value in values).encode()
         if self._moved():
             os.close(self._file)
             self._open()
-        self._write(json.dumps(value).encode() + b"\n")
+        self._write(lines)
 
     def close(self) -> None:
         """No line comes any more."""
@@ -190,14 +191,14 @@ class JsonFile:
 
 
 @contextmanager
-def json_results(on_output: bool, path: Path | None) -> Iterator[Callable[[Any], None] | None]:
-    """What says a result as JSON: on standard output, at the end of a file, or both; None where nobody asked."""
+def json_results(on_output: bool, path: Path | None) -> Iterator[Callable[..., None] | None]:
+    """What says results as JSON: on standard output, at the end of a file, or both; None where nobody asked."""
     file = None if path is None else JsonFile(path)
 
-    def tell_all(value: Any) -> None:
+    def tell_all(*values: Any) -> None:
         if file is not None:
-            file.say(value)
-        if on_output:
+            file.say(*values)
+        for value in values if on_output else ():  # each by itself, so that none is there by half
             say_json(value)
 
     try:

@@ -20,7 +20,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from common.errors import ConfigError, ModelError, SemlinkError
-    from scrx.receiver import ReceivedAnswer, Receiver
+    from scrx.answers import ReceivedAnswer
+    from scrx.receiver import Receiver
     from scrx.settings import Settings
 else:
     from common.exports import lazily
@@ -29,7 +30,8 @@ else:
         "scrx",
         {
             "common.errors": ("ConfigError", "ModelError", "SemlinkError"),
-            "scrx.receiver": ("ReceivedAnswer", "Receiver"),
+            "scrx.answers": ("ReceivedAnswer",),
+            "scrx.receiver": ("Receiver",),
             "scrx.settings": ("Settings",),
         },
     )

@@ -19,7 +19,8 @@ from scrx.settings import Settings
 if TYPE_CHECKING:
     from common.live.board import Board
     from common.shutdown import StopFlag
-    from scrx.receiver import ReceivedAnswer, Receiver
+    from scrx.answers import ReceivedAnswer
+    from scrx.receiver import Receiver
 
 POLL_S = 0.2
 
@@ -154,7 +155,7 @@ def _check(options: dict[str, Any]) -> int:
 
 
 def _receive(
-    rx: "Receiver", seen: Faces, stop: "StopFlag", as_json: bool, say_result: Callable[[Any], None] | None
+    rx: "Receiver", seen: Faces, stop: "StopFlag", as_json: bool, say_result: Callable[..., None] | None
 ) -> int:
     """Answer until somebody asks to stop; the exit code."""
     from common.live.line import Line
@@ -170,13 +171,13 @@ def _receive(
         if rx.heads is not None:
             tell(f"scrx: {_tell_heads(rx)}")
         with nullcontext() if as_json else Line(lambda: transmitters(rx), lambda: told(rx)) as line:
-            for answer in rx.answers(timeout_s=POLL_S):
+            for answers in rx.batches(timeout_s=POLL_S):
                 if stop:
                     rx.close()  # drains; the answers of the drain still come
                 if line is not None:
                     line.refresh()
-                if answer is not None and say_result is not None:
-                    say_result(_as_line(answer))
+                if answers and say_result is not None:
+                    say_result(*map(_as_line, answers))
     _tell_end(rx)
     if rx.stuck:
         tell("error: the decoder did not come back within 2 s; with --workers a decoder that hangs is killed", "error")

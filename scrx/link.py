@@ -86,6 +86,7 @@ class Link:
             if not self._ended:
                 for result in results:
                     self._do(self.table.on_result(result))
+                self._watch.give_way()
 
     def drain(self) -> None:
         """Say BYE to every session and take no new ones; frames that are queued are still answered."""

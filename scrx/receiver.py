@@ -10,17 +10,14 @@ decoding to worker processes; while it is busy, another one listens.
 
 import logging
 import math
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.check import made_by, real
+from common.check import made_by
 from common.control.private import control_to_bind
 from common.errors import ConfigError, SemlinkError
 from common.pair.agreement import Agreement
@@ -30,10 +27,11 @@ from common.text import safe
 from common.transport.claimed import check_free
 from common.transport.endpoints import parse_listen
 from common.transport.keystore import find_keys
+from scrx.answers import Answers, ReceivedAnswer
 from scrx.decoding.batcher import Batcher
 from scrx.decoding.brought import Brought, attainable_by, decode_by, readable, worker_command
 from scrx.decoding.pool import Pool
-from scrx.decoding.tasks import CLASSIFY, Outputs
+from scrx.decoding.tasks import Outputs
 from scrx.demodulation.demodulate import Demodulator, Received, SoftBatch
 from scrx.demodulation.tracker import ChannelEstimate
 from scrx.feedback import answer, no_answer
@@ -45,44 +43,6 @@ from scrx.settings import Settings
 
 logger = logging.getLogger(__name__)
 DRAIN_S = 2.0
-KEPT_ANSWERS = 4096
-GATHER_S = 0.005
-"""Answers that come faster are read together: to wake a thread for each costs a tenth of a round trip
-(`deploy/LINK.md`)."""
-Given = tuple[Result, dict[str, Any]]
-"""What was answered, and what each head says of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedAnswer:
-    """One answer at the receiver. answer, name: number and name of the class; outputs: all tasks that were asked for.
-
-    session: 32 hex digits; final: no further round was asked for; SNR in dB; us; heads: what each head that was
-    enrolled here says of it.
-    """
-
-    session: str
-    seq: int
-    round: int
-    answer: int
-    name: str
-    confidence: float
-    outputs: dict[str, Any]
-    final: bool
-    snr_est_db: float | None
-    queue_us: int
-    decode_us: int
-    heads: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, result: Result, heads: dict[str, Any] | None = None) -> "ReceivedAnswer":
-        """As it went back to the transmitter."""
-        classified = result.outputs.get(CLASSIFY, {})
-        return cls(
-            result.session.hex(), result.seq, result.round, int(classified.get("index", -1)),
-            str(classified.get("name", "")), result.confidence, result.outputs, result.status is Status.OK,
-            result.snr_inst_db, result.queue_us, result.decode_us, heads or {},
-        )  # fmt: skip
 
 
 class Witness(Protocol):
@@ -127,7 +87,7 @@ class Receiver:
         control = None if settings.control is None else control_to_bind(settings.control, settings.insecure)
         keeps = control is not None or settings.heads is not None
         self.heads = open_heads(self.manifest, settings.heads, settings.unknown) if keeps else None
-        self._answers: queue.SimpleQueue[Given | Exception | None] = queue.SimpleQueue()
+        self._answers = Answers()
         self._batcher = Batcher()
         self.answered = self.expired = self.failed = 0
         self.newest: Result | None = None
@@ -154,13 +114,15 @@ class Receiver:
         settings = self.settings
         if settings.workers:
             pair = readable(self.manifest)  # what is wrong with it is told once, and not by each worker
-            self.pool = Pool([worker_command(pair)] * settings.workers, settings.worker_timeout_s, self._publish, stop)
+            self.pool = Pool(
+                [worker_command(pair)] * settings.workers, settings.worker_timeout_s, self._answers.put, stop
+            )
         else:
             self._decode = decode_by(decoder, self.manifest)
         self._attainable = attainable_by(decoder, self.manifest)
         if self.heads is not None and control is not None:
             self.desk = Desk(control, self.heads, self._sessions)
-        self.link = Link(address, self.table, self._batcher, self._publish, self.keys)
+        self.link = Link(address, self.table, self._batcher, self._answers.put, self.keys)
 
     def _sessions(self) -> list[str]:
         """Those that are connected, as 32 hex digits. For any thread."""
@@ -188,25 +150,14 @@ class Receiver:
         the last ones at the latest. With a `timeout_s` of 5 ms or less each is there at once.
         Nobody has to read them: only the last 4,096 are kept.
         """
-        timeout_s = None if timeout_s is None else min(real("timeout_s", timeout_s, 0.0), threading.TIMEOUT_MAX)
-        gathers = timeout_s is None or timeout_s > GATHER_S
-        read_s, soon = -math.inf, False
-        while True:
-            rest_s = read_s + GATHER_S - time.monotonic() if gathers and soon and self._answers.empty() else 0.0
-            if rest_s > 0.0:
-                time.sleep(rest_s)
-            try:
-                item = self._answers.get(timeout=None if timeout_s is None else timeout_s - max(rest_s, 0.0))
-            except queue.Empty:
-                yield None
-                continue
-            now_s = time.monotonic()
-            soon, read_s = now_s - read_s < GATHER_S, now_s
-            if isinstance(item, Exception):
-                raise item
-            if item is None:
-                return
-            yield ReceivedAnswer.of(*item)  # here, where somebody wants it: the decode thread has frames to decode
+        return self._answers.each(timeout_s)
+
+    def batches(self, timeout_s: float | None = None) -> Iterator[list[ReceivedAnswer]]:
+        """The same, all that are there at a time: what is done for each of them costs less so (a write, a commit).
+
+        An empty list each time nothing came for `timeout_s`.
+        """
+        return self._answers.together(timeout_s)
 
     @property
     def closed(self) -> bool:
@@ -241,7 +192,7 @@ class Receiver:
             self._thread.join(timeout=DRAIN_S)
         self.stuck = self._thread.is_alive()
         self.link.close()
-        self._publish(None)
+        self._answers.put(None)
 
     # -- the decode thread
 
@@ -251,8 +202,8 @@ class Receiver:
                 self._handle(batch)
         except Exception as error:  # told to whoever reads the answers, and in the log, for nobody may
             logger.exception("decoding_ended")
-            self._publish(error if isinstance(error, SemlinkError) else SemlinkError(f"decoding failed: {error!r}"))
-            self._publish(None)
+            self._answers.put(error if isinstance(error, SemlinkError) else SemlinkError(f"decoding failed: {error!r}"))
+            self._answers.put(None)
 
     def _take(self) -> list[Work] | None:
         if self.pool is not None:
@@ -310,7 +261,7 @@ class Receiver:
             self.link.post(results)
             told = asked.judge(results) if asked is not None else [{} for _ in results]
             for given in zip(results, told, strict=True):
-                self._publish(given)
+                self._answers.put(given)
             if self.witness is not None:
                 self.witness.answered(results, took, told)
         self._batcher.finished(decoded=outputs is not None)
@@ -328,12 +279,6 @@ class Receiver:
     def _credits(self) -> int:
         """Frames that a transmitter may have in flight: one while two whole batches wait, which are work enough."""
         return self.settings.window if self._batcher.depth < 2 * self.settings.max_batch else 1
-
-    def _publish(self, item: Given | Exception | None) -> None:
-        if self._answers.qsize() >= KEPT_ANSWERS:  # two threads may publish: one or two more do no harm
-            with suppress(queue.Empty):
-                self._answers.get_nowait()
-        self._answers.put(item)
 
 
 def offered(manifest: Agreement, settings: Settings) -> Terms:

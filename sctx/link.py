@@ -72,6 +72,7 @@ class Link:
             if self._over is None:
                 self.in_flight += 1
                 self._take(self.session.submit(frame, time.monotonic_ns()))
+                self._watch.give_way()
 
     def wake(self) -> None:
         """Let `wait_event` return early, now or the next time. For any thread."""

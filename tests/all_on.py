@@ -68,9 +68,9 @@ def shown(rx: Any, given: Mapping[str, str] = os.environ) -> Iterator[None]:
             seen.show(_exhibit(rx))
 
         def take() -> None:
-            for answer in rx.answers():
+            for answers in rx.batches():
                 if say is not None:
-                    say(_as_line(answer))
+                    say(*map(_as_line, answers))
 
         threading.Thread(target=take, daemon=True).start()
         yield

@@ -71,6 +71,23 @@ def test_what_is_there_stays_and_half_a_line_spoils_none(tmp_path: Path, before:
     assert (tmp_path / "a").read_text() == before + ("\n" if before and before[-1] != "\n" else "") + '{"k": 1}\n'
 
 
+def test_several_lines_are_written_at_once_and_all_go_to_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A thread that writes each by itself is in the way of the one that decodes (`deploy/LINK.md`)."""
+    path, writes, write = tmp_path / "a", list[bytes](), os.write
+    with json_results(True, path) as say:
+        assert say is not None
+        say({"k": 0})
+        path.rename(tmp_path / "old")
+        monkeypatch.setattr(os, "write", lambda file, text: writes.append(text) or write(file, text))
+        say({"k": 1}, {"k": 2}, {"k": 3})
+        monkeypatch.undo()
+    assert writes == [b'{"k": 1}\n{"k": 2}\n{"k": 3}\n']
+    assert (lines(tmp_path), path.read_bytes()) == ([0, 1, 2, 3], writes[0])
+    assert capsys.readouterr().out == '{"k": 0}\n{"k": 1}\n{"k": 2}\n{"k": 3}\n'
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only")
 def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
     file = JsonFile(Path("/dev/full"))

@@ -139,7 +139,7 @@ def test_a_type_checker_sees_the_types_of_what_is_installed(wheel: zipfile.ZipFi
     told = ran.stdout
     assert 'Revealed type is "sctx.settings.Settings"' in told, told + ran.stderr
     assert "common.protocol.messages.Accept" in told
-    assert "Iterator[scrx.receiver.ReceivedAnswer | None]" in told
+    assert "Iterator[scrx.answers.ReceivedAnswer | None]" in told
     errors = [line.split("error: ")[1] for line in told.splitlines() if "error: " in line]
     assert len(errors) == 3, told
     assert any('"nosuch"' in error for error in errors)

@@ -78,11 +78,11 @@ class Time:
     def __init__(self, rx: scrx.Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s, self.slept, self.meanwhile, self._rx = 0.0, list[float](), list[int](), rx
         clock = SimpleNamespace(monotonic=lambda: self.now_s, monotonic_ns=time.monotonic_ns, sleep=self._sleep)
-        monkeypatch.setattr("scrx.receiver.time", clock)
+        monkeypatch.setattr("scrx.answers.time", clock)
 
     def comes(self, *numbers: int) -> None:
         for number in numbers:
-            self._rx._publish((no_answer(work(number, 0), Status.FAILED, 0, 1), {}))
+            self._rx._answers.put((no_answer(work(number, 0), Status.FAILED, 0, 1), {}))
 
     def _sleep(self, for_s: float) -> None:
         self.slept.append(for_s)
@@ -138,17 +138,42 @@ def test_who_waits_for_answers_is_told_in_time_that_none_came(
     for number in range(2):
         passing.comes(number)
         next(answers)
-    queued = receiver._answers
+    queued = receiver._answers._queue
 
     def noted(timeout: float) -> object:
         waited.append(timeout)
         return queued.get(timeout=min(timeout, 0.001))
 
-    watched = SimpleNamespace(get=noted, empty=queued.empty, qsize=queued.qsize, put=queued.put)
-    monkeypatch.setattr(receiver, "_answers", watched)
+    watched = SimpleNamespace(get=noted, empty=queued.empty)
+    monkeypatch.setattr(receiver._answers, "_queue", watched)
     assert next(answers) is None
     assert sum(passing.slept) == (0.0 if timeout_s <= 0.005 else pytest.approx(0.005))
     assert sum(passing.slept) + sum(waited) == pytest.approx(min(timeout_s, threading.TIMEOUT_MAX))
+
+
+def test_answers_that_are_there_are_read_together_and_none_is_lost(
+    receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends the reading, what came before it is handed out."""
+    passing = Time(receiver, monkeypatch)
+    batches = receiver.batches(timeout_s=0.01)
+    passing.comes(0, 1, 2)
+    assert [one.seq for one in next(batches)] == [0, 1, 2]
+    assert next(batches) == []
+    passing.comes(3)
+    assert [one.seq for one in next(receiver.batches())] == [3]
+    passing.comes(4, 5)
+    one_by_one = receiver.answers()
+    assert next(one_by_one).seq == 4  # type: ignore[union-attr]
+    assert [one.seq for one in next(batches)] == [5]  # who reads one by one takes no more than it hands out
+    passing.comes(6)
+    receiver._answers.put(ModelError("broken"))
+    passing.comes(7)
+    assert [one.seq for one in next(batches)] == [6]
+    with pytest.raises(ModelError, match="broken"):
+        next(batches)
+    receiver._answers.put(None)
+    assert [[one.seq for one in batch] for batch in receiver.batches()] == [[7]]
 
 
 def test_frames_without_an_answer_may_be_sent_again_only_where_time_ran_out(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 import zmq
@@ -141,7 +142,7 @@ def test_with_one_processor_everybody_sleeps(context: Context, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("commands", [0, 1, 4])
-def test_what_is_no_message_does_not_end_a_wait_and_hides_none(bench: Bench, commands: int) -> None:
+def test_what_is_no_message_may_end_a_wait_and_hides_none(bench: Bench, commands: int) -> None:
     """A socket's descriptor signals whatever its other threads tell it; here that there is room again."""
     bench.hear_asleep()
 
@@ -153,6 +154,36 @@ def test_what_is_no_message_does_not_end_a_wait_and_hides_none(bench: Bench, com
                 bench.writer.recv()
             assert bench.watch._signals.poll(0)
 
-    bench.at_yield = tell
-    bench.hear_awake(9)
-    assert bench.yields == 9
+    bench.at_yield, bench.send_at_yield = tell, 9
+    bench.yields, looks = 0, 0
+    while True:
+        looks += 1
+        assert bench.watch.wait(10_000) == {bench.reader: zmq.POLLIN}
+        with suppress(zmq.Again):
+            bench.reader.recv(zmq.NOBLOCK)
+            break
+    assert (bench.yields, looks) == (9, commands + 1)
+
+
+def test_giving_way_costs_nothing_but_where_the_io_threads_wait_their_turn(bench: Bench) -> None:
+    bench.hear_asleep()
+    bench.watch.give_way()
+    assert bench.yields == 0
+    bench.hear_awake(4)
+    bench.watch.give_way()
+    assert bench.yields == 5
+    bench.watch.wait(0)
+    bench.watch.give_way()
+    assert bench.yields == 5
+
+
+def test_who_gave_way_and_came_back_late_leaves_the_processor_to_others(bench: Bench) -> None:
+    bench.hear_asleep()
+    bench.hear_awake(4)
+    assert bench.watch._io_threads.waiting
+    bench.step_s = 2 * LATE_S
+    bench.watch.give_way()
+    bench.step_s = AWAKE_S / 10
+    bench.hear_asleep()  # at once, though the last message came soon
+    assert bench.hear_nothing() == 0
+    assert bench.is_awake_after(NAP_S)

@@ -28,9 +28,10 @@ from common.errors import SemlinkError
 from common.pair.manifest import Manifest, find_pair
 from common.protocol.frames import decode, encode, peek_result, put_result
 from common.protocol.messages import Data, Message, Result
+from scrx.answers import ReceivedAnswer
 from scrx.feedback import answer
 from scrx.pipeline import ReceiveChain
-from scrx.receiver import ReceivedAnswer, offered, received
+from scrx.receiver import offered, received
 from scrx.sessions.table import INBOUND as TO_RECEIVER
 from scrx.sessions.table import Reply, SessionTable, Work
 from sctx.actions import Action, Answered, Failed, Frame, Lost, Send, Terms

@@ -303,6 +303,7 @@ class Proxy:
         """
         try:
             put(self._dialer.socket, parts)
+            self.poller.give_way()
             self.counts["passed"] += 1
             self.waiting_since_s = None
         except zmq.Again:
@@ -318,6 +319,7 @@ class Proxy:
     def _send(self, socket: "zmq.Socket[bytes]", parts: Parts, sent: str, away: str) -> None:
         try:
             put(socket, parts)
+            self.poller.give_way()
             self.counts[sent] += 1
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):

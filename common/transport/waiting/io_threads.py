@@ -37,15 +37,16 @@ class IoThreads:
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
         self._prefix = int(context.get(zmq.THREAD_NAME_PREFIX))
-        self._waiting = False
+        self.waiting = False
+        """Whether they wait their turn."""
         self._found: list[int] | None = None
         self._changed: list[int] = []
 
     def wait_their_turn(self, waiting: bool) -> None:
         """Have them take the processor from nobody from now on, or again from who has had it for long."""
-        if waiting is self._waiting:
+        if waiting is self.waiting:
             return
-        self._waiting = waiting
+        self.waiting = waiting
         if self._found is None:  # only now: a context without sockets has no threads
             self._found = _named(f"{self._prefix}/ZMQbg/IO"[:_SHOWN]) if self._prefix else []
         if waiting:

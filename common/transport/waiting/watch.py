@@ -39,7 +39,7 @@ class Watch(zmq.Poller):
     """A poller with `wait`. For one thread at a time. context: of its sockets. give_way: lets other threads go first.
 
     A socket whose messages and commands were looked at gives a signal at its descriptor when there is another one. Who
-    waits awake asks for these alone, which takes a quarter of the time.
+    waits awake asks for these alone, which takes a quarter of the time, and leaves it to the reader what it was.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Watch(zmq.Poller):
         super().__init__()
         self._io_threads = IoThreads(context)
         self._clock, self._give_way = clock, give_way
-        self._signals = select.poll()
+        self._signals, self._signalled = select.poll(), dict[int, Any]()
         self._soon = False
         self._nap_s, self._in_time = NAP_S, STEADY
         self._asleep_until_s = -float("inf") if processors() > 1 else float("inf")
@@ -59,15 +59,20 @@ class Watch(zmq.Poller):
     def register(self, socket: Any, flags: int = zmq.POLLIN) -> None:
         """Poll a socket, or a descriptor, from now on."""
         super().register(socket, flags)
-        self._signals.register(_descriptor(socket), select.POLLIN)
+        self._signals.register(descriptor := _descriptor(socket), select.POLLIN)
+        self._signalled[descriptor] = socket
 
     def unregister(self, socket: Any) -> None:
         """Poll it no longer. Call before it is closed."""
         super().unregister(socket)
-        self._signals.unregister(_descriptor(socket))
+        self._signals.unregister(descriptor := _descriptor(socket))
+        del self._signalled[descriptor]
 
     def wait(self, timeout_ms: int, awake: bool = True) -> dict[Any, int]:
-        """What is readable, after at most `timeout_ms`. awake: False where this thread has nothing to do with it."""
+        """What is readable, after at most `timeout_ms`. awake: False where this thread has nothing to do with it.
+
+        Where it was waited for awake, a socket may be among them that has a signal and no message.
+        """
         if not timeout_ms:
             self._io_threads.wait_their_turn(False)  # whoever does not wait has other work, and gives no way
             return dict(zmq_poll(self.sockets, 0))
@@ -83,18 +88,27 @@ class Watch(zmq.Poller):
         self._soon = bool(ready) and self._clock() - begun_s < AWAKE_S
         return dict(ready)
 
+    def give_way(self) -> None:
+        """Let the I/O threads go first where they wait their turn: after a message was handed to them."""
+        if self._io_threads.waiting:
+            self._yield(self._clock())
+
     def _wait_awake(self, now_s: float, for_s: float) -> list[tuple[Any, int]]:
         until_s, ready = now_s + for_s, zmq_poll(self.sockets, 0)
         while not ready and now_s < until_s:
-            self._give_way()
-            if self._signals.poll(0):
-                ready = zmq_poll(self.sockets, 0)
-            was_s, now_s = now_s, self._clock()
-            if now_s - was_s > LATE_S:
-                self._nap_s = NAP_S if self._in_time >= STEADY else min(2 * self._nap_s, REST_S)
-                self._asleep_until_s, self._in_time = now_s + self._nap_s, 0
+            now_s = self._yield(now_s)
+            ready = [(self._signalled[descriptor], zmq.POLLIN) for descriptor, _ in self._signals.poll(0)]
         self._in_time += 1
         return list(ready)
+
+    def _yield(self, now_s: float) -> float:
+        """Let every other thread go first; the time after it."""
+        self._give_way()
+        after_s = self._clock()
+        if after_s - now_s > LATE_S:
+            self._nap_s = NAP_S if self._in_time >= STEADY else min(2 * self._nap_s, REST_S)
+            self._asleep_until_s, self._in_time = after_s + self._nap_s, 0
+        return after_s
 
 
 def _descriptor(socket: Any) -> int:
