@@ -43,8 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """What `--quick` means is said in `tests/quick.py`.
 
-    numpy's linear algebra takes one thread here: several files run at a time, and threads that wait for others burn most of
-    what the products of small networks cost. Commands that are started choose for themselves.
+    numpy's linear algebra takes one thread here: several files run at a time, and threads that wait for others burn
+    most of what the products of small networks cost. Commands that are started choose for themselves.
     """
     threadpool_limits(1, "blas")
     if config.getoption("--quick"):
