@@ -17,6 +17,8 @@ KEPT = 4096
 GATHER_S = 0.005
 """Answers that come faster are read together: to wake a thread for each costs a tenth of a round trip
 (`deploy/LINK.md`)."""
+TOGETHER = 64
+"""At most: whoever writes them looks at all else only after them, however slowly they are read."""
 Given = tuple[Result, dict[str, Any]]
 """What was answered, and what each head says of it."""
 
@@ -72,8 +74,8 @@ class Answers:
             yield answers[0] if answers else None
 
     def together(self, timeout_s: float | None) -> Iterator[list[ReceivedAnswer]]:
-        """All that are there: `scrx.Receiver.batches`."""
-        return self._taken(timeout_s, KEPT)
+        """All that are there, TOGETHER at most: `scrx.Receiver.batches`."""
+        return self._taken(timeout_s, TOGETHER)
 
     def _taken(self, timeout_s: float | None, most: int) -> Iterator[list[ReceivedAnswer]]:
         timeout_s = None if timeout_s is None else min(real("timeout_s", timeout_s, 0.0), threading.TIMEOUT_MAX)

@@ -153,7 +153,7 @@ class Receiver:
         return self._answers.each(timeout_s)
 
     def batches(self, timeout_s: float | None = None) -> Iterator[list[ReceivedAnswer]]:
-        """The same, all that are there at a time: what is done for each of them costs less so (a write, a commit).
+        """The same, all that are there at a time, 64 at most: one write, or commit, for them costs less than one each.
 
         An empty list each time nothing came for `timeout_s`.
         """

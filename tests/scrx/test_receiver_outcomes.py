@@ -166,6 +166,8 @@ def test_answers_that_are_there_are_read_together_and_none_is_lost(
     one_by_one = receiver.answers()
     assert next(one_by_one).seq == 4  # type: ignore[union-attr]
     assert [one.seq for one in next(batches)] == [5]  # who reads one by one takes no more than it hands out
+    passing.comes(*range(100))
+    assert [[one.seq for one in next(batches)] for _ in range(2)] == [[*range(64)], [*range(64, 100)]]
     passing.comes(6)
     receiver._answers.put(ModelError("broken"))
     passing.comes(7)
