@@ -115,7 +115,7 @@ def load_splits(
         if split == "train":
             _refuse_classes(found, found.empty, found.notes)
             if fraction < 1:
-                found = found.take(permutation(len(found))[: int(fraction * len(found))])
+                found = _share(found, fraction)
         images, left_out = _decoded(found, fit)
         parts.append((found, images))
         bad += left_out
@@ -243,10 +243,38 @@ def _assembled(
     used = set(whole.labels.tolist())
     empty = tuple(one for k, one in enumerate(classes) if k not in used)
     if split != "test" and "validation" not in parts:
-        order = permutation(len(whole))
-        cut = len(whole) - max(1, int(HELD_OUT * len(whole)))
-        whole = whole.take(order[:cut] if split == "train" else order[cut:])
+        train, held, back = _hold_out(whole.labels)
+        if split == "validation" and not len(held):
+            raise DataError(f"'{spec}' has too few pictures to hold some of them out: add some, or a validation split")
+        if split == "validation" and back:
+            some = ", ".join(classes[label] for label in back[:TOLD])
+            notes.append(f"none is held out of {len(back)} classes that have too few pictures ({some})")
+        whole = whole.take(train if split == "train" else held)
     return replace(whole, notes=tuple(notes), empty=empty)
+
+
+def _hold_out(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
+    """What is to train on and what is held out, and the classes that would have had nothing to train on: of each the
+    first picture is given back."""
+    order = permutation(len(labels))
+    cut = len(labels) - max(1, int(HELD_OUT * len(labels)))
+    train, held = order[:cut], order[cut:]
+    classes, first = np.unique(labels[held], return_index=True)
+    lost = ~np.isin(classes, labels[train]) & (classes != UNKNOWN)
+    back = first[lost]
+    return np.concatenate((train, held[back])), np.delete(held, back), classes[lost].tolist()
+
+
+def _share(train: Split, fraction: float) -> Split:
+    """A fixed share of train. DataError where it has no picture of a class."""
+    some = train.take(permutation(len(train))[: int(fraction * len(train))])
+    if lost := sorted(set(train.labels.tolist()) - set(some.labels.tolist()) - {UNKNOWN}):
+        names = ", ".join(train.classes[label] for label in lost[:5])
+        raise DataError(
+            f"a share of {fraction:g} of '{train.name}' has no picture to train on of {len(lost)} of its classes "
+            f"({names}): take more of it"
+        )
+    return some
 
 
 def _decoded(split: Split, fit: Preprocess | None) -> tuple[ImageSet, list[str]]:

@@ -52,6 +52,34 @@ def test_without_one_it_is_said_that_train_gives_it(tmp_path: Path) -> None:
     assert load_images(str(tmp_path), "test", SMALL).notes == ()
 
 
+def test_a_class_keeps_a_picture_to_train_on_wherever_its_only_one_falls(tmp_path: Path) -> None:
+    """Of thirty classes of one picture each, some fall whole into the tenth that is held out."""
+    names = {f"class {k:02d}/a.png": k for k in range(30)} | {f"more/{k:02d}.png": 100 + k for k in range(30)}
+    class_tree(tmp_path, names)
+    train, held = load_splits(str(tmp_path), ("train", "validation"), SMALL)
+    assert set(train.labels.tolist()) == set(range(31))
+    assert sorted(shades(train.images) + shades(held.images)) == sorted(names.values())  # each once
+    assert any("none is held out of" in note and "class " in note for note in held.notes)
+    assert set(held.labels.tolist()) == {30}
+
+
+def test_too_few_pictures_to_hold_some_out_are_told(tmp_path: Path) -> None:
+    class_tree(tmp_path, {"cat/a.png": 1, "dog/a.png": 2})
+    with pytest.raises(DataError, match="too few pictures to hold some of them out"):
+        load_images(str(tmp_path), "validation", SMALL)
+
+
+def test_a_share_that_has_nothing_of_a_class_is_refused_by_name(tmp_path: Path) -> None:
+    class_tree(
+        tmp_path, {f"train/cat/{k:02d}.png": k for k in range(40)} | {"train/rare/a.png": 99, "val/cat/a.png": 1}
+    )
+    with pytest.raises(
+        DataError, match=r"a share of 0.1 of .* has no picture to train on of 1 of its classes \((cat|rare)\)"
+    ):
+        load_images(str(tmp_path), "train", SMALL, fraction=0.1)
+    assert len(load_images(str(tmp_path), "train", SMALL, fraction=1.0)) == 41
+
+
 @pytest.mark.parametrize("more", ["valid/cat/a.png", "dev/cat/a.png", "Val/a.png", "val.parquet", "valid-0.parquet"])
 def test_two_validation_splits_are_refused(more: str, tmp_path: Path) -> None:
     class_tree(tmp_path, {**CLASSES, "val/cat/a.png": 1})
