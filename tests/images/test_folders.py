@@ -342,3 +342,73 @@ def test_mean_and_spread_are_those_of_the_pixels() -> None:
     mean, spread = images.mean_std()
     assert mean == pytest.approx(pixels.mean(0).tolist(), abs=1e-12)
     assert spread == pytest.approx(pixels.std(0).tolist(), abs=1e-12)
+
+
+def test_a_link_that_leads_up_or_into_another_class_relabels_nothing(tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES)
+    (tmp_path / "train" / "cat" / "up").symlink_to("..")
+    found = load_images(str(tmp_path), "train", SMALL)
+    assert len(found) == 5  # the sixth is held out
+    assert any("1 links to a folder above" in note for note in found.notes)
+    (tmp_path / "train" / "cat" / "more").symlink_to(tmp_path / "train" / "dog")
+    with pytest.raises(DataError, match="classes 'cat' and 'dog' hold the same folder, by a link"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+def test_what_lies_beside_the_splits_is_told(tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES | {"train_extra/cat/a.png": 1, "train_extra/dog/a.png": 2, "holdout/cat/b.png": 3})
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "readme.md").write_text("hello")
+    class_tree(tmp_path, {"shown.png": 4})
+    (note,) = load_images(str(tmp_path), "test", SMALL).notes
+    assert (
+        note
+        == f"{tmp_path}: what lies beside its splits is left out: holdout (1 files), shown.png, train_extra (2 files)"
+    )
+
+
+def test_a_class_that_is_called_like_a_split_is_not_guessed_at(tmp_path: Path) -> None:
+    class_tree(tmp_path, {"bus/a.png": 1, "car/a.png": 2, "train/steam/a.png": 3, "train/diesel/a.png": 4})
+    with pytest.raises(DataError, match=r"is train/ its train split, or a class as bus, car beside it\?"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+def test_a_folder_of_pictures_and_of_splits_is_not_guessed_at(tmp_path: Path) -> None:
+    class_tree(tmp_path, {"cats/a.png": 1, "dogs/b.png": 2, "dogs/train/poodle/a.png": 3, "dogs/train/pug/a.png": 4})
+    with pytest.raises(DataError, match=r"dogs holds pictures, as a class does, and splits \(train\)"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+def test_tables_and_class_folders_in_one_split_are_not_guessed_at(tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES)
+    table(tmp_path / "train" / "part.parquet", [9, 9])
+    with pytest.raises(DataError, match=r"holds Parquet files \(part.parquet\) and class folders \(cat, dog\)"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+def table(path: Path, values: list[int]) -> None:
+    columns = {
+        "img": [{"bytes": flat(one), "path": None} for one in values],
+        "label": [k % 2 for k in range(len(values))],
+    }
+    write_table(path, columns, class_label(["cat", "dog"]))
+
+
+@pytest.mark.parametrize("other", ["train_old.parquet", "train-2.parquet", "Train.backup.parquet"])
+def test_a_table_of_a_whole_split_beside_another_of_it_is_not_guessed_at(other: str, tmp_path: Path) -> None:
+    for name in ("train.parquet", other):
+        table(tmp_path / name, list(range(20)))
+    with pytest.raises(DataError, match="would both be its train split: rename one of them"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+@pytest.mark.parametrize("place", ["", "train/"])
+def test_tables_that_do_not_count_themselves_are_told(place: str, tmp_path: Path) -> None:
+    table(tmp_path / "test.parquet", [1, 2])
+    for name in ("train-00000-of-00002", "train-00001-of-00002"):
+        table(tmp_path / f"{place}{name}.parquet", list(range(20)))
+    assert load_images(str(tmp_path), "train", SMALL).notes == ()
+    for k in range(2):
+        (tmp_path / f"{place}train-0000{k}-of-00002.parquet").rename(tmp_path / f"{place}train_{'ab'[k]}.parquet")
+    said = "2 files are taken together as the train split: train_a.parquet, train_b.parquet"
+    assert load_images(str(tmp_path), "train", SMALL).notes == (said,)
