@@ -129,7 +129,7 @@ def places_in(folder: Path) -> tuple[dict[str, Place], list[str]]:
         ((path, found),) = below.items()
         if _holds_pictures(path):
             raise DataError(
-                f"{shown(path)} holds pictures, as a class does, and splits ({', '.join(found)}): keep one of both"
+                f"{shown(path)} holds pictures, as a class does, and splits ({', '.join(found)}): move either elsewhere"
             )
         beside = [one for one in inside(folder) if one != path]
         notes = [*_told(found), *_left_out(folder, beside), *_left_out(path, _beside(path, found))]

@@ -82,6 +82,9 @@ def test_position_counts_only_where_somebody_says_so_or_there_are_no_names() -> 
         ({0: "a", 1: ""}, {}, "gives class 1 no name"),
         ({0: "a", 1: ["b"]}, {}, "gives class 1 no name"),
         ({0: "a", 1: "b"}, {"a": 1, "b": 0}, "do not agree about 'a'"),
+        ({0: "a", 1: "b"}, {"a": 0, "c": 1}, "do not agree about 'c'"),
+        ({0: "LABEL_0", 1: "LABEL_1"}, {"a": 0, "b": 0}, "label2id does not name each class once"),
+        ({0: "LABEL_0", 1: "LABEL_1"}, {"a": 0}, "label2id does not name each class once"),
     ],
 )
 def test_a_configuration_whose_names_leave_a_doubt_is_refused(id2label: dict, label2id: dict, reason: str) -> None:
@@ -92,3 +95,17 @@ def test_a_configuration_whose_names_leave_a_doubt_is_refused(id2label: dict, la
 def test_names_of_a_configuration_are_in_the_order_of_its_columns() -> None:
     assert names_of({1: "b", 0: "a", 2: 7}, {"a": 0, "b": "1", "7": 2}, "x") == ("a", "b", "7")
     assert names_of({0: "a", 1: "b"}, {"LABEL_0": 0, "LABEL_1": 1}, "x") == ("a", "b")
+    assert names_of({0: "LABEL_0", 1: "LABEL_1"}, {"a": "1", "b": 0}, "x") == (
+        "b",
+        "a",
+    )  # as config.label2id = ... leaves it
+    assert names_of({0: "crane", 1: "hen", 2: "crane"}, {"hen": 1, "crane": 2}, "x") == ("crane", "hen", "crane")
+
+
+def test_numbers_that_are_sorted_as_text_are_no_order_of_columns() -> None:
+    nameless, folders = tuple(f"LABEL_{k}" for k in range(12)), tuple(sorted(map(str, range(12))))
+    with pytest.raises(ConfigError, match=r"numbers sorted as text \(0, 1, 10, 11, 2 ... \(12 in all\)\)"):
+        match(nameless, folders, "x")
+    assert "LABEL_2 is 10" in match(nameless, folders, "x", by_position=True).told
+    assert "LABEL_2 is 2" in match(nameless, tuple(map(str, range(12))), "x").told
+    assert match(tuple(map(str, range(12))), folders, "x").order == (0, 1, 10, 11, 2, 3, 4, 5, 6, 7, 8, 9)
