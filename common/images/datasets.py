@@ -52,9 +52,13 @@ def open_split(spec: str, split: str) -> Split:
     """
     if split not in SPLITS:
         raise ConfigError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
-    if spec == "digits":
-        return _digits(split)
     folder = user_path(spec)
+    if spec == "digits":
+        if folder.is_dir() and places_in(folder)[0]:
+            raise ConfigError(
+                f"'{spec}' is a set that comes with scikit-learn, and a folder here: say ./{spec} for the folder"
+            )
+        return _digits(split)
     if spec and folder.is_dir():
         found, notes = places_in(folder)
         places = {name: (place.word, partial(_part, place)) for name, place in found.items()}

@@ -1,6 +1,7 @@
 """Folders of pictures: splits by the names that people give them, classes, and what was left out, told."""
 
 import os
+import shutil
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.images.datasets import load_for, load_images, load_splits, open_split
-from common.pair.manifest import find_pair
+from common.pair.manifest import SHIPPED, find_pair
 from common.pair.shapes import Preprocess
 from sctx.capture.source import Source
 from tests.images.makers import class_label, class_tree, encoded, flat, write_table
@@ -412,3 +413,25 @@ def test_tables_that_do_not_count_themselves_are_told(place: str, tmp_path: Path
         (tmp_path / f"{place}train-0000{k}-of-00002.parquet").rename(tmp_path / f"{place}train_{'ab'[k]}.parquet")
     said = "2 files are taken together as the train split: train_a.parquet, train_b.parquet"
     assert load_images(str(tmp_path), "train", SMALL).notes == (said,)
+
+
+def test_a_folder_called_like_a_set_that_is_built_in_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits" / "notes").mkdir(parents=True)
+    assert len(open_split("digits", "test")) == 360
+    class_tree(tmp_path / "digits", CLASSES)
+    with pytest.raises(ConfigError, match=r"say ./digits for the folder"):
+        open_split("digits", "test")
+    assert open_split("./digits", "test").classes == ("cat", "dog")
+
+
+def test_a_pair_called_like_one_that_ships_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(SHIPPED / "digits", "digits")
+    assert find_pair("digits").id == find_pair("./digits").id
+    shutil.copy(SHIPPED / "cifar10" / "manifest.json", "digits")
+    with pytest.raises(ConfigError, match=r"say ./digits for the folder"):
+        find_pair("digits")
+    assert find_pair("./digits").name == "cifar10"
