@@ -15,7 +15,7 @@ from scrx import Receiver
 from sctx import Capture, Transmitter
 from sctx.cli import _as_line
 from sctx.outcomes import Summary
-from tests.examples import baseline, evaluate_pair, metric, read_json, receive, send_image
+from tests.examples import baseline, evaluate_pair, metric, own_halves, read_json, receive, send_image
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -77,3 +77,8 @@ def test_the_label_in_the_best_code_is_as_theory_says() -> None:
     assert baseline.main(88.1, 16, -6.0, -3.0) == pytest.approx([79.4, 87.2], abs=0.05)
     with pytest.raises(ValueError, match="9 real dimensions"):
         baseline.told_right(0.0, 4)
+
+
+def test_halves_of_ones_own_meet_over_a_real_link(capsys: pytest.CaptureFixture[str]) -> None:
+    assert own_halves.main(40) > 0.6
+    assert "of 40 digits are right" in capsys.readouterr().out
