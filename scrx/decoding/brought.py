@@ -21,7 +21,7 @@ from scrx.decoding.worker import Decode
 from scrx.demodulation.demodulate import SoftBatch
 
 Answer = Callable[[NDArray[np.complex64], NDArray[np.float32], Sequence[Sequence[str]]], list[Any]]
-"""symbols, complex64 [B, S], equalised; gamma, float32 [B, S], their linear SNR; tasks per row -> {task: answer} of each
+"""symbols, complex64 [B, S], equalised; gamma, float32 [B, S], their linear SNR; tasks per row -> {task: answer} of a
 row, `{"classify": {"index": 3, "name": "3", "confidence": 0.9}}` say: what a decoder is that somebody brings."""
 
 
