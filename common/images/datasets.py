@@ -22,7 +22,7 @@ from common.files import user_path
 from common.images.folders import SPLIT_WORDS, SPLITS, Place, class_folders, places_in
 from common.images.hub import open_hub
 from common.images.imageset import ImageSet
-from common.images.names import UNKNOWN, Labels, differ_in_case, in_one_order, match
+from common.images.names import UNKNOWN, Labels, differ_in_form, in_one_order, match
 from common.images.photo import decode_image, fit_image, shown
 from common.images.split import Arrays, Files, Rows, Shelf, Split, match_notes
 from common.images.tables import Table, open_parquet
@@ -239,7 +239,8 @@ def _assembled(
     whole = Split(name, classes, part.among(classes), part.shelf, part.all())
     if not len(whole):
         raise DataError(f"'{spec}' holds no images in its {source} split{''.join(f'; {note}' for note in notes)}")
-    notes += [f"classes '{one}' and '{other}' differ only in capital letters" for one, other in differ_in_case(classes)]
+    alike = "differ only in capital letters or spaces"
+    notes += [f"classes '{one}' and '{other}' {alike}" for one, other in differ_in_form(classes)]
     if source != split:
         notes.append(f"there is no {split} split: a fixed tenth of {word} is held out for it")
     elif split == "validation" or not word.startswith(split):

@@ -260,7 +260,9 @@ def test_names_that_differ_in_capitals_are_two_classes_and_said_unless_they_are_
     class_tree(tmp_path, {f"train/{name}/a.png": 1 for name in ("Cat", "cat", "a", "A")})
     split = open_split(str(tmp_path), "train")
     assert split.classes == ("A", "Cat", "a", "cat")
-    assert split.notes == ("classes 'Cat' and 'cat' differ only in capital letters",)
+    assert split.notes == ("classes 'Cat' and 'cat' differ only in capital letters or spaces",)
+    class_tree(tmp_path, {"train/cat /b.png": 2})
+    assert "classes 'Cat' and 'cat ' differ only" in " ".join(open_split(str(tmp_path), "train").notes)
 
 
 def test_all_bad_pictures_are_named_at_once_and_can_be_left_out(tmp_path: Path) -> None:
