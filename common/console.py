@@ -160,7 +160,6 @@ class JsonFile:
         """Append a line for each. They are in the file when this returns."""
         lines = "".join(json.dumps(value) + "\n" for value in values).encode()
         if self._moved():
-            os.close(self._file)
             self._open()
         self._write(lines)
 
@@ -169,8 +168,11 @@ class JsonFile:
         os.close(self._file)
 
     def _open(self) -> None:
+        """What was open is closed only then: where this fails, it still is what `close` closes."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, _APPEND | os.O_CREAT, 0o666)
+        before, self._file = self._file, os.open(self._path, _APPEND | os.O_CREAT, 0o666)
+        if before >= 0:
+            os.close(before)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":  # half a line, of a disk that was full
             self._write(b"\n")
@@ -192,17 +194,28 @@ class JsonFile:
 
 @contextmanager
 def json_results(on_output: bool, path: Path | None) -> Iterator[Callable[..., None] | None]:
-    """What says results as JSON: on standard output, at the end of a file, or both; None where nobody asked."""
+    """What says results as JSON: on standard output, at the end of a file, or both; None where nobody asked.
+
+    A process that is to end goes on with the file where standard output fails, and hears of that last.
+    """
     file = None if path is None else JsonFile(path)
+    failed = list[OSError]()
 
     def tell_all(*values: Any) -> None:
         if file is not None:
             file.say(*values)
-        for value in values if on_output else ():  # each by itself, so that none is there by half
-            say_json(value)
+        try:
+            for value in values if on_output and not failed else ():  # each by itself, so that none is there by half
+                say_json(value)
+        except OSError as error:
+            if file is None or asked_for_s() < 0.0:
+                raise
+            failed.append(error)
 
     try:
         yield tell_all if file is not None or on_output else None
     finally:
         if file is not None:
             file.close()
+    if failed:
+        raise failed[0]
