@@ -1,11 +1,19 @@
 """Somebody asks a run to stop: what was sent by then is still told, and nothing more is sent."""
 
+import math
+import signal
 from itertools import count
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from common import shutdown
+from common.live.asked import Faces
+from sctx import cli
 from sctx.actions import Action, Frame, Terms, Up
 from sctx.capture.source import Capture
+from sctx.outcomes import Summary
 from sctx.pending import Hear
 from sctx.sender import Sender
 from sctx.settings import Settings
@@ -20,6 +28,7 @@ class Asked(Far):
     """Somebody asks when frame SENT was sent, before anything is known of it. Answers come to who waits for them."""
 
     asked = connected = False
+    session = SimpleNamespace(up=True, counters=SimpleNamespace(duplicates=0, header_bytes=0))
 
     def submit(self, frame: Frame) -> None:
         super().submit(frame)
@@ -69,3 +78,33 @@ def test_nobody_is_waited_for_once_somebody_asked(tx: Sender, way: Asked) -> Non
     assert tx.connect(until=lambda: True) is None
     assert list(tx.run(captures(), lambda: True)) == []
     assert not way.connected
+
+
+def test_a_signal_between_an_answer_and_its_line_loses_neither_nor_the_summary(
+    tx: Sender, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = list[dict[str, Any]]()
+
+    def say(value: dict[str, Any]) -> None:
+        if len(said) == SENT or "summary" in value:
+            signal.raise_signal(signal.SIGTERM)
+        said.append(value)
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutdown, "_asked_s", math.inf)
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        source: Any = SimpleNamespace(captures=lambda most: captures(), size=None, unreadable=0)
+        options = {"peer": "far", "as_json": True, "fps": None, "count": None, "live": False}
+        anyone: Any = tx
+        assert cli._send(anyone, source, Summary(1), options, Faces(None, None), say) == 0
+    except KeyboardInterrupt:
+        pytest.fail("it was interrupted")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    *answers, last = said
+    assert [answer["index"] for answer in answers] == list(range(last["summary"]["sent"]))
+    assert (last["summary"]["answered"], last["summary"]["lost"]) == (len(answers), 0)
+    assert capsys.readouterr().err == "sctx: stopped\n"
