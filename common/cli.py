@@ -19,6 +19,7 @@ from common import PROTOCOL, __version__, console, log
 from common.errors import ConfigError, SemlinkError, by_pip
 from common.files import OutFile
 from common.flags import say_flags
+from common.shutdown import asked_for_s
 
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_CONFIG_BYTES = 16 << 10
@@ -97,6 +98,11 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
             traceback.print_exc()
         _tell(say_flags(str(told), command))
         code = told.exit_code
+    except ImportError:
+        if asked_for_s() < 0.0:
+            raise
+        console.tell("")  # a signal came while a library was being loaded, whose C code makes an ImportError of it
+        code = 130
     except OSError as error:  # of the system, not of ours: a file that may not be read, a disk that is full
         if noted.get("debug"):
             traceback.print_exc()

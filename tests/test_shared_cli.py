@@ -45,6 +45,8 @@ def tool(
         import torch  # noqa: F401
     if fail == "KeyboardInterrupt":
         raise KeyboardInterrupt
+    if fail == "ImportError":
+        raise ImportError("initialization failed")
     if fail == "Nowhere":
         os.path.abspath("x")
     if fail == "OSError":
@@ -279,6 +281,15 @@ def test_no_flag_takes_a_number_that_is_none() -> None:
 
 def test_interruption_is_exit_code_130(run: Run) -> None:
     assert run("--fail", "KeyboardInterrupt").code == 130
+
+
+def test_a_library_that_was_interrupted_while_it_was_loaded_is_an_interruption(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ImportError, match="initialization failed"):
+        cli.invoke(tool, "SMALL_TOOL", ["--fail", "ImportError"])
+    monkeypatch.setattr(cli, "asked_for_s", lambda: 0.1)
+    assert run("--fail", "ImportError") == run("--fail", "KeyboardInterrupt") == Ran(130, "", "\n")
 
 
 def test_the_traceback_is_shown_where_it_is_asked_for(run: Run, toml: Callable[[str], str]) -> None:
