@@ -4,10 +4,11 @@ Knows nothing about what is in a file. Hidden files and folders, and those that 
 behind, are neither pictures nor classes and are not counted.
 """
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,8 @@ SPLIT_WORDS = {
 """How people name the splits; the words are those of the `datasets` library."""
 DEBRIS = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 TABLE = ".parquet"
+MANY = 1000
+"""Files beside the splits that are counted."""
 
 
 @dataclass(slots=True)
@@ -163,13 +166,21 @@ def _left_out(folder: Path, beside: Sequence[Path]) -> list[str]:
     some = list[str]()
     for path in beside:
         if path.is_dir():
-            with suppress(DataError):  # one that may not be read is left out as well
-                found = look(path)
-                count = len(found.pictures) + found.left_out[TABLE]
-                some += [f"{safe(path.name)} ({count} files)"] if count else []
+            if count := _count(path):
+                some.append(f"{safe(path.name)} ({count if count < MANY else f'{MANY} or more'} files)")
         elif path.suffix.lower() in {*SUFFIXES, TABLE}:
             some.append(safe(path.name))
     return [f"{shown(folder)}: what lies beside its splits is left out: {_some(some, 8)}"] if some else []
+
+
+def _count(folder: Path) -> int:
+    """Pictures and tables below a folder that may be read; it stops at MANY or more."""
+    count = 0
+    for _, _, names in os.walk(folder):
+        count += sum(Path(name).suffix.lower() in {*SUFFIXES, TABLE} and not is_debris(name) for name in names)
+        if count >= MANY:
+            break
+    return count
 
 
 def _holds_pictures(folder: Path) -> bool:
@@ -195,7 +206,7 @@ def splits_of(folder: Path) -> dict[str, Place]:
         for path in entries:
             if path.name.lower() == word and path.is_dir():
                 held = tuple(one for one in inside(path) if one.suffix.lower() == TABLE and one.is_file())
-                if held and (classes := [one for one in inside(path) if one.is_dir() and look(one).pictures]):
+                if held and (classes := [one for one in inside(path) if one.is_dir() and _count(one)]):
                     raise DataError(
                         f"{shown(path)} holds Parquet files ({_names(held)}) and class folders ({_names(classes)}): "
                         "keep one kind of them"
