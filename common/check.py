@@ -47,7 +47,7 @@ def takes(name: str, function: object, *arguments: str) -> None:
     if not callable(function):
         _refuse(name, function, "something to call")
     try:
-        signature(function).bind(*arguments)
+        signature(function, follow_wrapped=False).bind(*arguments)
     except TypeError:
         raise ConfigError(f"{name} is {safe(repr(function))} and must take {', '.join(arguments)}") from None
     except ValueError:  # of C, say

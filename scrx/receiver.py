@@ -74,7 +74,8 @@ class Receiver:
         decoder: Brought | None = None,
     ) -> None:
         self.settings = settings = made_by("settings", settings, Settings)
-        takes("stop", stop)
+        if stop is not None:
+            takes("stop", stop)
         check_brought(decoder)
         if settings.workers and decoder is not None:
             raise ConfigError("a receiver has either workers or a decoder of its own")

@@ -120,21 +120,13 @@ def places_in(folder: Path) -> tuple[dict[str, Place], list[str]]:
     where there are none, class folders are a train split; and a line on what was taken for it."""
     if found := splits_of(folder):
         beside = _beside(folder, found)
-        if len(found) == 1 and (classes := [path for path in beside if path.is_dir() and _holds_pictures(path)]):
-            ((split, place),) = found.items()
-            raise DataError(
-                f"{shown(folder)}: is {place.word} its {split} split, or a class as {_names(classes)} beside it? "
-                "Rename it, or put what is no class elsewhere"
-            )
+        _refuse_class(next(iter(found.values())).folder, found, beside)
         return found, [*_told(found), *_left_out(folder, beside)]
     below = {path: found for path in inside(folder) if path.is_dir() and (found := splits_of(path))}
     if len(below) == 1:
         ((path, found),) = below.items()
-        if _holds_pictures(path):
-            raise DataError(
-                f"{shown(path)} holds pictures, as a class does, and splits ({', '.join(found)}): move either elsewhere"
-            )
         beside = [one for one in inside(folder) if one != path]
+        _refuse_class(path, found, beside)
         notes = [*_told(found), *_left_out(folder, beside), *_left_out(path, _beside(path, found))]
         return found, [f"the splits are those in {shown(path)}", *notes]
     if below:
@@ -149,6 +141,21 @@ def places_in(folder: Path) -> tuple[dict[str, Place], list[str]]:
         f"{shown(folder)} has no splits: each of its folders is taken as a class ({_some(path.name for path in bare)})"
     )
     return {"train": Place(f"{folder.name}/", (), folder, folder)}, [said]
+
+
+def _refuse_class(path: Path | None, found: Mapping[str, Place], beside: Sequence[Path]) -> None:
+    """DataError where the folder that is the only split, or has it, may be a class: it holds pictures of its own, and
+    so do folders beside it."""
+    classes = [one for one in beside if _looks_like_class(one)]
+    if path is not None and len(found) == 1 and classes and _looks_like_class(path):
+        raise DataError(
+            f"{shown(path)} may be where the {next(iter(found))} split is, or a class, as {_names(classes)} beside it: "
+            "rename it, or put what is no class elsewhere"
+        )
+
+
+def _looks_like_class(path: Path) -> bool:
+    return path.is_dir() and os.access(path, os.R_OK | os.X_OK) and _holds_pictures(path)
 
 
 def _told(found: Mapping[str, Place]) -> list[str]:

@@ -87,7 +87,11 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
     text = str(name_or_dir)
     own, shipped = user_path(text), SHIPPED / text if text in shipped_pairs() else None
     if shipped is not None and (own / MANIFEST).is_file() and _differ(own / MANIFEST, shipped / MANIFEST):
-        raise ConfigError(f"'{text}' is a pair that ships, and a folder here is another: say ./{text} for the folder")
+        if not isinstance(name_or_dir, Path):
+            raise ConfigError(
+                f"'{text}' is a pair that ships, and a folder here is another: say ./{text} for the folder"
+            )
+        shipped = None
     for folder in (shipped, own):
         if folder is not None and (folder / MANIFEST).is_file():
             return read_manifest(folder)

@@ -29,6 +29,14 @@ def shades(images: np.ndarray) -> list[int]:
     return sorted(images[:, 0, 0, 0].tolist())
 
 
+def table(path: Path, values: list[int]) -> None:
+    columns = {
+        "img": [{"bytes": flat(one), "path": None} for one in values],
+        "label": [k % 2 for k in range(len(values))],
+    }
+    write_table(path, columns, class_label(["cat", "dog"]))
+
+
 @pytest.mark.parametrize("word", ["validation", "val", "valid", "dev", "Val", "VALIDATION"])
 @pytest.mark.parametrize("form", ["folders", "tables", "a table", "tables in a folder"])
 def test_a_validation_split_is_found_by_its_names_and_said(word: str, form: str, tmp_path: Path) -> None:
@@ -370,16 +378,41 @@ def test_what_lies_beside_the_splits_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_a_class_that_is_called_like_a_split_is_not_guessed_at(tmp_path: Path) -> None:
-    class_tree(tmp_path, {"bus/a.png": 1, "car/a.png": 2, "train/steam/a.png": 3, "train/diesel/a.png": 4})
-    with pytest.raises(DataError, match=r"is train/ its train split, or a class as bus, car beside it\?"):
+@pytest.mark.parametrize("names", [
+    ("bus/a.png", "car/a.png", "train/a.png"),
+    ("bus/a.png", "train/a.png", "train/steam/a.png", "train/diesel/a.png"),
+    ("cats/a.png", "dogs/b.png", "dogs/train/poodle/a.png", "dogs/train/pug/a.png"),
+])  # fmt: skip
+def test_a_folder_that_may_be_a_class_or_a_split_is_not_guessed_at(names: tuple[str, ...], tmp_path: Path) -> None:
+    class_tree(tmp_path, dict.fromkeys(names, 9))
+    with pytest.raises(DataError, match=r"may be where the train split is, or a class, as .* beside it: rename it"):
         load_images(str(tmp_path), "train", SMALL)
 
 
-def test_a_folder_of_pictures_and_of_splits_is_not_guessed_at(tmp_path: Path) -> None:
-    class_tree(tmp_path, {"cats/a.png": 1, "dogs/b.png": 2, "dogs/train/poodle/a.png": 3, "dogs/train/pug/a.png": 4})
-    with pytest.raises(DataError, match=r"dogs holds pictures, as a class does, and splits \(train\)"):
-        load_images(str(tmp_path), "train", SMALL)
+@pytest.mark.parametrize("beside", ["assets/logo.png", "images/sample.png", "test_set/a.jpg", "cover.jpg"])
+@pytest.mark.parametrize("place", ["", "data/"])
+@pytest.mark.parametrize("form", ["folders", "a table"])
+def test_pictures_beside_a_split_that_can_be_no_class_are_told(
+    form: str, place: str, beside: str, tmp_path: Path
+) -> None:
+    class_tree(tmp_path, {beside: 1, f"{place}{beside}": 1})
+    if form == "folders":
+        class_tree(tmp_path, {f"{place}train/{name}/{k}.png": k for name in ("cat", "dog") for k in range(10)})
+    else:
+        table(tmp_path / f"{place}train.parquet", list(range(20)))
+    found = load_images(str(tmp_path), "train", SMALL)
+    assert found.classes == ("cat", "dog")
+    assert any("beside its splits is left out" in note and beside.partition("/")[0] in note for note in found.notes)
+
+
+def test_a_folder_beside_the_splits_that_may_not_be_read_is_none_of_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_tree(tmp_path, {f"train/{name}/{k}.png": k for name in ("cat", "dog") for k in range(10)})
+    class_tree(tmp_path, {"train/a.png": 9, "private/a.png": 9})
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "private" and access(path, mode))
+    assert load_images(str(tmp_path), "train", SMALL).classes == ("cat", "dog")
 
 
 def test_tables_and_class_folders_in_one_split_are_not_guessed_at(tmp_path: Path) -> None:
@@ -387,14 +420,6 @@ def test_tables_and_class_folders_in_one_split_are_not_guessed_at(tmp_path: Path
     table(tmp_path / "train" / "part.parquet", [9, 9])
     with pytest.raises(DataError, match=r"holds Parquet files \(part.parquet\) and class folders \(cat, dog\)"):
         load_images(str(tmp_path), "train", SMALL)
-
-
-def table(path: Path, values: list[int]) -> None:
-    columns = {
-        "img": [{"bytes": flat(one), "path": None} for one in values],
-        "label": [k % 2 for k in range(len(values))],
-    }
-    write_table(path, columns, class_label(["cat", "dog"]))
 
 
 @pytest.mark.parametrize("other", ["train_old.parquet", "train-2.parquet", "Train.backup.parquet"])
@@ -436,4 +461,4 @@ def test_a_pair_called_like_one_that_ships_is_not_passed_over(tmp_path: Path, mo
     shutil.copy(SHIPPED / "cifar10" / "manifest.json", "digits")
     with pytest.raises(ConfigError, match=r"say ./digits for the folder"):
         find_pair("digits")
-    assert find_pair("./digits").name == "cifar10"
+    assert find_pair("./digits").name == find_pair(Path("digits")).name == "cifar10"

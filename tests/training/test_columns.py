@@ -82,9 +82,10 @@ def test_position_counts_only_where_somebody_says_so_or_there_are_no_names() -> 
         ({0: "a", 1: ""}, {}, "gives class 1 no name"),
         ({0: "a", 1: ["b"]}, {}, "gives class 1 no name"),
         ({0: "a", 1: "b"}, {"a": 1, "b": 0}, "do not agree about 'a'"),
-        ({0: "a", 1: "b"}, {"a": 0, "c": 1}, "do not agree about 'c'"),
-        ({0: "LABEL_0", 1: "LABEL_1"}, {"a": 0, "b": 0}, "label2id does not name each class once"),
-        ({0: "LABEL_0", 1: "LABEL_1"}, {"a": 0}, "label2id does not name each class once"),
+        ({0: "a", 1: "b"}, {"a": 0, "b": 2}, "do not agree about 'b'"),
+        ({0: "a", 1: "b"}, {"a": "01", "b": "00"}, "do not agree about 'a'"),
+        ({0: "a", 1: "b"}, {"a": 1.0, "b": 0.0}, "do not agree about 'a'"),
+        ({0: "a", 1: "b"}, {"a": None, "b": 1}, "do not agree about 'a'"),
     ],
 )
 def test_a_configuration_whose_names_leave_a_doubt_is_refused(id2label: dict, label2id: dict, reason: str) -> None:
@@ -95,10 +96,12 @@ def test_a_configuration_whose_names_leave_a_doubt_is_refused(id2label: dict, la
 def test_names_of_a_configuration_are_in_the_order_of_its_columns() -> None:
     assert names_of({1: "b", 0: "a", 2: 7}, {"a": 0, "b": "1", "7": 2}, "x") == ("a", "b", "7")
     assert names_of({0: "a", 1: "b"}, {"LABEL_0": 0, "LABEL_1": 1}, "x") == ("a", "b")
-    assert names_of({0: "LABEL_0", 1: "LABEL_1"}, {"a": "1", "b": 0}, "x") == (
-        "b",
-        "a",
-    )  # as config.label2id = ... leaves it
+    bare = {0: "LABEL_0", 1: "LABEL_1"}
+    assert names_of(bare, {"a": "1", "b": 0}, "x") == ("b", "a")  # as config.label2id = ... leaves it
+    for doubtful in ({"a": 0}, {"a": 0, "b": 0}, {"a": 0, "b": 1, "alias": 1}, {"0": "a", "1": "b"}):
+        assert names_of(bare, doubtful, "x") == ("LABEL_0", "LABEL_1")
+    for left in ({"old": 0, "older": 1}, {"a": 0, "alias": 0, "b": 1}, {"A": 0, "B": 1}, {"0": 0, "1": 1}):
+        assert names_of({0: "a", 1: "b"}, left, "x") == ("a", "b")  # of a base model, say: the weights go by id2label
     assert names_of({0: "crane", 1: "hen", 2: "crane"}, {"hen": 1, "crane": 2}, "x") == ("crane", "hen", "crane")
 
 

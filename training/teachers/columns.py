@@ -30,7 +30,7 @@ class Columns:
 def names_of(id2label: Mapping[Any, Any], label2id: Mapping[Any, Any], who: str) -> tuple[str, ...]:
     """A configuration's class names in the order of its columns; ModelError where they leave room for a guess.
 
-    Names that only `label2id` has are as good; `transformers` fills the other with LABEL_0, LABEL_1 ...
+    Where it has none (LABEL_0, LABEL_1 ...) and `label2id` names each column once, these are they.
     """
     numbers = sorted(id2label)
     if numbers != list(range(len(numbers))):
@@ -39,20 +39,23 @@ def names_of(id2label: Mapping[Any, Any], label2id: Mapping[Any, Any], who: str)
     if wrong := [k for k, name in enumerate(names) if not isinstance(name, str | int) or name == ""]:
         raise ModelError(f"{who}: id2label gives class {wrong[0]} no name; mend config.json")
     written = tuple(str(name) for name in names)
-    numbered = {str(name): str(number) for name, number in label2id.items()}
-    if not numbered or _nameless(numbered):
-        return written
-    if _nameless(written):
-        named = {number: name for name, number in numbered.items()}
-        if sorted(named) != sorted(map(str, range(len(written)))) or len(named) < len(numbered):
-            raise ModelError(
-                f"{who}: id2label has no names, and label2id does not name each class once; mend config.json"
-            )
-        return tuple(named[str(k)] for k in range(len(written)))
-    places = {str(k): name for k, name in enumerate(written)}
-    if astray := [name for name, number in numbered.items() if places.get(number, name) != name]:
+    numbered = {str(name): _column(number) for name, number in label2id.items()}
+    if _nameless(written) and not _nameless(numbered):
+        named = {column: name for name, column in numbered.items()}
+        once = len(named) == len(numbered) and {*named} == {*range(len(written))}
+        return tuple(named[k] for k in range(len(written))) if once else written
+    own = [(name, column) for name, column in numbered.items() if name in written]  # others are left from a base model
+    if astray := [name for name, column in own if column not in range(len(written)) or written[column] != name]:
         raise ModelError(f"{who}: id2label and label2id do not agree about '{safe(astray[0], 60)}'; mend config.json")
     return written
+
+
+def _column(number: Any) -> int:
+    """As it is written in a file, -1 for what is no number."""
+    try:
+        return int(number)
+    except (TypeError, ValueError, OverflowError):
+        return -1
 
 
 def _nameless(names: Iterable[str]) -> bool:
