@@ -8,6 +8,7 @@ it (`described`), and so are the options of a command line (`common/flags.py`): 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from inspect import signature
 from numbers import Integral, Real
 from pathlib import Path
 from textwrap import fill
@@ -39,6 +40,18 @@ def real(name: str, value: object, low: float, high: float = math.inf, above: bo
     if not low <= number <= high or (above and number == low):  # what is not a number is in no range
         _refuse(name, value, wanted)
     return number
+
+
+def takes(name: str, function: object, *arguments: str) -> None:
+    """Something to call with so many arguments, in words for people; what has no signature is believed."""
+    if not callable(function):
+        _refuse(name, function, "something to call")
+    try:
+        signature(function, follow_wrapped=False).bind(*arguments)
+    except TypeError:
+        raise ConfigError(f"{name} is {safe(repr(function))} and must take {', '.join(arguments)}") from None
+    except ValueError:  # of C, say
+        return
 
 
 def switch(name: str, value: object) -> bool:

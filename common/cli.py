@@ -19,6 +19,7 @@ from common import PROTOCOL, __version__, console, log
 from common.errors import ConfigError, SemlinkError, by_pip
 from common.files import OutFile
 from common.flags import say_flags
+from common.shutdown import asked_for_s
 
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_CONFIG_BYTES = 16 << 10
@@ -97,6 +98,11 @@ def invoke(command: click.Command, prefix: str, arguments: list[str] | None = No
             traceback.print_exc()
         _tell(say_flags(str(told), command))
         code = told.exit_code
+    except ImportError:
+        if asked_for_s() < 0.0:
+            raise
+        console.tell("")  # a signal came while a library was being loaded, whose C code makes an ImportError of it
+        code = 130
     except OSError as error:  # of the system, not of ours: a file that may not be read, a disk that is full
         if noted.get("debug"):
             traceback.print_exc()
@@ -134,6 +140,18 @@ def begin(context: click.Context, log_level: str) -> None:
             console.say(f"{_flag(parameter)} = {value!r}  # {where}")
         context.exit(0)
     log.set_up(log_level, context.obj["log_format"])
+    _refuse_one_file(context)
+
+
+def _refuse_one_file(context: click.Context) -> None:
+    """Two results that would be written to one file, of which the second would be all that is left."""
+    named: dict[Path, str] = {}
+    for parameter in context.command.params:
+        path = context.params.get(str(parameter.name)) if isinstance(parameter.type, OutFile) else None
+        if path is None or (Path(path).exists() and not Path(path).is_file()):  # a device, a pipe
+            continue
+        if (other := named.setdefault(Path(path).resolve(), parameter.opts[0])) != parameter.opts[0]:
+            raise click.UsageError(f"{other} and {parameter.opts[0]} name one file: give each its own")
 
 
 def _is_somewhere() -> bool:

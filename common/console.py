@@ -2,8 +2,8 @@
 
 They may be closed, full, a pipe whose reader has left or does not read, or unable to say Greek letters. Results that
 cannot be written are an error, and end a command; a note or a log line that cannot be written is nobody's loss. Who
-does not read is waited for, until this process is asked to end. Knows nothing about what is printed, but that some of
-it comes from outside: no line moves a cursor (`common/text.py`).
+does not read results is waited for, until this process is asked to end; who does not read notes misses them. Knows
+nothing about what is printed, but that some of it comes from outside: no line moves a cursor (`common/text.py`).
 """
 
 import errno
@@ -27,7 +27,8 @@ LONGEST = 8000
 """Characters of a line for people at most."""
 SIZES = ("COLUMNS", "LINES")
 PATIENCE_S, LOOK_MS = 2.0, 100
-"""So long a process that was asked to end waits for its output to be read, and how often it looks whether it was."""
+"""So long a process that was asked to end waits for its output to be read, and how often it looks whether it was: once
+on standard error."""
 _MODES = ("r", "w", "w")
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
@@ -48,7 +49,7 @@ def make_sound() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
-            setattr(sys, name, _guarded(stream))
+            setattr(sys, name, _guarded(stream, waits=name == "stdout"))
     for size in SIZES:  # what rich and click would read as the terminal's size
         if not (os.environ.get(size, "80").isascii() and os.environ.get(size, "80").isdigit()):
             del os.environ[size]
@@ -58,21 +59,31 @@ class _Output(io.FileIO):
     """Standard output or error, whose errors say so, whoever writes: click its help, rich its tables.
 
     A write that waits for a reader is not ended by a signal that asks the process to end; so it waits here, where
-    that is looked at.
+    that is looked at. waits: False for what is dropped where nobody reads it.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, waits: bool = True) -> None:
         super().__init__(number, "wb", closefd=False)
-        self._room, self._unread = select.poll(), False
+        self._room, self._unread, self._waits = select.poll(), False, waits
         self._room.register(number, select.POLLOUT)
 
     def write(self, data: Any, /) -> int:
-        """A part of `data`, for which there is room: as much as a pipe takes at once, where it takes anything."""
+        """A part of `data`, for which there is room: as much as a pipe takes at once, where it takes anything.
+
+        What is dropped is taken for written.
+        """
         try:
+            if not self._waits and not self._has_room():
+                return len(data)
             self._wait()
             return super().write(memoryview(data)[: select.PIPE_BUF])
         except OSError as error:
             raise _named(error) from None
+
+    def _has_room(self) -> bool:
+        """Waits at most once, until there is some again: who waits for each line stops the link."""
+        self._unread = not self._room.poll(0 if self._unread else LOOK_MS)
+        return not self._unread
 
     def _wait(self) -> None:
         begun_s = time.monotonic()
@@ -82,11 +93,11 @@ class _Output(io.FileIO):
                 raise OSError(errno.ETIMEDOUT, f"nobody read it for {PATIENCE_S:g} s, and this process was to end")
 
 
-def _guarded(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+def _guarded(stream: io.TextIOWrapper, waits: bool) -> io.TextIOWrapper:
     """The same stream with an `_Output` below it."""
     stream.flush()
     at_once = stream.line_buffering or stream.write_through
-    raw = io.BufferedWriter(_Output(stream.fileno()))
+    raw = io.BufferedWriter(_Output(stream.fileno(), waits))
     return io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=at_once)
 
 
@@ -160,7 +171,6 @@ class JsonFile:
         """Append a line for each. They are in the file when this returns."""
         lines = "".join(json.dumps(value) + "\n" for value in values).encode()
         if self._moved():
-            os.close(self._file)
             self._open()
         self._write(lines)
 
@@ -169,8 +179,11 @@ class JsonFile:
         os.close(self._file)
 
     def _open(self) -> None:
+        """What was open is closed only then: where this fails, it still is what `close` closes."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, _APPEND | os.O_CREAT, 0o666)
+        before, self._file = self._file, os.open(self._path, _APPEND | os.O_CREAT, 0o666)
+        if before >= 0:
+            os.close(before)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":  # half a line, of a disk that was full
             self._write(b"\n")
@@ -192,17 +205,28 @@ class JsonFile:
 
 @contextmanager
 def json_results(on_output: bool, path: Path | None) -> Iterator[Callable[..., None] | None]:
-    """What says results as JSON: on standard output, at the end of a file, or both; None where nobody asked."""
+    """What says results as JSON: on standard output, at the end of a file, or both; None where nobody asked.
+
+    A process that is to end goes on with the file where standard output fails, and hears of that last.
+    """
     file = None if path is None else JsonFile(path)
+    failed = list[OSError]()
 
     def tell_all(*values: Any) -> None:
         if file is not None:
             file.say(*values)
-        for value in values if on_output else ():  # each by itself, so that none is there by half
-            say_json(value)
+        try:
+            for value in values if on_output and not failed else ():  # each by itself, so that none is there by half
+                say_json(value)
+        except OSError as error:
+            if file is None or asked_for_s() < 0.0:
+                raise
+            failed.append(error)
 
     try:
         yield tell_all if file is not None or on_output else None
     finally:
         if file is not None:
             file.close()
+    if failed:
+        raise failed[0]

@@ -109,8 +109,8 @@ def _short(number: float) -> float:
 
 
 def numbers(option: str, text: str, kind: type) -> list[Any]:
-    """The values of an option, with commas between them. Raises ConfigError."""
+    """The values of an option, with commas between them, each once. Raises ConfigError."""
     try:
-        return [kind(one) for one in text.split(",")]
+        return list(dict.fromkeys(kind(one) for one in text.split(",")))
     except ValueError:
         raise ConfigError(f"--{option} '{text}': give numbers with commas between them") from None

@@ -1,14 +1,17 @@
-"""The signals that ask a process to end -> a flag that loops look at, or KeyboardInterrupt. Knows nothing about what
-has to be drained.
+"""The signals that ask a process to end -> a flag or a count that loops look at, or KeyboardInterrupt. Knows nothing
+about what has to be drained.
 
 They are SIGTERM, SIGINT, and SIGHUP (the terminal or the ssh line is gone) unless it was ignored at the start, as nohup
-does. The second signal ends the process at once, but for SIGHUP, which a terminal that goes away may send twice.
+does. The second signal (where they are counted, the third) ends the process at once, but for SIGHUP, which a terminal
+that goes away may send twice.
 """
 
 import math
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 _asked_s = math.inf
@@ -42,6 +45,30 @@ def interrupt_on_end() -> None:
 
     for number in ending_signals():
         signal.signal(number, interrupt)
+
+
+@contextmanager
+def counted() -> Iterator[Callable[[], int]]:
+    """Raise nothing in this block; how many of them came in it is for loops to look at. For what must not be broken off
+    between two lines: KeyboardInterrupt is raised at any. Main thread only.
+    """
+    came = list[int]()
+
+    def count(number: int, frame: FrameType | None) -> None:
+        _note()
+        came.append(number)
+        if number == signal.SIGHUP:
+            signal.signal(number, signal.SIG_IGN)
+        elif len(came) > 2:
+            os._exit(128 + number)
+
+    before = {number: signal.signal(number, count) for number in ending_signals()}
+    try:
+        yield came.__len__
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is count:
+                signal.signal(number, handler)
 
 
 class StopFlag:

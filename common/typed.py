@@ -6,7 +6,7 @@ Knows nothing about what the values mean: their ranges are checked by the datacl
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -22,6 +22,7 @@ LONGEST_TEXT = 20_000
 """Characters of one string."""
 MOST_ITEMS = 100_000
 """Of one list or table."""
+_AS_THEY_ARE = frozenset((int, float, str, bool, NoneType))
 
 
 def parse(raw: bytes) -> Any:
@@ -57,6 +58,8 @@ def check_types(made: Any, error: type[SemlinkError] = ConfigError) -> None:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in _AS_THEY_ARE:
+        return value
     if isinstance(value, list | tuple):
         return tuple(map(_plain, value))
     if isinstance(value, Real) and not isinstance(value, bool):
@@ -72,12 +75,21 @@ def _decode(kind: Any, value: Any, name: str) -> Any:
         return None if value is None else _decode(inner[0], value, name)
     if origin is tuple:
         _expect(isinstance(value, list | tuple) and len(value) <= MOST_ITEMS, value, name, "list of bounded length")
+        if _are_numbers(inner[0], value):
+            return tuple(value)
         return tuple(_decode(inner[0], one, f"{name}[{k}]") for k, one in enumerate(value))
     if origin is Mapping:
         _expect(isinstance(value, dict) and len(value) <= MOST_ITEMS, value, name, "table of bounded length")
         places = {_decode(str, key, name): f"{name}.{safe(key, 40)}" for key in value}
         return {key: _decode(inner[1], value[key], place) for key, place in places.items()}
     return _scalar({Literal: str}.get(origin, origin or kind), value, name)
+
+
+def _are_numbers(kind: Any, values: Sequence[Any]) -> bool:
+    """Whether all are sound, seen at once; which one is not, and why, is found by a look at each."""
+    if not values or kind not in (int, float) or not {*map(type, values)} <= {int, kind}:
+        return False
+    return min(values) > -LARGEST and max(values) < LARGEST and all(map(math.isfinite, values))
 
 
 def _scalar(kind: type, value: Any, name: str) -> Any:

@@ -17,19 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.check import made_by
+from common.check import made_by, takes
 from common.control.private import control_to_bind
 from common.errors import ConfigError, SemlinkError
 from common.pair.agreement import Agreement
 from common.pair.manifest import find_pair
 from common.protocol.messages import Result, Status
-from common.text import safe
 from common.transport.claimed import check_free
 from common.transport.endpoints import parse_listen
 from common.transport.keystore import find_keys
 from scrx.answers import Answers, ReceivedAnswer
 from scrx.decoding.batcher import Batcher
-from scrx.decoding.brought import Brought, attainable_by, decode_by, readable, worker_command
+from scrx.decoding.brought import Brought, attainable_by, check_brought, decode_by, readable, worker_command
 from scrx.decoding.pool import Pool
 from scrx.decoding.tasks import Outputs
 from scrx.demodulation.demodulate import Demodulator, Received, SoftBatch
@@ -75,9 +74,9 @@ class Receiver:
         decoder: Brought | None = None,
     ) -> None:
         self.settings = settings = made_by("settings", settings, Settings)
-        for name, given in (("stop", stop), ("decoder", getattr(decoder, "answer", decoder))):
-            if given is not None and not callable(given):
-                raise ConfigError(f"{name} is {safe(repr(given))} and must be something to call")
+        if stop is not None:
+            takes("stop", stop)
+        check_brought(decoder)
         if settings.workers and decoder is not None:
             raise ConfigError("a receiver has either workers or a decoder of its own")
         self.manifest = model if isinstance(model, Agreement) else find_pair(model)

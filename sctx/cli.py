@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -120,12 +121,14 @@ def _transmit(options: dict[str, Any], seen: Faces) -> int:
 def _send(
     tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any], seen: Faces, say_result: Say
 ) -> int:
-    with tx:
+    from common.shutdown import counted
+
+    with counted() as asked, tx:  # nothing comes between an outcome, its line and the summary
         gc.freeze()  # what is loaded by now stays: no collection while frames pass need visit it
         try:
-            _run(tx, source, summary, options, seen, say_result)
-        except KeyboardInterrupt:
-            tell("sctx: stopped")
+            _run(tx, source, summary, options, seen, say_result, asked)
+            if asked():
+                tell("sctx: stopped")
         finally:  # after an error too: what was reached is told
             summary.lost += tx.in_flight
             summary.unreadable = source.unreadable
@@ -133,10 +136,12 @@ def _send(
             summary.header_bytes = tx.link.session.counters.header_bytes
             summary.report_correction_db = tx.correction_db
             summary.beyond_distortion = tx.beyond
-            if say_result is not None:
-                say_result({"summary": summary.as_dict()})
-            if not options["as_json"] and (summary.sent or summary.unreadable):
-                _say_summary(summary)
+            try:
+                if say_result is not None:
+                    say_result({"summary": summary.as_dict()})
+            finally:  # on a full disk it has no place in the file
+                if not options["as_json"] and (summary.sent or summary.unreadable):
+                    _say_summary(summary)
     missing = summary.lost + (0 if options["live"] else summary.expired + source.unreadable)
     return EXIT_LOST if missing else 0
 
@@ -255,17 +260,28 @@ def _goal(options: dict[str, Any]) -> Goal:
 
 
 def _run(
-    tx: "Transmitter", source: "Source", summary: "Summary", options: dict[str, Any], seen: Faces, say_result: Say
+    tx: "Transmitter",
+    source: "Source",
+    summary: "Summary",
+    options: dict[str, Any],
+    seen: Faces,
+    say_result: Say,
+    asked: Callable[[], int],
 ) -> None:
+    """Until the source ends or somebody asks to stop; who asks twice does not wait for what is on its way."""
     from common.live.line import Line
     from sctx.outcomes import Answer
 
     vitals = _exhibit(tx, summary) if seen else None
     if vitals is not None:
         seen.show(vitals.board)
-    if tx.connect(timeout_s=WAIT_TOLD_S) is None:
+
+    def stop() -> bool:
+        return asked() > 0
+
+    if tx.connect(WAIT_TOLD_S, stop) is None and not stop():
         tell(f"sctx: waiting for a receiver behind {options['peer']}")
-    if (accept := tx.connect()) is not None and accept.hops == 0:
+    if (accept := tx.connect(until=stop)) is not None and accept.hops == 0:
         tell("sctx: no channel emulator is on the path, so the channel is ideal")
     known: dict[int, tuple[int | None, str | None]] = {}
 
@@ -292,13 +308,8 @@ def _run(
 
     shown = Line(link, summary.told, lambda: summary.sent, options["count"] or source.size)
     with nullcontext() if options["as_json"] else shown as line:
-        try:
-            for outcome in tx.run(captures()):
-                take(outcome)
-        except KeyboardInterrupt:
-            for outcome in tx.finish(timeout_s=FINISH_S):
-                take(outcome)
-            raise
+        for outcome in chain(tx.run(captures(), stop), tx.finish(FINISH_S, lambda: asked() > 1)):
+            take(outcome)
 
 
 def _exhibit(tx: "Transmitter", summary: "Summary") -> "Vitals":

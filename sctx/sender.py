@@ -34,6 +34,11 @@ logger = logging.getLogger(__name__)
 MAX_STARTS = 8
 
 
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
 class Way(Protocol):
     """How frames reach a receiver and what comes back: `sctx.link.Link`, or anything that keeps its promises."""
 
@@ -84,6 +89,8 @@ class Activity:
 class Sender:
     """Sends images by a pair, as settings say. Not for several threads at once.
 
+    until: looked at each 0.1 s and after each outcome; True: what waits returns. What is on its way stays so.
+
     open_way: terms and what listens to channel reports -> the way to the receiver. clock: monotonic ns. encoder:
     another one than the pair's; it is all that is needed where `manifest` is no pair's, but an agreement alone.
     """
@@ -123,10 +130,10 @@ class Sender:
         """Say goodbye to the receiver and free what the link holds."""
         self.link.close()
 
-    def connect(self, timeout_s: float | None = None) -> Accept | None:
+    def connect(self, timeout_s: float | None = None, until: Callable[[], bool] = never) -> Accept | None:
         """Wait until the receiver accepts; its terms, or None after `timeout_s`. Raises PeerRejected, LinkDown."""
-        until = math.inf if timeout_s is None else time.monotonic() + real("timeout_s", timeout_s, 0.0)
-        while self.accept is None and time.monotonic() < until:
+        end_s = math.inf if timeout_s is None else time.monotonic() + real("timeout_s", timeout_s, 0.0)
+        while self.accept is None and time.monotonic() < end_s and not until():
             self._next_outcome(0.1)
         return self.accept
 
@@ -145,10 +152,10 @@ class Sender:
         """Images on their way: each until its outcome was seen here, for it may turn out to need a further round."""
         return self.link.in_flight
 
-    def finish(self, timeout_s: float) -> Iterator[Answer | Missed]:
+    def finish(self, timeout_s: float, until: Callable[[], bool] = never) -> Iterator[Answer | Missed]:
         """What still comes of the images on their way, for at most `timeout_s`."""
-        until = time.monotonic() + real("timeout_s", timeout_s, 0.0)
-        while self.in_flight and time.monotonic() < until:
+        end_s = time.monotonic() + real("timeout_s", timeout_s, 0.0)
+        while self.in_flight and time.monotonic() < end_s and not until():
             if outcome := self._next_outcome(0.05):
                 yield outcome
 
@@ -165,11 +172,16 @@ class Sender:
             raise SemlinkError(f"no answer: the image {outcome.why} (see the receiver's log)")
         return outcome
 
-    def run(self, captures: Iterable[Capture]) -> Iterator[Answer | Missed]:
-        """Send captures as credit allows and yield what becomes of each, in the order in which that is known."""
-        self._clear()
+    def run(self, captures: Iterable[Capture], until: Callable[[], bool] = never) -> Iterator[Answer | Missed]:
+        """Send captures as credit allows and yield what becomes of each, in the order in which that is known.
+
+        After `until`, `finish` yields what becomes of those that are on their way.
+        """
+        self._clear(until)
         with Feed(captures, self.settings.live, self.link.wake) as feed:
             while not feed.done or self.in_flight:
+                if until():
+                    return
                 capture = feed.take() if self._may_send else None
                 if capture is not None:
                     self._submit(capture)
@@ -179,10 +191,10 @@ class Sender:
             if feed.error:
                 raise feed.error
 
-    def _clear(self) -> None:
+    def _clear(self, until: Callable[[], bool] = never) -> None:
         """Connected, and nothing on its way: what a call that was broken off left there has no taker any more."""
-        self.connect()
-        while self.in_flight:
+        self.connect(until=until)
+        while self.in_flight and not until():
             self._next_outcome(0.1)
 
     @property

@@ -10,11 +10,9 @@ Knows nothing about where images come from or how answers are shown.
 import secrets
 from pathlib import Path
 
-from common.check import made_by
-from common.errors import ConfigError
+from common.check import made_by, takes
 from common.pair.agreement import Agreement
 from common.pair.manifest import find_pair
-from common.text import safe
 from common.transport.curve import reach
 from sctx.actions import Terms
 from sctx.chain import Encode
@@ -45,8 +43,8 @@ class Transmitter(Sender):
         encoder: Encode | None = None,
     ) -> None:
         settings = made_by("settings", settings, Settings)
-        if encoder is not None and not callable(encoder):
-            raise ConfigError(f"encoder is {safe(repr(encoder))} and must be something to call")
+        if encoder is not None:
+            takes("encoder", encoder, "images", "told_db")
         manifest = model if isinstance(model, Agreement) else find_pair(model)
         address, keys = reach(peer, settings.keys, settings.insecure)
 

@@ -1,6 +1,8 @@
 """Results in a file that somebody puts away meanwhile: every line is in exactly one file, whole."""
 
+import errno
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from common import console
 from common.console import JsonFile, check_json_file, json_results
 from common.errors import ConfigError
 
@@ -62,6 +65,18 @@ def test_a_file_that_is_removed_is_made_again(tmp_path: Path) -> None:
     assert lines(tmp_path) == [1]
 
 
+def test_where_a_new_one_cannot_be_opened_that_is_told_and_the_old_one_is_closed_once(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    file = JsonFile(path)
+    file.say({"k": 0})
+    path.rename(tmp_path / "old")
+    path.mkdir()
+    with pytest.raises(IsADirectoryError, match=f"Is a directory: '{path}'"):
+        file.say({"k": 1})
+    file.close()
+    assert lines(tmp_path) == [0]
+
+
 @pytest.mark.parametrize("before", ["", '{"k": 0}\n', '{"k": 0}\n{"k'])
 def test_what_is_there_stays_and_half_a_line_spoils_none(tmp_path: Path, before: str) -> None:
     (tmp_path / "a").write_text(before)
@@ -105,6 +120,33 @@ def test_results_go_to_a_file_to_standard_output_or_to_both(tmp_path: Path, caps
                     say({"k": 1})
             assert capsys.readouterr().out == '{"k": 1}\n' * on_output
             assert path is None or path.read_text() == '{"k": 1}\n'
+
+
+def say_all(path: Path | None) -> None:
+    with json_results(True, path) as say:
+        assert say is not None
+        say({"k": 0})
+        say({"k": 1}, {"k": 2})
+
+
+@pytest.mark.parametrize(("asked_s", "after"), [(-math.inf, [0]), (1.0, [0, 1, 2])])
+def test_a_process_that_is_to_end_writes_the_file_to_the_end_and_then_tells_what_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_s: float, after: list[int]
+) -> None:
+    tried = list[int]()
+
+    def fail(value: dict[str, int]) -> None:
+        tried.append(value["k"])
+        raise OSError(errno.ETIMEDOUT, "nobody read it")
+
+    monkeypatch.setattr(console, "say_json", fail)
+    monkeypatch.setattr(console, "asked_for_s", lambda: asked_s)
+    with pytest.raises(OSError, match="nobody read it"):
+        say_all(tmp_path / "a")
+    assert (lines(tmp_path), tried) == (after, [0])
+    with pytest.raises(OSError, match="nobody read it"):
+        say_all(None)
+    assert tried == [0, 0], "there is no file to go on with"
 
 
 @pytest.mark.skipif(shutil.which("logrotate") is None, reason="no logrotate here: apt-get install logrotate")

@@ -15,6 +15,7 @@ import pytest
 
 from common import cli
 from common.errors import ConfigError, DataError, LinkDown, PeerRejected, SemlinkError
+from common.files import OutFile
 from common.flags import in_flags
 
 
@@ -45,6 +46,8 @@ def tool(
         import torch  # noqa: F401
     if fail == "KeyboardInterrupt":
         raise KeyboardInterrupt
+    if fail == "ImportError":
+        raise ImportError("initialization failed")
     if fail == "Nowhere":
         os.path.abspath("x")
     if fail == "OSError":
@@ -281,6 +284,15 @@ def test_interruption_is_exit_code_130(run: Run) -> None:
     assert run("--fail", "KeyboardInterrupt").code == 130
 
 
+def test_a_library_that_was_interrupted_while_it_was_loaded_is_an_interruption(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ImportError, match="initialization failed"):
+        cli.invoke(tool, "SMALL_TOOL", ["--fail", "ImportError"])
+    monkeypatch.setattr(cli, "asked_for_s", lambda: 0.1)
+    assert run("--fail", "ImportError") == run("--fail", "KeyboardInterrupt") == Ran(130, "", "\n")
+
+
 def test_the_traceback_is_shown_where_it_is_asked_for(run: Run, toml: Callable[[str], str]) -> None:
     for ran in (
         run("--fail", "ConfigError", "--debug"),
@@ -409,3 +421,25 @@ def test_standard_error_has_one_form(chatty: Callable[..., Ran], form: str) -> N
 def test_a_reader_that_goes_away_is_no_traceback(chatty: Callable[..., Ran]) -> None:
     ran = chatty("| head -n 1; exit ${PIPESTATUS[0]}", "--lines", "1000000")
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "σ" * 10 + "\n", 2)
+
+
+@pytest.mark.parametrize("other", ["a.json", "./a.json", "sub/../a.json"])
+def test_two_results_are_not_written_to_one_file(
+    other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    @click.option("--json", "json_file", type=OutFile())
+    @click.option("--figure", type=OutFile())
+    @cli.shared_options
+    @click.pass_context
+    def writes(context: click.Context, log_level: str, debug: bool, **options: object) -> None:
+        """Do nothing."""
+        cli.begin(context, log_level)
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for words, code in ((["--figure", other], 2), (["--figure", "b.png"], 0), ([], 0)):
+        with pytest.raises(SystemExit) as ended:
+            cli.invoke(writes, "WRITES", ["--json", "a.json", *words])
+        assert (ended.value.code or 0) == code
+    assert "--json and --figure name one file" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from common.channel.spec.ways import FeedbackSpec, TransitSpec
 from common.errors import ConfigError, ModelError
 from common.pair.shapes import Accuracy, EncoderShape, Preprocess, WordTable
 from common.phy.layout import Layout
+from common.typed import decode
 from sctx import Capture, Goal, RatePolicy
 
 SOUND: dict[type, dict[str, Any]] = {
@@ -68,3 +69,18 @@ def test_numbers_of_numpy_and_lists_are_as_good_as_pythons(kind: type) -> None:
     for name in sound:
         ours, theirs = getattr(made, name), getattr(same, name)
         assert ours is theirs or ours == theirs, name
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, 2**63, -(2**63), 10**99, True, None, "1"], ids=str)
+@pytest.mark.parametrize(("kind", "good"), [(tuple[int, ...], 7), (tuple[float, ...], 0.5), (tuple[float, ...], 7)])
+def test_one_wrong_number_among_good_ones_is_named_by_its_place(kind: Any, good: float, wrong: Any, place: int) -> None:
+    values = [good] * 4
+    assert decode(kind, values, "table") == tuple(values)
+    values[place] = wrong
+    with pytest.raises(ValueError, match=rf"^table\[{place}\] = .* is no (int|float)$"):
+        decode(kind, values, "table")
+    values[place] = good + 0.25
+    if kind == tuple[int, ...]:
+        with pytest.raises(ValueError, match=rf"^table\[{place}\] = 7.25 is no int$"):
+            decode(kind, values, "table")

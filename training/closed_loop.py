@@ -64,7 +64,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     begin(context, log_level)
     from training.data.images import load_told, measured_split
     from training.experiments.loop_report import compare, panels, show, sweep
-    from training.experiments.loop_run import prepared, run
+    from training.experiments.loop_run import points_of, prepared, run
 
     base = find_pair(options["pair"])
     out = options["out"] or Path("build") / "closed_loop" / base.name
@@ -75,13 +75,14 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     images = load_told(base, dataset, options["split"])
     source = f"dataset:{dataset}:{options['split']}"
     points = {entry.point for entry in entries}
-    outcomes = run(points, pairs, images, source, out / "points", options["direct"])
+    kept = points_of(images, out)
+    outcomes = run(points, pairs, images, source, kept, options["direct"])
     report, swept = (make(entries, outcomes, options["price"]) for make in (compare, sweep))
     show(report, swept)
     how = {name: str(value) for name, value in options.items() if name not in ("json", "out")}
     write_json(out / "closed_loop.json", {"options": how, "rows": report, "sweep": swept})
     draw(out / "closed_loop.png", panels(report))
-    say(f"{out / 'closed_loop.json'}, {out / 'closed_loop.png'}; points: {out / 'points'}")
+    say(f"{out / 'closed_loop.json'}, {out / 'closed_loop.png'}; points: {kept}")
 
 
 if __name__ == "__main__":

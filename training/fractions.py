@@ -25,8 +25,8 @@ from training.report.tabular import print_table
 @click.option("--teacher", help="Teacher of all images. [default: build/teachers/NAME, made if missing]")
 @click.option("--symbols", default="16", show_default=True, help="Payload symbols per image, with commas.")
 @click.option("--split", help="[default: test, or validation where there is none]")
-@click.option("--seeds", default=3, show_default=True, help="Training seeds per row.")
-@click.option("--channels", default=1, show_default=True, help="Channels per image.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Training seeds per row.")
+@click.option("--channels", default=1, show_default=True, type=click.IntRange(1), help="Channels per image.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--json", "json_file", type=OutFile(), help="Write the rows here.")
 @shared_options

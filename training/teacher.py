@@ -57,6 +57,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     recipe = adjusted_teacher(recipe, options["epochs"], options["fraction"])
     device = pick_device(options["device"], recipe.threads)
     train, validation, _ = load_data(recipe, options["dataset"], options["skip_bad"])
+    tell(f"teacher: {recipe.teacher.schedule.epochs} passes over {len(train)} images")
     out = own_teacher(recipe, train, options["seed"], device, Console(stderr=True),
                       out=options["out"], this_seed=True)  # fmt: skip
     if process()[0] == 0:

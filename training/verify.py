@@ -11,6 +11,7 @@ Knows nothing about how a card is made (`training.evaluate --suite NAME --cards 
     missing            nothing can be said, for pair, weights or images are not here: exit code 2
 """
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,9 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     for path in paths:
         found.append(verifier.verify(path))
         (say if found[-1].exit_code == 0 else tell)(f"{path}: {found[-1].says}")
+    if len(found) > 1:
+        counts = Counter(one.verdict for one in found)
+        say(f"{len(found)} cards: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}")
     if options["json_file"]:
         write_json(options["json_file"], {"cards": [asdict(one) for one in found]})
     codes = {one.exit_code for one in found}

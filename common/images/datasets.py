@@ -22,7 +22,7 @@ from common.files import user_path
 from common.images.folders import SPLIT_WORDS, SPLITS, Place, class_folders, places_in
 from common.images.hub import open_hub
 from common.images.imageset import ImageSet
-from common.images.names import UNKNOWN, Labels, differ_in_case, in_one_order, match
+from common.images.names import UNKNOWN, Labels, differ_in_form, in_one_order, match
 from common.images.photo import decode_image, fit_image, shown
 from common.images.split import Arrays, Files, Rows, Shelf, Split, match_notes
 from common.images.tables import Table, open_parquet
@@ -52,9 +52,13 @@ def open_split(spec: str, split: str) -> Split:
     """
     if split not in SPLITS:
         raise ConfigError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
-    if spec == "digits":
-        return _digits(split)
     folder = user_path(spec)
+    if spec == "digits":
+        if folder.is_dir() and places_in(folder)[0]:
+            raise ConfigError(
+                f"'{spec}' is a set that comes with scikit-learn, and a folder here: say ./{spec} for the folder"
+            )
+        return _digits(split)
     if spec and folder.is_dir():
         found, notes = places_in(folder)
         places = {name: (place.word, partial(_part, place)) for name, place in found.items()}
@@ -115,7 +119,7 @@ def load_splits(
         if split == "train":
             _refuse_classes(found, found.empty, found.notes)
             if fraction < 1:
-                found = found.take(permutation(len(found))[: int(fraction * len(found))])
+                found = _share(found, fraction)
         images, left_out = _decoded(found, fit)
         parts.append((found, images))
         bad += left_out
@@ -235,7 +239,8 @@ def _assembled(
     whole = Split(name, classes, part.among(classes), part.shelf, part.all())
     if not len(whole):
         raise DataError(f"'{spec}' holds no images in its {source} split{''.join(f'; {note}' for note in notes)}")
-    notes += [f"classes '{one}' and '{other}' differ only in capital letters" for one, other in differ_in_case(classes)]
+    alike = "differ only in capital letters or spaces"
+    notes += [f"classes '{one}' and '{other}' {alike}" for one, other in differ_in_form(classes)]
     if source != split:
         notes.append(f"there is no {split} split: a fixed tenth of {word} is held out for it")
     elif split == "validation" or not word.startswith(split):
@@ -243,10 +248,38 @@ def _assembled(
     used = set(whole.labels.tolist())
     empty = tuple(one for k, one in enumerate(classes) if k not in used)
     if split != "test" and "validation" not in parts:
-        order = permutation(len(whole))
-        cut = len(whole) - max(1, int(HELD_OUT * len(whole)))
-        whole = whole.take(order[:cut] if split == "train" else order[cut:])
+        train, held, back = _hold_out(whole.labels)
+        if split == "validation" and not len(held):
+            raise DataError(f"'{spec}' has too few pictures to hold some of them out: add some, or a validation split")
+        if split == "validation" and back:
+            some = ", ".join(classes[label] for label in back[:TOLD])
+            notes.append(f"none is held out of {len(back)} classes that have too few pictures ({some})")
+        whole = whole.take(train if split == "train" else held)
     return replace(whole, notes=tuple(notes), empty=empty)
+
+
+def _hold_out(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
+    """What is to train on and what is held out, and the classes that would have had nothing to train on: of each the
+    first picture is given back."""
+    order = permutation(len(labels))
+    cut = len(labels) - max(1, int(HELD_OUT * len(labels)))
+    train, held = order[:cut], order[cut:]
+    classes, first = np.unique(labels[held], return_index=True)
+    lost = ~np.isin(classes, labels[train]) & (classes != UNKNOWN)
+    back = first[lost]
+    return np.concatenate((train, held[back])), np.delete(held, back), classes[lost].tolist()
+
+
+def _share(train: Split, fraction: float) -> Split:
+    """A fixed share of train. DataError where it has no picture of a class."""
+    some = train.take(permutation(len(train))[: int(fraction * len(train))])
+    if lost := sorted(set(train.labels.tolist()) - set(some.labels.tolist()) - {UNKNOWN}):
+        names = ", ".join(train.classes[label] for label in lost[:5])
+        raise DataError(
+            f"a share of {fraction:g} of '{train.name}' has no picture to train on of {len(lost)} of its classes "
+            f"({names}): take more of it"
+        )
+    return some
 
 
 def _decoded(split: Split, fit: Preprocess | None) -> tuple[ImageSet, list[str]]:

@@ -4,9 +4,10 @@ Knows nothing about what is in a file. Hidden files and folders, and those that 
 behind, are neither pictures nor classes and are not counted.
 """
 
+import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from common.errors import DataError
 from common.images.names import Labels, class_name
 from common.images.photo import FORMATS, SUFFIXES, shown
+from common.text import safe
 
 SPLITS = ("train", "validation", "test")
 SPLIT_WORDS = {
@@ -26,6 +28,8 @@ SPLIT_WORDS = {
 """How people name the splits; the words are those of the `datasets` library."""
 DEBRIS = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 TABLE = ".parquet"
+MANY = 1000
+"""Files beside the splits that are counted."""
 
 
 @dataclass(slots=True)
@@ -34,6 +38,8 @@ class Found:
 
     pictures: list[Path] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    folders: set[tuple[int, int]] = field(default_factory=set)
+    """Device and inode of each folder that was read."""
 
     def note(self, where: str) -> list[str]:
         """One line on what was left out; none where nothing was."""
@@ -46,12 +52,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a split lies: Parquet files, or a folder of class folders; both in `root`. word: as it is named there."""
+    """Where a split lies: Parquet files, or a folder of class folders; both in `root`. word: as it is named there.
+
+    told: a line on which files it is, where they do not count themselves.
+    """
 
     word: str
     tables: tuple[Path, ...]
     root: Path
     folder: Path | None = None
+    told: tuple[str, ...] = ()
 
 
 def is_debris(name: str) -> bool:
@@ -75,16 +85,20 @@ def inside(folder: Path) -> list[Path]:
 
 
 def look(folder: Path) -> Found:
-    """Every picture below a folder, links followed, each folder once. DataError where one may not be read."""
-    found, seen = Found(), set[tuple[int, int]]()
-    waiting = [folder]
+    """Every picture below a folder, each folder once, and links followed, but not to what the folder lies in. DataError
+    where one may not be read."""
+    found, waiting = Found(), [folder]
     with _allowed(folder):
+        above = {_identity(one) for one in folder.resolve().parents}
         while waiting:
             here = waiting.pop()
-            status = here.stat()
-            if (status.st_dev, status.st_ino) in seen:  # a link back to where we came from, or to a folder read before
+            identity = _identity(here)
+            if identity in above:
+                found.left_out["links to a folder above"] += 1
                 continue
-            seen.add((status.st_dev, status.st_ino))
+            if identity in found.folders:  # a link to where we came from, or to a folder read before
+                continue
+            found.folders.add(identity)
             for path in inside(here):
                 if path.is_dir():
                     waiting.append(path)
@@ -96,15 +110,25 @@ def look(folder: Path) -> Found:
     return found
 
 
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
 def places_in(folder: Path) -> tuple[dict[str, Place], list[str]]:
     """The splits in a folder, or in the one folder of it that has some, as a copy of a Hub data set has them in `data`;
     where there are none, class folders are a train split; and a line on what was taken for it."""
     if found := splits_of(folder):
-        return found, []
+        beside = _beside(folder, found)
+        _refuse_class(next(iter(found.values())).folder, found, beside)
+        return found, [*_told(found), *_left_out(folder, beside)]
     below = {path: found for path in inside(folder) if path.is_dir() and (found := splits_of(path))}
     if len(below) == 1:
         ((path, found),) = below.items()
-        return found, [f"the splits are those in {shown(path)}"]
+        beside = [one for one in inside(folder) if one != path]
+        _refuse_class(path, found, beside)
+        notes = [*_told(found), *_left_out(folder, beside), *_left_out(path, _beside(path, found))]
+        return found, [f"the splits are those in {shown(path)}", *notes]
     if below:
         return {}, [f"{_some(map(shown, below))} have some: give one of them"]
     bare = [path for path in inside(folder) if path.is_dir()]
@@ -117,6 +141,53 @@ def places_in(folder: Path) -> tuple[dict[str, Place], list[str]]:
         f"{shown(folder)} has no splits: each of its folders is taken as a class ({_some(path.name for path in bare)})"
     )
     return {"train": Place(f"{folder.name}/", (), folder, folder)}, [said]
+
+
+def _refuse_class(path: Path | None, found: Mapping[str, Place], beside: Sequence[Path]) -> None:
+    """DataError where the folder that is the only split, or has it, may be a class: it holds pictures of its own, and
+    so do folders beside it."""
+    classes = [one for one in beside if _looks_like_class(one)]
+    if path is not None and len(found) == 1 and classes and _looks_like_class(path):
+        raise DataError(
+            f"{shown(path)} may be where the {next(iter(found))} split is, or a class, as {_names(classes)} beside it: "
+            "rename it, or put what is no class elsewhere"
+        )
+
+
+def _looks_like_class(path: Path) -> bool:
+    return path.is_dir() and os.access(path, os.R_OK | os.X_OK) and _holds_pictures(path)
+
+
+def _told(found: Mapping[str, Place]) -> list[str]:
+    return [line for place in found.values() for line in place.told]
+
+
+def _beside(folder: Path, found: Mapping[str, Place]) -> list[Path]:
+    """What lies in a folder beside the splits that were found in it."""
+    taken = {folder / place.word.rstrip("/") for place in found.values()}
+    return [one for one in inside(folder) if one not in taken.union(*(place.tables for place in found.values()))]
+
+
+def _left_out(folder: Path, beside: Sequence[Path]) -> list[str]:
+    """A line on pictures and tables among what lies beside the splits; none where there are none."""
+    some = list[str]()
+    for path in beside:
+        if path.is_dir():
+            if count := _count(path):
+                some.append(f"{safe(path.name)} ({count if count < MANY else f'{MANY} or more'} files)")
+        elif path.suffix.lower() in {*SUFFIXES, TABLE}:
+            some.append(safe(path.name))
+    return [f"{shown(folder)}: what lies beside its splits is left out: {_some(some, 8)}"] if some else []
+
+
+def _count(folder: Path) -> int:
+    """Pictures and tables below a folder that may be read; it stops at MANY or more."""
+    count = 0
+    for _, _, names in os.walk(folder):
+        count += sum(Path(name).suffix.lower() in {*SUFFIXES, TABLE} and not is_debris(name) for name in names)
+        if count >= MANY:
+            break
+    return count
 
 
 def _holds_pictures(folder: Path) -> bool:
@@ -134,13 +205,21 @@ def splits_of(folder: Path) -> dict[str, Place]:
     for split, word in ((split, word) for split, words in SPLIT_WORDS.items() for word in words):
         named = re.compile(rf"{word}([-_.].*)?{TABLE}", re.IGNORECASE)
         if tables := tuple(path for path in entries if named.fullmatch(path.name) and path.is_file()):
-            _refuse_parts(tables)
-            places[split].append(Place(tables[0].name if len(tables) == 1 else f"{word}*{TABLE}", tables, folder))
+            if len(tables) > 1 and (whole := [path for path in tables if path.stem.lower() == word]):
+                pair = _names([*whole, next(path for path in tables if path not in whole)])
+                raise DataError(f"{shown(folder)}: {pair} would both be its {split} split: rename one of them")
+            name = tables[0].name if len(tables) == 1 else f"{word}*{TABLE}"
+            places[split].append(Place(name, tables, folder, told=_together(tables, split)))
         for path in entries:
             if path.name.lower() == word and path.is_dir():
                 held = tuple(one for one in inside(path) if one.suffix.lower() == TABLE and one.is_file())
-                _refuse_parts(held)
-                places[split].append(Place(f"{path.name}/", held, folder, None if held else path))
+                if held and (classes := [one for one in inside(path) if one.is_dir() and _count(one)]):
+                    raise DataError(
+                        f"{shown(path)} holds Parquet files ({_names(held)}) and class folders ({_names(classes)}): "
+                        "keep one kind of them"
+                    )
+                told = _together(held, split)
+                places[split].append(Place(f"{path.name}/", held, folder, None if held else path, told))
     for split, found in places.items():
         if len(found) > 1:
             words = " and ".join(shown(Path(one.word)) for one in found)
@@ -148,8 +227,9 @@ def splits_of(folder: Path) -> dict[str, Place]:
     return {split: found[0] for split, found in places.items() if found}
 
 
-def _refuse_parts(tables: Sequence[Path]) -> None:
-    """DataError unless files that count themselves, `train-00000-of-00002.parquet`, are all there, and once."""
+def _together(tables: Sequence[Path], split: str) -> tuple[str, ...]:
+    """DataError unless files that count themselves, `train-00000-of-00002.parquet`, are all there, and once; a line on
+    several that do not."""
     counted = defaultdict[tuple[str, int], list[int]](list)
     for path in tables:
         if said := re.match(r"(.*?)(\d+)-of-(\d+)(?!\d)", path.name):
@@ -164,12 +244,15 @@ def _refuse_parts(tables: Sequence[Path]) -> None:
             )
         if sum(one == name for one, _ in counted) > 1:
             raise DataError(f"{where} is there in two numbers of parts: remove the one that is old")
+    if len(tables) < 2 or sum(map(len, counted.values())) == len(tables):
+        return ()
+    return (f"{len(tables)} files are taken together as the {split} split: {_names(tables)}",)
 
 
 def class_folders(folder: Path) -> tuple[list[Path], Labels, list[str]]:
     """Pictures in the class folders of a split, their labels, and notes on what was left out and what looks odd."""
     where, files, index, names = shown(folder), list[Path](), list[int](), list[str]()
-    told, left_out = list[str](), Counter[str]()
+    told, left_out, owner = list[str](), Counter[str](), dict[tuple[int, int], str]()
     for path in inside(folder):
         if not path.is_dir():
             left_out["pictures without a class folder" if path.suffix.lower() in SUFFIXES else _kind(path)] += 1
@@ -178,6 +261,9 @@ def class_folders(folder: Path) -> tuple[list[Path], Labels, list[str]]:
         if name not in names:  # else the same in another form of Unicode
             names.append(name)
         found = look(path)
+        if other := next((owner[one] for one in found.folders if owner.get(one, name) != name), None):
+            raise DataError(f"{where}: classes '{safe(other)}' and '{safe(name)}' hold the same folder, by a link")
+        owner |= dict.fromkeys(found.folders, name)
         left_out += found.left_out
         files += found.pictures
         index += [names.index(name)] * len(found.pictures)
@@ -201,6 +287,10 @@ def _shown_name(name: str) -> str:
 def _some(words: Iterable[str], count: int = 3) -> str:
     words = list(words)
     return ", ".join(words[:count]) + (f" and {len(words) - count} more" if len(words) > count else "")
+
+
+def _names(paths: Iterable[Path]) -> str:
+    return _some(safe(path.name) for path in paths)
 
 
 def _kind(path: Path) -> str:

@@ -84,12 +84,12 @@ def in_one_order(parts: Sequence[Labels]) -> tuple[str, ...]:
     return named
 
 
-def differ_in_case(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of names that are the same but for small and capital letters, single letters left out."""
+def differ_in_form(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names that are the same but for small and capital letters and spaces, single letters left out."""
     seen: dict[str, str] = {}
     found = []
     for name in names:
-        first = seen.setdefault(name.casefold(), name)
+        first = seen.setdefault(" ".join(name.casefold().split()), name)
         if first != name and len(name) > 1:
             found.append((first, name))
     return found

@@ -11,6 +11,7 @@ Whoever connects and says nothing, or reads nothing, holds one of a few places u
 """
 
 import json
+import re
 import socket
 import threading
 import time
@@ -182,7 +183,7 @@ class Face(BaseHTTPRequestHandler):
         control = self.server.controls.get(self.path.removeprefix("/"))
         if control is None:
             return self._say(404, "there is nothing to control")
-        if not length.isdigit() or int(length) > MOST_BODY:
+        if not re.fullmatch("[0-9]{1,9}", length) or int(length) > MOST_BODY:
             return self._say(413, f"a body has at most {MOST_BODY} bytes")
         if self.headers.get_content_type() != "application/json":
             return self._say(415, "send application/json")

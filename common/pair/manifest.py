@@ -85,7 +85,14 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
     ConfigError where there is none; ModelError where what came from the Hub is not what its manifest says.
     """
     text = str(name_or_dir)
-    for folder in (SHIPPED / text if text in shipped_pairs() else None, user_path(text)):
+    own, shipped = user_path(text), SHIPPED / text if text in shipped_pairs() else None
+    if shipped is not None and (own / MANIFEST).is_file() and _differ(own / MANIFEST, shipped / MANIFEST):
+        if not isinstance(name_or_dir, Path):
+            raise ConfigError(
+                f"'{text}' is a pair that ships, and a folder here is another: say ./{text} for the folder"
+            )
+        shipped = None
+    for folder in (shipped, own):
         if folder is not None and (folder / MANIFEST).is_file():
             return read_manifest(folder)
     from common.hub.snapshot import fetched, is_repository, place_of
@@ -105,6 +112,10 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
     raise ConfigError(
         f"no model pair '{text}': give a directory with a {MANIFEST}, a shipped name ({known}) or OWNER/NAME of the Hub"
     )
+
+
+def _differ(one: Path, other: Path) -> bool:
+    return read_file(one, LARGEST_MANIFEST) != read_file(other, LARGEST_MANIFEST)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import log
+from common.check import takes
 from common.errors import ConfigError
 from common.pair.agreement import Agreement
 from common.pair.certainty import attainable, shares_of
@@ -20,7 +21,8 @@ from scrx.decoding.worker import Decode
 from scrx.demodulation.demodulate import SoftBatch
 
 Answer = Callable[[NDArray[np.complex64], NDArray[np.float32], Sequence[Sequence[str]]], list[Any]]
-"""symbols [B, S], gamma [B, S], tasks per row -> one {task: answer} per row: what a decoder is that somebody brings."""
+"""symbols, complex64 [B, S], equalised; gamma, float32 [B, S], their linear SNR; tasks per row -> {task: answer} of a
+row, `{"classify": {"index": 3, "name": "3", "confidence": 0.9}}` say: what a decoder is that somebody brings."""
 
 
 @runtime_checkable
@@ -31,6 +33,14 @@ class Answers(Protocol):
 
 
 Brought = Answer | Answers
+
+
+def check_brought(decoder: Brought | None) -> None:
+    """ConfigError for what cannot be called as one of these."""
+    if isinstance(decoder, Answers):
+        takes("decoder", decoder.answer, "soft")
+    elif decoder is not None:
+        takes("decoder", decoder, "symbols", "gamma", "tasks")
 
 
 def decode_by(decoder: Brought | None, manifest: Agreement) -> Decode:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.check import whole
 from common.pair.agreement import Agreement
 from common.pair.manifest import Manifest
 from common.pair.shapes import Accuracy, WordTable
@@ -18,7 +19,7 @@ from common.phy.decibel import from_db, to_db
 from common.record import record
 from sctx.rate.belief import Report, believe, rayleigh
 from sctx.rate.distortion import Distortion
-from sctx.rate.policy import Goal, RatePolicy
+from sctx.rate.policy import RULES, Goal, RatePolicy
 
 HYSTERESIS = 0.2
 """Points of accuracy that a rate must clear its goal by before the transmitter moves down to it."""
@@ -102,6 +103,10 @@ def decide(
         return Decision(rates.index(policy.symbols), told, count)
     if policy.kind == "robust":
         return Decision(full, None)
+    if (rule := RULES.get(policy.kind)) is not None:
+        return Decision(
+            whole(f"the rate of policy {policy}", rule(belief, rates, policy.goal, last), 0, full), told, count
+        )
     if belief is None or table is None:
         return Decision(_affordable(policy.goal, rates)[-1], told, count)
     rate = _fewest(policy.goal, table, belief, rates, last)

@@ -5,10 +5,15 @@ Knows nothing about how a decision is made (`decision.py`); what is wrong with e
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from common.check import Number, Setting, text, whole
 from common.errors import ConfigError
 from common.text import safe
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 GOALS = {
     "within": Setting(
@@ -35,6 +40,18 @@ _KINDS = ("adaptive", "average", "robust", "genie", "fixed")
 GOALLESS = ("robust", "fixed")
 """Policies that send so much whatever the goal is."""
 _FORMS = "adaptive, average, robust, genie or fixed:SYMBOLS"
+RULES: "dict[str, Rule]" = {}
+"""More policies, by name: each a function of what is believed and what is asked for, that says the rate."""
+
+
+class Rule(Protocol):
+    """What chooses a rate, for a policy in RULES."""
+
+    def __call__(
+        self, belief: "NDArray[np.float64] | None", rates: tuple[int, ...], goal: "Goal", last: int | None
+    ) -> int:
+        """belief: equally likely linear SNRs, float [N], None: no report yet, or none that is fresh; rates: payload
+        symbols of each; last: the rate before. Returns an index into `rates`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +78,8 @@ class Goal:
 class RatePolicy:
     """Who decides: `adaptive`, `average` (ignores the instantaneous SNR), `robust`, or `fixed` at `symbols`.
 
-    `genie` decides as `adaptive` does; its reports are the truth about the frame to be sent, for experiments.
+    `genie` decides as `adaptive` does; its reports are the truth about the frame to be sent, for experiments. `RULES`
+    has others.
     """
 
     kind: str = "adaptive"
@@ -69,7 +87,7 @@ class RatePolicy:
     goal: Goal = field(default_factory=Goal)
 
     def __post_init__(self) -> None:
-        if text("the kind of a policy", self.kind) not in _KINDS:
+        if text("the kind of a policy", self.kind) not in (*_KINDS, *RULES):
             raise ConfigError(f"policy {safe(self.kind)!r}: choose {_FORMS}")
         fixed = self.kind == "fixed"
         if whole("symbols of a policy", self.symbols, 0, 2**32 - 1) > 0 and not fixed:
@@ -88,7 +106,7 @@ class RatePolicy:
         kind, colon, symbols = written.partition(":")
         if kind == "fixed" and re.fullmatch("[0-9]{1,9}", symbols):
             return cls("fixed", int(symbols), goal or Goal())
-        if kind in _KINDS and kind != "fixed" and not colon:
+        if kind in (*_KINDS, *RULES) and kind != "fixed" and not colon:
             return cls(kind, 0, goal or Goal())
         raise ConfigError(f"policy {safe(written)!r}: choose {_FORMS}")
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.bench import bench_link, link_cpu
+from tests.bench import bench_link, in_turn, link_cpu
 from tests.bench.bench_link import STAGES, measure
 
 
@@ -37,3 +37,27 @@ def test_what_a_round_trip_takes_is_counted_by_process_and_by_stage(monkeypatch:
     assert all(us["all"] > 0 and len(us) == 1 + 2 * len(link_cpu.PROCESSES) for us in by_link.values())
     assert set(by_stage) == set(link_cpu.PROCESSES)
     assert all(us > 0 for stages in by_stage.values() for us in stages.values())
+
+
+def test_a_ratio_that_every_set_has_is_certain_and_one_that_moves_is_not() -> None:
+    assert in_turn.ratio([0.9] * 8) == (0.9, 0.9, 0.9)
+    middle, low, high = in_turn.ratio([0.8, 0.9, 1.0, 1.1, 0.85, 0.95, 1.05, 0.9])
+    assert middle == pytest.approx(0.925)
+    assert 0.8 <= low < middle < high < 1.1
+
+
+def test_a_state_that_there_is_not_is_wrong_use() -> None:
+    words = [sys.executable, "-m", "tests.bench.in_turn", "no-such-commit", "."]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "no-such-commit" in done.stderr
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("more", [(), ("--all-on",), ("--channel", "ideal")])
+def test_links_of_two_states_take_turns(more: tuple[str, ...]) -> None:
+    words = [sys.executable, "-m", "tests.bench.in_turn", "HEAD", ".", "--sets", "2", "--turns", "1", *more]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    assert [line.partition(" ")[0] for line in done.stdout.splitlines()] == ["old", "new", "new"]
+    assert 0.1 < float(done.stdout.rsplit("new / old: ")[1].split()[0]) < 10

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from common.images.datasets import load_for
+from common.errors import ConfigError
+from common.images.datasets import load_for, load_images
 from common.pair.manifest import find_pair
 from scrx import Receiver
-from sctx import Capture, Transmitter
+from sctx import Capture, Settings, Transmitter
 from sctx.cli import _as_line
 from sctx.outcomes import Summary
-from tests.examples import baseline, evaluate_pair, metric, read_json, receive, send_image
+from sctx.rate.policy import RULES
+from tests.examples import baseline, evaluate_pair, metric, own_halves, policy, read_json, receive, send_image
+from training.lab.loopback import Loopback
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -77,3 +80,26 @@ def test_the_label_in_the_best_code_is_as_theory_says() -> None:
     assert baseline.main(88.1, 16, -6.0, -3.0) == pytest.approx([79.4, 87.2], abs=0.05)
     with pytest.raises(ValueError, match="9 real dimensions"):
         baseline.told_right(0.0, 4)
+
+
+def test_halves_of_ones_own_meet_over_a_real_link(capsys: pytest.CaptureFixture[str]) -> None:
+    assert own_halves.main(40) > 0.6
+    assert "of 40 digits are right" in capsys.readouterr().out
+
+
+def test_a_policy_of_ones_own_chooses_the_rate_and_is_held_to_the_ladder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = policy.main(30)
+    fewest, most = (found["thresholds", snr_db][1] for snr_db in (20.0, 0.0))
+    assert fewest < most <= found["robust", 0.0][1]
+    assert found["thresholds", 20.0][0] > 0.9
+    assert "thresholds:" in capsys.readouterr().out
+    monkeypatch.setitem(RULES, "too far", lambda belief, rates, goal, last: len(rates))
+    with (
+        Loopback("digits", settings=Settings(policy="too far")) as link,
+        pytest.raises(ConfigError, match="too far is 5"),
+    ):
+        link.send(load_images("digits", "test").images[0])
+    with pytest.raises(ConfigError, match="policy 'unheard of'"):
+        Settings(policy="unheard of")

@@ -1,6 +1,7 @@
 """Folders of pictures: splits by the names that people give them, classes, and what was left out, told."""
 
 import os
+import shutil
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.images.datasets import load_for, load_images, load_splits, open_split
-from common.pair.manifest import find_pair
+from common.pair.manifest import SHIPPED, find_pair
 from common.pair.shapes import Preprocess
 from sctx.capture.source import Source
 from tests.images.makers import class_label, class_tree, encoded, flat, write_table
@@ -26,6 +27,14 @@ CLASSES = {f"{place}/{k}.png": 10 + k for place in ("train/cat", "train/dog", "t
 
 def shades(images: np.ndarray) -> list[int]:
     return sorted(images[:, 0, 0, 0].tolist())
+
+
+def table(path: Path, values: list[int]) -> None:
+    columns = {
+        "img": [{"bytes": flat(one), "path": None} for one in values],
+        "label": [k % 2 for k in range(len(values))],
+    }
+    write_table(path, columns, class_label(["cat", "dog"]))
 
 
 @pytest.mark.parametrize("word", ["validation", "val", "valid", "dev", "Val", "VALIDATION"])
@@ -50,6 +59,34 @@ def test_without_one_it_is_said_that_train_gives_it(tmp_path: Path) -> None:
         "there is no validation split: a fixed tenth of train/ is held out for it",
     )
     assert load_images(str(tmp_path), "test", SMALL).notes == ()
+
+
+def test_a_class_keeps_a_picture_to_train_on_wherever_its_only_one_falls(tmp_path: Path) -> None:
+    """Of thirty classes of one picture each, some fall whole into the tenth that is held out."""
+    names = {f"class {k:02d}/a.png": k for k in range(30)} | {f"more/{k:02d}.png": 100 + k for k in range(30)}
+    class_tree(tmp_path, names)
+    train, held = load_splits(str(tmp_path), ("train", "validation"), SMALL)
+    assert set(train.labels.tolist()) == set(range(31))
+    assert sorted(shades(train.images) + shades(held.images)) == sorted(names.values())  # each once
+    assert any("none is held out of" in note and "class " in note for note in held.notes)
+    assert set(held.labels.tolist()) == {30}
+
+
+def test_too_few_pictures_to_hold_some_out_are_told(tmp_path: Path) -> None:
+    class_tree(tmp_path, {"cat/a.png": 1, "dog/a.png": 2})
+    with pytest.raises(DataError, match="too few pictures to hold some of them out"):
+        load_images(str(tmp_path), "validation", SMALL)
+
+
+def test_a_share_that_has_nothing_of_a_class_is_refused_by_name(tmp_path: Path) -> None:
+    class_tree(
+        tmp_path, {f"train/cat/{k:02d}.png": k for k in range(40)} | {"train/rare/a.png": 99, "val/cat/a.png": 1}
+    )
+    with pytest.raises(
+        DataError, match=r"a share of 0.1 of .* has no picture to train on of 1 of its classes \((cat|rare)\)"
+    ):
+        load_images(str(tmp_path), "train", SMALL, fraction=0.1)
+    assert len(load_images(str(tmp_path), "train", SMALL, fraction=1.0)) == 41
 
 
 @pytest.mark.parametrize("more", ["valid/cat/a.png", "dev/cat/a.png", "Val/a.png", "val.parquet", "valid-0.parquet"])
@@ -231,7 +268,9 @@ def test_names_that_differ_in_capitals_are_two_classes_and_said_unless_they_are_
     class_tree(tmp_path, {f"train/{name}/a.png": 1 for name in ("Cat", "cat", "a", "A")})
     split = open_split(str(tmp_path), "train")
     assert split.classes == ("A", "Cat", "a", "cat")
-    assert split.notes == ("classes 'Cat' and 'cat' differ only in capital letters",)
+    assert split.notes == ("classes 'Cat' and 'cat' differ only in capital letters or spaces",)
+    class_tree(tmp_path, {"train/cat /b.png": 2})
+    assert "classes 'Cat' and 'cat ' differ only" in " ".join(open_split(str(tmp_path), "train").notes)
 
 
 def test_all_bad_pictures_are_named_at_once_and_can_be_left_out(tmp_path: Path) -> None:
@@ -314,3 +353,112 @@ def test_mean_and_spread_are_those_of_the_pixels() -> None:
     mean, spread = images.mean_std()
     assert mean == pytest.approx(pixels.mean(0).tolist(), abs=1e-12)
     assert spread == pytest.approx(pixels.std(0).tolist(), abs=1e-12)
+
+
+def test_a_link_that_leads_up_or_into_another_class_relabels_nothing(tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES)
+    (tmp_path / "train" / "cat" / "up").symlink_to("..")
+    found = load_images(str(tmp_path), "train", SMALL)
+    assert len(found) == 5  # the sixth is held out
+    assert any("1 links to a folder above" in note for note in found.notes)
+    (tmp_path / "train" / "cat" / "more").symlink_to(tmp_path / "train" / "dog")
+    with pytest.raises(DataError, match="classes 'cat' and 'dog' hold the same folder, by a link"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+def test_what_lies_beside_the_splits_is_told(tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES | {"train_extra/cat/a.png": 1, "train_extra/dog/a.png": 2, "holdout/cat/b.png": 3})
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "readme.md").write_text("hello")
+    class_tree(tmp_path, {"shown.png": 4})
+    (note,) = load_images(str(tmp_path), "test", SMALL).notes
+    assert (
+        note
+        == f"{tmp_path}: what lies beside its splits is left out: holdout (1 files), shown.png, train_extra (2 files)"
+    )
+
+
+@pytest.mark.parametrize("names", [
+    ("bus/a.png", "car/a.png", "train/a.png"),
+    ("bus/a.png", "train/a.png", "train/steam/a.png", "train/diesel/a.png"),
+    ("cats/a.png", "dogs/b.png", "dogs/train/poodle/a.png", "dogs/train/pug/a.png"),
+])  # fmt: skip
+def test_a_folder_that_may_be_a_class_or_a_split_is_not_guessed_at(names: tuple[str, ...], tmp_path: Path) -> None:
+    class_tree(tmp_path, dict.fromkeys(names, 9))
+    with pytest.raises(DataError, match=r"may be where the train split is, or a class, as .* beside it: rename it"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+@pytest.mark.parametrize("beside", ["assets/logo.png", "images/sample.png", "test_set/a.jpg", "cover.jpg"])
+@pytest.mark.parametrize("place", ["", "data/"])
+@pytest.mark.parametrize("form", ["folders", "a table"])
+def test_pictures_beside_a_split_that_can_be_no_class_are_told(
+    form: str, place: str, beside: str, tmp_path: Path
+) -> None:
+    class_tree(tmp_path, {beside: 1, f"{place}{beside}": 1})
+    if form == "folders":
+        class_tree(tmp_path, {f"{place}train/{name}/{k}.png": k for name in ("cat", "dog") for k in range(10)})
+    else:
+        table(tmp_path / f"{place}train.parquet", list(range(20)))
+    found = load_images(str(tmp_path), "train", SMALL)
+    assert found.classes == ("cat", "dog")
+    assert any("beside its splits is left out" in note and beside.partition("/")[0] in note for note in found.notes)
+
+
+def test_a_folder_beside_the_splits_that_may_not_be_read_is_none_of_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_tree(tmp_path, {f"train/{name}/{k}.png": k for name in ("cat", "dog") for k in range(10)})
+    class_tree(tmp_path, {"train/a.png": 9, "private/a.png": 9})
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "private" and access(path, mode))
+    assert load_images(str(tmp_path), "train", SMALL).classes == ("cat", "dog")
+
+
+def test_tables_and_class_folders_in_one_split_are_not_guessed_at(tmp_path: Path) -> None:
+    class_tree(tmp_path, CLASSES)
+    table(tmp_path / "train" / "part.parquet", [9, 9])
+    with pytest.raises(DataError, match=r"holds Parquet files \(part.parquet\) and class folders \(cat, dog\)"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+@pytest.mark.parametrize("other", ["train_old.parquet", "train-2.parquet", "Train.backup.parquet"])
+def test_a_table_of_a_whole_split_beside_another_of_it_is_not_guessed_at(other: str, tmp_path: Path) -> None:
+    for name in ("train.parquet", other):
+        table(tmp_path / name, list(range(20)))
+    with pytest.raises(DataError, match="would both be its train split: rename one of them"):
+        load_images(str(tmp_path), "train", SMALL)
+
+
+@pytest.mark.parametrize("place", ["", "train/"])
+def test_tables_that_do_not_count_themselves_are_told(place: str, tmp_path: Path) -> None:
+    table(tmp_path / "test.parquet", [1, 2])
+    for name in ("train-00000-of-00002", "train-00001-of-00002"):
+        table(tmp_path / f"{place}{name}.parquet", list(range(20)))
+    assert load_images(str(tmp_path), "train", SMALL).notes == ()
+    for k in range(2):
+        (tmp_path / f"{place}train-0000{k}-of-00002.parquet").rename(tmp_path / f"{place}train_{'ab'[k]}.parquet")
+    said = "2 files are taken together as the train split: train_a.parquet, train_b.parquet"
+    assert load_images(str(tmp_path), "train", SMALL).notes == (said,)
+
+
+def test_a_folder_called_like_a_set_that_is_built_in_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits" / "notes").mkdir(parents=True)
+    assert len(open_split("digits", "test")) == 360
+    class_tree(tmp_path / "digits", CLASSES)
+    with pytest.raises(ConfigError, match=r"say ./digits for the folder"):
+        open_split("digits", "test")
+    assert open_split("./digits", "test").classes == ("cat", "dog")
+
+
+def test_a_pair_called_like_one_that_ships_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(SHIPPED / "digits", "digits")
+    assert find_pair("digits").id == find_pair("./digits").id
+    shutil.copy(SHIPPED / "cifar10" / "manifest.json", "digits")
+    with pytest.raises(ConfigError, match=r"say ./digits for the folder"):
+        find_pair("digits")
+    assert find_pair("./digits").name == find_pair(Path("digits")).name == "cifar10"

@@ -124,6 +124,14 @@ def test_an_agreement_has_no_networks_of_its_own() -> None:
     for make, told in (
         (lambda: sctx.Transmitter("127.0.0.1:9", agreed()), "bits is no pair .*: give an encoder"),
         (lambda: sctx.Transmitter("127.0.0.1:9", agreed(), encoder=3), "encoder is 3 and must be something to call"),
+        (
+            lambda: sctx.Transmitter("127.0.0.1:9", agreed(), encoder=lambda images: images),  # type: ignore[arg-type,misc]
+            "encoder is .* and must take images, told_db",
+        ),
+        (
+            lambda: scrx.Receiver("127.0.0.1:0", agreed(), decoder=lambda symbols, gamma: []),  # type: ignore[arg-type,misc]
+            "decoder is .* and must take symbols, gamma, tasks",
+        ),
         (lambda: scrx.Receiver("127.0.0.1:0", agreed()), "bits is no pair: give a decoder"),
         (
             lambda: scrx.Receiver("127.0.0.1:0", agreed(), scrx.Settings(workers=2)),

@@ -1,11 +1,13 @@
 """Output that nobody reads: a command goes on as far as it can, and ends when it is asked to."""
 
+import io
 import math
 import os
 import select
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,25 @@ def has_room(pid: int) -> bool:
         return bool(select.select([], [pipe], [], 0)[1])
     finally:
         os.close(pipe)
+
+
+def test_log_lines_that_nobody_reads_are_dropped_and_come_again_once_somebody_reads() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    out = io.TextIOWrapper(io.BufferedWriter(console._Output(writer, waits=False)), line_buffering=True)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(1 << 10))
+    os.set_blocking(writer, True)
+    began_s = time.monotonic()
+    for _ in range(1000):
+        print("nobody reads this" * 10, file=out)
+    assert time.monotonic() - began_s < 10 * console.LOOK_MS / 1e3
+    while select.select([reader], [], [], 0)[0]:
+        os.read(reader, 1 << 20)
+    print("somebody reads this", file=out)
+    assert os.read(reader, 1 << 20) == b"somebody reads this\n"
+    out.close(), os.close(writer), os.close(reader)
 
 
 @pytest.fixture

@@ -180,6 +180,8 @@ def test_control_is_a_post_with_the_token_and_a_json_object(begin: Begin) -> Non
     }
     for status, (body, headers) in refused.items():
         assert ask(server, "/control", "POST", body, **headers)[0] == status
+    for length in ("", "-1", "\u00b2", "9" * 5000):
+        assert ask(server, "/control", "POST", b'{"snr_db": 3}', **token, Content_Length=length)[0] == 413
     assert ask(server, "/control")[0] == 404
     assert asked == [{"snr_db": 3}]
 

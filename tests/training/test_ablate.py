@@ -1,5 +1,6 @@
 """Variants of the method, each trained once and compared in pairs."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError
+from common.flags import numbers
 from training.ablate import compute
 from training.experiments import trials
 from training.experiments.trials import Row, compared, grid, run
@@ -95,3 +97,14 @@ def test_accuracy_is_drawn_against_compute(tmp_path: Path) -> None:
     ]
     draw(tmp_path / "new" / "compute.png", [[panel]])
     assert (tmp_path / "new" / "compute.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("symbols", "snrs_db"), [("x", [0.0]), ("4,", [0.0]), ("0", [0.0]), ("4", [math.nan])])
+def test_what_makes_no_grid_is_refused_before_anything_is_trained(symbols: str, snrs_db: list[float]) -> None:
+    with pytest.raises(ConfigError, match="--symbols"):
+        grid(symbols, 1, snrs_db)
+
+
+def test_a_number_that_is_given_twice_is_one() -> None:
+    assert [one.symbols for one in grid("4,8,4", 1, [0.0])] == [4, 8] * 2
+    assert numbers("snr", "5, 0,5,inf", float) == [5.0, 0.0, math.inf]

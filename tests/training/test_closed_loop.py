@@ -1,8 +1,10 @@
 """Comparing policies: paired points, intervals that know of fading, runs that are taken up again, link = direct."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +20,11 @@ from sctx.pipeline import TransmitChain
 from sctx.rate.policy import Goal, RatePolicy
 from tests.model.pairs import tiny_pair
 from training.closed_loop import main
+from training.data.images import load_told
 from training.experiments import loop_run
 from training.experiments.loop_plan import EXPERIMENTS, Entry, Point, best_rung, plan
 from training.experiments.loop_report import compare, control_bits, measures, panels, sweep, uses
-from training.experiments.loop_run import Outcome, kept, prepared, run
+from training.experiments.loop_run import Outcome, kept, points_of, prepared, run
 from training.lab.direct import Encodings, run_direct
 
 OPTIONS = {
@@ -250,3 +253,17 @@ def test_a_system_may_have_a_goal_of_its_own(pairs: dict[int, Manifest]) -> None
                   "robust+ir", "fixed+ir", "adaptive+content"):  # fmt: skip
         with pytest.raises(ConfigError, match="choose of"):
             plan(pairs, {**OPTIONS, "systems": wrong, "experiments": "snr"})
+
+
+def test_points_of_other_images_or_other_code_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test, validation = (load_told(find_pair("digits"), "digits", split) for split in ("test", "validation"))
+    places = [points_of(images, tmp_path) for images in (test, validation, replace(test, labels=test.labels[::-1]))]
+    monkeypatch.setattr(loop_run, "code_sha256", lambda *_: "another")
+    assert len({*places, points_of(test, tmp_path)}) == 4
+    assert points_of(test, tmp_path) == points_of(test, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"snr": "0,inf"}, {"snr": "nan"}, {"at": math.inf}, {"at": math.nan}])
+def test_an_snr_that_is_no_number_of_db_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="--snr and --at take numbers of dB"):
+        plan({4: find_pair("digits")}, {"experiments": "snr", "snr": "0", "at": 10.0, **wrong})

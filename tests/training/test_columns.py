@@ -82,6 +82,10 @@ def test_position_counts_only_where_somebody_says_so_or_there_are_no_names() -> 
         ({0: "a", 1: ""}, {}, "gives class 1 no name"),
         ({0: "a", 1: ["b"]}, {}, "gives class 1 no name"),
         ({0: "a", 1: "b"}, {"a": 1, "b": 0}, "do not agree about 'a'"),
+        ({0: "a", 1: "b"}, {"a": 0, "b": 2}, "do not agree about 'b'"),
+        ({0: "a", 1: "b"}, {"a": "01", "b": "00"}, "do not agree about 'a'"),
+        ({0: "a", 1: "b"}, {"a": 1.0, "b": 0.0}, "do not agree about 'a'"),
+        ({0: "a", 1: "b"}, {"a": None, "b": 1}, "do not agree about 'a'"),
     ],
 )
 def test_a_configuration_whose_names_leave_a_doubt_is_refused(id2label: dict, label2id: dict, reason: str) -> None:
@@ -92,3 +96,19 @@ def test_a_configuration_whose_names_leave_a_doubt_is_refused(id2label: dict, la
 def test_names_of_a_configuration_are_in_the_order_of_its_columns() -> None:
     assert names_of({1: "b", 0: "a", 2: 7}, {"a": 0, "b": "1", "7": 2}, "x") == ("a", "b", "7")
     assert names_of({0: "a", 1: "b"}, {"LABEL_0": 0, "LABEL_1": 1}, "x") == ("a", "b")
+    bare = {0: "LABEL_0", 1: "LABEL_1"}
+    assert names_of(bare, {"a": "1", "b": 0}, "x") == ("b", "a")  # as config.label2id = ... leaves it
+    for doubtful in ({"a": 0}, {"a": 0, "b": 0}, {"a": 0, "b": 1, "alias": 1}, {"0": "a", "1": "b"}):
+        assert names_of(bare, doubtful, "x") == ("LABEL_0", "LABEL_1")
+    for left in ({"old": 0, "older": 1}, {"a": 0, "alias": 0, "b": 1}, {"A": 0, "B": 1}, {"0": 0, "1": 1}):
+        assert names_of({0: "a", 1: "b"}, left, "x") == ("a", "b")  # of a base model, say: the weights go by id2label
+    assert names_of({0: "crane", 1: "hen", 2: "crane"}, {"hen": 1, "crane": 2}, "x") == ("crane", "hen", "crane")
+
+
+def test_numbers_that_are_sorted_as_text_are_no_order_of_columns() -> None:
+    nameless, folders = tuple(f"LABEL_{k}" for k in range(12)), tuple(sorted(map(str, range(12))))
+    with pytest.raises(ConfigError, match=r"numbers sorted as text \(0, 1, 10, 11, 2 ... \(12 in all\)\)"):
+        match(nameless, folders, "x")
+    assert "LABEL_2 is 10" in match(nameless, folders, "x", by_position=True).told
+    assert "LABEL_2 is 2" in match(nameless, tuple(map(str, range(12))), "x").told
+    assert match(tuple(map(str, range(12))), folders, "x").order == (0, 1, 10, 11, 2, 3, 4, 5, 6, 7, 8, 9)

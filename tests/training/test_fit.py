@@ -11,6 +11,7 @@ from PIL import Image
 from common.pair.shapes import Preprocess
 from sctx.encoder import make_encoder
 from training.distillation.measure import transmitter_cost
+from training.recipes import fitted as fitted_recipe
 from training.recipes.fitted import REFERENCE, Seen, fitted, look, recipe_for, stages
 from training.recipes.recipe import adjusted, load_recipe
 from training.teachers.pretrain import build_model
@@ -79,6 +80,31 @@ def test_a_look_finds_number_size_and_colour(tmp_path: Path) -> None:
     sides = [(100, 140), (120, 100), (100, 100), (60, 300), (260, 300)] * 8
     assert look(photos(tmp_path / "a", sides)) == Seen("photos", 36, 2, 100, 3)
     assert look(photos(tmp_path / "b", [(40, 40)] * 20, grey=True)) == Seen("photos", 18, 2, 40, 1)
+
+
+def lamps(folder: Path, coloured: list[bool], kind: str) -> str:
+    """Grey panels of 32 x 32 with a lamp of 2 x 2 pixels, which has colour or has not, in one class."""
+    place = folder / "lamps" / "train" / "cat"
+    for k, colour in enumerate(coloured):
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(k).integers(60, 76, (32, 32, 1), np.uint8).repeat(3, -1)
+        pixels[8:10, 8:10] = (228, 0, 0) if colour else 68
+        Image.fromarray(pixels).save(place / f"{k:03d}.{kind}", quality=60)
+    (folder / "lamps" / "train" / "dog").mkdir()
+    Image.fromarray(pixels[..., 0]).save(folder / "lamps" / "train" / "dog" / "a.png")
+    return str(folder / "lamps")
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_a_little_colour_is_colour_and_what_jpeg_leaves_of_grey_is_none(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert look(lamps(tmp_path / "a", [False] * 20, kind)).channels == 1
+    assert look(lamps(tmp_path / "b", [True] * 20, kind)).channels == 3
+    rare = lamps(tmp_path / "c", [k in (50, 51) for k in range(400)], kind)
+    assert look(rare).channels == 3
+    monkeypatch.setattr(fitted_recipe, "LOOKED_AT_FOR_COLOUR", 100)
+    assert look(rare).channels == 1  # neither is among the hundred that are looked at first
 
 
 def test_without_a_recipe_it_fits_itself_and_says_so(tmp_path: Path) -> None:

@@ -160,6 +160,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a width of 10^9": (configured(hidden_size=10**9), "hidden_size = 1000000000 cannot be true"),
     "a width that would still be built": (configured(hidden_size=2**21), "describes a network of"),
     "10^9 layers": (configured(num_hidden_layers=10**9), "num_hidden_layers = 1000000000 cannot be true"),
+    "several labels at a time": (configured(problem_type="multi_label_classification"), "one label.*multi_label"),
+    "a number and no label": (configured(problem_type="regression"), "one label.*regression"),
     "channels": (configured(num_channels=7), "takes 7 channels"),
     "a width that is text": (configured(hidden_size="many"), "cannot use|cannot load"),
     "id2label with gaps": (configured(id2label={0: "cat", 2: "dog", 5: "emu"}), "must number its classes 0 to 2"),

@@ -9,6 +9,7 @@ Knows nothing about how a point is run. A system is a policy, its goal and what 
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -81,8 +82,11 @@ def plan(pairs: dict[int, Manifest], options: dict[str, Any]) -> list[Entry]:
     asked = options["experiments"].split(",")
     if unknown := set(asked) - set(EXPERIMENTS):
         raise ConfigError(f"--experiments {min(unknown)}: choose of {', '.join(EXPERIMENTS)}")
+    snrs_db = numbers("snr", options["snr"], float)
+    if not all(map(math.isfinite, (*snrs_db, options["at"]))):
+        raise ConfigError("--snr and --at take numbers of dB")
     xs: dict[str, Sequence[float]] = {
-        "snr": numbers("snr", options["snr"], float),
+        "snr": snrs_db,
         "delay": [SLOW_DOPPLER * (1 + slots) for slots in DELAYS],
         "loss": LOSSES,
         "bits": BITS,

@@ -18,11 +18,12 @@ from common.files import write_json
 from common.images.imageset import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, find_pair
 from sctx.rate.policy import GOALS, RatePolicy
-from training.data.images import load_told
+from training.data.images import fingerprint, load_told
 from training.distillation.pairs import measured_again
 from training.experiments.loop_plan import Point
 from training.lab.direct import Encodings, run_direct
 from training.lab.processes import Command, start_emulator, start_receiver
+from training.report.measured_on import code_sha256
 from training.report.progress import Advance, bar
 
 
@@ -40,10 +41,11 @@ class Outcome:
 
 
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
-    """The same networks with `pilots` pilots per frame; the tables measured for them."""
+    """The same networks with `pilots` pilots per frame; the tables measured for them, on images of validation."""
     if pilots == base.layout.pilots:
         return base
-    folder = out / "pairs" / f"{base.id[:12]}-{pilots}-pilots"
+    validation = load_told(base, dataset, "validation")
+    folder = out / "pairs" / f"{base.id[:12]}-{pilots}-pilots-{fingerprint(validation)[:8]}"
     if (folder / MANIFEST).is_file():
         return find_pair(folder)
     try:
@@ -51,7 +53,12 @@ def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
         layout.require_pilots()
     except ConfigError as error:
         raise ConfigError(f"--pilots {pilots}: {error}") from None
-    return measured_again(base, layout, load_told(base, dataset, "validation"), folder)
+    return measured_again(base, layout, validation, folder)
+
+
+def points_of(images: ImageSet, out: Path) -> Path:
+    """The folder of what was run with these images and this code: other images and other code have others."""
+    return out / "points" / f"{fingerprint(images)[:8]}-{code_sha256('training/experiments')[:8]}"
 
 
 def run(

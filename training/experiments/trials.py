@@ -4,6 +4,7 @@ Knows nothing about what a variant is, the command line or tables.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from common import __version__
+from common.errors import ConfigError
 from common.files import write_atomic
+from common.flags import numbers
 from common.pair.manifest import MANIFEST, Manifest, canonical, find_pair
 from sctx.encoder import load_encoder
 from training.data.images import fingerprint, load_data, load_told, measured_split
@@ -29,11 +32,14 @@ from training.teachers.find import weights_sha256
 
 
 def grid(symbols: str, channels: int, snrs_db: Sequence[float] = SNRS_DB) -> list[Setting]:
-    """AWGN and block Rayleigh with estimated CSI. symbols: payloads with commas; channels: per image."""
+    """AWGN and block Rayleigh with estimated CSI. symbols: payloads with commas; channels: per image. ConfigError."""
+    counts = numbers("symbols", symbols, int)
+    if min(counts) < 1 or any(math.isnan(snr) or snr == -math.inf for snr in snrs_db):
+        raise ConfigError("--symbols takes numbers above 0, and --snr numbers of dB or inf")
     return [
-        Setting(channel, "estimated", snr, int(n), channels, 0, 0, 7.8e-5, snr)
+        Setting(channel, "estimated", snr, n, channels, 0, 0, 7.8e-5, snr)
         for channel in ("awgn", "block-rayleigh")
-        for n in symbols.split(",")
+        for n in counts
         for snr in snrs_db
     ]
 

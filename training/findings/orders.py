@@ -19,6 +19,7 @@ from training.findings.retrained import GROUPS
 from training.report.measured_on import commit, machine
 
 LOOP = "-m training.closed_loop --direct --pilots 8"
+LATE = "--cycles 20 --experiments delay,loss,bias --loop-systems fixed,adaptive@price,genie"
 SWEPT = "--experiments snr --systems robust,average,adaptive,adaptive+ir,genie"
 ENROLLED = ("-m training.enrolment --pair {} --dataset tinyimagenet100-enrol20 --own tinyimagenet100"
             " --examples 1,5,20 --symbols 16,32,56 --snr 0,5,10 --draws 100")  # fmt: skip
@@ -84,8 +85,9 @@ ORDERS: Mapping[str, Order] = {
     **{f"computing-{pair}": Order(f"-m training.suites.computing --suite {pair} --dataset {pair}", (pair,),
                                   seed=None) for pair in ("cifar10", "tinyimagenet100")},
     "loop-digits": Order(f"{LOOP} --cycles 100 {SWEPT}", ("digits",), "--out/closed_loop.json"),
-    "late-digits": Order(f"{LOOP} --cycles 20 --experiments delay,loss,bias --loop-systems fixed,adaptive@price,genie",
-                         ("digits",), "--out/closed_loop.json"),
+    "late-digits": Order(f"{LOOP} {LATE}", ("digits",), "--out/closed_loop.json"),
+    **{f"late-{pair}": Order(f"{LOOP} --pair {pair} --dataset {pair} {LATE}", (pair,), "--out/closed_loop.json")
+       for pair in ("cifar10", "tinyimagenet100")},
     **{f"loop-{pair}": Order(f"{LOOP} --pair {pair} --dataset {pair} --cycles 40 {SWEPT}", (pair,),
                              "--out/closed_loop.json") for pair in ("cifar10", "tinyimagenet100")},
     "misled-digits": Order("-m training.experiments.misled --channel awgn,block-rayleigh --snr 0,10 --bias 6,-6"

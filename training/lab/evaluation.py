@@ -184,19 +184,24 @@ def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
         raise ConfigError("--snr takes numbers of dB, or inf")
     if options["seeds"] < 1:
         raise ConfigError(f"--seeds must be at least 1, not {options['seeds']}")
-    words = [_words(one, max(rates)) for one in options["words"].split(",")]
+    words = [_words(one, max(rates)) for one in _once(options["words"])]
     settings = []
-    for channel in options["channel"].split(","):
+    for channel in _once(options["channel"]):
         if channel not in CHANNELS:
             raise ConfigError(f"--channel {channel} is not one of {', '.join(CHANNELS)}")
-        for csi in (options["csi"] or _default_csi(channel)).split(","):
+        for csi in _once(options["csi"] or _default_csi(channel)):
             if csi not in CSI:
                 raise ConfigError(f"--csi {csi}: choose of {', '.join(CSI)}")
             settings += [
                 replace(_setting(options, channel, csi, snr, n, told), words=count)
-                for n in symbols for told in options["told"].split(",") for count in words for snr in snrs
+                for n in symbols for told in _once(options["told"]) for count in words for snr in snrs
             ]  # fmt: skip
     return settings
+
+
+def _once(text: str) -> list[str]:
+    """Words with commas between them, each once."""
+    return list(dict.fromkeys(text.split(",")))
 
 
 def _words(text: str, most: int) -> int | None:

@@ -38,7 +38,7 @@ from sctx.actions import Action, Answered, Failed, Frame, Lost, Send, Terms
 from sctx.capture.source import Capture
 from sctx.outcomes import Answer, Missed
 from sctx.pending import Hear
-from sctx.sender import Sender
+from sctx.sender import Sender, never
 from sctx.session import INBOUND as TO_TRANSMITTER
 from sctx.session import Session
 from sctx.settings import Settings
@@ -78,10 +78,12 @@ class Loopback(Sender):
 
         super().__init__(manifest, settings, stream, SESSION, open_path, clock=lambda: NOW_NS)
 
-    def run(self, captures: Iterable[Capture]) -> Iterator[Answer | Missed]:
+    def run(self, captures: Iterable[Capture], until: Callable[[], bool] = never) -> Iterator[Answer | Missed]:
         """Send captures one after the other and yield what becomes of each."""
-        self._clear()
+        self._clear(until)
         for capture in captures:
+            if until():
+                return
             yield self._outcome_of(replace(capture, captured_ns=NOW_NS))
 
     def answers(self) -> Iterator[ReceivedAnswer]:

@@ -7,17 +7,20 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.errors import DataError
 from common.images.datasets import open_split
 from common.images.photo import decode_image
+from common.images.split import Split
 from training.recipes.recipe import Recipe, load_recipe
 from training.recipes.specs import Schedule
 
-LOOKED_AT = 100
-"""Pictures that are looked at, spread over the split."""
-GREY = 2.0
-"""Steps of 255 between the channels, on average over a picture: what JPEG leaves of a grey one stored in colour."""
+LOOKED_AT, LOOKED_AT_FOR_COLOUR = 100, 2000
+"""Pictures that are looked at, spread over the split, and how many where none of the first has colour."""
+GREY, COLOURED, SPECK = 2.0, 16.0, 0.001
+"""Steps of 255 between the channels, on average over a picture: what JPEG leaves of a grey one stored in colour. More
+than COLOURED in SPECK of its pixels is colour, however grey the rest: a lamp, a mark."""
 SMALLEST, LARGEST = 8, 64
 """Sides that a transmitter is fed; the stem's stride brings them to at most 32, where ResNet-20 takes 41 MMAC."""
 INNER = 32
@@ -52,17 +55,31 @@ def recipe_for(dataset: str, name: str | None) -> tuple[Recipe, tuple[str, ...]]
 def look(dataset: str) -> Seen:
     """Count the images to train on, and read the size of some of them, spread over the split."""
     split = open_split(dataset, "train")
-    some = split.take(np.unique(np.linspace(0, len(split) - 1, LOOKED_AT).astype(np.int64)))
-    sizes, colour = [], 0.0
+    sizes, colour = _looked_at(split, LOOKED_AT)
+    if not colour and len(split) > LOOKED_AT:
+        _, colour = _looked_at(split, LOOKED_AT_FOR_COLOUR)
+    name, side = split.name.rpartition("/")[2] or "pictures", int(np.median(sizes or [INNER]))
+    return Seen(name, len(split), len(split.classes), side, 3 if colour else 1)
+
+
+def _looked_at(split: Split, count: int) -> tuple[list[int], bool]:
+    """The shorter sides of so many pictures, spread over the split, and whether one of them has colour."""
+    some = split.take(np.unique(np.linspace(0, len(split) - 1, count).astype(np.int64)))
+    sizes, colour = [], False
     for _, picture in some.pictures():
         try:
             image = picture if isinstance(picture, np.ndarray) else decode_image(picture)
         except DataError:
             continue  # told where all of them are decoded
         sizes.append(min(image.shape[:2]))
-        colour = max(colour, float(np.ptp(image, -1).mean()))
-    name, side = split.name.rpartition("/")[2] or "pictures", int(np.median(sizes or [INNER]))
-    return Seen(name, len(split), len(split.classes), side, 3 if colour > GREY else 1)
+        colour = colour or _has_colour(image)
+    return sizes, colour
+
+
+def _has_colour(image: NDArray[np.uint8]) -> bool:
+    """image: uint8 [H, W, C]."""
+    between = np.ptp(image, -1)
+    return float(between.mean()) > GREY or float((between > COLOURED).mean()) > SPECK
 
 
 def fitted(base: Recipe, seen: Seen) -> Recipe:

@@ -3,6 +3,7 @@
 Knows nothing about what was measured.
 """
 
+import hashlib
 import os
 import platform
 import re
@@ -15,6 +16,8 @@ from common import __version__
 
 LIBRARIES = ("torch", "numpy")
 CPUINFO = Path("/proc/cpuinfo")
+COMPUTES = ("common", "sctx", "scrx", "training/lab", "training/systems", "training/baselines", "training/trained")
+"""Rooms on whose code a number may depend."""
 
 
 def commit() -> str:
@@ -31,6 +34,21 @@ def commit() -> str:
 def _git(root: Path, *words: str) -> str:
     ran = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=30, check=True)
     return ran.stdout.strip()
+
+
+def code_sha256(*more: str) -> str:
+    """Of all code on which a number may depend. more: further rooms."""
+    root = Path(__file__).parents[2]
+    return files_sha256(*(path for room in (*COMPUTES, *more) for path in sorted((root / room).rglob("*.py"))))
+
+
+def files_sha256(*paths: Path) -> str:
+    """Of names and contents of files, and of all files in folders; those that are not there are left out."""
+    found = sorted({one for path in paths for one in (path.rglob("*") if path.is_dir() else (path,)) if one.is_file()})
+    digest = hashlib.sha256()
+    for path in found:
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def machine() -> dict[str, str]:

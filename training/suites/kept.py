@@ -20,9 +20,6 @@ from numpy.typing import NDArray
 from training.systems.system import Place
 
 NAME = "points.jsonl"
-ROOT = Path(__file__).parents[2]
-COMPUTES = ("common", "sctx", "scrx", "training/lab", "training/systems", "training/baselines", "training/trained")
-"""Rooms on whose code a number may depend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +87,6 @@ def key_of(suite: str, made_of: Mapping[str, str], name: str, place: Place, seed
     """What an outcome is of, as a hash. made_of: hashes of pair, images, weights and code."""
     parts = [suite, dict(made_of), name, asdict(place), seed, streams]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def files_sha256(*paths: Path) -> str:
-    """Of names and contents of files, and of all files in folders; those that are not there are left out."""
-    found = sorted({one for path in paths for one in (path.rglob("*") if path.is_dir() else (path,)) if one.is_file()})
-    digest = hashlib.sha256()
-    for path in found:
-        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def code_sha256() -> str:
-    """Of all code on which a number may depend."""
-    return files_sha256(*(path for room in COMPUTES for path in sorted((ROOT / room).rglob("*.py"))))
 
 
 def _packed(values: NDArray[Any]) -> str:

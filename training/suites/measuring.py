@@ -11,9 +11,10 @@ import numpy as np
 from rich.console import Console
 
 from common.errors import SemlinkError, by_pip
+from training.report.measured_on import code_sha256, files_sha256
 from training.report.progress import bar
 from training.suites.definitions import Corner, Suite
-from training.suites.kept import Kept, Outcome, code_sha256, files_sha256, key_of
+from training.suites.kept import Kept, Outcome, key_of
 from training.suites.roster import LABEL, OURS
 from training.systems.bench import Bench
 from training.systems.system import NotThere, Place, System

@@ -5,7 +5,7 @@ Knows nothing about networks, files or pixels.
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,10 @@ class Columns:
 
 
 def names_of(id2label: Mapping[Any, Any], label2id: Mapping[Any, Any], who: str) -> tuple[str, ...]:
-    """A configuration's class names in the order of its columns; ModelError where they leave room for a guess."""
+    """A configuration's class names in the order of its columns; ModelError where they leave room for a guess.
+
+    Where it has none (LABEL_0, LABEL_1 ...) and `label2id` names each column once, these are they.
+    """
     numbers = sorted(id2label)
     if numbers != list(range(len(numbers))):
         raise ModelError(f"{who}: id2label must number its classes 0 to {len(numbers) - 1}, not {shown(numbers)}")
@@ -36,11 +39,28 @@ def names_of(id2label: Mapping[Any, Any], label2id: Mapping[Any, Any], who: str)
     if wrong := [k for k, name in enumerate(names) if not isinstance(name, str | int) or name == ""]:
         raise ModelError(f"{who}: id2label gives class {wrong[0]} no name; mend config.json")
     written = tuple(str(name) for name in names)
-    if len(set(written)) == len(written) and set(written) == set(map(str, label2id)):
-        back = {str(name): number for name, number in label2id.items()}
-        if astray := [name for k, name in enumerate(written) if str(back[name]) != str(k)]:
-            raise ModelError(f"{who}: id2label and label2id do not agree about '{astray[0]}'; mend config.json")
+    numbered = {str(name): _column(number) for name, number in label2id.items()}
+    if _nameless(written) and not _nameless(numbered):
+        named = {column: name for name, column in numbered.items()}
+        once = len(named) == len(numbered) and {*named} == {*range(len(written))}
+        return tuple(named[k] for k in range(len(written))) if once else written
+    own = [(name, column) for name, column in numbered.items() if name in written]  # others are left from a base model
+    if astray := [name for name, column in own if column not in range(len(written)) or written[column] != name]:
+        raise ModelError(f"{who}: id2label and label2id do not agree about '{safe(astray[0], 60)}'; mend config.json")
     return written
+
+
+def _column(number: Any) -> int:
+    """As it is written in a file, -1 for what is no number."""
+    try:
+        return int(number)
+    except (TypeError, ValueError, OverflowError):
+        return -1
+
+
+def _nameless(names: Iterable[str]) -> bool:
+    """LABEL_0, LABEL_1 ..., which are no names."""
+    return all(re.fullmatch(r"LABEL_[0-9]+", name) for name in names)
 
 
 def match(teacher: Sequence[str], classes: Sequence[str], who: str, by_position: bool = False) -> Columns:
@@ -52,6 +72,7 @@ def match(teacher: Sequence[str], classes: Sequence[str], who: str, by_position:
     """
     same = tuple(range(len(classes)))
     nameless = tuple(teacher) == tuple(f"LABEL_{k}" for k in range(len(teacher)))
+    numbers = [int(name) for name in classes if re.fullmatch("[0-9]+", name, re.ASCII)]
     if tuple(teacher) == tuple(classes):
         return Columns(same, "by name")
     if by_position or nameless:
@@ -60,8 +81,15 @@ def match(teacher: Sequence[str], classes: Sequence[str], who: str, by_position:
                 f"{who} knows {len(teacher)} classes and the data set {len(classes)}, so they cannot be taken by "
                 "position; take one trained on these classes, or make one with `python -m training.teacher`"
             )
+        if not by_position and len(numbers) == len(classes) and numbers != sorted(numbers):
+            raise ConfigError(
+                f"{who} has no names for its classes, and those of the data are numbers sorted as text "
+                f"({shown(classes)}), so which is which would be a guess: give its id2label their names, or say "
+                "--by-position if its columns are in this order"
+            )
         why = "as asked" if by_position else "it has no names for them"
-        return Columns(same, "by position", f"{who}: classes by position ({why}): its {teacher[0]} is {classes[0]} ...")
+        told = ", ".join(f"{one} is {other}" for one, other in zip(teacher[:3], classes[:3], strict=True))
+        return Columns(same, "by position", f"{who}: classes by position ({why}): its {told} ...")
     order = _order(teacher, classes, who)
     if order == same and len(teacher) == len(classes):
         return Columns(order, "by name", f"{who}: classes by name, written otherwise: {teacher[0]} is {classes[0]} ...")

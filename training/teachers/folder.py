@@ -61,6 +61,11 @@ def read_folder(spec: str) -> TeacherFolder:
     document = read_json(folder / "config.json", ModelError, "save the teacher again with save_pretrained")
     if document.get("quantization_config"):
         raise ModelError(f"{folder / 'config.json'} has a quantization_config; {QUANTISED}")
+    if (problem := document.get("problem_type")) not in (None, "single_label_classification"):
+        raise ConfigError(
+            f"{folder / 'config.json'}: a teacher of one label for a picture is needed, and its problem_type is "
+            f"{shown([problem])}: its answers are no shares that add up to one"
+        )
     kind, architecture = _kind(document, folder)
     tensors = tensor_files(folder)
     refuse_claims(document, folder, tensors)

@@ -195,14 +195,9 @@ def test_ends_agree_where_both_have_learnt_the_same(bench: Bench, tmp_path: Path
     assert len(same | set(others)) == 5
 
 
-def test_a_number_is_of_the_code_that_gave_it(bench: Bench, tmp_path: Path) -> None:
-    made_of = []
-    for k, change in enumerate([("seed", "seed"), ("seed", "seed"), ("default_rng(0)", "default_rng(1)")]):
-        folder = tmp_path / str(k)
-        folder.mkdir()
-        text = GOOD.replace(*change)
-        made_of.append(open_codec(written(folder, text=text)).system(bench).made_of)
-    assert made_of[0] == made_of[1] != made_of[2]
+def test_a_codec_is_measured_anew_since_nobody_knows_what_else_it_is_made_of(bench: Bench, tmp_path: Path) -> None:
+    spec = written(tmp_path, text=GOOD)  # it may read weights of a file, or be one of several classes
+    assert open_codec(spec).system(bench).made_of != open_codec(spec).system(bench).made_of
 
 
 def test_perfect_knowledge_of_the_channel_is_no_links(bench: Bench, tmp_path: Path) -> None:

@@ -27,8 +27,7 @@ WRONG = """\
 40, and symbols after 40 where reports are right / believed / corrected.
 """
 LOOPS = {pair: f"loop-{pair}" for pair in ("digits", "cifar10", "tinyimagenet100")}
-LATE = {"digits": "late-digits", "cifar10": "", "tinyimagenet100": ""}
-"""Pair -> its result, none where no command of an order measures it."""
+LATE = {pair: f"late-{pair}" for pair in LOOPS}
 MISLED = "misled-digits"
 KINDS = {"delay": "report's age x Doppler", "loss": "reports lost", "bias": "reports off by, dB"}
 SHOWN = {"delay": (0.005, 0.05, 0.2), "loss": (0.3,), "bias": (-6.0, 6.0)}
