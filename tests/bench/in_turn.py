@@ -6,6 +6,7 @@ two runs after each other differ by a third. The interval is a bootstrap over se
 """
 
 import json
+import logging
 import os
 import random
 import subprocess
@@ -126,6 +127,7 @@ def serve(channel: str, all_on: bool) -> None:
     """In the process of a tree: its own link of `bench_link.py`."""
     from tests.bench.bench_link import Ours
 
+    logging.disable()  # the receiver is the first to end
     with ExitStack() as running:
         if all_on:
             from tests import all_on as plug_in
@@ -135,6 +137,8 @@ def serve(channel: str, all_on: bool) -> None:
         print(json.dumps([]), flush=True)
         for line in sys.stdin:
             print(json.dumps([link.round_trip_ns() / 1e3 for _ in range(int(line))]), flush=True)
+        link.receiver.process.terminate()
+        next(link.receiver.lines(), None)  # when each frame was where: more than a pipe takes that nobody reads
 
 
 if __name__ == "__main__":
