@@ -196,6 +196,7 @@ def every_flag() -> set[str]:
     modules = [f"training.{path.stem}" for path in (ROOT / "training").glob("*.py") if path.stem != "__init__"]
     modules += ["training.push", "training.enrolment", "training.enrolment.apart", "training.enrolment.whiten"]
     modules += ["training.experiments.misled", "training.experiments.missed", "common.transport.keys"]
+    modules += ["tests.bench.in_turn"]
     found = [*OURS.values(), *map(command_of, modules)]
     for one in found:
         found += one.commands.values() if isinstance(one, click.Group) else []
