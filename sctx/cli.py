@@ -6,7 +6,6 @@ import secrets
 import shutil
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import cache
@@ -270,6 +269,7 @@ def _run(
 ) -> None:
     """Until the source ends or somebody asks to stop; who asks twice does not wait for what is on its way."""
     from common.live.line import Line
+    from sctx.capture.source import paced
     from sctx.outcomes import Answer
 
     vitals = _exhibit(tx, summary) if seen else None
@@ -286,7 +286,7 @@ def _run(
     known: dict[int, tuple[int | None, str | None]] = {}
 
     def captures() -> "Iterator[Capture]":
-        for capture in _paced(source.captures(options["count"]), options["fps"]):
+        for capture in paced(source.captures(options["count"]), options["fps"]):
             known[capture.index] = capture.label, capture.file
             summary.unreadable = source.unreadable
             yield capture
@@ -318,15 +318,6 @@ def _exhibit(tx: "Transmitter", summary: "Summary") -> "Vitals":
     vitals = Vitals(tx, summary)
     tx.link.board = vitals.board
     return vitals
-
-
-def _paced(captures: "Iterator[Capture]", fps: float | None) -> "Iterator[Capture]":
-    due = time.monotonic()
-    for capture in captures:
-        if fps:
-            time.sleep(max(0.0, due - time.monotonic()))
-            due = max(due + 1.0 / fps, time.monotonic() - 1.0)
-        yield capture
 
 
 def _as_line(answer: "Answer", label: int | None, file: str | None) -> dict[str, Any]:

@@ -198,3 +198,13 @@ def _photographs(files: list[Path], top: Path, manifest: Manifest) -> Split:
         folders = map(composed, [*reversed(file.relative_to(top).parts[:-1]), top.name])
         labels[k] = next((classes[name] for name in folders if name in classes), UNKNOWN)
     return Split(shown(top), manifest.labels, np.array(labels, np.int64), Files(files), np.arange(len(files)))
+
+
+def paced(captures: Iterator[Capture], fps: float | None) -> Iterator[Capture]:
+    """The same, so many a second at most; None: as they come."""
+    due_s = time.monotonic()
+    for capture in captures:
+        if fps:
+            time.sleep(max(0.0, due_s - time.monotonic()))
+            due_s = max(due_s + 1.0 / fps, time.monotonic() - 1.0)
+        yield capture

@@ -75,10 +75,10 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
     one that was killed goes on. options: dataset, teacher (None: the recipe's own), device and skip_bad, where
     that was asked for."""
     teacher = variant.teacher or options["teacher"]
-    data = fingerprint(
-        load_data(recipe, options["dataset"], options.get("skip_bad", False))[0]
-    )  # the same path may hold other images by now
+    train, validation, _ = load_data(recipe, options["dataset"], options.get("skip_bad", False))
+    data = fingerprint(train)  # the same path may hold other images by now
     asked = {"version": __version__, "recipe": recipe.plain(), "data": data, "seed": seed,
+             "validation": fingerprint(validation),
              "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
     place = BUILD / "ablate" / recipe.name / name
     if (place / MANIFEST).is_file() and find_pair(place).provenance.get("data") != data:
