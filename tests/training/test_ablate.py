@@ -50,6 +50,15 @@ def test_a_finished_training_is_not_done_again_and_another_one_is(
     monkeypatch.setattr(trials, "distill", counted)
     run(Variant(FULL, replace(true, views=true.views + 1)), settings, OPTIONS)
     assert len(calls) == 3  # the one that was begun in its place may have left half a pair
+    other, load = replace(true, views=true.views + 1), trials.load_data
+
+    def with_others(*given: Any) -> Any:
+        train, validation, preprocess = load(*given)
+        return train, validation.take(np.arange(len(validation) - 1)), preprocess
+
+    monkeypatch.setattr(trials, "load_data", with_others)
+    run(Variant(FULL, other), settings, OPTIONS)
+    assert len(calls) == 4  # its tables would be of pictures that are no longer held out
 
 
 def test_every_setting_has_a_paired_interval() -> None:
