@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from common.errors import ConfigError
 from common.flags import numbers
+from training import ablate, fractions
 from training.ablate import compute
-from training.experiments import trials
+from training.experiments import shares, trials
 from training.experiments.trials import Row, compared, grid, run
 from training.experiments.variants import FULL, NAMES, Variant, variant
-from training.recipes.recipe import Recipe
+from training.recipes.recipe import Recipe, load_recipe
 from training.report.figures import draw
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "split": "test", "teacher": None, "device": "cpu", "seeds": 1}
@@ -25,7 +27,7 @@ def test_a_finished_training_is_not_done_again_and_another_one_is(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    settings, calls = grid("6", 1, [3.0]), []
+    settings, calls = grid(recipe, "6", 1, [3.0]), []
     true = replace(recipe, loss=replace(recipe.loss, hard=1.0))
 
     def counted(*args: Any) -> Any:
@@ -62,7 +64,7 @@ def test_a_finished_training_is_not_done_again_and_another_one_is(
 
 
 def test_every_setting_has_a_paired_interval() -> None:
-    settings = grid("4", 1, [0.0])
+    settings = grid(load_recipe("digits"), "4", 1, [0.0])
     right = np.random.default_rng(0).random((2, 2, 200))
     cost = (1000, 2_000_000)
     full, better = Row(FULL, right, [1.0], [1.0], *cost), Row("bank", right + 0.1, [1.0], [1.0], *cost)
@@ -95,7 +97,7 @@ def test_an_unknown_variant_is_refused_in_one_line(recipe: Recipe, name: str) ->
 
 
 def test_accuracy_is_drawn_against_compute(tmp_path: Path) -> None:
-    settings = grid("4", 1, [0.0])
+    settings = grid(load_recipe("digits"), "4", 1, [0.0])
     small, large = (
         Row(f"encoder {n}", np.full((1, 2, 9), 0.1 * n), [1.0], [1.0], 1000 * n, 2_000_000 * n) for n in (1, 4)
     )
@@ -108,12 +110,23 @@ def test_accuracy_is_drawn_against_compute(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "compute.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(("symbols", "snrs_db"), [("x", [0.0]), ("4,", [0.0]), ("0", [0.0]), ("4", [math.nan])])
-def test_what_makes_no_grid_is_refused_before_anything_is_trained(symbols: str, snrs_db: list[float]) -> None:
-    with pytest.raises(ConfigError, match="--symbols"):
-        grid(symbols, 1, snrs_db)
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [(("--symbols", "x"), "give numbers"), (("--symbols", "4,"), "give numbers"), (("--snr", "nan"), "--snr takes"),
+     (("--symbols", "0"), "0 is not a rate"), (("--symbols", "4,5"), "5 is not a rate of this recipe: 2, 4, "),
+     (("--snr", "4,x"), "--snr")],
+)  # fmt: skip
+@pytest.mark.parametrize("command", [ablate, fractions])
+def test_what_makes_no_grid_is_refused_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch, command: Any, words: tuple[str, str], why: str
+) -> None:
+    for module, name in ((trials, "distill"), (shares, "own_teacher")):
+        monkeypatch.setattr(module, name, lambda *_: pytest.fail("it was trained"))
+    if words[0] in {option for one in command.main.params for option in one.opts}:
+        with pytest.raises(ConfigError, match=why):
+            CliRunner().invoke(command.main, words, obj={}, standalone_mode=False, catch_exceptions=False)
 
 
-def test_a_number_that_is_given_twice_is_one() -> None:
-    assert [one.symbols for one in grid("4,8,4", 1, [0.0])] == [4, 8] * 2
+def test_what_is_given_twice_is_one(recipe: Recipe) -> None:
+    assert [one.symbols for one in grid(recipe, "2,6,2", 1, [0.0])] == [2, 6] * 2
     assert numbers("snr", "5, 0,5,inf", float) == [5.0, 0.0, math.inf]

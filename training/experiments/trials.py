@@ -16,7 +16,6 @@ from rich.console import Console
 from common import __version__
 from common.errors import ConfigError
 from common.files import write_atomic
-from common.flags import numbers
 from common.pair.manifest import MANIFEST, Manifest, canonical, find_pair
 from sctx.encoder import load_encoder
 from training.data.images import fingerprint, load_data, load_told, measured_split
@@ -24,18 +23,19 @@ from training.distillation.measure import transmitter_cost
 from training.distillation.request import BUILD, Request
 from training.distillation.stages import distill
 from training.experiments.variants import SNRS_DB, Variant
-from training.lab.evaluation import Lab, Setting
+from training.lab.evaluation import Lab, Setting, rates_asked
 from training.loop.journal import epochs
 from training.recipes.recipe import Recipe
 from training.report.stats import bootstrap, scaled
 from training.teachers.find import weights_sha256
 
 
-def grid(symbols: str, channels: int, snrs_db: Sequence[float] = SNRS_DB) -> list[Setting]:
-    """AWGN and block Rayleigh with estimated CSI. symbols: payloads with commas; channels: per image. ConfigError."""
-    counts = numbers("symbols", symbols, int)
-    if min(counts) < 1 or any(math.isnan(snr) or snr == -math.inf for snr in snrs_db):
-        raise ConfigError("--symbols takes numbers above 0, and --snr numbers of dB or inf")
+def grid(recipe: Recipe, symbols: str, channels: int, snrs_db: Sequence[float] = SNRS_DB) -> list[Setting]:
+    """AWGN and block Rayleigh with estimated CSI. symbols: payloads of the recipe, with commas; channels: per image.
+    ConfigError names the option that is wrong."""
+    counts = rates_asked(symbols, recipe.layout.rates, "recipe")
+    if any(math.isnan(snr) or snr == -math.inf for snr in snrs_db):
+        raise ConfigError("--snr takes numbers of dB, or inf")
     return [
         Setting(channel, "estimated", snr, n, channels, 0, 0, 7.8e-5, snr)
         for channel in ("awgn", "block-rayleigh")
