@@ -58,6 +58,11 @@ def test_points_of_a_comparison_differ_in_nothing_but_what_is_compared(pairs: di
     assert all(one.point.frames * one.point.frame_doppler >= 200 for one in entries)
 
 
+def test_what_is_asked_for_twice_is_one(pairs: dict[int, Manifest]) -> None:
+    twice = {name: ",".join([str(OPTIONS[name])] * 2) for name in ("experiments", "systems", "loop_systems", "snr")}
+    assert plan(pairs, OPTIONS | twice) == plan(pairs, OPTIONS)
+
+
 def test_feedback_is_what_the_abscissa_says(pairs: dict[int, Manifest]) -> None:
     adaptive = {(e.experiment, e.x): e.point for e in plan(pairs, OPTIONS) if e.system == "adaptive"}
     slot = pairs[4].layout.slot
