@@ -41,11 +41,13 @@ class Outcome:
 
 
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
-    """The same networks with `pilots` pilots per frame; the tables measured for them, on images of validation."""
+    """The same networks with `pilots` pilots per frame; the tables measured for them, on images of validation. What
+    lies in `out` of the same pair, images and code is taken."""
     if pilots == base.layout.pilots:
         return base
     validation = load_told(base, dataset, "validation")
-    folder = out / "pairs" / f"{base.id[:12]}-{pilots}-pilots-{fingerprint(validation)[:8]}"
+    kind = f"{pilots}-pilots-{fingerprint(validation)[:8]}-{code_sha256()[:8]}"
+    folder = out / "pairs" / f"{base.id[:12]}-{kind}"
     if (folder / MANIFEST).is_file():
         return find_pair(folder)
     try:
