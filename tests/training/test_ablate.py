@@ -1,6 +1,9 @@
 """Variants of the method, each trained once and compared in pairs."""
 
+import json
 import math
+import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,17 @@ from click.testing import CliRunner
 
 from common.errors import ConfigError
 from common.flags import numbers
+from tests.model.pairs import tiny_pair
+from tests.training.kinds import make
 from training import ablate, fractions
 from training.ablate import compute
+from training.data.images import fingerprint, load_data
+from training.distillation.pairs import write_changed
+from training.distillation.request import Request
 from training.experiments import shares, trials
 from training.experiments.trials import Row, compared, grid, run
 from training.experiments.variants import FULL, NAMES, Variant, variant
-from training.recipes.recipe import Recipe, load_recipe
+from training.recipes.recipe import Recipe, adjusted, load_recipe
 from training.report.figures import draw
 
 OPTIONS: dict[str, Any] = {"dataset": "digits", "split": "test", "teacher": None, "device": "cpu", "seeds": 1}
@@ -61,6 +69,47 @@ def test_a_finished_training_is_not_done_again_and_another_one_is(
     monkeypatch.setattr(trials, "load_data", with_others)
     run(Variant(FULL, other), settings, OPTIONS)
     assert len(calls) == 4  # its tables would be of pictures that are no longer held out
+
+
+def test_what_a_training_depends_on_trains_again_and_nothing_else_does(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training itself is a stub, which a kill may end; a checkpoint is there afterwards."""
+    monkeypatch.chdir(tmp_path)
+    teacher = make("ViT", tmp_path / "teacher", tuple("0123456789"))
+    processor = json.loads((teacher / "preprocessor_config.json").read_text())
+    data = fingerprint(load_data(recipe, "digits")[0])
+    met, killed = list[bool](), [False]
+
+    def distilled(_: Recipe, request: Request, *__: Any) -> None:
+        checkpoint = request.run / "checkpoint.safetensors"
+        met.append(checkpoint.exists())
+        checkpoint.touch()
+        if killed[0]:
+            raise KeyboardInterrupt
+        checkpoint.unlink()
+        write_changed(tiny_pair(tmp_path / "any"), request.out, provenance={"data": data})
+        (request.run / "metrics.jsonl").write_text('{"seconds": 1.0}\n')
+
+    def trains(one: Variant, *, kill: bool = False) -> list[bool]:
+        """Whether each training that this took met a checkpoint."""
+        met.clear()
+        killed[0] = kill
+        with pytest.raises(KeyboardInterrupt) if kill else nullcontext():
+            trials.trained(one, one.recipe, one.name, 0, OPTIONS | {"teacher": str(teacher)})
+        return list(met)
+
+    monkeypatch.setattr(trials, "distill", distilled)
+    taught, alone = Variant("a", recipe), Variant("b", adjusted(recipe, hard=1.0))
+    assert [trains(one) for one in (taught, alone, taught, alone)] == [[False], [False], [], []]
+    (teacher / "preprocessor_config.json").write_text(json.dumps(processor | {"image_mean": [0.1] * 3}))
+    assert [trains(one) for one in (taught, taught, alone)] == [[False], [], []]
+    shutil.rmtree("build/ablate/digits/a")  # and the folder of its run is left
+    assert [trains(taught), trains(taught)] == [[False], []]
+    monkeypatch.setattr(trials, "code_sha256", lambda: "another")
+    assert [trains(taught, kill=True), trains(taught, kill=True)] == [[False], [True]]
+    monkeypatch.setattr(trials, "code_sha256", lambda: "a third")
+    assert [trains(taught), trains(taught)] == [[False], []]
 
 
 def test_every_setting_has_a_paired_interval() -> None:

@@ -20,7 +20,7 @@ from training.knowledge.generate import generate, plan_for, projected
 from training.knowledge.shards import MANIFEST, Store, open_store
 from training.loop.machine import autocasts
 from training.recipes.recipe import Recipe
-from training.teachers.find import find_teacher
+from training.teachers.find import Committee, Teacher, find_teacher
 from training.teachers.oracles import Oracle
 
 
@@ -28,7 +28,7 @@ def soft_labels(
     recipe: Recipe, request: Request, train: ImageSet, device: torch.device, console: Console
 ) -> Store | Oracle | None:
     """The knowledge store, made where it is missing; the teacher itself with --online-teacher; None without either."""
-    if recipe.loss.hard == 1 and not recipe.loss.embedding:
+    if not is_taught(recipe):
         return None
     if request.online and recipe.loss.embedding:
         raise ConfigError(
@@ -41,8 +41,7 @@ def soft_labels(
         answers = (codec.payload(recipe.encoding, 1, len(train.classes)) + recipe.embedding) * len(train) * recipe.views
         writable(request.store or BUILD / "stores", folder=True, room=ROOM + answers)
     teacher = request.teacher or str(own_teacher(recipe, train, request.seed, device, console))
-    dtype = "bf16" if autocasts(recipe.teacher.schedule, device) else "fp32"
-    found = find_teacher(teacher, train.asked, dtype, request.by_position)
+    found = teacher_of(recipe, teacher, train, device, request.by_position)
     for line in found.told:
         tell(line)
     if request.online:
@@ -60,6 +59,19 @@ def soft_labels(
             tell(f"store: re-using {where} ({store.views} views)")
             return store
     return generate(where, plan, range(recipe.views), train, oracle or found.load(device), console)
+
+
+def is_taught(recipe: Recipe) -> bool:
+    """Whether anything is learnt from a teacher; with true labels alone nobody asks one."""
+    return recipe.loss.hard < 1 or recipe.loss.embedding > 0
+
+
+def teacher_of(
+    recipe: Recipe, spec: str, train: ImageSet, device: torch.device, by_position: bool = False
+) -> Teacher | Committee:
+    """The teacher of this folder or Hub id as it would answer on that device; it is not built yet."""
+    dtype = "bf16" if autocasts(recipe.teacher.schedule, device) else "fp32"
+    return find_teacher(spec, train.asked, dtype, by_position)
 
 
 def soft_name(soft: Store | Oracle | None) -> str:
