@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,18 @@ def test_finished_points_are_not_run_again_and_damaged_ones_are(
     assert ran[2:] == [POINT]
     assert kept(tmp_path, POINT) == first[POINT.id]
     assert kept(tmp_path, replace(POINT, snr_db=11.0)) is None
+
+
+def test_what_was_run_directly_is_no_outcome_of_the_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    alone, sent = outcome(np.ones(400)), replace(outcome(np.ones(400)), header_bytes=60.0)
+    monkeypatch.setattr(loop_run, "directly", lambda *_: ran.append("directly") or alone)
+    monkeypatch.setattr(loop_run, "over_the_link", lambda *_: ran.append("sent") or sent)
+    monkeypatch.setattr(loop_run, "start_receiver", lambda *_: (nullcontext(), 1))
+    points, pairs = {POINT, replace(POINT, policy="genie")}, {4: find_pair("digits")}
+    for direct in (True, False, False, True):
+        run(points, pairs, load_images("digits", "test"), "", tmp_path, direct)
+    assert ran == ["directly", "directly", "sent"]  # no link tells what a genie knows
 
 
 def test_a_run_that_answers_too_few_frames_is_no_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
