@@ -200,6 +200,24 @@ def test_what_was_run_directly_is_no_outcome_of_the_link(tmp_path: Path, monkeyp
     assert ran == ["directly", "directly", "sent"]  # no link tells what a genie knows
 
 
+@pytest.mark.parametrize(("policy", "goal"), [("robust", []), ("fixed:2", []), ("adaptive", ["--within", "1.0"])])
+def test_a_transmitter_is_told_a_goal_where_its_policy_has_one(
+    policy: str, goal: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Typed(Exception):
+        """Instead of a process."""
+
+    def typed(*words: str) -> None:
+        raise Typed(*words)
+
+    monkeypatch.setattr(loop_run, "start_emulator", lambda *_: (nullcontext(), 1))
+    monkeypatch.setattr(loop_run, "Command", typed)
+    with pytest.raises(Typed) as caught:
+        loop_run.over_the_link(replace(POINT, policy=policy), find_pair("digits"), "", 1, lambda *_: None)
+    words = caught.value.args
+    assert list(words[words.index("--rate-policy") :]) == ["--rate-policy", policy, *goal]
+
+
 def test_a_run_that_answers_too_few_frames_is_no_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_run, "directly", lambda *_: outcome(np.ones(3)))
     with pytest.raises(SemlinkError, match="3 of 400"):

@@ -17,7 +17,7 @@ from common.errors import ConfigError, SemlinkError
 from common.files import write_json
 from common.images.imageset import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, find_pair
-from sctx.rate.policy import GOALS, RatePolicy
+from sctx.rate.policy import GOALLESS, GOALS, RatePolicy
 from training.data.images import fingerprint, load_told
 from training.distillation.pairs import measured_again
 from training.experiments.loop_plan import Point
@@ -116,7 +116,9 @@ def over_the_link(point: Point, manifest: Manifest, source: str, receiver: int, 
     )  # fmt: skip
     flags = ["--peer", f"127.0.0.1:{port}", "--model", str(manifest.path), "--source", source,
              "--count", str(point.frames), "--stream", str(point.stream), "--window", "1", "--json",
-             "--rate-policy", point.policy, GOALS[point.goal.kind].flag, repr(point.goal.value)]  # fmt: skip
+             "--rate-policy", point.policy]  # fmt: skip
+    if point.policy.partition(":")[0] not in GOALLESS:
+        flags += [GOALS[point.goal.kind].flag, repr(point.goal.value)]
     if point.ask_below:
         flags += ["--arq", "incremental", "--confidence", repr(point.ask_below)]
     items = []
