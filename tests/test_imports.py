@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from training.report.measured_on import COMPUTES
+
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "common": {"common"},
@@ -100,6 +102,23 @@ def test_no_two_rooms_import_each_other(arrows: dict[str, set[str]]) -> None:
 def test_nobody_imports_what_people_type(arrows: dict[str, set[str]]) -> None:
     commands = {module_of(path) for path, _ in trees("training") if path.count("/") == 1} - {"training"}
     assert not {name: others & commands for name, others in arrows.items() if others & commands}
+
+
+def test_what_a_number_depends_on_is_in_what_it_is_kept_under(arrows: dict[str, set[str]]) -> None:
+    """All that is imported by what measures or trains lies in rooms whose code is a part of the key of its results."""
+    only_shows = {"training/report", "training/suites"}
+    for begins, more in (
+        ({"training.suites.measuring", "training.suites.roster"}, set()),
+        ({"training.experiments.loop_run"}, {"training/experiments"}),
+        ({"training.distillation.stages"}, set()),
+    ):
+        met, left = set[str](), begins
+        while left:
+            met |= left
+            left = set().union(*(arrows[one] for one in left)) - met
+        inside = [one.replace(".", "/") for one in met if "." in one.removeprefix("training.")]
+        rooms = (*COMPUTES, *more, *only_shows)
+        assert [one for one in inside if not one.startswith(tuple(f"{room}/" for room in rooms))] == []
 
 
 def test_no_room_is_crowded_and_no_name_means_two_things() -> None:

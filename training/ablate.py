@@ -52,8 +52,8 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     from training.recipes.recipe import adjusted, load_recipe
 
     recipe = adjusted(load_recipe(options["recipe"]), options["epochs"], fraction=options["fraction"])
-    chosen = [variant(recipe, name) for name in (FULL, *options["only"].split(","))]
-    settings = grid(options["symbols"], options["channels"], numbers("snr", options["snr"], float))
+    chosen = [variant(recipe, name) for name in dict.fromkeys((FULL, *options["only"].split(",")))]
+    settings = grid(recipe, options["symbols"], options["channels"], numbers("snr", options["snr"], float))
     rows = [run(variant, settings, options) for variant in chosen]
     report = [compared(row, rows[0], settings) for row in rows]
     _show(report, settings)

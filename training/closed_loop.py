@@ -79,7 +79,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     outcomes = run(points, pairs, images, source, kept, options["direct"])
     report, swept = (make(entries, outcomes, options["price"]) for make in (compare, sweep))
     show(report, swept)
-    how = {name: str(value) for name, value in options.items() if name not in ("json", "out")}
+    how = {name: str(value) for name, value in options.items() if name != "out"}
     write_json(out / "closed_loop.json", {"options": how, "rows": report, "sweep": swept})
     draw(out / "closed_loop.png", panels(report))
     say(f"{out / 'closed_loop.json'}, {out / 'closed_loop.png'}; points: {kept}")

@@ -43,10 +43,10 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     for line in told:
         tell(line)
     recipe = adjusted(recipe, options["epochs"], encoder=options["encoder"])
+    settings = grid(recipe, options["symbols"], options["channels"])
     if ALL in options["rows"].split(",") and not options["teacher"]:
         options["teacher"] = teacher_of(recipe, options)
     chosen = [one for share in fractions for one in variants(recipe, share, options)]
-    settings = grid(options["symbols"], options["channels"])
     report = table(fractions, {one.name: run(one, settings, options) for one in chosen}, settings)
     show(report)
     if options["json_file"]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,11 @@ def test_points_of_a_comparison_differ_in_nothing_but_what_is_compared(pairs: di
             same = {(p.stream, p.seed, p.frames, p.frame_doppler, p.snr_db, p.pilots) for p in part}
             assert len(same) == 1
     assert all(one.point.frames * one.point.frame_doppler >= 200 for one in entries)
+
+
+def test_what_is_asked_for_twice_is_one(pairs: dict[int, Manifest]) -> None:
+    twice = {name: ",".join([str(OPTIONS[name])] * 2) for name in ("experiments", "systems", "loop_systems", "snr")}
+    assert plan(pairs, OPTIONS | twice) == plan(pairs, OPTIONS)
 
 
 def test_feedback_is_what_the_abscissa_says(pairs: dict[int, Manifest]) -> None:
@@ -156,7 +162,7 @@ def test_every_experiment_has_a_panel_of_accuracy_above_one_of_uses() -> None:
 
 
 @pytest.mark.usefixtures("few_draws")
-def test_other_pilots_get_tables_of_their_own(tmp_path: Path) -> None:
+def test_other_pilots_get_tables_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = tiny_pair(tmp_path / "pair")
     four = prepared(base, 2, "digits", tmp_path)
     assert (four.layout.pilots, four.layout.increments) == (2, base.layout.increments)
@@ -165,6 +171,10 @@ def test_other_pilots_get_tables_of_their_own(tmp_path: Path) -> None:
     for few, more in ((four.words.right, many.words.right), (four.accuracy.acc, many.accuracy.acc)):
         assert np.mean(few) < np.mean(more)  # a worse estimate of the channel costs words
     assert prepared(base, 2, "digits", tmp_path) == four
+    monkeypatch.setattr(loop_run, "measured_again", lambda *_: many)  # four is of this code
+    assert prepared(base, 2, "digits", tmp_path) == four
+    monkeypatch.setattr(loop_run, "code_sha256", lambda *_: "another")
+    assert prepared(base, 2, "digits", tmp_path) == many
     for wrong in (99, 1, 0):
         with pytest.raises(ConfigError, match=f"--pilots {wrong}: "):
             prepared(base, wrong, "digits", tmp_path)
@@ -184,6 +194,18 @@ def test_finished_points_are_not_run_again_and_damaged_ones_are(
     assert ran[2:] == [POINT]
     assert kept(tmp_path, POINT) == first[POINT.id]
     assert kept(tmp_path, replace(POINT, snr_db=11.0)) is None
+
+
+def test_what_was_run_directly_is_no_outcome_of_the_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    alone, sent = outcome(np.ones(400)), replace(outcome(np.ones(400)), header_bytes=60.0)
+    monkeypatch.setattr(loop_run, "directly", lambda *_: ran.append("directly") or alone)
+    monkeypatch.setattr(loop_run, "over_the_link", lambda *_: ran.append("sent") or sent)
+    monkeypatch.setattr(loop_run, "start_receiver", lambda *_: (nullcontext(), 1))
+    points, pairs = {POINT, replace(POINT, policy="genie")}, {4: find_pair("digits")}
+    for direct in (True, False, False, True):
+        run(points, pairs, load_images("digits", "test"), "", tmp_path, direct)
+    assert ran == ["directly", "directly", "sent"]  # no link tells what a genie knows
 
 
 def test_a_run_that_answers_too_few_frames_is_no_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,6 +181,8 @@ def test_ablations_and_a_store_without_its_teacher() -> None:
     assert "no teacher is loaded" in alone.stderr
     with pytest.raises(ConfigError, match="holds 2 views, not 5"):
         call(distill, "--recipe", "tiny.toml", "--store", "kept", "--views", "5")
+    with pytest.raises(ConfigError, match="kept holds answers as int8, not top2; leave out --encoding"):
+        call(distill, "--recipe", "tiny.toml", "--store", "kept", "--encoding", "top2")
 
 
 @pytest.mark.usefixtures("after")

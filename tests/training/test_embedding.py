@@ -179,6 +179,28 @@ def test_another_projection_is_refused_and_another_teachers_is_made_again(tmp_pa
     assert (store.folder / PROJECTION).read_bytes() == raw
 
 
+def test_a_projection_is_of_its_teacher_with_all_that_it_does_to_pixels(tmp_path: Path) -> None:
+    """Killed before the first shard; and of a complete store nothing is replaced, whoever asks."""
+
+    class Otherwise(Linear):
+        id = replace(Linear.id, preprocess='{"size": 32}')
+
+        def answers(self, images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+            return super().answers(255 - images)
+
+    projected(tmp_path / "killed", IMAGES, Linear(), 6)
+    whole, again = made(tmp_path / "whole", teacher=Otherwise()), made(tmp_path / "killed", teacher=Otherwise())
+    assert again.plan == whole.plan
+    assert sorted(path.name for path in again.folder.iterdir()) == [MANIFEST, PROJECTION, "v0000", "v0001"]
+    raw = (whole.folder / PROJECTION).read_bytes()
+    with pytest.raises(StoreError, match="teacher"):
+        made(tmp_path / "whole")
+    with pytest.raises(StoreError, match="holds 6 bytes of embedding for each view, not 5"):
+        made(tmp_path / "whole", size=5)
+    assert (whole.folder / PROJECTION).read_bytes() == raw
+    assert made(tmp_path / "whole", teacher=Otherwise()).plan == whole.plan
+
+
 def test_parts_that_share_a_projection_are_merged(tmp_path: Path) -> None:
     whole = made(tmp_path / "whole")
     one = made(tmp_path / "one", which=range(1))

@@ -28,6 +28,10 @@ def test_a_share_that_makes_no_sense_is_refused_in_one_line(text: str) -> None:
         shares(text)
 
 
+def test_a_share_that_is_given_twice_is_one() -> None:
+    assert shares("1,0.5,.5,1.0") == [0.5, 1.0]
+
+
 def test_a_smaller_share_is_part_of_a_larger_one(recipe: Recipe) -> None:
     parts = [load_data(adjusted(recipe, fraction=share), "digits")[0] for share in (0.1, 0.5, 1.0)]
     assert [len(part) for part in parts] == [113, 568, 1137]

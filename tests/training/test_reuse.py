@@ -21,8 +21,10 @@ from training import distill, evaluate, teacher
 from training.distillation.judge import Verdict
 from training.distillation.provenance import provenance, without_paths
 from training.distillation.reuse import teacher_made_of, teacher_place
+from training.distillation.soft import soft_key, soft_name
 from training.recipes.recipe import load_recipe
 from training.recipes.specs import ViewSpec
+from training.teachers.identity import TeacherId
 
 VIEW = asdict(ViewSpec(shift=1))
 
@@ -200,6 +202,14 @@ def test_a_pair_has_learnt_when_its_interval_lies_above_the_largest_class(
     right: int, count: int, largest: float, learnt: bool
 ) -> None:
     assert Verdict(right, count, largest, "cat").learnt is learnt
+
+
+def test_a_checkpoint_is_of_its_teacher_with_all_that_it_does_to_pixels() -> None:
+    ids = [TeacherId("any", "0" * 64, size, kind) for size in ("32", "224") for kind in ("fp32", "bf16")]
+    asked = [SimpleNamespace(id=one) for one in ids]
+    assert len({soft_key(one) for one in asked}) == 4
+    assert {soft_name(one) for one in asked} == {f"teacher {'0' * 64}"}  # which pairs say, whose ids are to stay
+    assert soft_key(None) == soft_name(None)
 
 
 def test_a_store_that_its_disk_cannot_hold_is_told_before_the_teacher_is_trained(

@@ -204,6 +204,46 @@ def test_training_data_that_differs_is_refused_by_name(store: Store, images: Ima
         store.logits(0, changed)
 
 
+def test_the_ids_by_which_a_teacher_was_asked_are_those_of_the_data(
+    plan: Plan, images: ImageSet, tmp_path: Path
+) -> None:
+    """`classes.json` put right: pixels, labels and names are the same, and the columns are others."""
+    ids = tuple(f"n{k:08d}" for k in range(10))
+    named, swapped = replace(images, ids=ids), replace(images, ids=(*ids[1::-1], *ids[2:]))
+    wrong = replace(plan, ids=swapped.ids)
+    assert (wrong.id, wrong.schema) == (plan.id, 4)
+    assert plan_for(named, "train", TEACHER, VIEW, "int8", shard=64) == replace(plan, ids=ids) != wrong
+    with pytest.raises(KeyboardInterrupt):
+        generate(tmp_path / "part", wrong, range(1), named, FixedTeacher(limit=100), QUIET)
+    with pytest.raises(StoreError, match="another plan"):
+        generate(tmp_path / "part", replace(plan, ids=ids), range(1), named, FixedTeacher(), QUIET)
+    assert generate(tmp_path / "store", wrong, range(1), named, FixedTeacher(), QUIET) is not None
+    store = open_store(tmp_path / "store")
+    assert store.plan == wrong
+    store.check_data(swapped, VIEW)
+    for by_position in (False, True):
+        with pytest.raises(StoreError, match="made for WordNet ids"):
+            store.check_data(named, VIEW, by_position)
+        with pytest.raises(StoreError, match="made for WordNet ids"):
+            store.check_data(images, VIEW, by_position)
+    for mine in (plan, replace(plan, ids=ids)):
+        with pytest.raises(StoreError, match="was made for ids"):
+            mine.refuse(store.plan, store.folder)
+
+
+def test_a_store_of_before_ids_is_read_against_data_with_ids_only_where_somebody_says_so(
+    store: Store, plan: Plan, images: ImageSet
+) -> None:
+    assert store.plan.schema == 2
+    named = replace(images, ids=tuple(f"n{k:08d}" for k in range(10)))
+    store.check_data(images, VIEW)
+    store.check_data(named, VIEW, by_position=True)
+    with pytest.raises(StoreError, match=r"does not hold the WordNet ids.*--by-position"):
+        store.check_data(named, VIEW)
+    with pytest.raises(StoreError, match=r"does not hold the WordNet ids.*--by-position"):
+        replace(plan, ids=named.ids).refuse(store.plan, store.folder)
+
+
 def test_a_shard_whose_hash_was_mended_still_shows_other_pixels(store: Store, images: ImageSet) -> None:
     """Someone who rewrites shard and manifest cannot make views that the teacher never saw pass."""
     document = json.loads((store.folder / MANIFEST).read_text())

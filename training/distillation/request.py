@@ -26,6 +26,8 @@ class Request:
     by_position: bool = False
     """A teacher's columns are the data's classes in order, whatever it calls them."""
     skip_bad: bool = False
+    encoding: str | None = None
+    """As it was asked for in so many words; None: a store that is there may have any."""
 
     def __post_init__(self) -> None:
         if self.out is not None and self.out.resolve().is_relative_to(SHIPPED.resolve()):

@@ -3,7 +3,8 @@
 Knows nothing about students. The order in which things are looked for is that of `soft_labels`.
 """
 
-from dataclasses import replace
+import hashlib
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from common.console import tell
 from common.errors import ConfigError
 from common.files import ROOM, writable
 from common.images.imageset import ImageSet
+from common.pair.manifest import canonical
 from training.distillation.request import BUILD, Request
 from training.distillation.reuse import own_teacher
 from training.knowledge import encoding as codec
@@ -20,7 +22,7 @@ from training.knowledge.generate import generate, plan_for, projected
 from training.knowledge.shards import MANIFEST, Store, open_store
 from training.loop.machine import autocasts
 from training.recipes.recipe import Recipe
-from training.teachers.find import find_teacher
+from training.teachers.find import Committee, Teacher, find_teacher
 from training.teachers.oracles import Oracle
 
 
@@ -28,7 +30,7 @@ def soft_labels(
     recipe: Recipe, request: Request, train: ImageSet, device: torch.device, console: Console
 ) -> Store | Oracle | None:
     """The knowledge store, made where it is missing; the teacher itself with --online-teacher; None without either."""
-    if recipe.loss.hard == 1 and not recipe.loss.embedding:
+    if not is_taught(recipe):
         return None
     if request.online and recipe.loss.embedding:
         raise ConfigError(
@@ -36,13 +38,12 @@ def soft_labels(
         )
     codec.check(recipe.encoding, len(train.classes))
     if request.store and (request.store / MANIFEST).is_file() and not request.teacher and not request.online:
-        return _ready_store(recipe, request.store, train, request.by_position)
+        return _ready_store(recipe, request, request.store, train)
     if not request.online:
         answers = (codec.payload(recipe.encoding, 1, len(train.classes)) + recipe.embedding) * len(train) * recipe.views
         writable(request.store or BUILD / "stores", folder=True, room=ROOM + answers)
     teacher = request.teacher or str(own_teacher(recipe, train, request.seed, device, console))
-    dtype = "bf16" if autocasts(recipe.teacher.schedule, device) else "fp32"
-    found = find_teacher(teacher, train.asked, dtype, request.by_position)
+    found = teacher_of(recipe, teacher, train, device, request.by_position)
     for line in found.told:
         tell(line)
     if request.online:
@@ -62,11 +63,31 @@ def soft_labels(
     return generate(where, plan, range(recipe.views), train, oracle or found.load(device), console)
 
 
+def is_taught(recipe: Recipe) -> bool:
+    """Whether anything is learnt from a teacher; with true labels alone nobody asks one."""
+    return recipe.loss.hard < 1 or recipe.loss.embedding > 0
+
+
+def teacher_of(
+    recipe: Recipe, spec: str, train: ImageSet, device: torch.device, by_position: bool = False
+) -> Teacher | Committee:
+    """The teacher of this folder or Hub id as it would answer on that device; it is not built yet."""
+    dtype = "bf16" if autocasts(recipe.teacher.schedule, device) else "fp32"
+    return find_teacher(spec, train.asked, dtype, by_position)
+
+
 def soft_name(soft: Store | Oracle | None) -> str:
-    """Where the soft labels came from, for manifest and checkpoint."""
+    """Where the soft labels came from, for a manifest."""
     if soft is None:
         return "true labels"
     return f"store {soft.plan.id}" if isinstance(soft, Store) else f"teacher {soft.id.sha256}"
+
+
+def soft_key(soft: Store | Oracle | None) -> str:
+    """The same for a checkpoint: with all that the answers depend on."""
+    if isinstance(soft, Store):
+        return f"store {soft.plan.key}"
+    return soft_name(None) if soft is None else f"teacher {hashlib.sha256(canonical(asdict(soft.id))).hexdigest()}"
 
 
 def _place(name: str, kind: str) -> Path:
@@ -74,10 +95,13 @@ def _place(name: str, kind: str) -> Path:
     return next(iter(sorted((BUILD / "stores").glob(f"*-{kind}"))), BUILD / "stores" / f"{name}-{kind}")
 
 
-def _ready_store(recipe: Recipe, folder: Path, train: ImageSet, by_position: bool) -> Store:
+def _ready_store(recipe: Recipe, request: Request, folder: Path, train: ImageSet) -> Store:
     """A finished store is all that training needs: its teacher may be gone."""
     store = open_store(folder)
-    store.check_data(train, recipe.view, by_position)
+    store.check_data(train, recipe.view, request.by_position)
+    if request.encoding not in (None, store.plan.encoding):
+        raise ConfigError(f"{folder} holds answers as {store.plan.encoding}, not {request.encoding}; leave out "
+                          "--encoding, or make another store")  # fmt: skip
     has = store.plan.embedding.bytes if store.plan.embedding else 0
     if recipe.loss.embedding and has != recipe.embedding:
         raise ConfigError(f"{folder} holds {has} bytes of embedding for each view, and the recipe needs "

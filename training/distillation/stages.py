@@ -22,7 +22,7 @@ from training.distillation.pairs import write_encoder
 from training.distillation.provenance import provenance
 from training.distillation.request import BUILD, Request
 from training.distillation.reuse import needs_teacher, pair_made_of, pair_place
-from training.distillation.soft import soft_labels, soft_name
+from training.distillation.soft import soft_key, soft_labels, soft_name
 from training.export.tracing import finish
 from training.knowledge.embedding import MOST_COMPONENTS
 from training.knowledge.shards import Store
@@ -47,7 +47,7 @@ def distill(recipe: Recipe, request: Request, console: Console) -> Manifest | No
               0 if request.online else recipe.views, recipe.schedule, request.seed, device, console)  # fmt: skip
     announce(recipe, objective, train, run, console, needs_teacher(recipe, request, train))
     soft = soft_labels(recipe, request, train, device, console)
-    run = replace(run, identity={"recipe": recipe.plain(), "soft": soft_name(soft), "data": made_of["data"]})
+    run = replace(run, identity={"recipe": recipe.plain(), "soft": soft_key(soft), "data": made_of["data"]})
     fitted = fit(Distillation(objective, train, soft, device), run)
     objective.load_state_dict(fitted.weights)
     if process()[0]:

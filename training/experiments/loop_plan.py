@@ -78,7 +78,7 @@ def pilot_counts(options: dict[str, Any]) -> list[int]:
 
 
 def plan(pairs: dict[int, Manifest], options: dict[str, Any]) -> list[Entry]:
-    """Every point of every experiment that the options ask for."""
+    """Every point of every experiment that the options ask for, each once."""
     asked = options["experiments"].split(",")
     if unknown := set(asked) - set(EXPERIMENTS):
         raise ConfigError(f"--experiments {min(unknown)}: choose of {', '.join(EXPERIMENTS)}")
@@ -95,12 +95,13 @@ def plan(pairs: dict[int, Manifest], options: dict[str, Any]) -> list[Entry]:
     few = slice(None, None, 2) if options["quick"] else slice(None)
     swept = {**{name: values[few] for name, values in xs.items()}, "pilots": [c for c in PILOTS if c in pairs]}
     systems = {one: options["systems" if one == "snr" else "loop_systems"].split(",") for one in asked}
-    return [
+    entries = [
         Entry(experiment, x, system, _point(pairs, options, system, experiment, x))
         for experiment in asked
         for x in swept[experiment]
         for system in systems[experiment]
     ]
+    return list(dict.fromkeys(entries))
 
 
 def _point(pairs: dict[int, Manifest], options: dict[str, Any], system: str, experiment: str, x: float) -> Point:

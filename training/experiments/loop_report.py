@@ -64,7 +64,7 @@ def compare(entries: Sequence[Entry], outcomes: Mapping[str, Outcome], price: fl
 def sweep(entries: Sequence[Entry], outcomes: Mapping[str, Outcome], price: float) -> list[dict[str, Any]]:
     """The mean over all SNRs of experiment `snr`, each weighing the same: one row per system."""
     points: dict[str, list[Point]] = {}
-    for one in sorted(dict.fromkeys(entries), key=lambda one: one.x):
+    for one in sorted(entries, key=lambda one: one.x):
         if one.experiment == "snr":
             points.setdefault(one.system, []).append(one.point)
     return [

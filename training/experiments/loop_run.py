@@ -41,11 +41,13 @@ class Outcome:
 
 
 def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
-    """The same networks with `pilots` pilots per frame; the tables measured for them, on images of validation."""
+    """The same networks with `pilots` pilots per frame; the tables measured for them, on images of validation. What
+    lies in `out` of the same pair, images and code is taken."""
     if pilots == base.layout.pilots:
         return base
     validation = load_told(base, dataset, "validation")
-    folder = out / "pairs" / f"{base.id[:12]}-{pilots}-pilots-{fingerprint(validation)[:8]}"
+    kind = f"{pilots}-pilots-{fingerprint(validation)[:8]}-{code_sha256()[:8]}"
+    folder = out / "pairs" / f"{base.id[:12]}-{kind}"
     if (folder / MANIFEST).is_file():
         return find_pair(folder)
     try:
@@ -64,23 +66,27 @@ def points_of(images: ImageSet, out: Path) -> Path:
 def run(
     points: set[Point], pairs: dict[int, Manifest], images: ImageSet, source: str, folder: Path, direct: bool
 ) -> dict[str, Outcome]:
-    """Point id -> outcome, from what is kept and from runs of what is missing."""
+    """Point id -> outcome, from what is kept and from runs of what is missing.
+
+    What was run directly has no headers, and is no outcome of the link.
+    """
     encodings = Encodings()
     folder.mkdir(parents=True, exist_ok=True)
     found = {point.id: kept(folder, point) for point in points}
-    missing = sorted((p for p in points if found[p.id] is None), key=lambda p: (p.pilots, p.snr_db, p.policy, p.id))
+    by_link = {point for point in points if not direct and point.policy != "genie"}
+    lacking = {p for p in points if (one := found[p.id]) is None or (p in by_link and one.header_bytes is None)}
+    missing = sorted(lacking, key=lambda p: (p.pilots, p.snr_db, p.policy, p.id))
     with bar(Console(stderr=True), "closed loop", sum(p.frames for p in missing)) as advance, ExitStack() as receivers:
         ports: dict[int, int] = {}
         for point in missing:
             manifest = pairs[point.pilots]
-            directly_too = direct or point.policy == "genie"
-            if not directly_too and point.pilots not in ports:
+            if point in by_link and point.pilots not in ports:
                 receiver, ports[point.pilots] = start_receiver("--model", str(manifest.path))
                 receivers.enter_context(receiver)
             outcome = (
-                directly(point, manifest, images, advance, encodings)
-                if directly_too
-                else over_the_link(point, manifest, source, ports[point.pilots], advance)
+                over_the_link(point, manifest, source, ports[point.pilots], advance)
+                if point in by_link
+                else directly(point, manifest, images, advance, encodings)
             )
             if len(outcome.right) != point.frames:
                 raise SemlinkError(f"{len(outcome.right)} of {point.frames} frames were answered at {point}")

@@ -99,7 +99,7 @@ class Bench:
 
 def places(options: dict[str, Any]) -> list[Place]:
     """What is asked for. Raises ConfigError."""
-    channels = options["channel"].split(",")
+    channels = numbers("channel", options["channel"], str)
     if unknown := set(channels) - set(CHANNELS):
         raise ConfigError(f"--channel {min(unknown)}: choose of {', '.join(CHANNELS)}")
     if options["frames"] <= 2 * HEARD or options["streams"] < 1:

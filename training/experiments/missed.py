@@ -115,7 +115,7 @@ def show(rows: Sequence[Found]) -> None:
 @click.pass_context
 def main(context: click.Context, /, log_level: str, debug: bool, **options: Any) -> None:
     begin(context, log_level)
-    channels = options["channel"].split(",")
+    channels = numbers("channel", options["channel"], str)
     if unknown := set(channels) - set(CHANNELS):
         raise ConfigError(f"--channel {min(unknown)}: choose of {', '.join(CHANNELS)}")
     dopplers, *asked = (numbers(name, options[name], float) for name in ("doppler", "snr", "distortion"))

@@ -27,9 +27,9 @@ from training.recipes.specs import Schedule
 
 
 def shares(text: str) -> list[float]:
-    """Numbers above 0 and at most 1, ascending. Raises ConfigError."""
+    """Numbers above 0 and at most 1, ascending, each once. Raises ConfigError."""
     try:
-        found = sorted(float(part) for part in text.split(","))
+        found = sorted({float(part) for part in text.split(",")})
     except ValueError:
         found = []
     if not found or not all(0 < share <= 1 for share in found):

@@ -6,36 +6,39 @@ Knows nothing about what a variant is, the command line or tables.
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from common import __version__
 from common.errors import ConfigError
 from common.files import write_atomic
-from common.flags import numbers
+from common.pair.device import pick_device
 from common.pair.manifest import MANIFEST, Manifest, canonical, find_pair
 from sctx.encoder import load_encoder
 from training.data.images import fingerprint, load_data, load_told, measured_split
 from training.distillation.measure import transmitter_cost
 from training.distillation.request import BUILD, Request
+from training.distillation.soft import is_taught, teacher_of
 from training.distillation.stages import distill
 from training.experiments.variants import SNRS_DB, Variant
-from training.lab.evaluation import Lab, Setting
+from training.lab.evaluation import Lab, Setting, rates_asked
+from training.loop.fit import CHECKPOINT
 from training.loop.journal import epochs
 from training.recipes.recipe import Recipe
+from training.report.measured_on import code_sha256
 from training.report.stats import bootstrap, scaled
-from training.teachers.find import weights_sha256
 
 
-def grid(symbols: str, channels: int, snrs_db: Sequence[float] = SNRS_DB) -> list[Setting]:
-    """AWGN and block Rayleigh with estimated CSI. symbols: payloads with commas; channels: per image. ConfigError."""
-    counts = numbers("symbols", symbols, int)
-    if min(counts) < 1 or any(math.isnan(snr) or snr == -math.inf for snr in snrs_db):
-        raise ConfigError("--symbols takes numbers above 0, and --snr numbers of dB or inf")
+def grid(recipe: Recipe, symbols: str, channels: int, snrs_db: Sequence[float] = SNRS_DB) -> list[Setting]:
+    """AWGN and block Rayleigh with estimated CSI. symbols: payloads of the recipe, with commas; channels: per image.
+    ConfigError names the option that is wrong."""
+    counts = rates_asked(symbols, recipe.layout.rates, "recipe")
+    if any(math.isnan(snr) or snr == -math.inf for snr in snrs_db):
+        raise ConfigError("--snr takes numbers of dB, or inf")
     return [
         Setting(channel, "estimated", snr, n, channels, 0, 0, 7.8e-5, snr)
         for channel in ("awgn", "block-rayleigh")
@@ -72,21 +75,28 @@ def run(variant: Variant, settings: list[Setting], options: dict[str, Any]) -> R
 
 def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dict[str, Any]) -> tuple[Manifest, float]:
     """The pair of one training run, and its median seconds per epoch. What a run before finished is not done again, and
-    one that was killed goes on. options: dataset, teacher (None: the recipe's own), device and skip_bad, where
-    that was asked for."""
+    one that was killed goes on, where all that it depends on is the same: images, recipe, teacher, code. options:
+    dataset, teacher (None: the recipe's own), device and skip_bad, where that was asked for."""
     teacher = variant.teacher or options["teacher"]
     train, validation, _ = load_data(recipe, options["dataset"], options.get("skip_bad", False))
     data = fingerprint(train)  # the same path may hold other images by now
-    asked = {"version": __version__, "recipe": recipe.plain(), "data": data, "seed": seed,
-             "validation": fingerprint(validation),
-             "online": variant.online, "teacher": teacher and weights_sha256(teacher)}  # fmt: skip
+    asked = {"code": code_sha256(), "recipe": recipe.plain(), "data": data, "seed": seed, "online": variant.online,
+             "validation": fingerprint(validation), "teacher": None}  # fmt: skip
+    if teacher and is_taught(recipe):
+        device = pick_device(options["device"], recipe.threads)
+        asked["teacher"] = asdict(teacher_of(recipe, teacher, train, device).id)
     place = BUILD / "ablate" / recipe.name / name
     if (place / MANIFEST).is_file() and find_pair(place).provenance.get("data") != data:
         place = place.with_name(f"{name}-{data[:8]}")
     beside = place.with_name(f"{place.name}.run")  # not inside: a folder that holds it and no pair yet is refused
-    finished, identity = beside / "finished.sha256", hashlib.sha256(canonical(asked)).hexdigest()
-    if not finished.is_file() or finished.read_text() != identity:
+    identity = hashlib.sha256(canonical(asked)).hexdigest()
+    begun, finished = (beside / f"{when}.sha256" for when in ("begun", "finished"))
+    if not _holds(finished, identity) or not (place / MANIFEST).is_file():
         finished.unlink(missing_ok=True)
+        if not _holds(begun, identity):
+            (beside / CHECKPOINT).unlink(missing_ok=True)  # it may be of other code
+            beside.mkdir(parents=True, exist_ok=True)
+            write_atomic(begun, identity.encode())
         request = Request(
             dataset=options["dataset"],
             teacher=teacher,
@@ -101,6 +111,10 @@ def trained(variant: Variant, recipe: Recipe, name: str, seed: int, options: dic
         distill(recipe, request, Console(stderr=True))
         write_atomic(finished, identity.encode())
     return find_pair(place), float(np.median([one["seconds"] for one in epochs(beside)]))
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text() == text
 
 
 def answered(manifest: Manifest, settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:

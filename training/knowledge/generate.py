@@ -5,6 +5,7 @@ Knows nothing about students or losses.
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from rich.console import Console
 from torch import Tensor
 
 from common.console import tell
-from common.errors import ModelError
+from common.errors import ModelError, StoreError
+from common.files import write_atomic
 from common.images.imageset import ImageSet
+from common.pair.manifest import canonical
 from training.data.images import fingerprint
 from training.data.views import VERSION, augment, words
 from training.data.views import fingerprint as view_fingerprint
@@ -22,6 +25,7 @@ from training.knowledge import encoding as codec
 from training.knowledge.embedding import Projection, fit_projection, losses
 from training.knowledge.plan import EMBEDDING, SHARD, Embedded, Plan
 from training.knowledge.shards import (
+    ASKED,
     MANIFEST,
     PROJECTION,
     Store,
@@ -51,16 +55,24 @@ def plan_for(
     """What a store of this teacher on these views is; its id names the default folder. embedding: is kept as well."""
     codec.check(encoding, len(images.classes))
     return Plan(images.name, split, fingerprint(images), len(images), len(images.classes), teacher, view, VERSION,
-                encoding, shard, images.classes, embedding)  # fmt: skip
+                encoding, shard, images.classes, embedding, images.ids)  # fmt: skip
 
 
 def projected(folder: Path, images: ImageSet, oracle: Oracle, size: int) -> Embedded:
     """How a store in `folder` keeps this teacher's embeddings in `size` bytes: as FITTED of the images have them.
 
     A projection that lies there and is of the same is used again: stores whose shards are to be merged share the file.
+    That of a complete store stays as it is, whoever asks. StoreError where that store keeps others.
     """
-    of = f"{oracle.id.sha256} {fingerprint(images)} {size}"
-    if process()[0] == 0 and projection_notes(folder).get("of") != of:
+    kept = open_store(folder).plan.embedding if (folder / MANIFEST).is_file() else None
+    if (folder / MANIFEST).is_file() and (kept is None or kept.bytes != size):
+        has = kept.bytes if kept else 0
+        raise StoreError(f"{folder} holds {has} bytes of embedding for each view, not {size}; use another --store")
+    if kept is not None and _digest(folder) == kept.sha256:
+        return kept
+    of, asked, noted = f"{oracle.id.sha256} {fingerprint(images)} {size}", canonical(asdict(oracle.id)), folder / ASKED
+    same = projection_notes(folder).get("of") == of and (not noted.is_file() or noted.read_bytes() == asked)
+    if process()[0] == 0 and not same:
         picked = np.random.default_rng(0).permutation(len(images))[: FITTED + CHECKED]
         parts = []
         with bar(Console(stderr=True), "embeddings", len(picked)) as advance:
@@ -73,11 +85,19 @@ def projected(folder: Path, images: ImageSet, oracle: Oracle, size: int) -> Embe
         except ValueError as error:
             raise ModelError(f"teacher '{oracle.id.name}': no embedding can be kept: {error}") from error
         lost = {f"lost {how}": f"{value:.4f}" for how, value in losses(projection, embedding[most:]).items()}
+        (folder / PROJECTION).unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(noted, asked)
         write_projection(folder, projection.to_bytes({"of": of, **lost}))
     wait()
     projection = read_projection(folder)
-    digest = hashlib.sha256((folder / PROJECTION).read_bytes()).hexdigest()
-    return Embedded(projection.width, projection.size, digest)
+    return Embedded(projection.width, projection.size, _digest(folder))
+
+
+def _digest(folder: Path) -> str:
+    """Of the projection that lies there; "" where there is none."""
+    path = folder / PROJECTION
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def generate(

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,16 @@ from training.knowledge.embedding import MOST_BYTES, WIDEST
 from training.recipes.specs import VIEWS, ViewSpec
 from training.teachers.identity import TeacherId
 
-SCHEMA = 3
-"""Of a store with embeddings. 2, still read and written, has none, and 1, still read, had no class names either."""
+SCHEMA = 4
+"""Of a store whose classes have WordNet ids. 3 and 2, still read and written, have none, and 2 has no embeddings; 1,
+still read, had no class names either."""
 SHARD = 50_000
 """Samples per shard."""
 MOST = {"samples": 10**9, "classes": 10**6, "shard": 10**6, "view_version": 10**6}
 """Largest numbers that a plan may hold."""
 HEADER = 1 << 16
 """Most bytes of a shard beside its payload."""
-SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256, WNID = re.compile(r"[0-9a-f]{64}"), re.compile(r"n\d{8}", re.ASCII)
 EMBEDDING = "embedding"
 """Name of the tensor that holds them."""
 
@@ -65,20 +66,37 @@ class Plan:
     """Of the classes, in the order of the columns; none in a store of schema 1, whose id does without them."""
     embedding: Embedded | None = None
     """None: answers alone are kept, and the id is that of a store of schema 2."""
+    ids: tuple[str, ...] = ()
+    """WordNet ids by which the teacher was asked for the classes as well, where they have any. The id does without
+    them: it is what it was before stores held them."""
 
     @property
     def id(self) -> str:
+        """What a pair remembers of its store, and the name of the default folder."""
+        return replace(self, ids=()).key
+
+    @property
+    def key(self) -> str:
+        """Of all that the answers depend on: what shards and checkpoints are held to."""
         return hashlib.sha256(canonical(self.document())).hexdigest()
 
     def document(self) -> dict[str, Any]:
         """As a manifest holds it."""
-        unset = [key for key in ("names", "embedding") if not getattr(self, key)]
+        unset = [key for key in ("names", "embedding", "ids") if not getattr(self, key)]
         return {key: value for key, value in asdict(self).items() if key not in unset}
 
     @property
     def schema(self) -> int:
         """Of its manifest."""
-        return SCHEMA if self.embedding else 2 if self.names else 1
+        return SCHEMA if self.ids else 3 if self.embedding else 2 if self.names else 1
+
+    def refuse_ids(self, ids: tuple[str, ...], where: Path) -> None:
+        """StoreError where classes have WordNet ids, and this plan, found at `where`, does not say whether by these."""
+        if ids and not self.ids:
+            raise StoreError(
+                f"{where} does not hold the WordNet ids of its classes, so by which of them its teacher was asked is "
+                "not known: make it again, or say --store and --by-position, without --teacher, if it was by these"
+            )
 
     def layout(self, rows: int) -> dict[str, tuple[torch.dtype, tuple[int, int]]]:
         """Type and shape of each tensor of a shard of `rows` samples."""
@@ -97,6 +115,7 @@ class Plan:
     def refuse(self, other: "Plan", where: Path) -> None:
         """StoreError that names the first field in which `other`, found at `where`, is not this plan."""
         if self != other:
+            other.refuse_ids(self.ids, where)
             key, mine, theirs = _differing("", asdict(self), asdict(other))
             raise StoreError(
                 f"{where} was made for {key} = {safe(theirs, 200)}, not {safe(mine, 200)}; use another --store or "
@@ -140,14 +159,16 @@ def read_document(path: Path) -> tuple[Plan, tuple[Shard, ...]]:
     """A store's manifest. StoreError, in one line, where it is damaged or says what cannot be."""
     remedy = "make the store again"
     document = read_json(path, StoreError, remedy)
-    if document.get("schema") not in (1, 2, SCHEMA):
+    if document.get("schema") not in range(1, SCHEMA + 1):
         raise StoreError(f"{path} has another schema than {SCHEMA}; {remedy}")
     with one_line(f"{path} is damaged", StoreError, remedy):
         if set(document) != {"schema", "plan", "shards"} or not isinstance(document["shards"], list):
             raise ValueError(f"it holds {safe(sorted(document))}, not schema, plan and a list of shards")
         plan = decode(Plan, document["plan"], "plan")
         if plan.schema != document["schema"]:
-            have = f"{len(plan.names)} class names and {'an' if plan.embedding else 'no'} embedding"
+            have = (
+                f"{len(plan.names)} class names, {'an' if plan.embedding else 'no'} embedding and {len(plan.ids)} ids"
+            )
             raise ValueError(f"schema {document['schema']} and {have} do not go together")
         _check_plan(plan)
         shards = tuple(decode(Shard, one, f"shards[{k}]") for k, one in enumerate(document["shards"]))
@@ -164,6 +185,8 @@ def _check_plan(plan: Plan) -> None:
             raise ValueError(f"{key} = '{safe(digest, 70)}' is no SHA-256")
     if plan.names and (len(plan.names) != plan.classes or "" in plan.names):
         raise ValueError(f"plan.names are {len(plan.names)}, not one for each of {plan.classes} classes")
+    if plan.ids and (len(plan.ids) != len(plan.names) or not all(map(WNID.fullmatch, plan.ids))):
+        raise ValueError(f"plan.ids are {len(plan.ids)}, not a WordNet id for each of {len(plan.names)} class names")
     codec.check(plan.encoding, plan.classes)
     if (kept := plan.embedding) and not (0 < kept.width <= WIDEST and 0 < kept.bytes <= MOST_BYTES
                                          and SHA256.fullmatch(kept.sha256)):  # fmt: skip

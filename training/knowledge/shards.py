@@ -28,6 +28,7 @@ from common.errors import StoreError
 from common.files import write_atomic, write_json
 from common.images.imageset import ImageSet
 from common.pair.manifest import canonical
+from common.text import safe
 from common.typed import decode, parse
 from training.data import views
 from training.data.foreign import one_line, refuse_pointer
@@ -39,6 +40,7 @@ from training.knowledge.plan import EMBEDDING, Plan, Shard, read_document, shard
 from training.recipes.specs import ViewSpec
 
 __all__ = [
+    "ASKED",
     "MANIFEST",
     "Store",
     "View",
@@ -52,6 +54,8 @@ __all__ = [
     "write_shard",
 ]  # fmt: skip
 MANIFEST, PROJECTION = "manifest.json", "projection.safetensors"
+ASKED = "asked.json"
+"""Of an unfinished store with embeddings: whose the projection is, in the words of its plan."""
 LARGEST_PROJECTION = 1 << 28
 """Bytes of a projection's file."""
 
@@ -68,7 +72,7 @@ class _Header:
 def write_shard(folder: Path, plan: Plan, view: int, start: int, tensors: dict[str, Tensor], view_sha256: str) -> None:
     """Write one shard whole or not at all. tensors: of samples start..start+n-1, as the plan lays them out."""
     rows = len(next(iter(tensors.values())))
-    header = asdict(_Header(plan.id, view_sha256, _payload(_arrays(tensors))))
+    header = asdict(_Header(plan.key, view_sha256, _payload(_arrays(tensors))))
     # One entry: safetensors writes several in an order of its own, another in each process.
     metadata = {"semlink": canonical(header).decode()}
     path = folder / shard_path(view, start, start + rows)
@@ -115,9 +119,9 @@ def finished(folder: Path, plan: Plan, view: int, start: int, stop: int) -> bool
         header = _header(path)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError):
         return False
-    if header.plan != plan.id:
+    if header.plan != plan.key:
         raise StoreError(
-            f"{path} belongs to another plan (data set, teacher or views); use another --store or remove it"
+            f"{path} belongs to another plan (data set, ids, teacher or views); use another --store or remove it"
         )
     try:
         return header.payload_sha256 == _payload(Mapped(path, plan.layout(stop - start)).arrays())
@@ -127,7 +131,7 @@ def finished(folder: Path, plan: Plan, view: int, start: int, stop: int) -> bool
 
 def seal(folder: Path, plan: Plan, which: Iterable[int]) -> "Store":
     """Check that all shards of these views are there, hash them and write the manifest; clear what a kill left."""
-    for left in folder.glob("v*/.*.tmp"):
+    for left in (*folder.glob("v*/.*.tmp"), *folder.glob(ASKED)):
         left.unlink()
     shards = []
     for view in sorted(which):
@@ -188,7 +192,7 @@ class Store:
     def check_data(self, images: ImageSet, view: ViewSpec, by_position: bool = False) -> None:
         """StoreError that names what differs between this store and the data and views that training wants to use.
 
-        by_position: columns of a store without class names are the data's classes in their order.
+        by_position: columns of a store without class names, or ids of theirs, are the data's classes in their order.
         """
         plan = self.plan
         if not plan.names and not by_position:
@@ -196,16 +200,20 @@ class Store:
                 f"{self.folder} was made before stores held class names, so which column is which class is not known: "
                 "make it again, or say --by-position if its teacher had the data's order"
             )
+        if not by_position:
+            plan.refuse_ids(images.ids, self.folder)
         for what, have, want in (
             ("classes", plan.classes, len(images.classes)),
             ("class names", plan.names or images.classes, images.classes),
+            ("WordNet ids", plan.ids or images.ids, images.ids),
             ("samples", plan.samples, len(images)),
             ("data set fingerprint", plan.data_sha256, fingerprint(images)),
             ("view version", plan.view_version, views.VERSION),
             ("views", plan.view, view),
         ):
             if have != want:
-                raise StoreError(f"{self.folder} was made for {what} = {have}, not {want}; use another --store")
+                said = f"{what} = {safe(have, 200)}, not {safe(want, 200)}"
+                raise StoreError(f"{self.folder} was made for {said}; use another --store")
 
     def _open(self, shard: Shard, images: ImageSet | None) -> Mapped:
         """A shard: its size, its hash, then what its tensors are, before anything is made of them."""

@@ -4,6 +4,7 @@ Knows nothing about training, tables or figures. What the settings mean is said 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -176,9 +177,7 @@ def _said(setting: Setting) -> str:
 def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
     """Every point that the options ask for; ConfigError names the option that is wrong."""
     rates = manifest.layout.rates
-    symbols = numbers("symbols", options["symbols"], int) if options["symbols"] else list(rates)
-    if bad := [n for n in symbols if n not in rates]:
-        raise ConfigError(f"--symbols {bad[0]} is not a rate of this pair: {', '.join(map(str, rates))}")
+    symbols = rates_asked(options["symbols"], rates, "pair") if options["symbols"] else list(rates)
     snrs = numbers("snr", options["snr"], float)
     if any(math.isnan(snr) or snr == -math.inf for snr in snrs):
         raise ConfigError("--snr takes numbers of dB, or inf")
@@ -197,6 +196,14 @@ def plan(manifest: Manifest, options: dict[str, Any]) -> list[Setting]:
                 for n in symbols for told in _once(options["told"]) for count in words for snr in snrs
             ]  # fmt: skip
     return settings
+
+
+def rates_asked(text: str, rates: Sequence[int], whose: str) -> list[int]:
+    """The payload symbols of --symbols, each once. ConfigError where they are none of the rates of a `whose`."""
+    symbols = numbers("symbols", text, int)
+    if bad := [n for n in symbols if n not in rates]:
+        raise ConfigError(f"--symbols {bad[0]} is not a rate of this {whose}: {', '.join(map(str, rates))}")
+    return symbols
 
 
 def _once(text: str) -> list[str]:

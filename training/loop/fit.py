@@ -36,6 +36,7 @@ from training.loop.optimiser import make_optimisers
 from training.recipes.specs import Schedule, ViewSpec
 from training.report.progress import bar
 
+CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_S = 20.0
 """Least time between two checkpoints."""
 WARM, LEAST_STEPS, TRIAL_S = 2, 3, 3.0
@@ -86,7 +87,7 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         """Where `fit` keeps its state."""
-        return self.folder / "checkpoint.safetensors"
+        return self.folder / CHECKPOINT
 
     def forget(self) -> None:
         """Drop the checkpoint: what was trained is saved."""

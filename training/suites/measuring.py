@@ -25,12 +25,12 @@ Outcomes = dict[tuple[str, Place], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One outcome to be had."""
+    """One outcome to be had. key: under which it is kept; None: it is not."""
 
     system: System
     place: Place
     streams: int
-    key: str
+    key: str | None
 
 
 def measure(
@@ -40,13 +40,13 @@ def measure(
     found: Outcomes = {}
     tasks = _tasks(suite, bench, systems, seed)
     with Kept(folder, bench.labels) as kept:
-        known = sum(kept.get(one.key) is not None for one in tasks)
+        known = sum(one.key is not None and kept.get(one.key) is not None for one in tasks)
         with bar(console, f"suite {suite.name}", len(tasks), known) as advance:
             for task in tasks:
-                outcome = kept.get(task.key)
+                outcome = None if task.key is None else kept.get(task.key)
                 if outcome is None:
                     outcome = outcome_of(task.system, task.place, range(task.streams), seed, len(bench.labels))
-                    if outcome.reason is None:
+                    if task.key is not None and outcome.reason is None:
                         kept.put(
                             task.key, outcome, {"system": task.system.name, "place": _plain(task.place), "seed": seed}
                         )
@@ -87,11 +87,15 @@ def corners_of(suite: Suite, systems: Sequence[System]) -> tuple[Corner, ...]:
 def _tasks(suite: Suite, bench: Bench, systems: Mapping[str, System], seed: int) -> list[Task]:
     """Place by place, so that the time that is left is told well from what is done."""
     shared = {"pair": bench.manifest.id, "data": bench.data, "code": code_sha256()}
-    made_of = {name: {**shared, "weights": _weights(bench, one), "more": one.made_of} for name, one in systems.items()}
-    return [
-        Task(one, place, streams, key_of(suite.name, made_of[one.name], one.name, place, seed, streams))
-        for one, place, streams in asked(suite, systems)
-    ]
+    weights = {name: _weights(bench, one) for name, one in systems.items()}
+
+    def key(one: System, place: Place, streams: int) -> str | None:
+        if one.made_of is None:
+            return None
+        made_of = {**shared, "weights": weights[one.name], "more": one.made_of}
+        return key_of(suite.name, made_of, one.name, place, seed, streams)
+
+    return [Task(one, place, streams, key(one, place, streams)) for one, place, streams in asked(suite, systems)]
 
 
 def asked(suite: Suite, systems: Mapping[str, System]) -> Iterator[tuple[System, Place, int]]:

@@ -52,8 +52,9 @@ class System(ABC):
     name: str
     home: tuple[tuple[str, str, int], ...] = ()
     """Channel, csi and n where it belongs, and where it is measured over more channels; none: where its suite says."""
-    made_of: str = ""
-    """What a number of it depends on beside the bench and the shipped files of its name, as a hash."""
+    made_of: str | None = ""
+    """What a number of it depends on beside the bench and the shipped files of its name, as a hash; None: nobody knows,
+    and none of its numbers is kept."""
 
     @abstractmethod
     def measure(self, place: Place, stream: int, seed: int) -> Measured:

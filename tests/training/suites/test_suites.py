@@ -129,6 +129,23 @@ def test_other_channels_images_or_weights_are_measured_anew(
     assert (tmp_path / NAME).read_bytes().startswith((done[0] / NAME).read_bytes())  # and nothing that was is lost
 
 
+def test_what_nobody_knows_all_of_is_measured_each_time_and_not_kept(done: tuple[Path, Run], tmp_path: Path) -> None:
+    measured: list[Place] = []
+
+    class Anew(System):
+        name, made_of = "anew", None
+
+        def measure(self, place: Place, stream: int, seed: int) -> Measured:
+            measured.append(place)
+            return Measured(np.ones(len(done[1].bench.labels)), 8.0)
+
+    measuring.measure(TINY, done[1].bench, {"anew": Anew()}, tmp_path, 0, Console(quiet=True))
+    first = list(measured)
+    measuring.measure(TINY, done[1].bench, {"anew": Anew()}, tmp_path, 0, Console(quiet=True))
+    assert measured == first * 2 != []
+    assert (tmp_path / NAME).read_bytes() == b""
+
+
 @pytest.mark.parametrize("kind", ["decided", "probabilities"])
 def test_what_is_kept_is_what_was_measured(tmp_path: Path, kind: str) -> None:
     labels = np.array([3, 1, 4, 1, 5])
