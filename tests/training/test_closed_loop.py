@@ -17,6 +17,7 @@ from common.errors import ConfigError, SemlinkError
 from common.images.datasets import load_images
 from common.pair.manifest import Manifest, find_pair
 from common.pair.shapes import Accuracy
+from sctx.cli import _goal, command
 from sctx.pipeline import TransmitChain
 from sctx.rate.policy import Goal, RatePolicy
 from tests.model.pairs import tiny_pair
@@ -25,7 +26,7 @@ from training.data.images import load_told
 from training.experiments import loop_run
 from training.experiments.loop_plan import EXPERIMENTS, Entry, Point, best_rung, plan
 from training.experiments.loop_report import compare, control_bits, measures, panels, sweep, uses
-from training.experiments.loop_run import Outcome, kept, points_of, prepared, run
+from training.experiments.loop_run import Outcome, kept, points_of, prepared, run, transmitter_flags
 from training.lab.direct import Encodings, run_direct
 
 OPTIONS = {
@@ -87,6 +88,13 @@ def test_policies_that_hear_no_reports_are_run_once_for_all_kinds_of_feedback(pa
     runs = {name: len({e.point for e in entries if e.system == name}) for name in systems}
     assert (runs["robust"], runs["genie"], runs["fixed"]) == (1, 1, 1)
     assert runs["average"] > 5
+
+
+def test_a_transmitter_takes_the_flags_of_every_point(pairs: dict[int, Manifest]) -> None:
+    for point in {one.point for one in plan(pairs, OPTIONS)}:
+        if point.policy != "genie":  # which no transmitter can be
+            options = command.make_context("sctx", ["--peer", "host:1", *transmitter_flags(point)], obj={}).params
+            assert RatePolicy.parse(options["policy"], _goal(options)).kind == point.policy.partition(":")[0]
 
 
 def test_points_that_are_equal_have_one_id(pairs: dict[int, Manifest]) -> None:
@@ -198,24 +206,6 @@ def test_what_was_run_directly_is_no_outcome_of_the_link(tmp_path: Path, monkeyp
     for direct in (True, False, False, True):
         run(points, pairs, load_images("digits", "test"), "", tmp_path, direct)
     assert ran == ["directly", "directly", "sent"]  # no link tells what a genie knows
-
-
-@pytest.mark.parametrize(("policy", "goal"), [("robust", []), ("fixed:2", []), ("adaptive", ["--within", "1.0"])])
-def test_a_transmitter_is_told_a_goal_where_its_policy_has_one(
-    policy: str, goal: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Typed(Exception):
-        """Instead of a process."""
-
-    def typed(*words: str) -> None:
-        raise Typed(*words)
-
-    monkeypatch.setattr(loop_run, "start_emulator", lambda *_: (nullcontext(), 1))
-    monkeypatch.setattr(loop_run, "Command", typed)
-    with pytest.raises(Typed) as caught:
-        loop_run.over_the_link(replace(POINT, policy=policy), find_pair("digits"), "", 1, lambda *_: None)
-    words = caught.value.args
-    assert list(words[words.index("--rate-policy") :]) == ["--rate-policy", policy, *goal]
 
 
 def test_a_run_that_answers_too_few_frames_is_no_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.images.datasets import load_images
 from common.pair.manifest import SHIPPED, find_pair, shipped_pairs
 from scrx.heads.judging import Judge
@@ -185,6 +185,15 @@ def test_the_space_of_a_shipped_pair_is_its_own(name: str) -> None:
     found = find_space(find_pair(name))
     assert found.about.pair == name
     assert (found.bins(np.array([0.0, 1e3], np.float32)) == [0, len(found.noise) - 1]).all()
+
+
+def test_more_examples_than_a_class_has_are_refused() -> None:
+    from training.enrolment.__main__ import main
+
+    flags = ["--pair", "digits", "--dataset", "digits", "--examples", "5,120"]
+    ran = CliRunner().invoke(main, flags, obj={"log_format": "text"})
+    assert isinstance(ran.exception, ConfigError)
+    assert "--examples 120: class 3 has 103 pictures to be enrolled from; give at most so many" in str(ran.exception)
 
 
 @pytest.mark.full

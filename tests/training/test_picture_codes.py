@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from common.errors import ModelError
 from training.baselines import large_receiver
 from training.baselines.ldpc import fits
 from training.baselines.picture_codes import FORMATS, PictureCode
@@ -112,7 +113,7 @@ FITTED = {
 def bench(tmp_path: Path) -> SimpleNamespace:
     images = drawn((8, 8, 1), 3)
     return SimpleNamespace(suite="quick", images=images, command=lambda name: f"fit {name}",
-                           weights=lambda name: tmp_path / f"{name}.safetensors",
+                           weights=lambda name: tmp_path / f"{name}.safetensors", require_seen=lambda *_: None,
                            decide=lambda batch: batch.reshape(len(batch), -1).max(1).astype(np.int64))  # fmt: skip
 
 
@@ -130,6 +131,19 @@ def test_what_is_expected_to_be_best_is_taken(tmp_path: Path) -> None:
             assert system.setting(places[-1])[0] == 20
             assert all((system.setting(at)[2] > 0) == (csi == "estimated") for at in places)
     assert system.setting(Place("awgn", "perfect", 32, 12.0))[0] == 8  # the larger one would be lost
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    ['{"cut":', "[]", '{"home": 16}', json.dumps({**FITTED, "lost": 2}), json.dumps({**FITTED, "home": "soon"}),
+     json.dumps({**FITTED, "accuracy": {"many": 0.5}}), json.dumps({**FITTED, "curves": {"8.32.2": [[1, 0.5, 2]]}})],
+)  # fmt: skip
+def test_a_damaged_file_is_a_reason_and_no_traceback(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "jpeg-ldpc.json").write_text(damaged)
+    system = PictureCode(bench(tmp_path), "jpeg-ldpc")  # type: ignore[arg-type]
+    assert system.home == ()
+    with pytest.raises(ModelError, match=r"jpeg-ldpc.json: .*; fit jpeg-ldpc"):
+        system.setting(Place("awgn", "perfect", 16, 0.0))
 
 
 @pytest.mark.parametrize(("n", "why"), [(8, "the smallest picture needs n = 16"), (64, "tuned for n = 16, 32, not 64")])
@@ -153,7 +167,7 @@ def test_only_rates_of_the_standard_are_tried() -> None:
 def test_a_receiver_with_another_teacher_than_was_fitted_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(large_receiver, "described", lambda teacher: {"teacher": teacher, "weights": "now"})
+    monkeypatch.setattr(large_receiver, "described", lambda _, teacher: {"teacher": teacher, "weights": "now"})
     with pytest.raises(NotThere, match="fitted with another teacher than folder"):
         large_receiver.opened(bench(tmp_path), {"teacher": "folder", "weights": "then"})  # type: ignore[arg-type]
     assert large_receiver.opened(bench(tmp_path), None)(drawn((8, 8, 1), 0)).shape == (4,)  # type: ignore[arg-type]

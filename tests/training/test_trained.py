@@ -24,7 +24,7 @@ from training.systems.carry import Way, carry
 from training.systems.system import NotThere, Place
 from training.trained import fronts, of_ours, published, tuning
 from training.trained.dt_jscc import nearest, points
-from training.trained.family import Family
+from training.trained.family import Family, Space
 from training.trained.fronts import Examples, Front, widened
 from training.trained.learned import (
     FAMILIES,
@@ -39,7 +39,7 @@ from training.trained.learned import (
 from training.trained.of_ours import OursTuning
 from training.trained.published import FIGURES, Peak
 from training.trained.quantised import _dealt, bits_of, letters_of
-from training.trained.trying import STREAMS, Budget, Lines, drawn
+from training.trained.trying import STREAMS, Budget, Lines, Trials, drawn
 from training.trained.tuning import Tuning, space_of
 from training.trained.vfe import Analog
 
@@ -180,6 +180,27 @@ def test_no_trial_is_begun_once_the_cpu_seconds_are_spent(bench: Bench, tmp_path
     assert [one["trial"] for one in tried] == [0]
 
 
+class Counted(Trials):
+    """Trials that take no time, and note what was fitted."""
+
+    def attempt(self, settings: dict[str, Any], folder: Path) -> float:
+        assert not folder.exists(), "of other settings"
+        folder.mkdir(parents=True)
+        return float(settings["lr"])
+
+
+def test_more_trials_go_on_from_fewer_and_none_is_made_twice(bench: Bench, tmp_path: Path) -> None:
+    space: Space = {"lr": tuple(range(5)), "width": (1, 2, 3)}
+    four, eight = (Counted("counted", space, bench, Budget(most, 1e6), tmp_path).trials() for most in (4, 8))
+    assert [one["settings"] for one in eight] == drawn(space, 8, 0)
+    assert [one["trial"] for one in eight] == list(range(8))
+    alike = [one["settings"] for one in eight if one["settings"] in [other["settings"] for other in four]]
+    (folder,) = tmp_path.iterdir()
+    assert len(list(folder.glob("trial-*"))) == 4 + 8 - len(alike)
+    other = Counted("counted", space, bench, Budget(1, 1e6), tmp_path, teacher="another")
+    assert other.folder != folder
+
+
 def test_many_images_have_few_passes_over_one_view_and_few_have_more(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +312,20 @@ def record(bench: Bench, examples: dict[str, Examples], tmp_path: Path, monkeypa
     path = tmp_path / "vfe.safetensors"
     write_record(path, document, {"d16": fit(family, "d16", examples, tmp_path / "fit", epochs=1)})
     return path
+
+
+def test_weights_that_were_fitted_on_other_images_have_no_number(record: Path, bench: Bench) -> None:
+    document = read_record(record).document
+    for change, why in (({"data": "f" * 64}, "fitted on other images than those of"), ({"pair": "f"}, "another pair")):
+        record.with_suffix(".json").write_text(json.dumps({**document, **change}))
+        with pytest.raises(NotThere, match=why):
+            Learned(bench, FAMILIES["vfe"]).measure(HOME, 0, 0)
+    record.with_suffix(".json").write_text(json.dumps({**document, "data": bench.seen}))
+    Learned(bench, FAMILIES["vfe"]).measure(HOME, 0, 0)
+    renamed = [{**one, "member": "nobody"} for one in document["choices"]]
+    record.with_suffix(".json").write_text(json.dumps({**document, "choices": renamed}))
+    with pytest.raises(ModelError, match="there are no weights of nobody, which it chooses"):
+        Learned(bench, FAMILIES["vfe"]).measure(HOME, 0, 0)
 
 
 def test_a_place_takes_the_choice_of_the_nearest_snr_and_one_without_any_says_so(record: Path, bench: Bench) -> None:

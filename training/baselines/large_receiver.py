@@ -16,22 +16,25 @@ Classify = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
 """Pictures, uint8 [B, H, W, C] -> classes of the bench, int64 [B]."""
 
 
-def described(teacher: str) -> dict[str, str]:
-    """A teacher as a fitted file names it: folder or Hub id, and SHA-256 of its weights."""
-    from training.teachers.find import weights_sha256
+def described(bench: Bench, teacher: str) -> dict[str, str]:
+    """A teacher as a fitted file names it: folder or Hub id, SHA-256 of its weights, and how it is asked."""
+    from training.teachers.find import find_teacher, weights_sha256
 
-    return {"teacher": teacher, "weights": weights_sha256(teacher)}
+    asked = find_teacher(teacher, bench.test.asked).id.preprocess
+    return {"teacher": teacher, "weights": weights_sha256(teacher), "asked": asked}
 
 
 def opened(bench: Bench, named: Mapping[str, str] | None) -> Classify:
-    """Ready to answer; None: the pair. NotThere where the teacher is another one, SemlinkError where there is none."""
+    """Ready to answer; None: the pair. NotThere where the teacher is another one or is asked otherwise, SemlinkError
+    where there is none."""
     if named is None:
         return bench.decide
     import torch
 
     from training.teachers.find import load_oracle
 
-    if described(named["teacher"]) != named:
+    now = described(bench, named["teacher"])
+    if any(now.get(key) != value for key, value in named.items()):  # older files do not say how it is asked
         raise NotThere(
             f"fitted with another teacher than {named['teacher']}: python -m training.baseline fits it again"
         )

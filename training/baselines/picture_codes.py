@@ -12,14 +12,15 @@ jpeg-ldpc,webp-ldpc` measures them (`picture_fitting.py`). The home of each is t
 half the way from lost to its own best, at 20 dB.
 """
 
-import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import SemlinkError
 from common.phy.decibel import from_db
 from training.baselines.large_receiver import Classify, opened
 from training.baselines.ldpc import LdpcQam
@@ -29,6 +30,7 @@ from training.systems.bench import Bench
 from training.systems.carried import Carried
 from training.systems.carry import Way
 from training.systems.codec import Codec
+from training.systems.readback import read_document, reading
 from training.systems.system import NotThere, Place, System
 
 FORMATS: dict[str, type[Format]] = {"jpeg-ldpc": Jpeg, "webp-ldpc": Webp}
@@ -84,8 +86,10 @@ class PictureCode(Carried):
 
     @property
     def home(self) -> tuple[tuple[str, str, int], ...]:  # type: ignore[override]
-        """See `System`."""
-        return (("awgn", "perfect", self._fitted["home"]),) if self._fitted else ()
+        """See `System`; where nothing was fitted, or its file is damaged, the suite's."""
+        with suppress(NotThere, SemlinkError):
+            return (("awgn", "perfect", self._fitted["home"]),)
+        return ()
 
     def way(self, place: Place) -> Way:
         """See `Carried`."""
@@ -103,8 +107,6 @@ class PictureCode(Carried):
 
     def setting(self, place: Place) -> Setting:
         """What is expected to do best there."""
-        if not self._fitted:
-            raise NotThere(f"not fitted: {self.bench.command(self.name)}")
         if place.n < self._fitted["home"]:
             raise NotThere(f"the smallest picture needs n = {self._fitted['home']}")
         hopes = {one: self.expected(one, place) for one in self._settings(place)}
@@ -132,8 +134,12 @@ class PictureCode(Carried):
 
     @cached_property
     def _fitted(self) -> dict[str, Any]:
-        path = self.bench.weights(self.name).with_suffix(".json")
-        found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+        path, again = self.bench.weights(self.name).with_suffix(".json"), self.bench.command(self.name)
+        if not path.is_file():
+            raise NotThere(f"not fitted: {again}")
+        with reading(path, again):
+            found = _checked(read_document(path))
+        self.bench.require_seen(self.name, found.get("data"))
         return found
 
     @property
@@ -144,9 +150,20 @@ class PictureCode(Carried):
             "sends": f"the picture; the receiver classifies it with {by['teacher'] if by else 'the pair itself'}, "
             "without a channel",
             "classifier": by,
-            "tuning": self._fitted.get("tuning", "not fitted"),
+            "tuning": self._fitted.get("tuning"),
             "held_to": "a published curve of 5G LDPC within 0.2 dB",
         }
+
+
+def _checked(found: dict[str, Any]) -> dict[str, Any]:
+    """What a fit wrote, if it can be counted with."""
+    shares = [float(one) for one in (found["lost"], *found["accuracy"].values())]
+    curves = [np.array(one, float).reshape(-1, 2) for one in found["curves"].values()]
+    if not all(0.0 <= one <= 1.0 for one in shares) or not all(len(one) for one in curves):
+        raise ValueError("a share is not within 0 to 1, or a curve has no points")
+    if min(map(int, (found["home"], *found["n"], *found["accuracy"]))) < 1:
+        raise ValueError("a number of uses or bytes is below 1")
+    return found
 
 
 def systems(bench: Bench) -> list[System]:

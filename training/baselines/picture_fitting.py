@@ -40,7 +40,7 @@ def fit(
     """
     began = time.process_time()
     form = FORMATS[name](bench.images.shape[1:])
-    classifier = None if teacher is None else described(teacher)
+    classifier = None if teacher is None else described(bench, teacher)
     accuracy, lost = pictures(bench, form, opened(bench, classifier))
     tell(f"{name}: accuracy by bytes {accuracy}, lost {lost:.3f}")
     curves: dict[str, list[tuple[float, float]]] = {}
@@ -54,6 +54,7 @@ def fit(
         tell(f"{name}: n = {n}, {len(curves)} codes measured")
     return {
         "system": name,
+        "data": bench.seen,
         "home": home,
         "n": measured,
         "lost": lost,

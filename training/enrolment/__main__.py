@@ -10,13 +10,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from common.cli import begin, invoke, shared_options
 from common.errors import ConfigError
 from common.files import FIGURES, OutFile, write_json
 from common.flags import Real, numbers
+from common.images.imageset import ImageSet
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
+from common.text import safe
 from training.data.images import measured_split
 from training.report.figures import Curve, Panel, draw
 from training.report.tabular import print_table
@@ -65,6 +68,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     shown, asked = (
         images_for(manifest, options["dataset"], split) for split in ("train", measured_split(options["dataset"], None))
     )
+    require_pictures(shown, asked, max(examples))
     taught = (
         [teachers_embedding(options["teacher"], one) for one in (own, shown, asked)] if options["teacher"] else None
     )
@@ -75,6 +79,15 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
                                           "points": [asdict(point) for point in points]})  # fmt: skip
     if options["figure"]:
         draw(options["figure"], [_panels(points)])
+
+
+def require_pictures(shown: ImageSet, asked: ImageSet, most: int) -> None:
+    """ConfigError where a class that is asked about has fewer than `most` pictures to be enrolled from."""
+    have = {shown.classes[label]: int((shown.labels == label).sum()) for label in np.unique(asked.labels)}
+    fewest = min(have, key=lambda name: have[name])
+    if have[fewest] < most:
+        pictures = f"class {safe(fewest, 60)} has {have[fewest]} pictures to be enrolled from"
+        raise ConfigError(f"--examples {most}: {pictures}; give at most so many")
 
 
 def _show(points: Sequence["Point"], classes: int, asked: int) -> None:

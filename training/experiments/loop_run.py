@@ -114,15 +114,9 @@ def over_the_link(point: Point, manifest: Manifest, source: str, receiver: int, 
         "--seed", str(point.seed), "--feedback-loss", repr(feedback.loss), "--feedback-delay", str(feedback.delay),
         "--feedback-bits", str(feedback.bits), "--feedback-bias", repr(feedback.bias_db),
     )  # fmt: skip
-    flags = ["--peer", f"127.0.0.1:{port}", "--model", str(manifest.path), "--source", source,
-             "--count", str(point.frames), "--stream", str(point.stream), "--window", "1", "--json",
-             "--rate-policy", point.policy]  # fmt: skip
-    if point.policy.partition(":")[0] not in GOALLESS:
-        flags += [GOALS[point.goal.kind].flag, repr(point.goal.value)]
-    if point.ask_below:
-        flags += ["--arq", "incremental", "--confidence", repr(point.ask_below)]
+    flags = ["--peer", f"127.0.0.1:{port}", "--model", str(manifest.path), "--source", source, "--json"]
     items = []
-    with emulator, Command("sctx", *flags) as transmitter:
+    with emulator, Command("sctx", *flags, *transmitter_flags(point)) as transmitter:
         for line in transmitter.lines():
             items.append(json.loads(line))
             advance()
@@ -132,6 +126,17 @@ def over_the_link(point: Point, manifest: Manifest, source: str, receiver: int, 
     right = tuple(int(item["answer"] == item["label"]) for item in items)
     symbols, rounds = (tuple(item[name] for item in items) for name in ("symbols", "round"))
     return Outcome(right, symbols, rounds, summary["mean_header_bytes"])
+
+
+def transmitter_flags(point: Point) -> list[str]:
+    """Of `sctx`, for what a point says of the transmitter."""
+    flags = ["--count", str(point.frames), "--stream", str(point.stream), "--window", "1", "--rate-policy",
+             point.policy]  # fmt: skip
+    if point.policy.partition(":")[0] not in GOALLESS:
+        flags += [GOALS[point.goal.kind].flag, repr(point.goal.value)]
+    if point.ask_below:
+        flags += ["--arq", "incremental", "--confidence", repr(point.ask_below)]
+    return flags
 
 
 def directly(point: Point, manifest: Manifest, images: ImageSet, advance: Advance, encodings: Encodings) -> Outcome:

@@ -101,6 +101,7 @@ def run(suite: Suite, order: Order, console: Console | None = None) -> Run:
     """Measure what is not kept, then write OUT/SUITE.json, .md, .png, .svg and .pdf, and print the tables."""
     torch.set_num_threads(1)  # networks this small lose to the hand-over between threads
     bench, systems = ordered(suite, order)
+    _require_room(order.out / f"{suite.name}.json", bench)
     outcomes = measure(suite, bench, systems, order.out, order.seed, console or Console(stderr=True))
     measured = points(outcomes, systems)
     found = [one for against in (OURS, LABEL) if against in systems for one in verdicts(outcomes, against)]
@@ -109,6 +110,17 @@ def run(suite: Suite, order: Order, console: Console | None = None) -> Run:
     show(measured, found, order.out / f"{suite.name}.md")
     figure(suite, measured, systems, order.out / suite.name)
     return Run(suite, bench, systems, outcomes, document)
+
+
+def _require_room(path: Path, bench: Bench) -> None:
+    """ConfigError where results of other images lie already."""
+    try:
+        data = json.loads(path.read_bytes())["data"]
+        other, what = data["sha256"] != bench.data, f"{data['images']} of {data['name']}, {data['split']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # nothing that anybody could read
+    if other:
+        raise ConfigError(f"{path} is of other images ({what}): give --out another folder, or move that one away")
 
 
 def _document(

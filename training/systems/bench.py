@@ -5,6 +5,7 @@ fitted is so on `train` and `validation`, which is a part of train wherever a da
 much as the pair has seen. What was fitted for the pair of a suite ships; for any other it lies under build/.
 """
 
+import hashlib
 import re
 import shlex
 from functools import cached_property
@@ -91,6 +92,17 @@ class Bench:
     def data(self) -> str:
         """SHA-256 of the test images, their labels and class names."""
         return fingerprint(self.test)
+
+    @cached_property
+    def seen(self) -> str:
+        """SHA-256 of all that is fitted and chosen on: train and validation images, labels and class names."""
+        return hashlib.sha256((fingerprint(self.train()) + fingerprint(self.validation())).encode()).hexdigest()
+
+    def require_seen(self, name: str, data: object) -> None:
+        """NotThere unless a system was fitted on the images of this bench. data: `seen` as its file has it; None, as in
+        files of earlier versions: only what ships with the suite is taken."""
+        if (data is not None or not self.is_own) and data != self.seen:
+            raise NotThere(f"fitted on other images than those of {self.test.name}: {self.command(name)}")
 
     def train(self) -> ImageSet:
         """To fit on, as many as the pair has seen: uint8 [M, H, W, C] as it takes them, labels in its own order."""

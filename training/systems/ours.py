@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from common.pair.manifest import MANIFEST, Manifest, find_pair
+from training.data.images import fingerprint
 from training.lab.evaluation import Lab, Setting
 from training.systems.bench import Bench
 from training.systems.ends import Ends, pair_ends
@@ -93,4 +94,7 @@ def trained_otherwise(bench: Bench, name: str) -> Ours:
     folder = bench.folder(name)
     if not (folder / MANIFEST).is_file():
         raise NotThere(missing(bench, name))
-    return Ours(bench.of(find_pair(folder)), name)
+    found = find_pair(folder)
+    if found.provenance.get("data") != fingerprint(bench.train()):
+        raise NotThere(f"trained on other images than those of {bench.test.name}: {bench.command(name)}")
+    return Ours(bench.of(found), name)

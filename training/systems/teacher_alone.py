@@ -3,7 +3,6 @@
 Knows nothing about teachers: its decisions are kept in a file, made once by `keep`, with the fingerprint of the images.
 """
 
-import json
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from common.files import write_json
 from training.systems.bench import Bench
 from training.systems.ours import missing
+from training.systems.readback import read_document, reading
 from training.systems.system import Measured, NotThere, Place, System
 
 
@@ -34,13 +34,19 @@ class TeacherAlone(System):
         path = self.bench.weights(self.name).with_suffix(".json")
         if not path.is_file():
             raise NotThere(missing(self.bench, self.name))
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        with reading(path, self.bench.command(self.name)):
+            found = read_document(path)
+            if found["data"] != self.bench.data:
+                raise NotThere("its answers that are kept are to other images than these")
+            decided = np.array(found["decided"])
+            if decided.dtype != int or decided.shape != self.bench.labels.shape:
+                raise ValueError(f"it has not one answer to each of {len(self.bench.labels)} images")
+            if decided.min() < 0 or decided.max() >= len(self.bench.classes):
+                raise ValueError(f"an answer is none of {len(self.bench.classes)} classes")
         return found
 
     @property
     def _decided(self) -> NDArray[np.int64]:
-        if self._kept["data"] != self.bench.data:
-            raise NotThere("its answers that are kept are to other images than these")
         return np.array(self._kept["decided"], np.int64)
 
     @property

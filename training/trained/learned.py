@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from common.errors import ModelError
 from common.files import write_atomic, write_json
 from common.images.imageset import ImageSet
 from training.systems.bench import SHIPPED, Bench
 from training.systems.carried import Carried
 from training.systems.carry import Way, carry
 from training.systems.codec import Codec
+from training.systems.readback import read_document, reading
 from training.systems.system import NotThere, Place
 from training.trained.dt_jscc import DtJscc, DtJsccOurs
 from training.trained.family import Family, Weights
@@ -109,9 +108,11 @@ class Learned(Carried):
             where = self.bench.weights(self.name)
             if not where.with_suffix(".json").is_file():
                 raise NotThere(f"not fitted: {self.bench.command(self.name)}")
-            self._record = read_record(where)
-            if self._record.document["pair"] != self.bench.manifest.id:
+            found = read_record(where)
+            if found.document["pair"] != self.bench.manifest.id:
                 raise NotThere(f"fitted for another pair: {self.bench.command(self.name)}")
+            self.bench.require_seen(self.name, found.document.get("data"))
+            self._record = found
         return self._record
 
     @cached_property
@@ -127,7 +128,8 @@ class Learned(Carried):
             raise NotThere(f"no member was fitted that sends {place.n} uses over {place.channel}, {place.csi} CSI")
         best = min(fits, key=lambda one: abs(one["snr_db"] - place.snr_db))
         found = self.kit.way(Option(best["member"], best["pilots"]), place)
-        assert found is not None
+        if found is None:
+            raise NotThere(f"what was chosen for n = {place.n} does not fit there: {self.bench.command(self.name)}")
         return found
 
     @property
@@ -154,7 +156,11 @@ class Learned(Carried):
 def spent_on_ours(bench: Bench) -> dict[str, Any] | None:
     """What trials of the pair itself took, to compare with; None where `--system ours` was never run."""
     path = bench.weights("ours").with_suffix(".json")
-    return json.loads(path.read_bytes())["spent"] if path.is_file() else None
+    if not path.is_file():
+        return None
+    with reading(path, bench.command("ours")):
+        spent: dict[str, Any] = read_document(path)["spent"]
+    return spent
 
 
 def systems(bench: Bench) -> list[Learned]:
@@ -175,8 +181,8 @@ def write_record(path: Path, document: Mapping[str, Any], weights: Mapping[str, 
 def read_record(path: Path) -> Record:
     """Both files; ModelError says what is wrong with them, and which command makes them again."""
     again = f"restore both files or run {path.stem} through python -m training.baseline again"
-    try:
-        document = json.loads(path.with_suffix(".json").read_bytes())
+    with reading(path.with_suffix(".json"), again):
+        document = read_document(path.with_suffix(".json"))
         raw = path.read_bytes()
         if document["format"] != FORMAT or document["sha256"] != hashlib.sha256(raw).hexdigest():
             raise ValueError("the weights are not those that the JSON names")
@@ -184,8 +190,9 @@ def read_record(path: Path) -> Record:
         for key, tensor in load(raw).items():
             member, _, name = key.partition("/")
             weights.setdefault(member, {})[name] = tensor.float()
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ModelError(f"{path.with_suffix('.json')}: {error}; {again}") from error
+        chosen = {one["member"] for one in document["choices"]} if "choices" in document else set()
+        if unknown := sorted(chosen - set(weights)):
+            raise ValueError(f"there are no weights of {', '.join(unknown)}, which it chooses")
     return Record(document, weights)
 
 

@@ -4,7 +4,7 @@ Knows nothing about how a pair is distilled. Nothing of it is shipped: the pair 
 is what its trials took, and whether its own settings, which are the first, were the best.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from training.distillation.stages import distill
 from training.lab.evaluation import Lab, Setting
 from training.recipes.of_pair import require_teacher
 from training.systems.bench import Bench
+from training.teachers.find import find_teacher
 from training.trained.fronts import recipe_of
 from training.trained.trying import REFERENCE, STREAMS, Budget, Trials
 
@@ -37,7 +38,8 @@ class OursTuning(Trials):
         schedule, loss = self.recipe.schedule, self.recipe.loss
         space = {"lr": (schedule.lr, schedule.lr / 3, 2 * schedule.lr), "hard": (loss.hard, 0.3, 1.0),
                  "tau": (loss.tau, 1.0), "batch": (schedule.batch, schedule.batch // 2)}  # fmt: skip
-        super().__init__(NAME, space, bench, budget, build, seed)
+        by = teacher and asdict(find_teacher(teacher, bench.test.asked).id)
+        super().__init__(NAME, space, bench, budget, build, seed, recipe=self.recipe.plain(), teacher=by)
 
     def attempt(self, settings: dict[str, Any], folder: Path) -> float:
         schedule = replace(self.recipe.schedule, lr=settings["lr"], batch=settings["batch"])

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from common import __version__
 from common.console import tell
 from common.files import write_atomic
 from common.pair.manifest import canonical
-from training.data.images import fingerprint
 from training.systems.bench import Bench
 from training.systems.system import Place
 from training.trained.family import Space
@@ -65,14 +65,15 @@ class Lines:
 class Trials(ABC):
     """One system on one bench. build: where trials lie until all is written; seed: of settings and of weights."""
 
-    def __init__(self, name: str, space: Space, bench: Bench, budget: Budget, build: Path, seed: int = 0) -> None:
+    def __init__(
+        self, name: str, space: Space, bench: Bench, budget: Budget, build: Path, seed: int = 0, **more: Any
+    ) -> None:
+        """more: what the trials depend on beside all that."""
         self.name, self.space, self.bench, self.budget, self.seed = name, space, bench, budget, seed
-        held = bench.validation()
-        self.held = held.some(MOST)
-        self.data = hashlib.sha256((fingerprint(bench.train()) + fingerprint(held)).encode()).hexdigest()
-        document = {"version": __version__, "system": name, "pair": bench.manifest.id, "data": self.data,
-                    "space": {key: list(values) for key, values in space.items()}, "seed": seed}  # fmt: skip
-        self.folder = build / f"{name}-{hashlib.sha256(canonical(document)).hexdigest()[:8]}"
+        self.held = bench.validation().some(MOST)
+        document = {"version": __version__, "system": name, "pair": bench.manifest.id, "data": bench.seen,
+                    "space": {key: list(values) for key, values in space.items()}, "seed": seed, **more}  # fmt: skip
+        self.folder = build / f"{name}-{short(document)}"
 
     @abstractmethod
     def attempt(self, settings: dict[str, Any], folder: Path) -> float:
@@ -80,31 +81,41 @@ class Trials(ABC):
 
     def trials(self) -> list[dict[str, Any]]:
         """Each as {"trial", "settings", "accuracy", "cpu_s"}; those that are done already are read."""
-        lines = Lines(self.folder / "trials.jsonl")
+        lines, found = Lines(self.folder / "trials.jsonl"), list[dict[str, Any]]()
+        done = {canonical(one["settings"]): one for one in lines.read}
         every = drawn(self.space, self.budget.trials, self.seed)
-        for number, settings in enumerate(every[len(lines.read) :], len(lines.read)):
-            if sum(one["cpu_s"] for one in lines.read) >= self.budget.cpu_s:
+        for number, settings in enumerate(every):  # of another number of trials another set is drawn
+            if (known := done.get(canonical(settings))) is not None:
+                found.append({**known, "trial": number})
+                continue
+            if sum(one["cpu_s"] for one in found) >= self.budget.cpu_s:
                 tell(f"{self.name}: {number} of {len(every)} trials took the {self.budget.cpu_s:g} CPU seconds")
                 break
             began = time.process_time()
-            accuracy = self.attempt(settings, self.folder / f"trial-{number}")
+            accuracy = self.attempt(settings, self.folder / f"trial-{short(settings)}")
             taken = time.process_time() - began
-            lines.add({"trial": number, "settings": settings, "accuracy": accuracy, "cpu_s": round(taken, 2)})
+            found.append({"trial": number, "settings": settings, "accuracy": accuracy, "cpu_s": round(taken, 2)})
+            lines.add(found[-1])
             tell(f"{self.name}: trial {number}: {100 * accuracy:.1f} % in {taken:.0f} CPU s with {settings}")
-        return lines.read[: len(every)]
+        return found
 
     def told(self, tried: list[dict[str, Any]], command: str) -> dict[str, Any]:
         """What the JSON of any system says of its trials."""
         best = max(tried, key=lambda one: one["accuracy"])
         return {
             "system": self.name, "suite": self.bench.suite, "command": command, "pair": self.bench.manifest.id,
-            "dataset": self.bench.dataset, "data": self.data, "seed": self.seed,
+            "dataset": self.bench.dataset, "data": self.bench.seen, "seed": self.seed,
             "budget": {"trials": self.budget.trials, "cpu_s": self.budget.cpu_s},
             "tried": tried, "chosen": best["settings"],
             "spent": {"trials": len(tried), "tuning_cpu_s": round(sum(one["cpu_s"] for one in tried), 1)},
             "validation": {"images": len(self.held), "reference": "awgn, perfect CSI, n = 16, mean of -6, 0 and 6 dB",
                            "accuracy": best["accuracy"]},
         }  # fmt: skip
+
+
+def short(document: Mapping[str, Any]) -> str:
+    """Eight hex digits of what a folder is of."""
+    return hashlib.sha256(canonical(document)).hexdigest()[:8]
 
 
 def drawn(space: Space, trials: int, seed: int) -> list[dict[str, Any]]:

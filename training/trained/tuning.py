@@ -3,7 +3,6 @@
 Knows nothing about what is fitted. One thread, and the same seeds again.
 """
 
-import hashlib
 import math
 import time
 from dataclasses import asdict
@@ -17,7 +16,6 @@ from safetensors.torch import load_file, save
 
 from common.files import write_atomic
 from common.images.imageset import ImageSet
-from common.pair.manifest import canonical
 from training.report.progress import bar
 from training.systems.bench import Bench
 from training.systems.system import Place
@@ -25,7 +23,7 @@ from training.trained.family import Family, Space, Weights
 from training.trained.fronts import MANY, Examples, Front, examples_of
 from training.trained.held_to import held_to
 from training.trained.learned import Kit, Option, share_right, write_record
-from training.trained.trying import REFERENCE, STREAMS, Budget, Lines, Trials
+from training.trained.trying import REFERENCE, STREAMS, Budget, Lines, Trials, short
 
 SNRS_DB = (-10.0, -6.0, -3.0, 0.0, 3.0, 7.0, 12.0, 20.0)
 PLACES = tuple(
@@ -126,7 +124,7 @@ class Tuning(Trials):
 
     def _chosen(self, settings: dict[str, Any]) -> Path:
         """Where lies what is made with these settings."""
-        return self.folder / f"chosen-{hashlib.sha256(canonical(settings)).hexdigest()[:8]}"
+        return self.folder / f"chosen-{short(settings)}"
 
     def run(self, out: Path, command: str) -> dict[str, Any]:
         """All of it; writes OUT and the JSON beside it, which is returned."""

@@ -121,6 +121,7 @@ def test_other_channels_images_or_weights_are_measured_anew(
         measured.clear()
         tiny(tmp_path, **fields)
         assert len(measured) == count
+        (tmp_path / "quick.json").unlink()
     measured.clear()
     monkeypatch.setattr(measuring, "code_sha256", lambda: "another")
     tiny(tmp_path)
@@ -253,6 +254,9 @@ def test_the_command_runs_a_suite_and_compares_it_with_another(
         point["accuracy"] = point["accuracy"] and 0.1
         point["ci95"] = point["ci95"] and [0.05, 0.15]
     (tmp_path / "spoilt.json").write_text(json.dumps(spoilt))
+    other = CliRunner().invoke(main, obj={}, args=[one if one != "20" else "19" for one in flags])
+    assert (other.exit_code, type(other.exception)) == (1, ConfigError)
+    assert "quick.json is of other images (20 of digits, test): give --out another folder" in str(other.exception)
     result = CliRunner().invoke(main, obj={}, args=[*flags, "--against", str(tmp_path / "spoilt.json")])
     assert result.exit_code == 1
     assert "22 of 22 points differ" in result.output

@@ -1,10 +1,12 @@
 """Pairs at the places of a suite: what fits, what they are told, and what is said where there is no number."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from common.errors import ModelError
 from common.pair.manifest import find_pair
 from training.lab.evaluation import Lab, Setting
 from training.systems import bench as benches
@@ -98,3 +100,9 @@ def test_the_teachers_answers_are_only_to_the_images_that_it_saw(bench: Bench, n
     assert TeacherAlone(bench).about["teacher"] == "a test"
     with pytest.raises(NotThere, match="other images"):
         TeacherAlone(Bench.open("quick", "digits", most=5)).measure(Place("awgn", "perfect", 8, 0.0), 0, 0)
+    path = bench.weights(TeacherAlone.name).with_suffix(".json")
+    for damaged in ('{"cut":', "[]", json.dumps({"data": bench.data, "decided": [1, 2]}),
+                    json.dumps({"data": bench.data, "decided": [10] * len(bench.labels)})):  # fmt: skip
+        path.write_text(damaged)
+        with pytest.raises(ModelError, match=r"teacher\.json: .*python -m training\.baseline"):
+            TeacherAlone(bench).measure(Place("awgn", "perfect", 8, 0.0), 0, 0)
