@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.check import whole
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, SemlinkError
 from common.files import user_path
 from common.images.datasets import open_split, open_table
 from common.images.folders import TABLE, look
@@ -29,6 +29,7 @@ from common.images.names import UNKNOWN, composed
 from common.images.photo import FORMATS, SUFFIXES, decode_image, shown
 from common.images.split import Files, Picture, Split
 from common.pair.manifest import Manifest
+from common.text import safe
 from sctx.capture.stdin import Pictures
 from sctx.capture.video import Video, is_video
 
@@ -144,18 +145,20 @@ class Source:
             yield Capture(index, frame, None, time.monotonic_ns(), name)
 
     def _frames(self, again: bool) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        """again: begin anew where a file ends; a camera that has ended is gone."""
+        """again: begin anew where a file ends; a camera has none, so that one that ends has failed: SemlinkError."""
         video = self._video
         while video is not None:
-            empty = True
+            count = 0
             for frame in video:
-                empty = False
+                count += 1
                 yield frame
+            if video.is_camera:
+                raise SemlinkError(f"source {safe(video.name, None)}: the camera ended after {count} pictures")
             if video.missing:
                 self._tell(f"{video.name}: {video.missing} frames that it lists cannot be read", video.missing)
-            if empty:
+            if not count:
                 raise DataError(f"source {video.name}: no frame of it can be read")
-            video = Video(self.spec) if again and not video.is_camera else None
+            video = Video(self.spec) if again else None
 
 
 def _standard_input() -> Callable[[int], bytes]:

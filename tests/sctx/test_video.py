@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, SemlinkError
 from common.pair.manifest import find_pair
 from sctx.capture.source import Source
 from sctx.capture.video import CAMERA, is_video
@@ -88,10 +88,22 @@ def test_a_camera_is_asked_by_number_path_or_address(tmp_path: Path, capfd: pyte
     film(tmp_path / "stream.avi")
     captures = list(Source(f"{CAMERA}{tmp_path / 'stream.avi'}", MANIFEST).captures(3))
     assert [one.file for one in captures] == [f"camera:{tmp_path / 'stream.avi'}#{k}" for k in range(3)]
-    for nobody in ("camera:77", "camera:/dev/video77", "camera:", "camera:rtsp://127.0.0.1:9/none"):
-        with pytest.raises(ConfigError, match=f"^source {re.escape(nobody)}: no camera answers there"):
+    numbers = ("camera:77", "camera:2147483648", f"camera:{'9' * 20}", f"camera:{'9' * 5000}")
+    for nobody in (*numbers, "camera:/dev/video77", "camera:", "camera:rtsp://127.0.0.1:9/none"):
+        with pytest.raises(SemlinkError, match=f"^source {re.escape(nobody)}: no camera answers there") as refused:
             Source(nobody, MANIFEST)
+        assert refused.value.exit_code == 1, "it may come up yet: a service tries again"
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("count", [None, 13])
+def test_a_camera_that_ends_has_failed_after_all_that_it_gave(tmp_path: Path, count: int | None) -> None:
+    source, taken = Source(f"{CAMERA}{film(tmp_path / 'stream.avi')}", MANIFEST), list[int]()
+    with pytest.raises(
+        SemlinkError, match=r"^source camera:.*stream\.avi: the camera ended after 12 pictures"
+    ) as ended:
+        taken.extend(one.index for one in source.captures(count))
+    assert (taken, ended.value.exit_code) == (list(range(12)), 1)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +117,7 @@ def test_a_camera_is_asked_by_number_path_or_address(tmp_path: Path, capfd: pyte
     ],
 )
 def test_nobody_is_told_the_password_of_a_camera(address: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(SemlinkError) as refused:
         Source(f"camera:{address}", MANIFEST)
     assert "127.0.0.1:9/hall" in str(refused.value)
     assert "secret" not in str(refused.value)
