@@ -29,7 +29,6 @@ from common.images.names import UNKNOWN, composed
 from common.images.photo import FORMATS, SUFFIXES, decode_image, shown
 from common.images.split import Files, Picture, Split
 from common.pair.manifest import Manifest
-from common.text import safe
 from sctx.capture.stdin import Pictures
 from sctx.capture.video import Video, is_video
 
@@ -47,7 +46,8 @@ class Capture:
 
     It need not fit the pair; of a large JPEG it is a half, a quarter or an eighth (`common/images/photo.py`).
 
-    file: where it was read from (of a video FILE#FRAME, on standard input -#PICTURE); None for one of a data set.
+    file: where it was read from (of a video FILE#FRAME, on standard input -#PICTURE), as it is and not as it may be
+    shown; None for one of a data set.
     """
 
     index: int
@@ -102,7 +102,8 @@ class Source:
             only = self.size == 1 and not index
             image = picture if isinstance(picture, np.ndarray) else self._decoded(picture, where, only)
             if image is not None:
-                yield Capture(index, image, label, time.monotonic_ns(), where if isinstance(picture, Path) else None)
+                file = os.fspath(picture) if isinstance(picture, Path) else None
+                yield Capture(index, image, label, time.monotonic_ns(), file)
             elif goes_round and not fps:
                 time.sleep(REST_S)
 
@@ -153,7 +154,7 @@ class Source:
                 count += 1
                 yield frame
             if video.is_camera:
-                raise SemlinkError(f"source {safe(video.name, None)}: the camera ended after {count} pictures")
+                raise SemlinkError(f"source {video.name}: the camera ended after {count} pictures")
             if video.missing:
                 self._tell(f"{video.name}: {video.missing} frames that it lists cannot be read", video.missing)
             if not count:

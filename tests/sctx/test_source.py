@@ -1,6 +1,8 @@
 """Where images come from: data sets, folders, files, a stream of pictures."""
 
 import io
+import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -167,6 +169,22 @@ def test_among_others_it_is_told_counted_and_left_out(tmp_path: Path, caplog: py
     assert [(c.index, Path(c.file or "").name) for c in captures] == [(0, "a.jpg"), (2, "c.jpg"), (3, "a.jpg")]
     assert source.unreadable == 2
     assert "b.jpg" in str(caplog.records[0].__dict__["why"])
+
+
+def test_the_file_of_a_picture_is_its_path_whatever_is_in_its_name(tmp_path: Path) -> None:
+    names = [
+        b"line\nend.jpg",
+        rb"line\nend.jpg",
+        b"tab\t.jpg",
+        b"\x1b[2J.jpg",
+        "\u202egpj.jpg".encode(),
+        b"latin \xe9.jpg",
+    ]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_bytes(jpeg(1))
+    written = json.dumps([one.file for one in Source(str(tmp_path), MANIFEST).captures()])
+    assert written.isascii()
+    assert {os.fsencode(Path(file).relative_to(tmp_path)) for file in json.loads(written)} == set(names)
 
 
 class Clock:

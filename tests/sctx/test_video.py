@@ -36,6 +36,18 @@ def test_count_ends_a_video_early_and_a_name_in_capitals_is_one(tmp_path: Path) 
     assert len(list(Source(str(film(tmp_path / "CLIP.MP4")), MANIFEST).captures(5))) == 5
 
 
+def test_frames_are_named_by_the_path_and_errors_by_what_can_be_shown(tmp_path: Path) -> None:
+    source = Source(str(film(tmp_path / "a\nb\u202e.avi", 2)), MANIFEST)
+    assert [one.file for one in source.captures()] == [f"{tmp_path}/a\nb\u202e.avi#{k}" for k in range(2)]
+    (tmp_path / "a\nb\u202e.avi").write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\\nb\\u202e\.avi: it is no video"):
+        Source(source.spec, MANIFEST)
+    (tmp_path / "\udcff.avi").write_bytes(b"")
+    for spec in (str(tmp_path / "\udcff.avi"), "camera:\udcff"):
+        with pytest.raises(DataError, match=r"\\udcff.*: OpenCV opens no name that is not UTF-8"):
+            Source(spec, MANIFEST)
+
+
 def test_a_file_goes_round_where_more_is_asked_for(tmp_path: Path) -> None:
     path = film(tmp_path / "clip.mp4", 5)
     captures = list(Source(str(path), MANIFEST).captures(12))
