@@ -149,6 +149,13 @@ def test_a_wrong_trace_is_named(tmp_path: Path, name: str, text: str | None, say
         Channel(ChannelSpec(snr_trace=str(tmp_path / name)))
 
 
+@pytest.mark.parametrize("gain", ["nan", "1e999", "1e300", "1e38", "-1e10"])
+def test_a_gain_that_would_overflow_is_refused(tmp_path: Path, gain: str) -> None:
+    (tmp_path / "h.csv").write_text(f"0,1,0\n9,0,{gain}\n")
+    with pytest.raises(ConfigError, match="not finite"):
+        CirTrace(tmp_path / "h.csv")
+
+
 def test_arrays_that_are_no_trace_are_refused(tmp_path: Path) -> None:
     with (tmp_path / "single.npz").open("wb") as file:
         np.save(file, np.ones(4))

@@ -18,13 +18,15 @@ from common.text import safe
 T = TypeVar("T", float, int, str)
 _AS_GOOD: dict[type, Any] = {float: Real, int: Integral}
 """What is a number of a kind: those of numpy as well."""
+LEAST = 1e-300
+"""Other than 0: a number that is divided by it, or by it times another, is not without end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
     """A number of `kind`, of Python or numpy, from `low` to `high`, both included, or the one value `beyond` them.
 
-    unit: of the range, as a message says it.
+    Between 0 and LEAST there is none. unit: of the range, as a message says it.
     """
 
     kind: type[float] | type[int]
@@ -39,6 +41,8 @@ class Within:
             raise _wrong_type(name, value, self.kind)
         if not self.low <= value <= self.high and value != self.beyond:  # not a number is in no range
             raise ConfigError(f"{name} {_number(value)} is outside {self}")
+        if 0.0 < abs(value) < LEAST:
+            raise ConfigError(f"{name} {_number(value)} is too near 0 to compute with: give 0, or at least {LEAST:g}")
         return self.kind(value)
 
     def __str__(self) -> str:
