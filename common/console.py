@@ -195,12 +195,21 @@ class JsonFile:
             return True
         return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, lines: bytes) -> None:
+        """Where not all of it has room, all whole lines that have."""
+        done = 0
         try:
-            while line:
-                line = line[os.write(self._file, line) :]
+            while done < len(lines):
+                done += os.write(self._file, lines[done:])
         except OSError as error:
+            self._cut(done - lines.rfind(b"\n", 0, done) - 1)
             raise OSError(error.errno, error.strerror, str(self._path)) from None
+
+    def _cut(self, size: int) -> None:
+        """Take back what was written last, unless somebody else has written behind it, or a pipe has taken it."""
+        with suppress(OSError):
+            if size and (end := os.lseek(self._file, 0, os.SEEK_CUR)) == os.fstat(self._file).st_size:
+                os.truncate(self._file, end - size)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -109,6 +110,51 @@ def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
     with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
         file.say({})
     file.close()
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_a_file_that_is_full_holds_whole_lines(tmp_path: Path, together: int) -> None:
+    file, before = JsonFile(tmp_path / "a"), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (95, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*/a"):  # noqa: PT012
+            for k in range(0, 99, together):
+                file.say(*({"k": k + more} for more in range(together)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        file.close()
+    assert (tmp_path / "a").read_text().endswith("}\n")
+    assert lines(tmp_path) == list(range(10))  # of 9 bytes each; 95 hold half of the next
+
+
+def test_what_somebody_else_wrote_behind_half_a_line_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, write, other = JsonFile(tmp_path / "a"), os.write, b'{"k": 7}\n'
+
+    def full(number: int, text: bytes) -> int:
+        if len(text) < 9:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done = write(number, text[:5])
+        with (tmp_path / "a").open("ab") as somebody:
+            somebody.write(other)
+        return done
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*/a"):
+        file.say({"k": 1})
+    monkeypatch.undo()
+    file.close()
+    assert (tmp_path / "a").read_bytes() == b'{"k":' + other
+
+
+def test_half_a_line_in_a_pipe_is_not_taken_back(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    file = JsonFile(tmp_path / "pipe")
+    os.set_blocking(file._file, False)
+    with pytest.raises(OSError, match=r"Resource temporarily unavailable: .*/pipe"):
+        file.say({"k": "x" * (1 << 20)})
+    file.close()
+    os.close(reader)
 
 
 def test_results_go_to_a_file_to_standard_output_or_to_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
