@@ -19,6 +19,7 @@ from common.channel.spec.spec import CHANNEL, channel_parameters
 from common.cli import begin, check_option, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
 from common.errors import ConfigError, SemlinkError
+from common.files import UserPath
 from common.flags import in_flags, typed
 from common.live.asked import asks_for_page, check_http, faces, http_options, require_http
 
@@ -46,7 +47,7 @@ _CONTROL = click.option(
     "ipc://FILE is taken as it is, and tcp://HOST:PORT with --insecure.",
 )
 _ASKING_S, _READING_S = 3.0, 60.0
-_FILE = click.Path(path_type=Path)
+_FILE = UserPath()
 
 
 @click.group(invoke_without_command=True, context_settings={"max_content_width": 110}, epilog=_EPILOG)
@@ -75,7 +76,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--traces",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=UserPath(exists=True, file_okay=False),
     metavar="FOLDER",
     help="Let `set` name the files in it, as --snr-trace NAME. Without it no file is read while the channel runs.",
 )

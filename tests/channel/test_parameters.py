@@ -89,6 +89,13 @@ def test_schedule_and_control_port_agree(tmp_path: Path) -> None:
             assert replace(ChannelSpec(), **{one.name: as_field(one.name, one.from_typed(value))}) == expected
 
 
+def test_the_home_of_a_file_is_put_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = {"snr_trace": "~/s.csv", "cir_trace": "~/h.npz", "fading": "~/p.csv", "spectrum": "~/nu.csv"}
+    assert channel_parameters(given) == {name: value.replace("~", str(tmp_path)) for name, value in given.items()}
+    assert channel_parameters({"spectrum": "bell"}) == {"spectrum": "bell"}
+
+
 @of_each_group
 def test_what_is_wrong_is_wrong_everywhere_in_the_same_words(
     spec: type, parameters: tuple[Parameter, ...], tmp_path: Path

@@ -5,6 +5,7 @@ specification, the flags of `channel-emu`, what the control port and schedules t
 """
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -89,7 +90,9 @@ class Parameter(Setting):
         self.takes.read(self.name, value)
 
     def from_typed(self, value: Any) -> float | int | str:
-        """What the flag or a schedule says -> the field."""
+        """What the flag or a schedule says -> the field; in the name of a file `~` is put in full."""
+        if self.kind is str and self.names_file(value):
+            return os.path.expanduser(str(value))
         field: float | int | str = self.made(value) if self.made else value
         return field
 
