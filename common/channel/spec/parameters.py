@@ -102,7 +102,11 @@ class Parameter(Setting):
             if type(value) is str:
                 return value
         elif type(value) in (int, float) and (self.kind is float or value == value // 1):  # NaN is no whole number
-            field: float | int | str = self.kind(value)
+            try:
+                field: float | int | str = self.kind(value)
+            except OverflowError:
+                self.check(value)  # which it is far outside of
+                raise
             return field
         raise _wrong_type(self.name, value, self.kind)
 
