@@ -145,12 +145,12 @@ def begin(context: click.Context, log_level: str) -> None:
 
 def _refuse_one_file(context: click.Context) -> None:
     """Two results that would be written to one file, of which the second would be all that is left."""
-    named: dict[Path, str] = {}
+    named: dict[str, str] = {}
     for parameter in context.command.params:
         path = context.params.get(str(parameter.name)) if isinstance(parameter.type, OutFile) else None
         if path is None or (Path(path).exists() and not Path(path).is_file()):  # a device, a pipe
             continue
-        if (other := named.setdefault(Path(path).resolve(), parameter.opts[0])) != parameter.opts[0]:
+        if (other := named.setdefault(os.path.realpath(path), parameter.opts[0])) != parameter.opts[0]:
             raise click.UsageError(f"{other} and {parameter.opts[0]} name one file: give each its own")
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common import log
+from common.errors import ConfigError
 from common.files import writable
 from common.shutdown import asked_for_s
 from common.text import safe
@@ -148,12 +149,22 @@ def say_json(value: Any, indent: int | None = None) -> None:
 
 
 def check_json_file(path: Path) -> str:
-    """What a `JsonFile` would do, for people, which does not do it. Raises ConfigError or OSError as that would."""
+    """What a `JsonFile` would do, for people, which does not do it. Raises ConfigError as a start would."""
     writable(path, folder=False)
     if not path.exists():
         return f"{path} can be written"
-    os.close(os.open(path, _APPEND))
+    with _opening(path):
+        os.close(os.open(path, _APPEND))
     return f"{path} is there, and what comes is added to it"
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """At a start it is wrong use to name a file that may not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}; give another file") from None
 
 
 class JsonFile:
@@ -216,9 +227,13 @@ class JsonFile:
 def json_results(on_output: bool, path: Path | None) -> Iterator[Callable[..., None] | None]:
     """What says results as JSON: on standard output, at the end of a file, or both; None where nobody asked.
 
-    A process that is to end goes on with the file where standard output fails, and hears of that last.
+    A process that is to end goes on with the file where standard output fails, and hears of that last. Raises
+    ConfigError where the file cannot be opened.
     """
-    file = None if path is None else JsonFile(path)
+    file = None
+    if path is not None:
+        with _opening(path):
+            file = JsonFile(path)
     failed = list[OSError]()
 
     def tell_all(*values: Any) -> None:

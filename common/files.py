@@ -28,6 +28,10 @@ def writable(place: Path, *, folder: bool, room: int = ROOM) -> Path:
     """
     if not folder and place.exists() and not place.is_file():  # a device would be replaced by a file
         raise ConfigError(f"{place} is a {'folder' if place.is_dir() else 'device'}: give the name of a file")
+    if not folder and place.is_symlink():
+        real = os.path.realpath(place)
+        if os.path.islink(real) or not os.path.isdir(os.path.dirname(real)):  # a circle, or into a folder that is gone
+            raise ConfigError(f"{place} is a link to nothing: give the name of a file, or make the folder it leads to")
     above = place if folder else place.parent
     while not os.path.lexists(above):
         above = above.parent

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -221,6 +222,34 @@ def test_a_check_says_what_would_come_of_it_and_writes_nothing(tmp_path: Path) -
     assert (there.read_text(), there.stat().st_mtime) == ("half a line", 0.0)
     with pytest.raises(ConfigError, match="is a folder: give the name of a file"):
         check_json_file(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["nowhere/a", "link"])
+def test_a_link_to_nothing_is_refused_with_what_to_do(tmp_path: Path, target: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / target)
+    with pytest.raises(ConfigError, match=r"link is a link to nothing: give the name of a file, or make the folder"):
+        check_json_file(tmp_path / "link")
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert check_json_file(tmp_path / "link").endswith("can be written")
+
+
+def test_at_a_start_a_file_that_may_not_be_written_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Any, *how: Any, **more: Any) -> int:
+        if path == tmp_path / "a":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        return opened(path, *how, **more)
+
+    (tmp_path / "a").touch()
+    opened = os.open
+    monkeypatch.setattr(os, "open", refuse)
+    for start in (check_json_file, lambda path: json_results(False, path).__enter__()):
+        with pytest.raises(ConfigError, match=r"/a cannot be written: Operation not permitted; give another file"):
+            start(tmp_path / "a")
 
 
 def test_a_check_finds_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -458,7 +458,7 @@ def test_a_reader_that_goes_away_is_no_traceback(chatty: Callable[..., Ran]) -> 
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "σ" * 10 + "\n", 2)
 
 
-@pytest.mark.parametrize("other", ["a.json", "./a.json", "sub/../a.json"])
+@pytest.mark.parametrize("other", ["a.json", "./a.json", "sub/../a.json", "linked.json"])
 def test_two_results_are_not_written_to_one_file(
     other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -473,6 +473,12 @@ def test_two_results_are_not_written_to_one_file(
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
+    (tmp_path / "linked.json").symlink_to("a.json")
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(SystemExit) as ended:
+        cli.invoke(writes, "WRITES", ["--json", "circle"])
+    assert ended.value.code == 2
+    assert "circle is a link to nothing" in capsys.readouterr().err
     for words, code in ((["--figure", other], 2), (["--figure", "b.png"], 0), ([], 0)):
         with pytest.raises(SystemExit) as ended:
             cli.invoke(writes, "WRITES", ["--json", "a.json", *words])
