@@ -2,6 +2,7 @@
 
 import math
 import signal
+from dataclasses import replace
 from itertools import count, islice
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from sctx.outcomes import Summary
 from sctx.pending import Hear
 from sctx.sender import Sender
 from sctx.settings import Settings
+from sctx.vitals import Vitals
 from tests.sctx.test_slow_start import GOOD, PAIR, PICTURES, WINDOW, Far
 from tests.sctx.test_tx_session import ACCEPT
 
@@ -119,3 +121,9 @@ def test_a_run_that_could_read_nothing_has_failed_live_or_not(
     anyone: Any = tx
     assert cli._send(anyone, source, Summary(1), options, Faces(None, None), None) == code
     assert capsys.readouterr().err == ""
+
+
+def test_the_page_shows_the_name_of_a_file_as_it_can_be_shown(tx: Sender) -> None:
+    anyone: Any = tx
+    assert len(list(tx.run([replace(next(captures()), file="a\nb\udcff.jpg")]))) == 1
+    assert Vitals(anyone, Summary(1))._newest()["file"] == r"a\nb\udcff.jpg"
