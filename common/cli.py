@@ -17,7 +17,7 @@ import click
 
 from common import PROTOCOL, __version__, console, log
 from common.errors import ConfigError, SemlinkError, by_pip
-from common.files import OutFile
+from common.files import OutFile, UserPath
 from common.flags import say_flags
 from common.shutdown import asked_for_s
 
@@ -45,7 +45,7 @@ def shared_options(command: F) -> F:
                      help="Lowest level of the log lines on standard error."),
         click.option("--print-config", is_flag=True, is_eager=True, expose_value=False, callback=_note_print_config,
                      help="Show every setting and where it comes from, and exit."),
-        click.option("--config", type=click.Path(path_type=Path), is_eager=True, expose_value=False, metavar="FILE",
+        click.option("--config", type=UserPath(), is_eager=True, expose_value=False, metavar="FILE",
                      callback=_load_config, help="TOML file whose keys are the flag names; flags and environment win."),
     ):  # fmt: skip
         command = option(command)
@@ -55,7 +55,7 @@ def shared_options(command: F) -> F:
 def keys_option(command: F) -> F:
     """Add --keys to a click command that listens or connects."""
     text = "Folder with this host's key and the keys that it trusts.  [default: the user's own folder, if it has a key]"
-    return click.option("--keys", type=click.Path(path_type=Path), metavar="DIR", help=text)(command)
+    return click.option("--keys", type=UserPath(), metavar="DIR", help=text)(command)
 
 
 def check_option(command: F) -> F:
@@ -145,12 +145,12 @@ def begin(context: click.Context, log_level: str) -> None:
 
 def _refuse_one_file(context: click.Context) -> None:
     """Two results that would be written to one file, of which the second would be all that is left."""
-    named: dict[Path, str] = {}
+    named: dict[str, str] = {}
     for parameter in context.command.params:
         path = context.params.get(str(parameter.name)) if isinstance(parameter.type, OutFile) else None
         if path is None or (Path(path).exists() and not Path(path).is_file()):  # a device, a pipe
             continue
-        if (other := named.setdefault(Path(path).resolve(), parameter.opts[0])) != parameter.opts[0]:
+        if (other := named.setdefault(os.path.realpath(path), parameter.opts[0])) != parameter.opts[0]:
             raise click.UsageError(f"{other} and {parameter.opts[0]} name one file: give each its own")
 
 

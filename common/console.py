@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common import log
+from common.errors import ConfigError
 from common.files import writable
 from common.shutdown import asked_for_s
 from common.text import safe
@@ -148,12 +149,22 @@ def say_json(value: Any, indent: int | None = None) -> None:
 
 
 def check_json_file(path: Path) -> str:
-    """What a `JsonFile` would do, for people, which does not do it. Raises ConfigError or OSError as that would."""
+    """What a `JsonFile` would do, for people, which does not do it. Raises ConfigError as a start would."""
     writable(path, folder=False)
     if not path.exists():
         return f"{path} can be written"
-    os.close(os.open(path, _APPEND))
+    with _opening(path):
+        os.close(os.open(path, _APPEND))
     return f"{path} is there, and what comes is added to it"
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """At a start it is wrong use to name a file that may not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}; give another file") from None
 
 
 class JsonFile:
@@ -195,21 +206,34 @@ class JsonFile:
             return True
         return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, lines: bytes) -> None:
+        """Where not all of it has room, all whole lines that have."""
+        done = 0
         try:
-            while line:
-                line = line[os.write(self._file, line) :]
+            while done < len(lines):
+                done += os.write(self._file, lines[done:])
         except OSError as error:
+            self._cut(done - lines.rfind(b"\n", 0, done) - 1)
             raise OSError(error.errno, error.strerror, str(self._path)) from None
+
+    def _cut(self, size: int) -> None:
+        """Take back what was written last, unless somebody else has written behind it, or a pipe has taken it."""
+        with suppress(OSError):
+            if size and (end := os.lseek(self._file, 0, os.SEEK_CUR)) == os.fstat(self._file).st_size:
+                os.truncate(self._file, end - size)
 
 
 @contextmanager
 def json_results(on_output: bool, path: Path | None) -> Iterator[Callable[..., None] | None]:
     """What says results as JSON: on standard output, at the end of a file, or both; None where nobody asked.
 
-    A process that is to end goes on with the file where standard output fails, and hears of that last.
+    A process that is to end goes on with the file where standard output fails, and hears of that last. Raises
+    ConfigError where the file cannot be opened.
     """
-    file = None if path is None else JsonFile(path)
+    file = None
+    if path is not None:
+        with _opening(path):
+            file = JsonFile(path)
     failed = list[OSError]()
 
     def tell_all(*values: Any) -> None:

@@ -1,7 +1,7 @@
 """Files and folders that a command is to write: whether it will be able to is told before the work, not after it.
 
-Knows nothing about what is written. `OutFile` and `OutFolder` are types of click options; `writable` is for places that
-no option names.
+Knows nothing about what is written. `UserPath`, `OutFile` and `OutFolder` are types of click options; `writable` is for
+places that no option names.
 """
 
 import json
@@ -28,6 +28,10 @@ def writable(place: Path, *, folder: bool, room: int = ROOM) -> Path:
     """
     if not folder and place.exists() and not place.is_file():  # a device would be replaced by a file
         raise ConfigError(f"{place} is a {'folder' if place.is_dir() else 'device'}: give the name of a file")
+    if not folder and place.is_symlink():
+        real = os.path.realpath(place)
+        if os.path.islink(real) or not os.path.isdir(os.path.dirname(real)):  # a circle, or into a folder that is gone
+            raise ConfigError(f"{place} is a link to nothing: give the name of a file, or make the folder it leads to")
     above = place if folder else place.parent
     while not os.path.lexists(above):
         above = above.parent
@@ -44,17 +48,30 @@ def writable(place: Path, *, folder: bool, room: int = ROOM) -> Path:
     return place
 
 
-class _Out(click.Path):
+class UserPath(click.Path):
+    """Every path that an option or an argument takes, `~` put in full as `user_path` does.
+
+    A shell does that at the beginning of a word alone: not in `--keys=~/x`, and what stands in a file or in the
+    environment no shell reads.
+    """
+
+    def __init__(self, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists, file_okay, dir_okay, path_type=Path)
+
+    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> Path:
+        return Path(str(super().convert(str(user_path(str(value))), parameter, context)))
+
+
+class _Out(UserPath):
     """A path that is checked when the command line is read."""
 
     folder = False
 
     def __init__(self) -> None:
-        super().__init__(path_type=Path)
+        super().__init__()
 
     def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> Path:
-        path = super().convert(str(value), parameter, context)
-        return writable(Path(str(path)), folder=self.folder)
+        return writable(super().convert(value, parameter, context), folder=self.folder)
 
 
 class OutFile(_Out):

@@ -7,13 +7,13 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from common.check import Folder, Number, OneOf, Setting, Switch, Whole, settings_of
 from common.errors import ConfigError, SemlinkError
+from common.files import UserPath
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,7 +98,7 @@ def _click_type(takes: object) -> Any:
         case OneOf(words):
             return click.Choice(words)
         case Folder():
-            return click.Path(path_type=Path)
+            return UserPath()
         case _:
             return str
 

@@ -141,7 +141,7 @@ def _send(
             finally:  # on a full disk it has no place in the file
                 if not options["as_json"] and (summary.sent or summary.unreadable):
                     _say_summary(summary)
-    missing = summary.lost + (0 if options["live"] else summary.expired + source.unreadable)
+    missing = summary.lost + (0 if options["live"] and summary.sent else summary.expired + source.unreadable)
     return EXIT_LOST if missing else 0
 
 
@@ -269,7 +269,6 @@ def _run(
 ) -> None:
     """Until the source ends or somebody asks to stop; who asks twice does not wait for what is on its way."""
     from common.live.line import Line
-    from sctx.capture.source import paced
     from sctx.outcomes import Answer
 
     vitals = _exhibit(tx, summary) if seen else None
@@ -286,7 +285,7 @@ def _run(
     known: dict[int, tuple[int | None, str | None]] = {}
 
     def captures() -> "Iterator[Capture]":
-        for capture in paced(source.captures(options["count"]), options["fps"]):
+        for capture in source.captures(options["count"], options["fps"]):
             known[capture.index] = capture.label, capture.file
             summary.unreadable = source.unreadable
             yield capture

@@ -13,6 +13,7 @@ from common.live.board import About, Board
 from common.live.drawn import finite, picture, points
 from common.live.families import SECONDS, Tally, Value
 from common.live.pace import LEAST_S, Pace
+from common.text import safe
 from sctx.outcomes import Answer, Missed, Summary
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Vitals:
         labels, label = self._tx.manifest.labels, image.capture.label
         return {
             "picture": picture(image.capture.image),
-            "file": image.capture.file,
+            "file": None if image.capture.file is None else safe(image.capture.file, None),
             "sent": points(image.symbols[: answer.symbols]),
             "answer": answer.name,
             "label": labels[label] if label is not None and 0 <= label < len(labels) else None,

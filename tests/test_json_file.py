@@ -4,11 +4,13 @@ import errno
 import json
 import math
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -111,6 +113,51 @@ def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
     file.close()
 
 
+@pytest.mark.parametrize("together", [1, 3])
+def test_a_file_that_is_full_holds_whole_lines(tmp_path: Path, together: int) -> None:
+    file, before = JsonFile(tmp_path / "a"), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (95, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*/a"):  # noqa: PT012
+            for k in range(0, 99, together):
+                file.say(*({"k": k + more} for more in range(together)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        file.close()
+    assert (tmp_path / "a").read_text().endswith("}\n")
+    assert lines(tmp_path) == list(range(10))  # of 9 bytes each; 95 hold half of the next
+
+
+def test_what_somebody_else_wrote_behind_half_a_line_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, write, other = JsonFile(tmp_path / "a"), os.write, b'{"k": 7}\n'
+
+    def full(number: int, text: bytes) -> int:
+        if len(text) < 9:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done = write(number, text[:5])
+        with (tmp_path / "a").open("ab") as somebody:
+            somebody.write(other)
+        return done
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*/a"):
+        file.say({"k": 1})
+    monkeypatch.undo()
+    file.close()
+    assert (tmp_path / "a").read_bytes() == b'{"k":' + other
+
+
+def test_half_a_line_in_a_pipe_is_not_taken_back(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    file = JsonFile(tmp_path / "pipe")
+    os.set_blocking(file._file, False)
+    with pytest.raises(OSError, match=r"Resource temporarily unavailable: .*/pipe"):
+        file.say({"k": "x" * (1 << 20)})
+    file.close()
+    os.close(reader)
+
+
 def test_results_go_to_a_file_to_standard_output_or_to_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for on_output in (False, True):
         for path in (None, tmp_path / f"{on_output}"):
@@ -175,6 +222,34 @@ def test_a_check_says_what_would_come_of_it_and_writes_nothing(tmp_path: Path) -
     assert (there.read_text(), there.stat().st_mtime) == ("half a line", 0.0)
     with pytest.raises(ConfigError, match="is a folder: give the name of a file"):
         check_json_file(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["nowhere/a", "link"])
+def test_a_link_to_nothing_is_refused_with_what_to_do(tmp_path: Path, target: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / target)
+    with pytest.raises(ConfigError, match=r"link is a link to nothing: give the name of a file, or make the folder"):
+        check_json_file(tmp_path / "link")
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert check_json_file(tmp_path / "link").endswith("can be written")
+
+
+def test_at_a_start_a_file_that_may_not_be_written_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Any, *how: Any, **more: Any) -> int:
+        if path == tmp_path / "a":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        return opened(path, *how, **more)
+
+    (tmp_path / "a").touch()
+    opened = os.open
+    monkeypatch.setattr(os, "open", refuse)
+    for start in (check_json_file, lambda path: json_results(False, path).__enter__()):
+        with pytest.raises(ConfigError, match=r"/a cannot be written: Operation not permitted; give another file"):
+            start(tmp_path / "a")
 
 
 def test_a_check_finds_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from common import cli
 from common.errors import ConfigError, DataError, LinkDown, PeerRejected, SemlinkError
-from common.files import OutFile
+from common.files import OutFile, OutFolder, UserPath
 from common.flags import in_flags
 
 
@@ -280,6 +281,40 @@ def test_no_flag_takes_a_number_that_is_none() -> None:
                 assert "FloatRange" not in path.read_text(encoding="utf-8"), f"{path}: Real of common.flags, for NaN"
 
 
+def test_every_path_that_a_command_takes_is_a_users() -> None:
+    for room in ("common", "scrx", "sctx", "training", "deploy"):
+        for path in (Path(__file__).parents[1] / room).rglob("*.py"):
+            found = re.findall(r"click\.(Path|File)\(", path.read_text(encoding="utf-8"))
+            assert not found, f"{path}: UserPath of common.files, for ~"
+
+
+@pytest.mark.parametrize("kind", [UserPath, OutFile, OutFolder])
+def test_the_home_of_a_path_is_put_in_full_wherever_it_stands(
+    kind: type[UserPath], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    @click.option("--place", type=kind())
+    @cli.shared_options
+    def shows(place: Path, log_level: str, debug: bool) -> None:
+        """Do nothing."""
+        click.echo(place)
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "shows.toml").write_text('place = "~/in file"\n')
+    for words, place in (
+        (["--place=~/x"], "x"),
+        (["--config=~/shows.toml"], "in file"),
+        ([], "by name"),
+        (["--place=~nobody-such/x"], ""),
+    ):
+        monkeypatch.setenv("SHOWS_PLACE", "~/by name") if place == "by name" else None
+        with pytest.raises(SystemExit) as ended:
+            cli.invoke(shows, "SHOWS", words)
+        said = capsys.readouterr()
+        assert (ended.value.code or 0, said.out) == ((0, f"{tmp_path / place}\n") if place else (2, ""))
+    assert said.err == "error: ~nobody-such/x: there is no such user here\n"
+
+
 def test_interruption_is_exit_code_130(run: Run) -> None:
     assert run("--fail", "KeyboardInterrupt").code == 130
 
@@ -423,7 +458,7 @@ def test_a_reader_that_goes_away_is_no_traceback(chatty: Callable[..., Ran]) -> 
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "σ" * 10 + "\n", 2)
 
 
-@pytest.mark.parametrize("other", ["a.json", "./a.json", "sub/../a.json"])
+@pytest.mark.parametrize("other", ["a.json", "./a.json", "sub/../a.json", "linked.json"])
 def test_two_results_are_not_written_to_one_file(
     other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -438,6 +473,12 @@ def test_two_results_are_not_written_to_one_file(
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
+    (tmp_path / "linked.json").symlink_to("a.json")
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(SystemExit) as ended:
+        cli.invoke(writes, "WRITES", ["--json", "circle"])
+    assert ended.value.code == 2
+    assert "circle is a link to nothing" in capsys.readouterr().err
     for words, code in ((["--figure", other], 2), (["--figure", "b.png"], 0), ([], 0)):
         with pytest.raises(SystemExit) as ended:
             cli.invoke(writes, "WRITES", ["--json", "a.json", *words])

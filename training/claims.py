@@ -12,12 +12,13 @@ import click
 from common.cli import begin, invoke, shared_options
 from common.console import say
 from common.errors import ConfigError
+from common.files import UserPath
 
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where the page is not what its files say.")
 @click.option("--measure", metavar="NAME", help="Run a result's command again, and keep what it finds.")
-@click.option("--taken", type=click.Path(path_type=Path), help="With --measure: what a run before has written.")
+@click.option("--taken", type=UserPath(), help="With --measure: what a run before has written.")
 @click.option("--seed", type=int, help="With --measure: other channels; keep nothing, tell what differs.")
 @shared_options
 @click.pass_context

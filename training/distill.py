@@ -4,7 +4,6 @@ Knows nothing about sockets. Makes what is missing (teacher, knowledge store) an
 """
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from rich.console import Console
 from common.cli import begin, invoke, shared_options
 from common.console import tell
 from common.errors import DataError, SemlinkError
-from common.files import OutFolder, writable
+from common.files import OutFolder, UserPath, writable
 from common.images.datasets import load_for
 from common.pair.manifest import Manifest
 from common.pair.origin import remember
@@ -26,7 +25,7 @@ from training.distillation.request import BUILD, Request
 @click.option("--recipe", help="Name in training/configs or TOML file. [default: digits; else one that fits the data]")
 @click.option("--teacher", help="Folder or Hub id; several with commas. [default: made of these images if missing]")
 @click.option("--by-position", is_flag=True, help="Take the teacher's classes in their order, whatever their names.")
-@click.option("--store", type=click.Path(path_type=Path), help="Knowledge store. [default: build/stores/NAME-ID]")
+@click.option("--store", type=UserPath(), help="Knowledge store. [default: build/stores/NAME-ID]")
 @click.option("--views", type=int, help="Stored views per image; each epoch uses the next. [default: the recipe's]")
 @click.option(
     "--epochs",

@@ -17,7 +17,6 @@ each image's mean over the channels.
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -26,7 +25,7 @@ from click.core import ParameterSource
 from common.cli import begin, invoke, shared_options
 from common.console import say
 from common.errors import ConfigError
-from common.files import FIGURES, OutFile, OutFolder, write_json
+from common.files import FIGURES, OutFile, OutFolder, UserPath, write_json
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
 from training.data.images import measured_split, skip_bad_option
@@ -53,7 +52,7 @@ NOT_LINKED = ("against", "cards", "hours", "figure", "skip_bad", "device")
     type=OutFolder(),
     help="With --suite: folder for results. [default: build/suites/SUITE-SEED, and more for another pair or data]",
 )
-@click.option("--against", type=click.Path(path_type=Path), help="With --suite: JSON of another run, to compare with.")
+@click.option("--against", type=UserPath(), help="With --suite: JSON of another run, to compare with.")
 @click.option("--cards", type=OutFolder(), help="With --suite: write a result card for each number into this folder.")
 @click.option("--hours", type=float, help="With --cards, of a pair that does not ship: hours that it took to train.")
 @click.option(

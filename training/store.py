@@ -13,14 +13,14 @@ from rich.console import Console
 from common.cli import invoke
 from common.console import say, tell
 from common.errors import ConfigError, StoreError
-from common.files import OutFolder, write_atomic
+from common.files import OutFolder, UserPath, write_atomic
 from common.text import safe
 from training.report.tabular import print_table
 
 if TYPE_CHECKING:
     from training.knowledge.shards import Store
 
-FOLDER = click.Path(path_type=Path)
+FOLDER = UserPath()
 
 
 @click.group(help=__doc__.splitlines()[0])

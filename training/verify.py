@@ -13,7 +13,6 @@ Knows nothing about how a card is made (`training.evaluate --suite NAME --cards 
 
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,11 +20,11 @@ import click
 from common.cli import begin, invoke, shared_options
 from common.console import say, tell
 from common.errors import ConfigError
-from common.files import OutFile, OutFolder, write_atomic, write_json
+from common.files import OutFile, OutFolder, UserPath, write_atomic, write_json
 
 
 @click.command(help=__doc__.splitlines()[0])
-@click.argument("cards", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("cards", nargs=-1, type=UserPath())
 @click.option("--pair", help="Folder of the cards' pair, where it does not ship.")
 @click.option("--dataset", help="digits, a folder or a Hub id. [default: what the pair was trained on]")
 @click.option(

@@ -18,7 +18,8 @@ from common.channel.spec.parameters import as_typed
 from common.channel.spec.spec import CHANNEL, channel_parameters
 from common.cli import begin, check_option, invoke, keys_option, shared_options
 from common.console import say, say_json, tell
-from common.errors import ConfigError
+from common.errors import ConfigError, SemlinkError
+from common.files import UserPath
 from common.flags import in_flags, typed
 from common.live.asked import asks_for_page, check_http, faces, http_options, require_http
 
@@ -46,7 +47,7 @@ _CONTROL = click.option(
     "ipc://FILE is taken as it is, and tcp://HOST:PORT with --insecure.",
 )
 _ASKING_S, _READING_S = 3.0, 60.0
-_FILE = click.Path(path_type=Path)
+_FILE = UserPath()
 
 
 @click.group(invoke_without_command=True, context_settings={"max_content_width": 110}, epilog=_EPILOG)
@@ -75,7 +76,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--traces",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=UserPath(exists=True, file_okay=False),
     metavar="FOLDER",
     help="Let `set` name the files in it, as --snr-trace NAME. Without it no file is read while the channel runs.",
 )
@@ -294,10 +295,24 @@ def _run(given: dict[str, Any]) -> None:
             _tell(serve(wire, control, seen, stop))
     finally:
         with ExitStack() as closing:  # all of them, whatever one of them has to say
+            closing.callback(_raise_all, told := list[SemlinkError]())
             closing.callback(context.term)
             for opened in (recorder, truth, control, wire):
                 if opened is not None:
-                    closing.callback(opened.close)
+                    closing.callback(_note, opened.close, told)
+
+
+def _note(close: Callable[[], None], told: list[SemlinkError]) -> None:
+    try:
+        close()
+    except SemlinkError as error:
+        told.append(error)
+
+
+def _raise_all(told: list[SemlinkError]) -> None:
+    """What several files have to say of one full disk, in one line."""
+    if told:
+        raise SemlinkError("; ".join(map(str, told)))
 
 
 def _replay(given: dict[str, Any]) -> None:

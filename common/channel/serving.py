@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from common.channel.spec.spec import as_field
 from common.channel.wire.control import ControlPort, ask
 from common.channel.wire.proxy import Proxy
 from common.channel.wire.raw import RawWire
@@ -56,6 +57,7 @@ def _exhibit(wire: Proxy | RawWire, seen: Faces) -> Board | None:
 
 def change(control: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """What the page asks for, through the same port as `channel-emu set`; files it may not name."""
-    if files_in(parameters):
+    fields = {name: as_field(name, value) for name, value in parameters.items()}
+    if files_in(fields):
         raise ConfigError("files are for `channel-emu set`")
-    return {"channel": ask(control, {"op": "set", "parameters": parameters})["channel"]}
+    return {"channel": ask(control, {"op": "set", "parameters": fields})["channel"]}

@@ -41,9 +41,13 @@ class Client:
         Raises LinkDown where nothing answers in time (then close the client: the answer may still come), and
         ConfigError where what is asked refuses, or is another program; SemlinkError where it failed.
         """
+        try:
+            raw = msgpack.packb(request)
+        except (OverflowError, ValueError):  # a number of more than 64 bits, half a character, nested too deep
+            raise ConfigError("a request takes text and numbers of at most 64 bits, and this one has others") from None
         self._socket.sndtimeo = int(timeout_s * 1e3)
         try:
-            self._socket.send(msgpack.packb(request))
+            self._socket.send(raw)
         except zmq.Again:
             why = f"no {self._who} answers at {self._address}; is {self._command} running with this control port?"
             raise LinkDown(f"{self._flag}: {why}") from None

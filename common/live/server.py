@@ -11,6 +11,7 @@ Whoever connects and says nothing, or reads nothing, holds one of a few places u
 """
 
 import json
+import logging
 import re
 import socket
 import threading
@@ -28,6 +29,7 @@ from common.live.gate import Gate, Place
 from common.live.neighbours import UNASKED, Neighbour
 from common.text import safe
 
+logger = logging.getLogger(__name__)
 PLACES, LIMIT_S = 32, 5.0
 """Connections at a time, and how long one may take over a request."""
 TICK_S = 0.25
@@ -151,6 +153,25 @@ class Face(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Everything that only shows."""
+        self._in_any_case(self._show)
+
+    do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        """Everything that changes something."""
+        self._in_any_case(self._carry_out)
+
+    def _in_any_case(self, answer: Callable[[], None]) -> None:
+        """Whoever asks hears of an error of ours, and so does the log; of who has left in the middle nobody does."""
+        try:
+            answer()
+        except OSError:
+            raise
+        except Exception:
+            logger.exception("http_request_failed")
+            self._json(500, {"error": "this request failed; the log of what serves this page says more"})
+
+    def _show(self) -> None:
         path = self.path.partition("?")[0]
         level = "metrics" if path in ("/healthz", "/readyz", "/metrics") else "page"
         if self._refused(level):
@@ -173,10 +194,7 @@ class Face(BaseHTTPRequestHandler):
         else:
             self._say(404, "there are /, /healthz, /readyz and /metrics")
 
-    do_HEAD = do_GET
-
-    def do_POST(self) -> None:
-        """Everything that changes something."""
+    def _carry_out(self) -> None:
         if self._refused("control"):
             return
         length = self.headers.get("Content-Length", "")
@@ -191,11 +209,15 @@ class Face(BaseHTTPRequestHandler):
             wanted = json.loads(self.rfile.read(int(length)))
             if not isinstance(wanted, dict):
                 raise ValueError
-            self._json(200, control(wanted))
         except (ValueError, RecursionError):
-            self._say(400, "not a JSON object")
+            return self._say(400, "not a JSON object")
+        try:
+            answer = control(wanted)
         except SemlinkError as error:
-            self._json(422, {"error": safe(str(error), 500)})
+            return self._json(422, {"error": safe(str(error), 500)})
+        except OSError as error:  # not of this connection
+            raise RuntimeError(f"/{self.path.removeprefix('/')} failed") from error
+        self._json(200, answer)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: who asks is no event of the link."""

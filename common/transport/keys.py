@@ -10,6 +10,7 @@ import click
 from common.cli import invoke
 from common.console import say, tell
 from common.errors import ConfigError
+from common.files import UserPath
 from common.transport.keystore import TOOL, Keys, default_folder, make_keys, parse_line
 
 _HELP = """\b
@@ -29,7 +30,7 @@ when that command is started again.
 
 
 @click.group(epilog=_HELP, context_settings={"max_content_width": 110})
-@click.option("--keys", type=click.Path(path_type=Path), metavar="DIR", help="The folder.  [default: the user's own]")
+@click.option("--keys", type=UserPath(), metavar="DIR", help="The folder.  [default: the user's own]")
 @click.pass_context
 def command(context: click.Context, keys: Path | None) -> None:
     """Keys of the link: this host's own pair, and the public keys that it trusts."""

@@ -24,6 +24,7 @@ import numpy as np
 from common.cli import invoke
 from common.console import JsonFile, say, tell
 from common.errors import SemlinkError
+from common.files import UserPath
 from training.lab.processes import Command
 from training.report.stats import bootstrap
 
@@ -66,7 +67,7 @@ def table(rates: dict[str, list[float]], base: str) -> list[str]:
 @click.option("--rounds", type=click.IntRange(3), default=15, show_default=True, help="How often each is asked.")
 @click.option("--transmitters", type=click.IntRange(1), default=64, show_default=True, help="That send at a time.")
 @click.option("--frames", type=click.IntRange(1), default=40, show_default=True, help="Of each transmitter.")
-@click.option("--json-file", type=click.Path(path_type=Path), metavar="FILE", help="All rates, at the end of a file.")
+@click.option("--json-file", type=UserPath(), metavar="FILE", help="All rates, at the end of a file.")
 def main(count: int, rounds: int, transmitters: int, frames: int, json_file: Path | None) -> None:
     """Measure, and print the table."""
     base = f"scrx --workers {count}"

@@ -12,7 +12,7 @@ import click
 from common.console import say, say_json, tell
 from common.control.client import Client, is_text, is_whole
 from common.errors import ConfigError, LinkDown, SemlinkError
-from common.files import OutFile, write_atomic
+from common.files import OutFile, UserPath, write_atomic
 from common.flags import Real
 from common.live.enrolling import HEAD
 from common.live.enrolling import SHAPES as ENROLLING
@@ -119,7 +119,7 @@ def save(head: str, file: Path, overwrite: bool, control: str) -> None:
 
 
 @heads.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=UserPath(exists=True, dir_okay=False))
 @click.option("--as", "head", help="Name of the head.  [default: that of the file]")
 @_CONTROL
 def load(file: Path, head: str | None, control: str) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.check import whole
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, SemlinkError
 from common.files import user_path
 from common.images.datasets import open_split, open_table
 from common.images.folders import TABLE, look
@@ -35,6 +35,9 @@ from sctx.capture.video import Video, is_video
 logger = logging.getLogger(__name__)
 TOLD = 10
 """So many unreadable pictures are told one by one at level warning, further ones at level info."""
+REST_S = 0.01
+"""So long an unreadable picture takes at least where a run goes round: of a folder that is away, each is one."""
+LONGEST_SLEEP_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Capture:
 
     It need not fit the pair; of a large JPEG it is a half, a quarter or an eighth (`common/images/photo.py`).
 
-    file: where it was read from (of a video FILE#FRAME, on standard input -#PICTURE); None for one of a data set.
+    file: where it was read from (of a video FILE#FRAME, on standard input -#PICTURE), as it is and not as it may be
+    shown; None for one of a data set.
     """
 
     index: int
@@ -83,29 +87,36 @@ class Source:
         if not self.size:
             raise DataError(f"source {spec}: no image found there{''.join(f'; {note}' for note in self.notes)}")
 
-    def captures(self, count: int | None = None) -> Iterator[Capture]:
-        """`count` captures (default: each image once), going round again where the source is smaller."""
+    def captures(self, count: int | None = None, fps: float | None = None) -> Iterator[Capture]:
+        """`count` captures (default: each image once), going round again where the source is smaller.
+
+        fps: so many pictures are asked for a second at most, whether they can be read or not; None: as they come.
+        """
+        turns = _turns(fps)
         if self.size is None:
-            stream = (
-                self._stream_captures() if self._video is None else self._video_captures(self._video, count is not None)
-            )
-            yield from islice(stream, count)
+            streamed = self._stream_captures(turns) if self._video is None else self._video_captures(turns, count)
+            yield from islice(streamed, count)
             return
-        for index, (label, (where, picture)) in zip(range(count or self.size), self._rounds(), strict=False):
-            image = picture if isinstance(picture, np.ndarray) else self._decoded(picture, where)
+        goes_round = (count or 0) > self.size
+        for index, _, (label, (where, picture)) in zip(range(count or self.size), turns, self._rounds(), strict=False):
+            only = self.size == 1 and not index
+            image = picture if isinstance(picture, np.ndarray) else self._decoded(picture, where, only)
             if image is not None:
-                yield Capture(index, image, label, time.monotonic_ns(), where if isinstance(picture, Path) else None)
+                file = os.fspath(picture) if isinstance(picture, Path) else None
+                yield Capture(index, image, label, time.monotonic_ns(), file)
+            elif goes_round and not fps:
+                time.sleep(REST_S)
 
     def _rounds(self) -> Iterator[tuple[int | None, tuple[str, Picture]]]:
         while True:
             yield from zip(self._labels, self._split.pictures(), strict=True)
 
-    def _decoded(self, picture: Path | bytes, where: str) -> NDArray[np.uint8] | None:
-        """None where it cannot be read, which is told; DataError where it is the only one."""
+    def _decoded(self, picture: Path | bytes, where: str, only: bool = False) -> NDArray[np.uint8] | None:
+        """None where it cannot be read, which is told; DataError where it is the only one, and never was."""
         try:
             return decode_image(picture, where, self._fit)
         except DataError as error:
-            if self.size == 1:
+            if only:
                 raise
             self._tell(str(error))
             return None
@@ -115,9 +126,9 @@ class Source:
         self.unreadable += more
         logger.log(level, "picture_unreadable", extra={"why": why})
 
-    def _stream_captures(self) -> Iterator[Capture]:
+    def _stream_captures(self, turns: Iterator[None]) -> Iterator[Capture]:
         index, lost = 0, 0
-        for number, picture in enumerate(self._stream):
+        for number, (_, picture) in enumerate(zip(turns, self._stream, strict=False)):
             if self._stream.lost > lost:
                 self._tell(f"what lies before picture {number} is neither JPEG, PNG nor WebP", self._stream.lost - lost)
                 lost = self._stream.lost
@@ -130,21 +141,25 @@ class Source:
         if not index:  # what should have fed us said so where nobody looks, or nowhere
             raise DataError("source -: standard input ended without a readable JPEG, PNG or WebP picture")
 
-    def _video_captures(self, video: Video, again: bool) -> Iterator[Capture]:
-        """again: begin anew where a file ends; a camera that has ended is gone."""
-        index = 0
-        while True:
-            before = index
-            for name, frame in video:
-                yield Capture(index, frame, None, time.monotonic_ns(), name)
-                index += 1
+    def _video_captures(self, turns: Iterator[None], count: int | None) -> Iterator[Capture]:
+        for index, (_, (name, frame)) in enumerate(zip(turns, self._frames(count is not None), strict=False)):
+            yield Capture(index, frame, None, time.monotonic_ns(), name)
+
+    def _frames(self, again: bool) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        """again: begin anew where a file ends; a camera has none, so that one that ends has failed: SemlinkError."""
+        video = self._video
+        while video is not None:
+            count = 0
+            for frame in video:
+                count += 1
+                yield frame
+            if video.is_camera:
+                raise SemlinkError(f"source {video.name}: the camera ended after {count} pictures")
             if video.missing:
                 self._tell(f"{video.name}: {video.missing} frames that it lists cannot be read", video.missing)
-            if index == before:
+            if not count:
                 raise DataError(f"source {video.name}: no frame of it can be read")
-            if not again or video.is_camera:
-                return
-            video = Video(self.spec)
+            video = Video(self.spec) if again else None
 
 
 def _standard_input() -> Callable[[int], bytes]:
@@ -200,11 +215,15 @@ def _photographs(files: list[Path], top: Path, manifest: Manifest) -> Split:
     return Split(shown(top), manifest.labels, np.array(labels, np.int64), Files(files), np.arange(len(files)))
 
 
-def paced(captures: Iterator[Capture], fps: float | None) -> Iterator[Capture]:
-    """The same, so many a second at most; None: as they come."""
+def _turns(fps: float | None) -> Iterator[None]:
+    """When the next picture may be asked for: so many times a second at most; None: at once.
+
+    Who was kept waiting makes up for a second of it.
+    """
     due_s = time.monotonic()
-    for capture in captures:
+    while True:
+        while fps and (wait_s := due_s - time.monotonic()) > 0.0:
+            time.sleep(min(wait_s, LONGEST_SLEEP_S))
         if fps:
-            time.sleep(max(0.0, due_s - time.monotonic()))
             due_s = max(due_s + 1.0 / fps, time.monotonic() - 1.0)
-        yield capture
+        yield

@@ -13,6 +13,7 @@ import pytest
 from common.channel.spec.parameters import from_flags
 from common.channel.spec.spec import CHANNEL, ChannelSpec, channel_parameters
 from common.channel.spec.ways import FEEDBACK, TRANSIT, FeedbackSpec, TransitSpec
+from common.errors import ConfigError
 from tests.warm import Stem
 
 EMULATOR = ["channel-emu", "--control", "0"]
@@ -119,6 +120,19 @@ def test_flags_have_the_defaults_of_the_channel() -> None:
     assert ChannelSpec(**channel_parameters({one.variable: one.typed for one in CHANNEL.values()})) == ChannelSpec()
     for spec, parameters in ((TransitSpec, TRANSIT), (FeedbackSpec, FEEDBACK)):
         assert spec(**from_flags({one.variable: one.typed for one in parameters}, parameters)) == spec()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"speed": 1e30}, "--speed 1e\\+30 must be 0 m/s or more, and less than that of light"),
+        ({"speed": -1.0}, "--speed -1 must be 0 m/s or more"),
+        ({"carrier": 1e16}, "--carrier 1e\\+16 must be above 0 and below 1e15 Hz"),
+    ],
+)
+def test_what_is_no_speed_says_what_is_one(given: dict[str, float], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        channel_parameters({"speed": 30.0, "carrier": 1e9, "rate": 1e6} | given)
 
 
 def test_speed_makes_doppler() -> None:

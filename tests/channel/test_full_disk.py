@@ -15,7 +15,10 @@ import pytest
 import zmq
 
 from common.channel.files.output import READ_WITHIN_S, Output
+from common.channel.files.recording import Recorder
 from common.channel.files.replay import Recording
+from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Truth
 from common.channel.wire.control import ask
 from common.errors import SemlinkError
 from common.protocol.frames import encode
@@ -63,6 +66,63 @@ def test_a_pipe_that_is_read_late_gets_everything_and_one_that_is_not_stops_noth
     with pytest.raises(SemlinkError, match=r"--truth .*pipe: 2 of \d+ frames"):
         output.close()
     os.close(reader)
+
+
+SMALL_DISK = """
+import sys
+from pathlib import Path
+import numpy as np
+from common.channel.files.recording import Recorder
+from common.channel.files.replay import Recording
+from common.channel.spec.spec import ChannelSpec
+from common.channel.streams.channel import Truth
+from common.errors import ConfigError, SemlinkError
+
+for symbols in (1, 64, 1000):  # what meets the end first is a note, or samples
+    place = Path(sys.argv[1]) / "run"
+    recorder, kept = Recorder(place, ChannelSpec()), 0
+    for k in range(300):
+        kept += recorder.samples(0, k * symbols, np.full(symbols, k, np.complex64), Truth(1.0 + 0.0j, 10.0, 1.0))
+    try:
+        recorder.close()
+    except SemlinkError as error:
+        assert str(error) == f"--record {place}.sigmf-data: {300 - kept} of 300 frames are not in it (see the log)"
+    with Recording(place) as recording:
+        assert [piece.samples[0].real for piece in recording.pieces] == list(range(kept)), kept
+    assert 0 < kept < 300
+    (place.with_suffix(".sigmf-data")).unlink(), (place.with_suffix(".sigmf-meta")).unlink()
+Path(sys.argv[1], "rest").write_bytes(bytes(48 << 10))
+try:
+    Recorder(place, ChannelSpec())
+except ConfigError as error:
+    assert "No space left on device" in str(error), error
+    assert [path.name for path in place.parent.iterdir()] == ["rest"]
+    print("done")
+"""
+
+
+def test_what_fitted_on_a_disk_that_is_full_can_be_played(tmp_path: Path) -> None:
+    mount = f"mount -t tmpfs -o size=48k none {tmp_path}"
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("no small disk can be made here")
+    words = ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$0" -c "$1" {tmp_path}', sys.executable, SMALL_DISK]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_a_description_that_cannot_be_written_is_told_beside_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, truth = Recorder(tmp_path / "run", ChannelSpec()), Truth(1.0 + 0.0j, 10.0, 1.0)
+    assert recorder.samples(0, 0, np.ones(9, np.complex64), truth)
+    monkeypatch.setattr(recorder._data, "_fits", lambda _: False)
+    assert not recorder.samples(0, 9, np.ones(9, np.complex64), truth)
+    recorder._notes._file.close()
+    monkeypatch.setattr(recorder._notes, "_file", open("/dev/full", "wb", buffering=0))  # noqa: SIM115  # it closes it
+    with pytest.raises(
+        SemlinkError, match=r"^--record .*-data: 1 of 2 frames.*; cannot write .*-meta: No space left.*lack"
+    ):
+        recorder.close()
 
 
 def wait_for_a_way_through(transmitter: "zmq.Socket[bytes]", receiver: "zmq.Socket[bytes]") -> None:

@@ -88,6 +88,15 @@ def test_amplifier_saturates_and_leaves_small_signals_alone() -> None:
     np.testing.assert_allclose(np.abs(y), [1e-3, (1 + a2**-2) ** -0.25, a2**0.5], rtol=1e-3)
 
 
+@pytest.mark.parametrize("backoff_db", [-20.0, 0.0, 60.0])
+@pytest.mark.parametrize("smoothness", [0.1, 1.0, 3.0, 30.0, 100.0])
+def test_amplifier_follows_its_formula_over_all_its_range(backoff_db: float, smoothness: float) -> None:
+    x = np.array([0.0, 1e-30, 1e-3, 0.1, 0.5, 1.0, 1.6, 2.0, 2.5, 100.0, 1e18], np.complex64)
+    y, size = amplify(x, backoff_db, smoothness), np.abs(x).astype(np.float64)
+    drive = 2.0 * np.log(np.maximum(size, 1e-300)) - math.log(10.0) / 10.0 * backoff_db
+    np.testing.assert_allclose(y, size * np.exp(-0.5 / smoothness * np.logaddexp(0.0, smoothness * drive)), rtol=2e-5)
+
+
 def test_iq_imbalance_has_its_image_rejection() -> None:
     tone = np.exp(2j * np.pi * 0.125 * np.arange(4096)).astype(np.complex64)
     spectrum = np.abs(np.fft.fft(unbalance(tone, gain_db=1.0, phase_deg=5.0)))
@@ -138,6 +147,13 @@ def test_a_wrong_trace_is_named(tmp_path: Path, name: str, text: str | None, say
         (tmp_path / name).write_text(text)
     with pytest.raises(ConfigError, match=says):
         Channel(ChannelSpec(snr_trace=str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("gain", ["nan", "1e999", "1e300", "1e38", "-1e10"])
+def test_a_gain_that_would_overflow_is_refused(tmp_path: Path, gain: str) -> None:
+    (tmp_path / "h.csv").write_text(f"0,1,0\n9,0,{gain}\n")
+    with pytest.raises(ConfigError, match="not finite"):
+        CirTrace(tmp_path / "h.csv")
 
 
 def test_arrays_that_are_no_trace_are_refused(tmp_path: Path) -> None:

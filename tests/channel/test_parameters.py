@@ -13,9 +13,10 @@ from common.channel.cli import command
 from common.channel.files.schedule import load_schedule
 from common.channel.models.doppler import SPECTRA
 from common.channel.models.flat import MODELS
-from common.channel.spec.parameters import Parameter, as_typed, from_flags
+from common.channel.spec.parameters import LEAST, Parameter, as_typed, from_flags
 from common.channel.spec.spec import CHANNEL, FADING, ChannelSpec, as_field, channel_parameters
 from common.channel.spec.ways import FEEDBACK, RETURN, TRANSIT, FeedbackSpec, TransitSpec
+from common.channel.streams.channel import Channel
 from common.errors import ConfigError
 
 DOCUMENT = Path("common/channel/README.md")
@@ -88,6 +89,13 @@ def test_schedule_and_control_port_agree(tmp_path: Path) -> None:
             assert replace(ChannelSpec(), **{one.name: as_field(one.name, one.from_typed(value))}) == expected
 
 
+def test_the_home_of_a_file_is_put_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = {"snr_trace": "~/s.csv", "cir_trace": "~/h.npz", "fading": "~/p.csv", "spectrum": "~/nu.csv"}
+    assert channel_parameters(given) == {name: value.replace("~", str(tmp_path)) for name, value in given.items()}
+    assert channel_parameters({"spectrum": "bell"}) == {"spectrum": "bell"}
+
+
 @of_each_group
 def test_what_is_wrong_is_wrong_everywhere_in_the_same_words(
     spec: type, parameters: tuple[Parameter, ...], tmp_path: Path
@@ -105,6 +113,31 @@ def test_what_is_wrong_is_wrong_everywhere_in_the_same_words(
             path.write_text(f"9,{one.flag[2:]},{typed(one, value)!r}\n")
             with pytest.raises(ConfigError, match=r"plan\.csv.*(outside|whole)"):
                 load_schedule(path, ChannelSpec())
+
+
+@of_each_group
+@pytest.mark.parametrize("near", [5e-324, 1e-310, -1e-310, 2e-308])
+def test_a_number_that_nothing_can_be_divided_by_is_refused_everywhere(
+    spec: type, parameters: tuple[Parameter, ...], near: float, tmp_path: Path
+) -> None:
+    """As by `--doppler 1e-310`: the next frame would end the process."""
+    path = tmp_path / "plan.csv"
+    for one in parameters:
+        if one.kind is float and one.takes.low <= near <= one.takes.high:
+            with pytest.raises(ConfigError, match=rf"^{one.name} {near:g} is too near 0 to compute with: give 0"):
+                spec(**{one.name: near})
+            if one.made is None and spec is ChannelSpec:
+                path.write_text(f"9,{one.flag[2:]},{near!r}\n")
+                with pytest.raises(ConfigError, match=r"plan\.csv.*too near 0"):
+                    load_schedule(path, ChannelSpec())
+
+
+@pytest.mark.parametrize("fading", ["rayleigh", "rician", "nakagami", "tdl-a"])
+def test_with_the_least_that_is_taken_frames_pass(fading: str) -> None:
+    least = {"doppler": LEAST, "los_doppler": LEAST, "phase_noise": LEAST, "delay_spread": LEAST, "rate": LEAST}
+    channel = Channel(ChannelSpec(fading=fading, shadowing_db=LEAST, **least))
+    for at in (0, 2**40):
+        assert np.isfinite(channel.transform(0, at, np.ones(64, np.complex64))).all()
 
 
 @of_each_group

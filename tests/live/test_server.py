@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from common import live
+from common.channel.serving import change
 from common.errors import ConfigError
 from common.live.asked import asks_for_page, check_http
 from common.live.board import About, Board
+from common.live.enrolling import Enrolling
 from common.live.gate import place_of
 from common.live.neighbours import UNASKED
 from common.live.server import PAGE, PLACES, Server
@@ -184,6 +186,48 @@ def test_control_is_a_post_with_the_token_and_a_json_object(begin: Begin) -> Non
         assert ask(server, "/control", "POST", b'{"snr_db": 3}', **token, Content_Length=length)[0] == 413
     assert ask(server, "/control")[0] == 404
     assert asked == [{"snr_db": 3}]
+
+
+@pytest.mark.parametrize("error", [KeyError("nope"), OverflowError("huge"), OSError("full"), ValueError("not ours")])
+def test_an_error_of_ours_is_answered_and_logged(
+    begin: Begin, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def control(wanted: dict[str, Any]) -> dict[str, Any]:
+        raise error
+
+    server = begin(Loop(), control=control)
+    token = {"Authorization": f"Bearer {server.gate.token}", "Content_Type": "application/json"}
+    status, said = ask(server, "/control", "POST", b"{}", **token)
+    assert (status, list(json.loads(said))) == (500, ["error"])
+    assert [one.message for one in caplog.records] == ["http_request_failed"]
+    server.page = {}
+    assert ask(server, "/")[0] == 500
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"nope": 1}, "'nope' is no channel parameter; there are snr_db"),
+        ({"snr": 5}, "'snr' is no channel parameter"),
+        ({"snr_trace": 5}, "snr_trace 5 is not a str"),
+        ({"snr_trace": "a.csv"}, "files are for `channel-emu set`"),
+        ({"snr_db": [5]}, "snr_db list is not a float"),
+        ({"snr_db": 10**400}, "snr_db a huge number is outside -60 to 120 dB"),
+        ({"coherence": 10**24}, "a request takes text and numbers of at most 64 bits"),
+        ({"fading": "\ud800"}, "a request takes text and numbers of at most 64 bits"),
+    ],
+)
+def test_what_no_channel_takes_is_refused_before_it_is_sent(wanted: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        change("ipc:///nobody/listens/here", wanted)
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"name": "z", "next": 10**25}, {"ticket": 10**20 - 1}, {"name": "\ud800", "next": 1}]
+)
+def test_what_no_receiver_takes_is_refused_before_it_is_sent(wanted: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="a request takes text and numbers of at most 64 bits"):
+        Enrolling(lambda: "ipc:///nobody/listens/here", "--http-enrol")(wanted)
 
 
 def test_without_control_there_is_none(begin: Begin) -> None:

@@ -1,6 +1,9 @@
 """Where images come from: data sets, folders, files, a stream of pictures."""
 
 import io
+import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ from PIL import Image
 
 from common.errors import ConfigError, DataError
 from common.pair.manifest import find_pair
-from sctx.capture.source import Source
+from sctx.capture.source import Capture, Source
 from sctx.capture.stdin import Pictures
 
 MANIFEST = find_pair("digits")
@@ -166,3 +169,87 @@ def test_among_others_it_is_told_counted_and_left_out(tmp_path: Path, caplog: py
     assert [(c.index, Path(c.file or "").name) for c in captures] == [(0, "a.jpg"), (2, "c.jpg"), (3, "a.jpg")]
     assert source.unreadable == 2
     assert "b.jpg" in str(caplog.records[0].__dict__["why"])
+
+
+def test_the_file_of_a_picture_is_its_path_whatever_is_in_its_name(tmp_path: Path) -> None:
+    names = [
+        b"line\nend.jpg",
+        rb"line\nend.jpg",
+        b"tab\t.jpg",
+        b"\x1b[2J.jpg",
+        "\u202egpj.jpg".encode(),
+        b"latin \xe9.jpg",
+    ]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_bytes(jpeg(1))
+    written = json.dumps([one.file for one in Source(str(tmp_path), MANIFEST).captures()])
+    assert written.isascii()
+    assert {os.fsencode(Path(file).relative_to(tmp_path)) for file in json.loads(written)} == set(names)
+
+
+class Clock:
+    """Time that passes only where somebody sleeps."""
+
+    now_s, longest_s = 1000.0, 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def monotonic_ns(self) -> int:
+        return round(self.now_s * 1e9)
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s, self.longest_s = self.now_s + seconds, max(self.longest_s, seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("sctx.capture.source.time", clock)
+    return clock
+
+
+def taken_s(captures: Iterable[Capture]) -> list[tuple[int, float]]:
+    return [(one.index, round(one.captured_ns / 1e9 - 1000.0, 3)) for one in captures]
+
+
+def test_a_picture_that_cannot_be_read_takes_its_turn_and_each_is_read_when_it_is_due(
+    tmp_path: Path, clock: Clock
+) -> None:
+    for name, picture in (("a.jpg", b"words"), ("b.jpg", jpeg(1)), ("c.jpg", b"words")):
+        (tmp_path / name).write_bytes(picture)
+    assert taken_s(Source(str(tmp_path), MANIFEST).captures(6, 20.0)) == [(1, 0.05), (4, 0.2)]
+    assert clock.now_s == pytest.approx(1000.25)
+
+
+def test_so_does_one_on_standard_input(clock: Clock) -> None:
+    Image.new("RGB", (9, 9)).save(png := io.BytesIO(), "PNG")
+    damaged = png.getvalue().replace(b"IDATx", b"IDATy")
+    assert [at for _, at in taken_s(camera(jpeg(5) + damaged + jpeg(7)).captures(fps=2.0))] == [0.0, 1.0]
+
+
+def test_a_folder_that_is_away_does_not_use_up_the_count_of_a_run_that_goes_round(tmp_path: Path, clock: Clock) -> None:
+    for name in "abcd":
+        (tmp_path / f"{name}.jpg").write_bytes(b"words")
+    source = Source(str(tmp_path), MANIFEST)
+    assert list(source.captures()) == []
+    assert clock.now_s == 1000.0, "each once: nothing is gained by waiting"
+    assert list(source.captures(400)) == []
+    assert clock.now_s == pytest.approx(1004.0)
+
+
+def test_the_only_picture_of_a_run_that_goes_round_may_be_away_for_a_while(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "now.jpg").write_bytes(jpeg(1))
+    source = Source(str(tmp_path / "now.jpg"), MANIFEST)
+    taken = []
+    for capture in source.captures(4, 1.0):
+        taken += taken_s([capture])
+        (tmp_path / "now.jpg").unlink(missing_ok=True)
+    assert (taken, source.unreadable) == ([(0, 0.0)], 3)
+
+
+@pytest.mark.parametrize("fps", [1e-5, 1e9])
+def test_any_pace_can_be_slept(tmp_path: Path, clock: Clock, fps: float) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(1))
+    assert [at for _, at in taken_s(Source(str(tmp_path), MANIFEST).captures(2, fps))] == [0.0, round(1 / fps, 3)]
+    assert clock.longest_s <= 3600.0

@@ -2,7 +2,8 @@
 
 import math
 import signal
-from itertools import count
+from dataclasses import replace
+from itertools import count, islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from sctx.outcomes import Summary
 from sctx.pending import Hear
 from sctx.sender import Sender
 from sctx.settings import Settings
+from sctx.vitals import Vitals
 from tests.sctx.test_slow_start import GOOD, PAIR, PICTURES, WINDOW, Far
 from tests.sctx.test_tx_session import ACCEPT
 
@@ -96,7 +98,7 @@ def test_a_signal_between_an_answer_and_its_line_loses_neither_nor_the_summary(
     monkeypatch.setattr(shutdown, "_asked_s", math.inf)
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        source: Any = SimpleNamespace(captures=lambda most: captures(), size=None, unreadable=0)
+        source: Any = SimpleNamespace(captures=lambda most, fps: captures(), size=None, unreadable=0)
         options = {"peer": "far", "as_json": True, "fps": None, "count": None, "live": False}
         anyone: Any = tx
         assert cli._send(anyone, source, Summary(1), options, Faces(None, None), say) == 0
@@ -108,3 +110,20 @@ def test_a_signal_between_an_answer_and_its_line_loses_neither_nor_the_summary(
     assert [answer["index"] for answer in answers] == list(range(last["summary"]["sent"]))
     assert (last["summary"]["answered"], last["summary"]["lost"]) == (len(answers), 0)
     assert capsys.readouterr().err == "sctx: stopped\n"
+
+
+@pytest.mark.parametrize(("live", "read", "code"), [(True, 0, 1), (True, 2, 0), (False, 0, 1), (False, 2, 1)])
+def test_a_run_that_could_read_nothing_has_failed_live_or_not(
+    tx: Sender, capsys: pytest.CaptureFixture[str], live: bool, read: int, code: int
+) -> None:
+    source: Any = SimpleNamespace(captures=lambda most, fps: islice(captures(), read), size=9, unreadable=9 - read)
+    options = {"peer": "far", "as_json": True, "fps": None, "count": None, "live": live}
+    anyone: Any = tx
+    assert cli._send(anyone, source, Summary(1), options, Faces(None, None), None) == code
+    assert capsys.readouterr().err == ""
+
+
+def test_the_page_shows_the_name_of_a_file_as_it_can_be_shown(tx: Sender) -> None:
+    anyone: Any = tx
+    assert len(list(tx.run([replace(next(captures()), file="a\nb\udcff.jpg")]))) == 1
+    assert Vitals(anyone, Summary(1))._newest()["file"] == r"a\nb\udcff.jpg"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, SemlinkError
 from common.pair.manifest import find_pair
 from sctx.capture.source import Source
 from sctx.capture.video import CAMERA, is_video
@@ -34,6 +34,18 @@ def test_every_frame_comes_once_in_order_with_its_name(tmp_path: Path, suffix: s
 
 def test_count_ends_a_video_early_and_a_name_in_capitals_is_one(tmp_path: Path) -> None:
     assert len(list(Source(str(film(tmp_path / "CLIP.MP4")), MANIFEST).captures(5))) == 5
+
+
+def test_frames_are_named_by_the_path_and_errors_by_what_can_be_shown(tmp_path: Path) -> None:
+    source = Source(str(film(tmp_path / "a\nb\u202e.avi", 2)), MANIFEST)
+    assert [one.file for one in source.captures()] == [f"{tmp_path}/a\nb\u202e.avi#{k}" for k in range(2)]
+    (tmp_path / "a\nb\u202e.avi").write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\\nb\\u202e\.avi: it is no video"):
+        Source(source.spec, MANIFEST)
+    (tmp_path / "\udcff.avi").write_bytes(b"")
+    for spec in (str(tmp_path / "\udcff.avi"), "camera:\udcff"):
+        with pytest.raises(DataError, match=r"\\udcff.*: OpenCV opens no name that is not UTF-8"):
+            Source(spec, MANIFEST)
 
 
 def test_a_file_goes_round_where_more_is_asked_for(tmp_path: Path) -> None:
@@ -88,10 +100,22 @@ def test_a_camera_is_asked_by_number_path_or_address(tmp_path: Path, capfd: pyte
     film(tmp_path / "stream.avi")
     captures = list(Source(f"{CAMERA}{tmp_path / 'stream.avi'}", MANIFEST).captures(3))
     assert [one.file for one in captures] == [f"camera:{tmp_path / 'stream.avi'}#{k}" for k in range(3)]
-    for nobody in ("camera:77", "camera:/dev/video77", "camera:", "camera:rtsp://127.0.0.1:9/none"):
-        with pytest.raises(ConfigError, match=f"^source {re.escape(nobody)}: no camera answers there"):
+    numbers = ("camera:77", "camera:2147483648", f"camera:{'9' * 20}", f"camera:{'9' * 5000}")
+    for nobody in (*numbers, "camera:/dev/video77", "camera:", "camera:rtsp://127.0.0.1:9/none"):
+        with pytest.raises(SemlinkError, match=f"^source {re.escape(nobody)}: no camera answers there") as refused:
             Source(nobody, MANIFEST)
+        assert refused.value.exit_code == 1, "it may come up yet: a service tries again"
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("count", [None, 13])
+def test_a_camera_that_ends_has_failed_after_all_that_it_gave(tmp_path: Path, count: int | None) -> None:
+    source, taken = Source(f"{CAMERA}{film(tmp_path / 'stream.avi')}", MANIFEST), list[int]()
+    with pytest.raises(
+        SemlinkError, match=r"^source camera:.*stream\.avi: the camera ended after 12 pictures"
+    ) as ended:
+        taken.extend(one.index for one in source.captures(count))
+    assert (taken, ended.value.exit_code) == (list(range(12)), 1)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +129,7 @@ def test_a_camera_is_asked_by_number_path_or_address(tmp_path: Path, capfd: pyte
     ],
 )
 def test_nobody_is_told_the_password_of_a_camera(address: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(SemlinkError) as refused:
         Source(f"camera:{address}", MANIFEST)
     assert "127.0.0.1:9/hall" in str(refused.value)
     assert "secret" not in str(refused.value)

@@ -173,6 +173,7 @@ def test_the_path_of_the_data_is_not_in_the_pair_and_the_defaults_find_it(
         ("--dataset /home/me/zoo --epochs 3", "--dataset zoo --epochs 3"),
         ("--dataset=/home/me/zoo/ --no-kd", "--dataset=zoo --no-kd"),
         ("--dataset ~/zoo --out /a/b --run=/c --seed 1", "--dataset zoo --seed 1"),
+        ("--dataset ~nobody-such/zoo --seed 1", "--dataset zoo --seed 1"),
         ("--teacher /t/one,/t/two --store /s", "--teacher one,two"),
         ("--dataset owner/name --encoder 16,3,1", "--dataset owner/name --encoder 16,3,1"),
         ("--device cuda --log-level debug --config /etc/x.toml --recipe ./r.toml", "--recipe r.toml"),

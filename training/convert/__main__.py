@@ -3,19 +3,18 @@
 Knows nothing about how it is done (`earlier.py`). Minutes, not hours: nothing is trained but a linear layer.
 """
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from common.cli import begin, invoke, shared_options
 from common.console import say
-from common.files import OutFolder
+from common.files import OutFolder, UserPath
 from training.data.images import skip_bad_option
 
 
 @click.command(help=__doc__.splitlines()[0])
-@click.option("--pair", required=True, type=click.Path(path_type=Path), help="Folder of the old pair.")
+@click.option("--pair", required=True, type=UserPath(), help="Folder of the old pair.")
 @click.option("--dataset", required=True, help="What it was trained on: digits, a folder or a Hub id.")
 @click.option("--out", required=True, type=OutFolder(), help="Folder of the new pair.")
 @skip_bad_option

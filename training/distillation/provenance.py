@@ -4,11 +4,11 @@ Knows nothing about how it is made. Neither time nor a path is in it, so that th
 wherever its files lie.
 """
 
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 from common import __version__
 from common.files import user_path
@@ -55,10 +55,14 @@ def without_paths(words: Sequence[str]) -> list[str]:
         option, equals, value = word.partition("=")
         if not skip and option not in PLACES:
             path = value if equals else word
-            names = [Path(one).expanduser().resolve().name if _is_path(one) else one for one in path.split(",")]
+            names = [os.path.basename(_whole(one)) if _is_path(one) else one for one in path.split(",")]
             kept.append((option + equals if equals else "") + ",".join(names))
         skip = not skip and option in PLACES and not equals
     return [word for word in kept if word]
+
+
+def _whole(path: str) -> str:
+    return os.path.realpath(os.path.expanduser(path))
 
 
 def _is_path(text: str) -> bool:

@@ -7,11 +7,13 @@ Every call is checked, one line for each mistake. Knows nothing about what the c
 import importlib
 import importlib.util
 import operator
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -206,7 +208,7 @@ def _load(where: str) -> ModuleType:
     if not where.endswith(".py"):
         with told(f"codec module {where}", "", ""):
             return importlib.import_module(where)
-    path = user_path(where).resolve()
+    path = Path(os.path.realpath(user_path(where)))  # of a link in a circle: as it was written
     if not path.is_file():
         raise ConfigError(f"codec file {where}: there is no such file")
     if (known := sys.modules.get(name := f"codec_{path}")) is not None:

@@ -32,14 +32,18 @@ which that would count as hung."""
 class Output:
     """Opens `path` for writing; `flag` is the option that named it. Raises ConfigError.
 
-    overwrite: replace a file of this name. pieces: written; missed: not written; size: bytes written.
+    overwrite: replace a file of this name. kept: bytes that a last piece (`finish`) takes; a file has room for it from
+    the beginning on, in blanks behind what is written. pieces: written; missed: not written; size: bytes written.
     """
 
-    def __init__(self, path: Path, flag: str, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, flag: str, overwrite: bool = False, kept: int = 0) -> None:
         self._path, self._flag = path, flag
         self.pieces = self.missed = self.size = 0
         with _told(path, flag):
             self._file = io.FileIO(_create(path, flag, overwrite), "w")  # no buffer: an error comes where it belongs
+            self._kept = b" " * kept if self._file.seekable() else b""
+            if self._kept:
+                self._keep()
 
     def write(self, piece: bytes) -> bool:
         """Add a piece; False where it is not in the file."""
@@ -56,14 +60,15 @@ class Output:
         self.pieces -= 1
         self.missed += 1
         with suppress(OSError):
-            self._file.truncate(self.size)
-            self._file.seek(self.size)
+            self._cut()
 
     def finish(self, piece: bytes) -> None:
         """Add a last piece and close, whatever was missed before. Raises OSError where it is not in the file."""
         with self._file:
             if piece and self._file.write(piece) != len(piece):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if self._kept:
+                self._file.truncate()
 
     def close(self) -> None:
         """Close the file. Raises SemlinkError where something is missing in it."""
@@ -73,20 +78,38 @@ class Output:
             raise SemlinkError(f"{self._flag} {safe(self._path, PATH)}: {told}")
 
     def _fits(self, piece: bytes) -> bool:
+        raw = piece + self._kept if piece else b""
         try:
-            written = self._file.write(piece) if piece else 0
+            written = self._file.write(raw) if piece else 0
             if written is None and select.select([], [self._file], [], READ_WITHIN_S)[1]:
-                written = self._file.write(piece)
-            if written == len(piece):
+                written = self._file.write(raw)
+            if written == len(raw):
+                if self._kept:
+                    self._file.seek(self.size + len(piece))
                 return True
             if written is None:
                 raise OSError(errno.EAGAIN, f"nobody reads it for {READ_WITHIN_S:g} s")
             why = "no room for the whole piece"
-            self._file.truncate(self.size)
+            self._cut()
         except OSError as error:
             why = error.strerror or repr(error)
         logger.error("writing_stopped", extra={"option": self._flag, "path": str(self._path), "why": why})
         return False
+
+    def _keep(self) -> None:
+        try:
+            if self._file.write(self._kept) != len(self._kept):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._file.seek(0)
+        except BaseException:
+            self._file.close()
+            os.unlink(self._path)
+            raise
+
+    def _cut(self) -> None:
+        """Take back what lies behind the pieces, but for the room of the last."""
+        self._file.truncate(self.size + len(self._kept))
+        self._file.seek(self.size)
 
 
 def check_output(path: Path, flag: str, overwrite: bool) -> None:

@@ -5,7 +5,8 @@ reads both. Keys in the namespace `semlink` are what a playback needs: where eac
 header, and the greeting that opened its session.
 
 The description is written as the samples are, to NAME.sigmf-meta.part, and gets its name when the recording is closed
-in order: samples that were cut short have no description, and no description is about other samples than its own.
+in order: samples that were cut short have no description, and no description is about other samples than its own. Its
+end has its room from the beginning on, so that what fitted on a disk that is full can be played.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +66,17 @@ class Recorder:
 
     def __init__(self, path: Path, spec: ChannelSpec, overwrite: bool = False) -> None:
         data, self._meta_path, self._part = _free_paths(path, overwrite)
+        self._digest, self._spec = hashlib.sha512(), spec
         with suppress(FileNotFoundError):
             self._meta_path.unlink()
         self._data = Output(data, _FLAG, overwrite)
         try:
-            self._notes = Output(self._part, _FLAG, overwrite)
+            self._notes = Output(self._part, _FLAG, overwrite, kept=len(self._end()))
         except BaseException:
             self._data.close()
+            data.unlink(missing_ok=True)
             raise
-        self._data_path, self._spec = data, spec
-        self._digest = hashlib.sha512()
+        self._data_path = data
         self._count = 0
         self._hellos: OrderedDict[bytes, bytes] = OrderedDict()
 
@@ -130,20 +132,29 @@ class Recorder:
 
     def close(self) -> None:
         """Finish the description of what was recorded. Raises SemlinkError where that is not all."""
-        with ExitStack() as closing:
-            closing.callback(self._data.close)
-            try:
-                if self._count:
-                    self._describe()
-                else:  # nothing to describe
-                    self._notes.finish(b"")
-                    self._data_path.unlink()
-                    self._part.unlink()
-            except OSError as error:
-                told = f"cannot write {safe(self._meta_path, PATH)}: {error.strerror}; the samples lack it"
-                raise SemlinkError(f"{_FLAG}: {told}") from None
+        told = []
+        try:
+            self._finish()
+        except OSError as error:
+            told.append(f"cannot write {safe(self._meta_path, PATH)}: {error.strerror}; the samples lack it")
+        try:
+            self._data.close()
+        except SemlinkError as error:
+            told.append(str(error).removeprefix(f"{_FLAG} "))
+        if told:
+            raise SemlinkError(f"{_FLAG} {'; '.join(reversed(told))}")
 
-    def _describe(self) -> None:
+    def _finish(self) -> None:
+        if self._count:
+            self._notes.finish(self._end())
+            os.replace(self._part, self._meta_path)
+        else:  # nothing to describe
+            self._notes.finish(b"")
+            self._data_path.unlink()
+            self._part.unlink()
+
+    def _end(self) -> bytes:
+        """What stands behind the notes: of one size, whatever was recorded."""
         about: dict[str, Any] = {
             "core:version": _SIGMF,
             "core:datatype": "cf32_le",
@@ -155,6 +166,4 @@ class Recorder:
         if self._spec.rate:
             about["core:sample_rate"] = self._spec.rate
         captures = [{"core:sample_start": 0}]
-        end = f'],\n"captures": {json.dumps(captures)},\n"global": {json.dumps(about)}}}\n'.encode()
-        self._notes.finish(end)
-        os.replace(self._part, self._meta_path)
+        return f'],\n"captures": {json.dumps(captures)},\n"global": {json.dumps(about)}}}\n'.encode()

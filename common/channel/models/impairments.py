@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 def amplify(x: NDArray[np.complex64], backoff_db: float, smoothness: float) -> NDArray[np.complex64]:
     """Rapp's solid-state amplifier (1991): x / (1 + (|x|^2 / A^2)^p)^(1/(2p)), phase unchanged.
 
-    x: complex64 [S], unit mean power; backoff_db: saturation power A^2 over the mean power; smoothness: p > 0.
+    x: complex64 [S], unit mean power; backoff_db: saturation power A^2 over the mean power; smoothness: p > 0. Where
+    (|x|^2 / A^2)^p is beyond float32, the 1 beside it is nothing, and |y| is A.
     """
     drive = (x.real**2 + x.imag**2) * np.float32(10.0 ** (-backoff_db / 10.0))
-    gain = (1.0 + drive**smoothness) ** (-0.5 / smoothness)
+    with np.errstate(over="ignore"):
+        pushed = drive**smoothness
+    gain = (1.0 + pushed) ** (-0.5 / smoothness)
+    gain[np.isinf(pushed)] = drive[np.isinf(pushed)] ** -0.5
     return x * gain.astype(np.float32)
 
 

@@ -5,6 +5,7 @@ specification, the flags of `channel-emu`, what the control port and schedules t
 """
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,13 +19,15 @@ from common.text import safe
 T = TypeVar("T", float, int, str)
 _AS_GOOD: dict[type, Any] = {float: Real, int: Integral}
 """What is a number of a kind: those of numpy as well."""
+LEAST = 1e-300
+"""Other than 0: a number that is divided by it, or by it times another, is not without end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
     """A number of `kind`, of Python or numpy, from `low` to `high`, both included, or the one value `beyond` them.
 
-    unit: of the range, as a message says it.
+    Between 0 and LEAST there is none. unit: of the range, as a message says it.
     """
 
     kind: type[float] | type[int]
@@ -39,6 +42,8 @@ class Within:
             raise _wrong_type(name, value, self.kind)
         if not self.low <= value <= self.high and value != self.beyond:  # not a number is in no range
             raise ConfigError(f"{name} {_number(value)} is outside {self}")
+        if 0.0 < abs(value) < LEAST:
+            raise ConfigError(f"{name} {_number(value)} is too near 0 to compute with: give 0, or at least {LEAST:g}")
         return self.kind(value)
 
     def __str__(self) -> str:
@@ -85,7 +90,9 @@ class Parameter(Setting):
         self.takes.read(self.name, value)
 
     def from_typed(self, value: Any) -> float | int | str:
-        """What the flag or a schedule says -> the field."""
+        """What the flag or a schedule says -> the field; in the name of a file `~` is put in full."""
+        if self.kind is str and self.names_file(value):
+            return os.path.expanduser(str(value))
         field: float | int | str = self.made(value) if self.made else value
         return field
 
@@ -95,7 +102,11 @@ class Parameter(Setting):
             if type(value) is str:
                 return value
         elif type(value) in (int, float) and (self.kind is float or value == value // 1):  # NaN is no whole number
-            field: float | int | str = self.kind(value)
+            try:
+                field: float | int | str = self.kind(value)
+            except OverflowError:
+                self.check(value)  # which it is far outside of
+                raise
             return field
         raise _wrong_type(self.name, value, self.kind)
 

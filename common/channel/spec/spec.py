@@ -224,9 +224,9 @@ def _doppler(speed: float, carrier: float | None, rate: float | None) -> float:
         raise ConfigError("--speed needs --carrier and --rate, both in Hz")
     for name, value in (("--carrier", carrier), ("--rate", rate)):
         if not 0.0 < value < 1e15:
-            raise ConfigError(f"{name} {value:g} must be above 0 Hz")
+            raise ConfigError(f"{name} {value:g} must be above 0 and below 1e15 Hz")
     if not 0.0 <= speed < LIGHT_SPEED:
-        raise ConfigError(f"--speed {speed:g} must be 0 m/s or more")
+        raise ConfigError(f"--speed {speed:g} must be 0 m/s or more, and less than that of light")
     if (doppler := speed * carrier / (LIGHT_SPEED * rate)) > 0.5:
         raise ConfigError(f"--speed {speed:g} m/s makes {doppler:g} cycles per symbol, above 0.5: raise --rate")
     return doppler

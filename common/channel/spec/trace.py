@@ -17,6 +17,9 @@ from common.errors import ConfigError
 from common.inputs import MOST_BYTES, PATH, open_regular
 from common.text import safe
 
+LARGEST = 1e9
+"""Of a gain in amplitude, 180 dB: the power of what it multiplies stays a number."""
+
 
 class SnrTrace:
     """Noise amplitude over time: the SNR of the last row at or before a sample; the first row is at sample 0."""
@@ -50,8 +53,8 @@ class CirTrace:
         else:
             at, re, im = read_columns(path, ("air_sample", "re", "im")).T
             self._h, self._at = re + 1j * im, _times(path, at)
-        if not np.isfinite(self._h).all():
-            raise ConfigError(f"CIR trace {safe(path, PATH)}: a gain is not finite")
+        if not (np.abs(self._h) <= LARGEST).all():  # not a number is neither
+            raise ConfigError(f"CIR trace {safe(path, PATH)}: a gain is not finite, or beyond {LARGEST:g}: scale them")
         self.length = int(self._at[-1])
 
     def samples(self, start: int, count: int) -> NDArray[np.complex64]:

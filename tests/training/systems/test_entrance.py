@@ -148,6 +148,7 @@ def test_what_it_does_to_its_images_harms_nobody(bench: Bench, tmp_path: Path) -
         (":Mine", "", "say FILE.py:CLASS or MODULE:CLASS"),
         ("my.py:Mine()", "", "say FILE.py:CLASS or MODULE:CLASS"),
         ("nosuch.py:Mine", "", "nosuch.py: there is no such file"),
+        ("circle.py:Mine", "", "circle.py: there is no such file"),
         ("no.such.module:Mine", "", "no.such.module raised ModuleNotFoundError"),
         ("my.py:Other", GOOD, "my.py has no Other; it has Mine"),
         ("my.py:np", GOOD, "my.py has no np; it has Mine"),
@@ -169,6 +170,7 @@ def test_what_cannot_be_opened_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("my.py").write_text(text)
+    Path("circle.py").symlink_to("circle.py")
     with pytest.raises(ConfigError, match=told) as caught:
         open_codec(spec)
     assert "\n" not in str(caught.value)
