@@ -26,7 +26,10 @@ def writable(place: Path, *, folder: bool, room: int = ROOM) -> Path:
 
     ConfigError says why not: the folder is a file, may not be written to, or its disk is full.
     """
-    if not folder and place.exists() and not place.is_file():  # a device would be replaced by a file
+    above = Path(os.path.realpath(place.parent))
+    lent = above == Path("/dev") or above.match("/proc/*/fd")  # such as /dev/stdout, wherever it leads
+    device = lent or (place.exists() and not place.is_file())
+    if not folder and device:  # it would be replaced by a file
         raise ConfigError(f"{place} is a {'folder' if place.is_dir() else 'device'}: give the name of a file")
     if not folder and place.is_symlink():
         real = os.path.realpath(place)

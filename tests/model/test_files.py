@@ -79,6 +79,14 @@ def test_a_place_that_cannot_be_written_is_told(place: Path, path: str, folder: 
         writable(place / path, folder=folder)
 
 
+@pytest.mark.parametrize("way", ["/dev/fd", "/proc/self/fd"])
+def test_a_file_that_is_open_elsewhere_is_no_place_for_another(place: Path, way: str) -> None:
+    """As `/dev/stdout` of `command > file`: what is put in the place of a name would take that of the link."""
+    with (place / "file").open() as file, pytest.raises(ConfigError, match="is a device"):
+        writable(Path(way, str(file.fileno())), folder=False)
+    assert writable(Path("/dev/shm/new"), folder=False)
+
+
 @pytest.mark.parametrize("folder", [True, False])
 def test_a_disk_without_room_is_told(place: Path, monkeypatch: pytest.MonkeyPatch, folder: bool) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: USAGE(1, 1, 5 << 20))
