@@ -154,7 +154,8 @@ def load_for(manifest: Manifest, spec: str, split: str, *, skip_bad: bool = Fals
     known = (
         tuple(ids[place] for place in range(len(manifest.labels))) if set(range(len(manifest.labels))) <= {*ids} else ()
     )
-    return ImageSet(found.name, found.images, np.array(labels, np.int64), manifest.labels, notes, known)
+    own = np.array(labels, np.int64)
+    return ImageSet(found.name, found.images, own, manifest.labels, notes, known, found.held_out)
 
 
 def permutation(count: int) -> NDArray[np.int64]:
@@ -255,7 +256,7 @@ def _assembled(
             some = ", ".join(classes[label] for label in back[:TOLD])
             notes.append(f"none is held out of {len(back)} classes that have too few pictures ({some})")
         whole = whole.take(train if split == "train" else held)
-    return replace(whole, notes=tuple(notes), empty=empty)
+    return replace(whole, notes=tuple(notes), empty=empty, held_out=source != split)
 
 
 def _hold_out(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
@@ -308,7 +309,8 @@ def _decoded(split: Split, fit: Preprocess | None) -> tuple[ImageSet, list[str]]
     kept = np.flatnonzero(good)
     for to, source in enumerate(kept.tolist() if bad else ()):  # in place: a copy would take as much memory again
         images[to] = images[source]
-    return ImageSet(split.name, images[: len(kept)], split.labels[kept], split.classes, notes, split.ids), bad
+    labels = split.labels[kept]
+    return ImageSet(split.name, images[: len(kept)], labels, split.classes, notes, split.ids, split.held_out), bad
 
 
 def _listed(bad: Sequence[str], name: str) -> str:

@@ -17,7 +17,7 @@ from sctx.capture.source import Source
 from tests.images.makers import class_label, class_tree, encoded, flat, write_table
 from tests.images.test_tables import memory
 from training import distill, evaluate, teacher
-from training.data.images import load_data, load_told
+from training.data.images import fingerprint, load_data, load_told
 from training.recipes.recipe import load_recipe
 
 PAIR = find_pair("cifar10")
@@ -59,6 +59,36 @@ def test_without_one_it_is_said_that_train_gives_it(tmp_path: Path) -> None:
         "there is no validation split: a fixed tenth of train/ is held out for it",
     )
     assert load_images(str(tmp_path), "test", SMALL).notes == ()
+
+
+@pytest.mark.parametrize("change", ["a picture more", "one less", "another"])
+def test_pictures_held_out_of_another_train_than_the_pairs_are_not_measured_on(
+    change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One picture more or less, and others are held out: most of them have been trained on."""
+    class_tree(tmp_path, {f"train/{name}/{k:02d}.png": k for name in ("cat", "dog") for k in range(20)})
+    made_of = {"data": fingerprint(load_images(str(tmp_path), "train", PAIR.preprocess))}
+    pair = replace(PAIR, provenance=made_of, dataset=tmp_path.name)
+    assert len(load_told(pair, str(tmp_path), "validation")) == 4
+    if change == "one less":
+        (tmp_path / "train/cat/07.png").unlink()
+    else:
+        class_tree(tmp_path, {"train/cat/99.png" if change == "a picture more" else "train/cat/07.png": 99})
+    with pytest.raises(DataError, match=r"may have seen what is held out of it: put pictures .* into test/CLASS/"):
+        load_told(pair, str(tmp_path), "validation")
+    load_told(replace(pair, dataset="others"), str(tmp_path), "validation")
+    assert "the pair may have seen some of these" in " ".join(capsys.readouterr().err.split())
+    class_tree(tmp_path, {"test/cat/a.png": 5, "val/cat/a.png": 5})
+    for split in ("test", "validation", "train"):
+        load_told(pair, str(tmp_path), split)
+
+
+def test_a_pair_that_does_not_say_of_what_it_was_made_may_have_seen_what_is_held_out_which_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class_tree(tmp_path, CLASSES)
+    load_told(replace(PAIR, provenance={}), str(tmp_path), "validation")
+    assert "it may have seen some of these" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_class_keeps_a_picture_to_train_on_wherever_its_only_one_falls(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import numpy as np
 
 from common.console import tell
 from common.errors import DataError
-from common.images.datasets import held_out, load_for, load_splits
+from common.images.datasets import held_out, load_for, load_images, load_splits
 from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest
 from common.pair.shapes import Preprocess
+from training.recipes.of_pair import share_of
 from training.recipes.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,10 +36,32 @@ def tell_notes(notes: Iterable[str]) -> None:
 
 
 def load_told(manifest: Manifest, spec: str, split: str, skip_bad: bool = False) -> ImageSet:
-    """As `load_for`, and its notes are told."""
+    """As `load_for`, and its notes are told. DataError where the pair may have seen what is held out."""
     images = load_for(manifest, spec, split, skip_bad=skip_bad)
     tell_notes(images.notes)
+    if images.held_out:
+        _refuse_seen(manifest, spec, split, images.name)
     return images
+
+
+def _refuse_seen(manifest: Manifest, spec: str, split: str, name: str) -> None:
+    """Whether what is left to train on is what the pair was trained on: with one picture more or less, others are held
+    out. If not: DataError where the data are called as the pair's are, else a note, for they may be others."""
+    made_of, who = manifest.provenance.get("data"), f"pair {manifest.name}"
+    if made_of is None:
+        tell_notes([f"{who} does not say of which pictures it was made: it may have seen some of these"])
+        return
+    rest = load_images(spec, "train", manifest.preprocess, skip_bad=True, fraction=share_of(manifest))
+    if fingerprint(rest) == made_of:
+        return
+    other = f"the train split of '{spec}' is not the one that {who} was trained on"
+    if name != manifest.dataset:
+        tell_notes([f"{other}: if it is that with changes, the pair may have seen some of these pictures"])
+        return
+    raise DataError(
+        f"{other}, and there is no {split} split, so the pair may have seen what is held out of it: put pictures that "
+        "it has not seen into test/CLASS/, or train it again"
+    )
 
 
 def measured_split(dataset: str, split: str | None) -> str:
