@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError, DataError
+from common.images import folders
 from common.images.datasets import load_for, load_images, load_splits, open_split
 from common.pair.manifest import SHIPPED, find_pair
 from common.pair.shapes import Preprocess
@@ -408,6 +410,42 @@ def test_what_lies_beside_the_splits_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_of_what_lies_beside_the_splits_only_so_much_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of a million files, or one of an environment, must not keep a command from starting."""
+    class_tree(tmp_path, CLASSES | {f"raw/{k}.png": 1 for k in range(20)} | {f"env/{k}/a.png": 1 for k in range(20)})
+    for k in range(20):
+        class_tree(tmp_path, {f"env/{k}/.git/a.png": 1})
+        (tmp_path / "env" / str(k) / "a.py").write_text("")
+    monkeypatch.setattr(folders, "MANY", 10)
+    looked_at, real = list[str](), folders._below
+
+    def below(folder: Path) -> Iterator[os.DirEntry[str]]:
+        for entry in real(folder):
+            looked_at.append(entry.path)
+            yield entry
+
+    monkeypatch.setattr(folders, "_below", below)
+    monkeypatch.setattr(os, "walk", lambda _: pytest.fail("a tree was walked to its end"))
+    (note,) = open_split(str(tmp_path), "test").notes
+    assert "raw (10 or more files)" in note
+    assert len(looked_at) == 20
+    monkeypatch.setattr(folders, "MANY", 1000)
+    assert "env (20 files), raw (20 files)" in open_split(str(tmp_path), "test").notes[0]
+
+
+def test_what_lies_beside_the_splits_is_not_listed_where_they_can_be_no_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_tree(tmp_path, CLASSES | {"raw/a.png": 1})
+    listed, real = list[str](), folders.inside
+    monkeypatch.setattr(folders, "inside", lambda path, *more: listed.append(path.name) or real(path, *more))
+    monkeypatch.setattr(folders, "_looks_like_class", lambda path: pytest.fail(f"{path} was looked at"))
+    open_split(str(tmp_path), "train")
+    assert "raw" not in listed
+
+
 @pytest.mark.parametrize("names", [
     ("bus/a.png", "car/a.png", "train/a.png"),
     ("bus/a.png", "train/a.png", "train/steam/a.png", "train/diesel/a.png"),
@@ -415,7 +453,9 @@ def test_what_lies_beside_the_splits_is_told(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_a_folder_that_may_be_a_class_or_a_split_is_not_guessed_at(names: tuple[str, ...], tmp_path: Path) -> None:
     class_tree(tmp_path, dict.fromkeys(names, 9))
-    with pytest.raises(DataError, match=r"may be where the train split is, or a class, as .* beside it: rename it"):
+    with pytest.raises(
+        DataError, match=r"may be where the train split is, or a class, as .* beside it: rename it, .* [ab].png in it"
+    ):
         load_images(str(tmp_path), "train", SMALL)
 
 
