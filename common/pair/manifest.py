@@ -14,11 +14,14 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from common.console import tell
 from common.errors import ConfigError, ModelError
 from common.files import user_path, write_atomic
+from common.flags import was_said
 from common.pair.agreement import Agreement
 from common.pair.shapes import Accuracy, EncoderShape, WordTable, without_default_kind
 from common.phy.constellation import ORDERS
@@ -87,11 +90,15 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
     text = str(name_or_dir)
     own, shipped = user_path(text), SHIPPED / text if text in shipped_pairs() else None
     if shipped is not None and (own / MANIFEST).is_file() and _differ(own / MANIFEST, shipped / MANIFEST):
-        if not isinstance(name_or_dir, Path):
+        if isinstance(name_or_dir, Path):
+            shipped = None
+        elif was_said(text, "model", "pair"):
             raise ConfigError(
-                f"'{text}' is a pair that ships, and a folder here is another: say ./{text} for the folder"
+                f"'{text}' is a pair that ships, and a folder here is another: say ./{text} for the folder, {shipped} "
+                "for the pair that ships"
             )
-        shipped = None
+        else:
+            _tell(f"note: '{text}' is the pair that ships; the folder here is another: ./{text}")
     for folder in (shipped, own):
         if folder is not None and (folder / MANIFEST).is_file():
             return read_manifest(folder)
@@ -112,6 +119,12 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
     raise ConfigError(
         f"no model pair '{text}': give a directory with a {MANIFEST}, a shipped name ({known}) or OWNER/NAME of the Hub"
     )
+
+
+@cache
+def _tell(line: str) -> None:
+    """Once."""
+    tell(line)
 
 
 def _differ(one: Path, other: Path) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+from click.core import ParameterSource
 
 from common.errors import ConfigError, DataError
 from common.images import folders
@@ -522,9 +524,21 @@ def test_a_folder_called_like_a_set_that_is_built_in_is_not_passed_over(
     with pytest.raises(ConfigError, match=r"say ./digits for the folder"):
         open_split("digits", "test")
     assert open_split("./digits", "test").classes == ("cat", "dog")
+    class_tree(tmp_path / "digits", {"training/cat/a.png": 1})  # two train splits, of a folder that nobody named
+    with click.Context(evaluate.main) as context:
+        found = open_split("digits", "test")  # a default of the command
+        assert (len(found), "the set is taken" in found.notes[0]) == (360, True)
+        for option, value in (("dataset", "digits"), ("source", "dataset:digits:test")):
+            context.params[option] = value
+            context.set_parameter_source(option, ParameterSource.ENVIRONMENT)
+            with pytest.raises(ConfigError, match=r"say ./digits for the folder; for the set, leave the option out"):
+                open_split("digits", "test")
+            context.params[option] = f"./{value}"
 
 
-def test_a_pair_called_like_one_that_ships_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pair_called_like_one_that_ships_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(SHIPPED / "digits", "digits")
     assert find_pair("digits").id == find_pair("./digits").id
@@ -532,3 +546,12 @@ def test_a_pair_called_like_one_that_ships_is_not_passed_over(tmp_path: Path, mo
     with pytest.raises(ConfigError, match=r"say ./digits for the folder"):
         find_pair("digits")
     assert find_pair("./digits").name == find_pair(Path("digits")).name == "cifar10"
+    assert find_pair(str(SHIPPED / "digits")).name == "digits"  # as the line says
+    with click.Context(evaluate.main) as context:
+        context.params["pair"] = "digits"
+        context.set_parameter_source("pair", ParameterSource.DEFAULT)
+        assert find_pair("digits").name == find_pair("digits").name == "digits"
+        assert capsys.readouterr().err.count("is the pair that ships") == 1
+        context.set_parameter_source("pair", ParameterSource.COMMANDLINE)
+        with pytest.raises(ConfigError, match=r"say ./digits for the folder, /.*digits for the pair that ships"):
+            find_pair("digits")
