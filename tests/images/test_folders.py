@@ -361,17 +361,19 @@ def test_labels_come_from_the_nearest_folder_that_is_a_class(tmp_path: Path) -> 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak of memory cannot be reset here")
 @pytest.mark.parametrize("form", ["folders", "tables"])
 def test_a_data_set_takes_little_more_memory_than_its_pixels(form: str, tmp_path: Path) -> None:
-    picture, count = encoded(np.random.default_rng(0).integers(0, 256, (240, 250, 3), np.uint8), quality=50), 200
+    drawn = np.random.default_rng(0).integers(0, 256, (2, 240, 250, 3), np.uint8)
+    pictures, count = [encoded(one, quality=50) for one in drawn], 200
     class_tree(tmp_path / "warm", CLASSES)
     if form == "folders":
         for k in range(count):
             path = tmp_path / "train" / "ab"[k % 2] / f"{k}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(picture)
+            path.write_bytes(pictures[k % 2])
     else:
-        rows = {"img": [{"bytes": picture, "path": None}] * count, "label": [k % 2 for k in range(count)]}
+        cells = [{"bytes": pictures[k % 2], "path": None} for k in range(count)]
+        rows = {"img": cells, "label": [k % 2 for k in range(count)]}
         write_table(tmp_path / "train.parquet", rows, class_label("ab"), row_group_size=100, use_dictionary=False)
-        del rows
+        del rows, cells
     recipe = load_recipe("cifar10")
     recipe = replace(recipe, image=replace(recipe.image, height=224, width=224))
     load_data(recipe, str(tmp_path / "warm"))  # what libraries take once and for all
@@ -379,6 +381,15 @@ def test_a_data_set_takes_little_more_memory_than_its_pixels(form: str, tmp_path
     before = memory()[0]
     train, validation, _ = load_data(recipe, str(tmp_path))
     assert memory()[1] - before < 1.5 * (train.images.nbytes + validation.images.nbytes)
+
+
+def test_pictures_that_are_all_alike_are_nothing_to_train_on(tmp_path: Path) -> None:
+    names = [f"train/{name}/{k}.png" for name in ("cat", "dog") for k in range(10)]
+    class_tree(tmp_path, dict.fromkeys(names, 0))
+    with pytest.raises(DataError, match=r"the 18 images of .* to train on are all alike"):
+        load_data(load_recipe("cifar10"), str(tmp_path))
+    class_tree(tmp_path, {name: k for k, name in enumerate(names)})
+    load_data(load_recipe("cifar10"), str(tmp_path))
 
 
 def test_mean_and_spread_are_those_of_the_pixels() -> None:

@@ -81,7 +81,8 @@ def fingerprint(images: ImageSet) -> str:
 
 
 def load_data(recipe: Recipe, dataset: str, skip_bad: bool = False) -> tuple[ImageSet, ImageSet, Preprocess]:
-    """Train and validation images at the recipe's size, and the preprocessing that train asks for.
+    """Train and validation images at the recipe's size, and the preprocessing that train asks for. DataError where
+    there is nothing to learn from.
 
     skip_bad: leave out pictures that cannot be read, and say so, instead of refusing the data set.
     """
@@ -92,6 +93,8 @@ def load_data(recipe: Recipe, dataset: str, skip_bad: bool = False) -> tuple[Ima
     tell_notes((*train.notes, *validation.notes))
     if len(train) < 2 * len(train.classes):
         raise DataError(f"'{dataset}' has {len(train)} images to train on; {2 * len(train.classes)} are the least")
+    if all(np.array_equal(one, train.images[0]) for one in train.images):
+        raise DataError(f"the {len(train)} images of '{dataset}' to train on are all alike: give others")
     measured, spread = train.mean_std()
     mean, std = (tuple(round(value, 4) for value in one) for one in (measured, [max(one, 0.01) for one in spread]))
     return train, validation, Preprocess(image.height, image.width, image.channels, mean, std)
