@@ -11,6 +11,7 @@ Knows nothing about networks, sockets or data sets; what is in the files of weig
 import hashlib
 import json
 import os
+import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -36,6 +37,8 @@ LARGEST_MANIFEST, LARGEST_HALF = 4 << 20, 256 << 20
 MOST_FEATURES = 16_384
 SHIPPED = Path(__file__).parent / "shipped"
 """Folder of the pairs that come with the project, one folder per name."""
+NEW = ".new.tmp"
+"""Folder in that of a pair in which the next one is written."""
 FILES = (MANIFEST, "encoder.safetensors", "decoder.safetensors")
 MORE_FILES = ("space.safetensors", "*.onnx", "README.md")
 """What a pair is made of, and what may lie beside it: this goes to the Hub and comes from there."""
@@ -161,7 +164,8 @@ def read_half(manifest: Manifest, half: Half) -> bytes:
 
 
 def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decoder: bytes) -> Manifest:
-    """Write a pair so that a crash leaves the old one, the new one or none, but no mixture: the manifest comes last.
+    """Write a pair so that a crash leaves the old one, the new one or none, but no mixture: all of it lies there before
+    the old one goes, and the manifest comes last.
 
     document: the fields of `Manifest` but `path`, `id` and `sha256`; both halves: safetensors bytes.
     """
@@ -169,13 +173,20 @@ def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decode
     halves = {"encoder": encoder, "decoder": decoder}
     full = _plain({**document, "sha256": {half: hashlib.sha256(raw).hexdigest() for half, raw in halves.items()}})
     manifest = _from_document(json.loads(canonical(full)), folder)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for left in [*folder.glob(".*.tmp"), *folder.glob("*.onnx")]:  # by a write that was killed; of other weights
-        left.unlink()
-    for half, raw in halves.items():
-        write_atomic(folder / f"{half}.safetensors", raw)
     text = json.dumps({"schema": SCHEMA, **full}, indent=1, sort_keys=True, ensure_ascii=False)
-    write_atomic(folder / MANIFEST, text.encode() + b"\n")
+    files = {**{f"{half}.safetensors": raw for half, raw in halves.items()}, MANIFEST: text.encode() + b"\n"}
+    beside = folder / NEW
+    shutil.rmtree(beside, ignore_errors=True)
+    for left in folder.glob(".*.tmp"):  # by a write that was killed
+        left.unlink()
+    beside.mkdir()
+    for name, raw in files.items():
+        write_atomic(beside / name, raw)
+    for old in [folder / MANIFEST, *folder.glob("*.onnx")]:
+        old.unlink(missing_ok=True)
+    for name in files:
+        (beside / name).replace(folder / name)
+    beside.rmdir()
     return manifest
 
 
