@@ -26,6 +26,8 @@ class Request:
     by_position: bool = False
     """A teacher's columns are the data's classes in order, whatever it calls them."""
     skip_bad: bool = False
+    keep: bool = False
+    """What lies in `out` and was made of the same data, but with another seed, say, is not replaced."""
 
     def __post_init__(self) -> None:
         if self.out is not None and self.out.resolve().is_relative_to(SHIPPED.resolve()):
