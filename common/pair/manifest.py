@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -92,6 +93,9 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
     """
     text = str(name_or_dir)
     own, shipped = user_path(text), SHIPPED / text if text in shipped_pairs() else None
+    if not (own / MANIFEST).is_file():
+        with suppress(OSError):  # where nothing can be written, there is none
+            _settle(own)
     if shipped is not None and (own / MANIFEST).is_file() and _differ(own / MANIFEST, shipped / MANIFEST):
         if isinstance(name_or_dir, Path):
             shipped = None
@@ -164,8 +168,8 @@ def read_half(manifest: Manifest, half: Half) -> bytes:
 
 
 def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decoder: bytes) -> Manifest:
-    """Write a pair so that a crash leaves the old one, the new one or none, but no mixture: all of it lies there before
-    the old one goes, and the manifest comes last.
+    """Write a pair so that a crash leaves the old one or the new one, but no mixture: all of it lies there before the
+    old one goes, and who looks for it after a crash has what was left to do done (`find_pair`).
 
     document: the fields of `Manifest` but `path`, `id` and `sha256`; both halves: safetensors bytes.
     """
@@ -182,12 +186,21 @@ def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decode
     beside.mkdir()
     for name, raw in files.items():
         write_atomic(beside / name, raw)
+    _settle(folder)
+    return manifest
+
+
+def _settle(folder: Path) -> None:
+    """What lies whole in NEW takes the place of what was there; what a `kill -9` cut short is brought to its end."""
+    beside = folder / NEW
+    if not (beside / MANIFEST).is_file():  # which was written last, and goes last
+        return
     for old in [folder / MANIFEST, *folder.glob("*.onnx")]:
         old.unlink(missing_ok=True)
-    for name in files:
-        (beside / name).replace(folder / name)
+    for name in (*FILES[1:], MANIFEST):
+        with suppress(FileNotFoundError):
+            (beside / name).replace(folder / name)
     beside.rmdir()
-    return manifest
 
 
 def _plain(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,6 +116,30 @@ def test_a_write_that_is_cut_short_leaves_the_old_pair_whole(
     assert sorted(path.name for path in old.path.iterdir()) == sorted(path.name for path in new.path.iterdir())
 
 
+@pytest.mark.parametrize("moves", range(4))
+def test_a_pair_that_was_cut_short_in_the_place_of_another_is_found_whole(
+    moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new, moved, real = tiny_pair(tmp_path / "old"), tiny_pair(tmp_path / "new", seed=1), list[Path](), Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        if len(moved) == moves and path.parent.name == ".new.tmp" and not path.name.startswith("."):
+            raise KeyboardInterrupt
+        moved.extend([target] * (target.parent == old.path))
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with suppress(KeyboardInterrupt):
+        tiny_pair(old.path, seed=1)
+    monkeypatch.undo()
+    assert len(moved) == min(moves, 3)
+    found = find_pair(old.path)
+    assert found.id == new.id
+    assert load_half(found, "encoder")
+    assert load_half(found, "decoder")
+    assert sorted(path.name for path in old.path.iterdir()) == sorted(path.name for path in new.path.iterdir())
+
+
 def test_canonical_bytes_do_not_depend_on_order() -> None:
     assert canonical({"b": 1, "a": [1.5, "é"]}) == canonical({"a": [1.5, "é"], "b": 1})
 
