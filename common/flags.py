@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from common.check import Folder, Number, OneOf, Setting, Switch, Whole, settings_of
 from common.errors import ConfigError, SemlinkError
@@ -53,6 +54,16 @@ def option(name: str, about: Setting, default: Any = None) -> Callable[[F], F]:
 def given(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
     """Of the values of a command's options those that are fields of a settings class."""
     return {name: options[name] for name, _, about in settings_of(kind) if about.flag}
+
+
+def was_said(name: str, *options: str) -> bool:
+    """Whether somebody said this name to one of the options of the command that runs, also among several (`a,b`,
+    `dataset:a:test`), or to a function where none runs. A default was said by nobody."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return True
+    said = {one: context.params.get(one) for one in options if name in re.split("[:,]", str(context.params.get(one)))}
+    return any(context.get_parameter_source(one) != ParameterSource.DEFAULT for one in said)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from rich.console import Console
 from common.console import say
 from common.errors import SemlinkError
 from common.files import OutFolder, write_json
+from common.pair.manifest import find_pair
 from common.pair.networks import AUTO, BACKENDS
 from training.lab import enrolled
 from training.lab.tour import Row, panels, run
@@ -35,7 +36,7 @@ def command(out: Path, model: str, backend: str) -> None:
     say("semlink: image -> symbols -> noise and fading -> SNR estimate -> answer, and the SNR back")
     started = time.monotonic()
     console = Console(stderr=True)
-    rows = run(model, console, backend)
+    rows = run(str(find_pair(model).path), console, backend)  # which pair it is is said once
     show(model, rows)
     with bar(console, "new classes", enrolled.steps(ASKED)) as advance:
         taught = enrolled.enrol(ASKED, backend, advance)

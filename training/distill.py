@@ -65,6 +65,7 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
         by_position=options["by_position"],
         skip_bad=options["skip_bad"],
         encoding=options["encoding"],
+        keep=True,
     )
     for place in (BUILD, *([request.store] if request.store and not request.store.is_dir() else [])):
         writable(place, folder=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataError, by_pip
 from common.files import user_path
+from common.flags import was_said
 from common.images.folders import SPLIT_WORDS, SPLITS, Place, class_folders, places_in
 from common.images.hub import open_hub
 from common.images.imageset import ImageSet
@@ -54,11 +55,12 @@ def open_split(spec: str, split: str) -> Split:
         raise ConfigError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
     folder = user_path(spec)
     if spec == "digits":
-        if folder.is_dir() and places_in(folder)[0]:
-            raise ConfigError(
-                f"'{spec}' is a set that comes with scikit-learn, and a folder here: say ./{spec} for the folder"
-            )
-        return _digits(split)
+        if not (folder.is_dir() and _may_be_data(folder)):
+            return _digits(split)
+        two = f"'{spec}' is a set that comes with scikit-learn, and a folder here: say ./{spec} for the folder"
+        if was_said(spec, "dataset", "source", "own"):
+            raise ConfigError(f"{two}; for the set, leave the option out, or work in another folder")
+        return replace(_digits(split), notes=(f"{two}; the set is taken",))
     if spec and folder.is_dir():
         found, notes = places_in(folder)
         places = {name: (place.word, partial(_part, place)) for name, place in found.items()}
@@ -71,6 +73,13 @@ def open_split(spec: str, split: str) -> Split:
         tables = {name: (word, partial(_rows, [table])) for name, (word, table) in open_hub(spec, SPLIT_WORDS).items()}
         return _assembled(spec, spec, split, tables)
     raise ConfigError(f"unknown data set '{spec}': 'digits', a folder (it does not exist here) or a Hub id OWNER/NAME")
+
+
+def _may_be_data(folder: Path) -> bool:
+    try:
+        return bool(places_in(folder)[0])
+    except DataError:  # of what looks like data
+        return True
 
 
 def held_out(spec: str) -> str:
@@ -154,7 +163,8 @@ def load_for(manifest: Manifest, spec: str, split: str, *, skip_bad: bool = Fals
     known = (
         tuple(ids[place] for place in range(len(manifest.labels))) if set(range(len(manifest.labels))) <= {*ids} else ()
     )
-    return ImageSet(found.name, found.images, np.array(labels, np.int64), manifest.labels, notes, known)
+    own = np.array(labels, np.int64)
+    return ImageSet(found.name, found.images, own, manifest.labels, notes, known, found.held_out)
 
 
 def permutation(count: int) -> NDArray[np.int64]:
@@ -255,7 +265,7 @@ def _assembled(
             some = ", ".join(classes[label] for label in back[:TOLD])
             notes.append(f"none is held out of {len(back)} classes that have too few pictures ({some})")
         whole = whole.take(train if split == "train" else held)
-    return replace(whole, notes=tuple(notes), empty=empty)
+    return replace(whole, notes=tuple(notes), empty=empty, held_out=source != split)
 
 
 def _hold_out(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
@@ -308,7 +318,8 @@ def _decoded(split: Split, fit: Preprocess | None) -> tuple[ImageSet, list[str]]
     kept = np.flatnonzero(good)
     for to, source in enumerate(kept.tolist() if bad else ()):  # in place: a copy would take as much memory again
         images[to] = images[source]
-    return ImageSet(split.name, images[: len(kept)], split.labels[kept], split.classes, notes, split.ids), bad
+    labels = split.labels[kept]
+    return ImageSet(split.name, images[: len(kept)], labels, split.classes, notes, split.ids, split.held_out), bad
 
 
 def _listed(bad: Sequence[str], name: str) -> str:

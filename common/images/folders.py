@@ -8,8 +8,9 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,11 @@ SPLIT_WORDS = {
     "test": ("test", "testing", "eval", "evaluation"),
 }
 """How people name the splits; the words are those of the `datasets` library."""
+WORDS = tuple(word for words in SPLIT_WORDS.values() for word in words)
 DEBRIS = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 TABLE = ".parquet"
 MANY = 1000
-"""Files beside the splits that are counted."""
+"""So much of what lies beside the splits is looked at, of each folder."""
 
 
 @dataclass(slots=True)
@@ -78,10 +80,13 @@ def _allowed(folder: Path) -> Iterator[None]:
         raise DataError(f"cannot read folder {shown(Path(error.filename or folder))}: {error.strerror}") from None
 
 
-def inside(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted, without debris. DataError where it may not be read."""
+def inside(folder: Path, begins: tuple[str, ...] = ("",)) -> list[Path]:
+    """What lies in a folder, sorted, without debris; begins: of which a name has one in front, in small letters.
+    DataError where it may not be read."""
     with _allowed(folder):
-        return sorted(path for path in folder.iterdir() if not is_debris(path.name))
+        return sorted(
+            path for path in folder.iterdir() if path.name.lower().startswith(begins) and not is_debris(path.name)
+        )
 
 
 def look(folder: Path) -> Found:
@@ -132,7 +137,7 @@ def places_in(folder: Path) -> tuple[dict[str, Place], list[str]]:
     if below:
         return {}, [f"{_some(map(shown, below))} have some: give one of them"]
     bare = [path for path in inside(folder) if path.is_dir()]
-    if not (without := [shown(path) for path in bare if not _holds_pictures(path)]) and len(bare) < 2:
+    if not (without := [shown(path) for path in bare if not _picture_in(path)]) and len(bare) < 2:
         return {}, []
     if without:
         some = len(bare) > len(without)  # else nothing here looks like a class
@@ -145,17 +150,18 @@ def places_in(folder: Path) -> tuple[dict[str, Place], list[str]]:
 
 def _refuse_class(path: Path | None, found: Mapping[str, Place], beside: Sequence[Path]) -> None:
     """DataError where the folder that is the only split, or has it, may be a class: it holds pictures of its own, and
-    so do folders beside it."""
-    classes = [one for one in beside if _looks_like_class(one)]
-    if path is not None and len(found) == 1 and classes and _looks_like_class(path):
+    so do folders beside it. Class folders in it prove nothing: a class may have folders, too."""
+    if path is None or len(found) > 1 or not (own := _picture_in(path)):
+        return
+    if classes := [one for one in beside if _looks_like_class(one)]:
         raise DataError(
             f"{shown(path)} may be where the {next(iter(found))} split is, or a class, as {_names(classes)} beside it: "
-            "rename it, or put what is no class elsewhere"
+            f"rename it, or put elsewhere what is of no class: {safe(own)} in it, or what lies beside it"
         )
 
 
 def _looks_like_class(path: Path) -> bool:
-    return path.is_dir() and os.access(path, os.R_OK | os.X_OK) and _holds_pictures(path)
+    return path.is_dir() and os.access(path, os.R_OK | os.X_OK) and bool(_picture_in(path))
 
 
 def _told(found: Mapping[str, Place]) -> list[str]:
@@ -173,26 +179,36 @@ def _left_out(folder: Path, beside: Sequence[Path]) -> list[str]:
     some = list[str]()
     for path in beside:
         if path.is_dir():
-            if count := _count(path):
-                some.append(f"{safe(path.name)} ({count if count < MANY else f'{MANY} or more'} files)")
+            count, looked_at = _count(path)
+            if count:
+                some.append(f"{safe(path.name)} ({count}{' or more' if looked_at == MANY else ''} files)")
         elif path.suffix.lower() in {*SUFFIXES, TABLE}:
             some.append(safe(path.name))
     return [f"{shown(folder)}: what lies beside its splits is left out: {_some(some, 8)}"] if some else []
 
 
-def _count(folder: Path) -> int:
-    """Pictures and tables below a folder that may be read; it stops at MANY or more."""
-    count = 0
-    for _, _, names in os.walk(folder):
-        count += sum(Path(name).suffix.lower() in {*SUFFIXES, TABLE} and not is_debris(name) for name in names)
-        if count >= MANY:
-            break
-    return count
+def _count(folder: Path) -> tuple[int, int]:
+    """Pictures and tables among the first MANY of what lies below a folder that may be read, and how many these are."""
+    names = [entry.name for entry in islice(_below(folder), MANY)]
+    return sum(Path(name).suffix.lower() in {*SUFFIXES, TABLE} and not is_debris(name) for name in names), len(names)
 
 
-def _holds_pictures(folder: Path) -> bool:
-    """Directly, and not further down."""
-    return any(path.suffix.lower() in SUFFIXES and path.is_file() for path in inside(folder))
+def _below(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """All that lies below a folder, as it comes; nothing of what may not be read, and of links and debris."""
+    waiting = [os.fspath(folder)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                yield entry
+                if entry.is_dir(follow_symlinks=False) and not is_debris(entry.name):
+                    waiting.append(entry.path)
+
+
+def _picture_in(folder: Path) -> str:
+    """The name of a picture directly in a folder, and not further down; "" where there is none."""
+    with _allowed(folder), os.scandir(folder) as entries:
+        named = (one for one in entries if Path(one.name).suffix.lower() in SUFFIXES and not is_debris(one.name))
+        return next((one.name for one in named if one.is_file()), "")
 
 
 def splits_of(folder: Path) -> dict[str, Place]:
@@ -201,7 +217,7 @@ def splits_of(folder: Path) -> dict[str, Place]:
     DataError where one of them is there twice, or a part of it is missing.
     """
     places: dict[str, list[Place]] = {split: [] for split in SPLITS}
-    entries = inside(folder)
+    entries = inside(folder, WORDS)
     for split, word in ((split, word) for split, words in SPLIT_WORDS.items() for word in words):
         named = re.compile(rf"{word}([-_.].*)?{TABLE}", re.IGNORECASE)
         if tables := tuple(path for path in entries if named.fullmatch(path.name) and path.is_file()):
@@ -213,7 +229,7 @@ def splits_of(folder: Path) -> dict[str, Place]:
         for path in entries:
             if path.name.lower() == word and path.is_dir():
                 held = tuple(one for one in inside(path) if one.suffix.lower() == TABLE and one.is_file())
-                if held and (classes := [one for one in inside(path) if one.is_dir() and _count(one)]):
+                if held and (classes := [one for one in inside(path) if one.is_dir() and _count(one)[0]]):
                     raise DataError(
                         f"{shown(path)} holds Parquet files ({_names(held)}) and class folders ({_names(classes)}): "
                         "keep one kind of them"

@@ -1,7 +1,7 @@
 """Labelled images in one block of memory. Knows nothing about where they come from or what they are for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from common.images.names import match
 class ImageSet:
     """images: uint8 [N, H, W, C], C 1 or 3; labels: int64 [N], indices into classes; notes: lines for people.
 
-    ids: the WordNet id of each class, or none at all.
+    ids: the WordNet id of each class, or none at all; held_out: as of `Split`.
     """
 
     name: str
@@ -22,13 +22,14 @@ class ImageSet:
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
+    held_out: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: NDArray[np.int64]) -> "ImageSet":
         """The samples at `index`, in that order."""
-        return ImageSet(self.name, self.images[index], self.labels[index], self.classes, ids=self.ids)
+        return replace(self, images=self.images[index], labels=self.labels[index], notes=())
 
     def some(self, most: int | None) -> "ImageSet":
         """At most so many, None for all, as `chosen` has them."""

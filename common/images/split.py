@@ -31,7 +31,8 @@ class Split:
     """A split before its pictures are decoded. rows: int64 [N], which of the shelf and in which order.
 
     labels: int64 [N], indices into classes, UNKNOWN where there is none; notes: lines for people; empty: classes of
-    which there is no picture, also in what it was taken from; ids: the WordNet id of each class, or none at all.
+    which there is no picture, also in what it was taken from; ids: the WordNet id of each class, or none at all;
+    held_out: whether it is a part of train, for want of such a split.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Split:
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
+    held_out: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -11,14 +11,19 @@ Knows nothing about networks, sockets or data sets; what is in the files of weig
 import hashlib
 import json
 import os
+import shutil
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from common.console import tell
 from common.errors import ConfigError, ModelError
 from common.files import user_path, write_atomic
+from common.flags import was_said
 from common.pair.agreement import Agreement
 from common.pair.shapes import Accuracy, EncoderShape, WordTable, without_default_kind
 from common.phy.constellation import ORDERS
@@ -33,6 +38,8 @@ LARGEST_MANIFEST, LARGEST_HALF = 4 << 20, 256 << 20
 MOST_FEATURES = 16_384
 SHIPPED = Path(__file__).parent / "shipped"
 """Folder of the pairs that come with the project, one folder per name."""
+NEW = ".new.tmp"
+"""Folder in that of a pair in which the next one is written."""
 FILES = (MANIFEST, "encoder.safetensors", "decoder.safetensors")
 MORE_FILES = ("space.safetensors", "*.onnx", "README.md")
 """What a pair is made of, and what may lie beside it: this goes to the Hub and comes from there."""
@@ -86,12 +93,19 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
     """
     text = str(name_or_dir)
     own, shipped = user_path(text), SHIPPED / text if text in shipped_pairs() else None
+    if not (own / MANIFEST).is_file():
+        with suppress(OSError):  # where nothing can be written, there is none
+            _settle(own)
     if shipped is not None and (own / MANIFEST).is_file() and _differ(own / MANIFEST, shipped / MANIFEST):
-        if not isinstance(name_or_dir, Path):
+        if isinstance(name_or_dir, Path):
+            shipped = None
+        elif was_said(text, "model", "pair"):
             raise ConfigError(
-                f"'{text}' is a pair that ships, and a folder here is another: say ./{text} for the folder"
+                f"'{text}' is a pair that ships, and a folder here is another: say ./{text} for the folder, {shipped} "
+                "for the pair that ships"
             )
-        shipped = None
+        else:
+            _tell(f"note: '{text}' is the pair that ships; the folder here is another: ./{text}")
     for folder in (shipped, own):
         if folder is not None and (folder / MANIFEST).is_file():
             return read_manifest(folder)
@@ -112,6 +126,12 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
     raise ConfigError(
         f"no model pair '{text}': give a directory with a {MANIFEST}, a shipped name ({known}) or OWNER/NAME of the Hub"
     )
+
+
+@cache
+def _tell(line: str) -> None:
+    """Once."""
+    tell(line)
 
 
 def _differ(one: Path, other: Path) -> bool:
@@ -148,7 +168,8 @@ def read_half(manifest: Manifest, half: Half) -> bytes:
 
 
 def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decoder: bytes) -> Manifest:
-    """Write a pair so that a crash leaves the old one, the new one or none, but no mixture: the manifest comes last.
+    """Write a pair so that a crash leaves the old one or the new one, but no mixture: all of it lies there before the
+    old one goes, and who looks for it after a crash has what was left to do done (`find_pair`).
 
     document: the fields of `Manifest` but `path`, `id` and `sha256`; both halves: safetensors bytes.
     """
@@ -156,14 +177,31 @@ def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decode
     halves = {"encoder": encoder, "decoder": decoder}
     full = _plain({**document, "sha256": {half: hashlib.sha256(raw).hexdigest() for half, raw in halves.items()}})
     manifest = _from_document(json.loads(canonical(full)), folder)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for left in [*folder.glob(".*.tmp"), *folder.glob("*.onnx")]:  # by a write that was killed; of other weights
-        left.unlink()
-    for half, raw in halves.items():
-        write_atomic(folder / f"{half}.safetensors", raw)
     text = json.dumps({"schema": SCHEMA, **full}, indent=1, sort_keys=True, ensure_ascii=False)
-    write_atomic(folder / MANIFEST, text.encode() + b"\n")
+    files = {**{f"{half}.safetensors": raw for half, raw in halves.items()}, MANIFEST: text.encode() + b"\n"}
+    beside = folder / NEW
+    shutil.rmtree(beside, ignore_errors=True)
+    for left in folder.glob(".*.tmp"):  # by a write that was killed
+        left.unlink()
+    beside.mkdir()
+    for name, raw in files.items():
+        write_atomic(beside / name, raw)
+    for old in [*folder.glob("*.onnx"), folder / MANIFEST]:  # graphs of other weights; from here on the new one counts
+        old.unlink(missing_ok=True)
+    _settle(folder)
     return manifest
+
+
+def _settle(folder: Path) -> None:
+    """What lies whole in NEW takes the place of the pair that went; a move that was cut short is brought to its end."""
+    beside = folder / NEW
+    if not (beside / MANIFEST).is_file():  # which was written last, and goes last
+        return
+    for name in (*FILES[1:], MANIFEST):  # another process may be doing the same
+        with suppress(FileNotFoundError):
+            (beside / name).replace(folder / name)
+    with suppress(OSError):
+        beside.rmdir()
 
 
 def _plain(document: Mapping[str, Any]) -> dict[str, Any]:

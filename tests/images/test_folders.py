@@ -3,13 +3,17 @@
 import os
 import shutil
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+from click.core import ParameterSource
 
 from common.errors import ConfigError, DataError
+from common.images import folders
 from common.images.datasets import load_for, load_images, load_splits, open_split
 from common.pair.manifest import SHIPPED, find_pair
 from common.pair.shapes import Preprocess
@@ -17,7 +21,7 @@ from sctx.capture.source import Source
 from tests.images.makers import class_label, class_tree, encoded, flat, write_table
 from tests.images.test_tables import memory
 from training import distill, evaluate, teacher
-from training.data.images import load_data, load_told
+from training.data.images import fingerprint, load_data, load_told
 from training.recipes.recipe import load_recipe
 
 PAIR = find_pair("cifar10")
@@ -59,6 +63,36 @@ def test_without_one_it_is_said_that_train_gives_it(tmp_path: Path) -> None:
         "there is no validation split: a fixed tenth of train/ is held out for it",
     )
     assert load_images(str(tmp_path), "test", SMALL).notes == ()
+
+
+@pytest.mark.parametrize("change", ["a picture more", "one less", "another"])
+def test_pictures_held_out_of_another_train_than_the_pairs_are_not_measured_on(
+    change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One picture more or less, and others are held out: most of them have been trained on."""
+    class_tree(tmp_path, {f"train/{name}/{k:02d}.png": k for name in ("cat", "dog") for k in range(20)})
+    made_of = {"data": fingerprint(load_images(str(tmp_path), "train", PAIR.preprocess))}
+    pair = replace(PAIR, provenance=made_of, dataset=tmp_path.name)
+    assert len(load_told(pair, str(tmp_path), "validation")) == 4
+    if change == "one less":
+        (tmp_path / "train/cat/07.png").unlink()
+    else:
+        class_tree(tmp_path, {"train/cat/99.png" if change == "a picture more" else "train/cat/07.png": 99})
+    with pytest.raises(DataError, match=r"may have seen what is held out of it: put pictures .* into test/CLASS/"):
+        load_told(pair, str(tmp_path), "validation")
+    load_told(replace(pair, dataset="others"), str(tmp_path), "validation")
+    assert "the pair may have seen some of these" in " ".join(capsys.readouterr().err.split())
+    class_tree(tmp_path, {"test/cat/a.png": 5, "val/cat/a.png": 5})
+    for split in ("test", "validation", "train"):
+        load_told(pair, str(tmp_path), split)
+
+
+def test_a_pair_that_does_not_say_of_what_it_was_made_may_have_seen_what_is_held_out_which_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class_tree(tmp_path, CLASSES)
+    load_told(replace(PAIR, provenance={}), str(tmp_path), "validation")
+    assert "it may have seen some of these" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_class_keeps_a_picture_to_train_on_wherever_its_only_one_falls(tmp_path: Path) -> None:
@@ -331,17 +365,19 @@ def test_labels_come_from_the_nearest_folder_that_is_a_class(tmp_path: Path) -> 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak of memory cannot be reset here")
 @pytest.mark.parametrize("form", ["folders", "tables"])
 def test_a_data_set_takes_little_more_memory_than_its_pixels(form: str, tmp_path: Path) -> None:
-    picture, count = encoded(np.random.default_rng(0).integers(0, 256, (240, 250, 3), np.uint8), quality=50), 200
+    drawn = np.random.default_rng(0).integers(0, 256, (2, 240, 250, 3), np.uint8)
+    pictures, count = [encoded(one, quality=50) for one in drawn], 200
     class_tree(tmp_path / "warm", CLASSES)
     if form == "folders":
         for k in range(count):
             path = tmp_path / "train" / "ab"[k % 2] / f"{k}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(picture)
+            path.write_bytes(pictures[k % 2])
     else:
-        rows = {"img": [{"bytes": picture, "path": None}] * count, "label": [k % 2 for k in range(count)]}
+        cells = [{"bytes": pictures[k % 2], "path": None} for k in range(count)]
+        rows = {"img": cells, "label": [k % 2 for k in range(count)]}
         write_table(tmp_path / "train.parquet", rows, class_label("ab"), row_group_size=100, use_dictionary=False)
-        del rows
+        del rows, cells
     recipe = load_recipe("cifar10")
     recipe = replace(recipe, image=replace(recipe.image, height=224, width=224))
     load_data(recipe, str(tmp_path / "warm"))  # what libraries take once and for all
@@ -349,6 +385,15 @@ def test_a_data_set_takes_little_more_memory_than_its_pixels(form: str, tmp_path
     before = memory()[0]
     train, validation, _ = load_data(recipe, str(tmp_path))
     assert memory()[1] - before < 1.5 * (train.images.nbytes + validation.images.nbytes)
+
+
+def test_pictures_that_are_all_alike_are_nothing_to_train_on(tmp_path: Path) -> None:
+    names = [f"train/{name}/{k}.png" for name in ("cat", "dog") for k in range(10)]
+    class_tree(tmp_path, dict.fromkeys(names, 0))
+    with pytest.raises(DataError, match=r"the 18 images of .* to train on are all alike"):
+        load_data(load_recipe("cifar10"), str(tmp_path))
+    class_tree(tmp_path, {name: k for k, name in enumerate(names)})
+    load_data(load_recipe("cifar10"), str(tmp_path))
 
 
 def test_mean_and_spread_are_those_of_the_pixels() -> None:
@@ -382,6 +427,42 @@ def test_what_lies_beside_the_splits_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_of_what_lies_beside_the_splits_only_so_much_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of a million files, or one of an environment, must not keep a command from starting."""
+    class_tree(tmp_path, CLASSES | {f"raw/{k}.png": 1 for k in range(20)} | {f"env/{k}/a.png": 1 for k in range(20)})
+    for k in range(20):
+        class_tree(tmp_path, {f"env/{k}/.git/a.png": 1})
+        (tmp_path / "env" / str(k) / "a.py").write_text("")
+    monkeypatch.setattr(folders, "MANY", 10)
+    looked_at, real = list[str](), folders._below
+
+    def below(folder: Path) -> Iterator[os.DirEntry[str]]:
+        for entry in real(folder):
+            looked_at.append(entry.path)
+            yield entry
+
+    monkeypatch.setattr(folders, "_below", below)
+    monkeypatch.setattr(os, "walk", lambda _: pytest.fail("a tree was walked to its end"))
+    (note,) = open_split(str(tmp_path), "test").notes
+    assert "raw (10 or more files)" in note
+    assert len(looked_at) == 20
+    monkeypatch.setattr(folders, "MANY", 1000)
+    assert "env (20 files), raw (20 files)" in open_split(str(tmp_path), "test").notes[0]
+
+
+def test_what_lies_beside_the_splits_is_not_listed_where_they_can_be_no_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_tree(tmp_path, CLASSES | {"raw/a.png": 1})
+    listed, real = list[str](), folders.inside
+    monkeypatch.setattr(folders, "inside", lambda path, *more: listed.append(path.name) or real(path, *more))
+    monkeypatch.setattr(folders, "_looks_like_class", lambda path: pytest.fail(f"{path} was looked at"))
+    open_split(str(tmp_path), "train")
+    assert "raw" not in listed
+
+
 @pytest.mark.parametrize("names", [
     ("bus/a.png", "car/a.png", "train/a.png"),
     ("bus/a.png", "train/a.png", "train/steam/a.png", "train/diesel/a.png"),
@@ -389,7 +470,9 @@ def test_what_lies_beside_the_splits_is_told(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_a_folder_that_may_be_a_class_or_a_split_is_not_guessed_at(names: tuple[str, ...], tmp_path: Path) -> None:
     class_tree(tmp_path, dict.fromkeys(names, 9))
-    with pytest.raises(DataError, match=r"may be where the train split is, or a class, as .* beside it: rename it"):
+    with pytest.raises(
+        DataError, match=r"may be where the train split is, or a class, as .* beside it: rename it, .* [ab].png in it"
+    ):
         load_images(str(tmp_path), "train", SMALL)
 
 
@@ -456,9 +539,21 @@ def test_a_folder_called_like_a_set_that_is_built_in_is_not_passed_over(
     with pytest.raises(ConfigError, match=r"say ./digits for the folder"):
         open_split("digits", "test")
     assert open_split("./digits", "test").classes == ("cat", "dog")
+    class_tree(tmp_path / "digits", {"training/cat/a.png": 1})  # two train splits, of a folder that nobody named
+    with click.Context(evaluate.main) as context:
+        found = open_split("digits", "test")  # a default of the command
+        assert (len(found), "the set is taken" in found.notes[0]) == (360, True)
+        for option, value in (("dataset", "digits"), ("source", "dataset:digits:test")):
+            context.params[option] = value
+            context.set_parameter_source(option, ParameterSource.ENVIRONMENT)
+            with pytest.raises(ConfigError, match=r"say ./digits for the folder; for the set, leave the option out"):
+                open_split("digits", "test")
+            context.params[option] = f"./{value}"
 
 
-def test_a_pair_called_like_one_that_ships_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pair_called_like_one_that_ships_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(SHIPPED / "digits", "digits")
     assert find_pair("digits").id == find_pair("./digits").id
@@ -466,3 +561,12 @@ def test_a_pair_called_like_one_that_ships_is_not_passed_over(tmp_path: Path, mo
     with pytest.raises(ConfigError, match=r"say ./digits for the folder"):
         find_pair("digits")
     assert find_pair("./digits").name == find_pair(Path("digits")).name == "cifar10"
+    assert find_pair(str(SHIPPED / "digits")).name == "digits"  # as the line says
+    with click.Context(evaluate.main) as context:
+        context.params["pair"] = "digits"
+        context.set_parameter_source("pair", ParameterSource.DEFAULT)
+        assert find_pair("digits").name == find_pair("digits").name == "digits"
+        assert capsys.readouterr().err.count("is the pair that ships") == 1
+        context.set_parameter_source("pair", ParameterSource.COMMANDLINE)
+        with pytest.raises(ConfigError, match=r"say ./digits for the folder, /.*digits for the pair that ships"):
+            find_pair("digits")

@@ -1,11 +1,13 @@
 """A pair on disk: identity, refusal of what is damaged, crash-safe writing."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from common.errors import ConfigError, ModelError
+from common.files import write_atomic
 from common.pair.manifest import Manifest, canonical, find_pair, read_manifest, shipped_pairs, write_pair
 from common.pair.tensors import load_half
 from tests.model.pairs import tiny_pair
@@ -86,6 +88,56 @@ def test_no_temporary_file_stays(pair: Manifest) -> None:
         "encoder.safetensors",
         "manifest.json",
     ]
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_write_that_is_cut_short_leaves_the_old_pair_whole(
+    writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `kill -9` would, after so many files of the new one; what it leaves is gone after the next write."""
+    old, new, written = tiny_pair(tmp_path / "old"), tiny_pair(tmp_path / "new", seed=1), list[str]()
+
+    def write(path: Path, raw: bytes) -> None:
+        if len(written) == writes:
+            path.with_name(f".{path.name}.77.tmp").write_bytes(raw[:9])
+            raise KeyboardInterrupt
+        write_atomic(path, raw)
+        written.append(path.name)
+
+    monkeypatch.setattr("common.pair.manifest.write_atomic", write)
+    with suppress(KeyboardInterrupt):
+        tiny_pair(old.path, seed=1)
+    found = find_pair(old.path)
+    assert found.id == (old.id if writes < 3 else new.id)
+    assert load_half(found, "encoder")
+    assert load_half(found, "decoder")
+    monkeypatch.undo()
+    assert tiny_pair(old.path, seed=1).id == new.id
+    assert sorted(path.name for path in old.path.iterdir()) == sorted(path.name for path in new.path.iterdir())
+
+
+@pytest.mark.parametrize("moves", range(4))
+def test_a_pair_that_was_cut_short_in_the_place_of_another_is_found_whole(
+    moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new, moved, real = tiny_pair(tmp_path / "old"), tiny_pair(tmp_path / "new", seed=1), list[Path](), Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        if len(moved) == moves and path.parent.name == ".new.tmp" and not path.name.startswith("."):
+            raise KeyboardInterrupt
+        moved.extend([target] * (target.parent == old.path))
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with suppress(KeyboardInterrupt):
+        tiny_pair(old.path, seed=1)
+    monkeypatch.undo()
+    assert len(moved) == min(moves, 3)
+    found = find_pair(old.path)
+    assert found.id == new.id
+    assert load_half(found, "encoder")
+    assert load_half(found, "decoder")
+    assert sorted(path.name for path in old.path.iterdir()) == sorted(path.name for path in new.path.iterdir())
 
 
 def test_canonical_bytes_do_not_depend_on_order() -> None:

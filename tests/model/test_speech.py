@@ -5,15 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ModelError
+from common.images.datasets import load_images
 from common.pair.manifest import Manifest, find_pair, shipped_pairs
 from common.pair.speech import Speech, load_speech, speech_from, tensors_of
 from common.phy.layout import Layout
 from common.phy.words import ABSENT, WORD, Words, places
-from tests.model.pairs import tiny_pair, tiny_speech
+from tests.model.pairs import LAYOUT, PREPROCESS, SHAPE, tiny_encoder, tiny_pair, tiny_speech
+from training.distillation.pairs import write_encoder
 from training.words.fitting import fit_speech, lloyd_max, water_filling
 from training.words.search import search_words
 
@@ -51,6 +54,31 @@ def test_every_increment_of_every_image_has_unit_power(
     assert sent.dtype == np.complex64
     for part in np.split(sent, np.cumsum(increments)[:-1], -1):
         assert (np.abs(part) ** 2).mean(-1) == pytest.approx(np.ones(5), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("features", "why"),
+    [
+        (np.zeros((40, 4)), "the same"),
+        (np.full((40, 4), 0.1), "the same"),
+        (np.repeat([[1.0] * 4, [2.0] * 4, [1.0] * 4, [2.0] * 4], 10, 0), "the same"),
+        (np.repeat([[1.0] * 4, [2.0] * 4, [2.0] * 4, [1.0] * 4], 10, 0), "use more images that differ"),
+        (np.full((40, 4), np.nan), "its training ran away"),
+    ],
+)
+def test_features_of_which_nothing_can_be_said_are_refused(features: np.ndarray, why: str) -> None:
+    """All alike, as classes, as two values of each class, or no numbers: a pair of them would hold NaN."""
+    with pytest.raises(ModelError, match=why):
+        fit_speech(np.arange(40) // 10 % 2, features.astype(np.float32), 2, Layout((2, 4)), 16)
+
+
+def test_a_pair_that_would_hold_what_is_no_number_is_not_written(tmp_path: Path) -> None:
+    encoder, images = tiny_encoder(), load_images("digits", "validation")
+    with torch.no_grad():
+        encoder.head.weight[0, 0] = torch.nan
+    with pytest.raises(ModelError, match=r"'head\.weight' holds what is no number, so no pair is written"):
+        write_encoder(tmp_path / "pair", encoder, SHAPE, LAYOUT, 16, "tiny", images, images, PREPROCESS, {}, 0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_symbols_are_places() -> None:

@@ -100,7 +100,15 @@ def test_names_of_a_configuration_are_in_the_order_of_its_columns() -> None:
     assert names_of(bare, {"a": "1", "b": 0}, "x") == ("b", "a")  # as config.label2id = ... leaves it
     for doubtful in ({"a": 0}, {"a": 0, "b": 0}, {"a": 0, "b": 1, "alias": 1}, {"0": "a", "1": "b"}):
         assert names_of(bare, doubtful, "x") == ("LABEL_0", "LABEL_1")
-    for left in ({"old": 0, "older": 1}, {"a": 0, "alias": 0, "b": 1}, {"A": 0, "B": 1}, {"0": 0, "1": 1}):
+    base = {name: number for number, name in enumerate(("x", "b", "y", "a", "z"))}  # of a head that was exchanged
+    for left in (
+        base,
+        {"b": 0},
+        {"old": 0, "older": 1},
+        {"a": 0, "alias": 0, "b": 1},
+        {"A": 0, "B": 1},
+        {"0": 0, "1": 1},
+    ):
         assert names_of({0: "a", 1: "b"}, left, "x") == ("a", "b")  # of a base model, say: the weights go by id2label
     assert names_of({0: "crane", 1: "hen", 2: "crane"}, {"hen": 1, "crane": 2}, "x") == ("crane", "hen", "crane")
 

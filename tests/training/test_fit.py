@@ -102,7 +102,11 @@ def test_a_little_colour_is_colour_and_what_jpeg_leaves_of_grey_is_none(
     assert look(lamps(tmp_path / "a", [False] * 20, kind)).channels == 1
     assert look(lamps(tmp_path / "b", [True] * 20, kind)).channels == 3
     rare = lamps(tmp_path / "c", [k in (50, 51) for k in range(400)], kind)
+    fits, real = list[Preprocess | None](), fitted_recipe.decode_image
+    monkeypatch.setattr(fitted_recipe, "decode_image", lambda one, fit: fits.append(fit) or real(one, fit=fit))
     assert look(rare).channels == 3
+    assert fits == [None] * 100 + [fitted_recipe.AS_FED] * len(fits[100:])
+    assert len(fits) < 160  # it ends at the first, the fiftieth or so
     monkeypatch.setattr(fitted_recipe, "LOOKED_AT_FOR_COLOUR", 100)
     assert look(rare).channels == 1  # neither is among the hundred that are looked at first
 

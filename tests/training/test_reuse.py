@@ -14,13 +14,13 @@ from PIL import Image
 
 from common.errors import ConfigError, SemlinkError
 from common.images.datasets import load_images
-from common.pair.manifest import MANIFEST, SHIPPED, find_pair
+from common.pair.manifest import MANIFEST, SHIPPED, find_pair, read_manifest
 from common.pair.origin import recall
 from tests.training.test_distill import TINY, call
 from training import distill, evaluate, teacher
 from training.distillation.judge import Verdict
 from training.distillation.provenance import provenance, without_paths
-from training.distillation.reuse import teacher_made_of, teacher_place
+from training.distillation.reuse import made_of_pair, pair_place, teacher_made_of, teacher_place
 from training.distillation.soft import soft_key, soft_name
 from training.recipes.recipe import load_recipe
 from training.recipes.specs import ViewSpec
@@ -192,6 +192,42 @@ def test_a_pair_that_has_not_learnt_ends_with_1_unless_forced(here: Path, monkey
     assert find_pair("build/pairs/tiny").labels == ("cat", "dog")
     forced = call(distill, "--recipe", "tiny.toml", "--dataset", data, "--epochs", "1", "--no-kd", "--force")
     assert "warning: pair build/pairs/tiny is not seen" in forced.stderr
+    before = contents(Path("build/pairs/tiny"))
+    otherwise = ("--recipe", "tiny.toml", "--dataset", data, "--epochs", "1", "--no-kd", "--seed", "3")
+    said = call(distill, *otherwise, "--force").stderr
+    assert "pair: not writing to build/pairs/tiny, made with seed 0, not 3: this one goes to build/pairs/tiny-" in said
+    with pytest.raises(ConfigError, match="--out build/pairs/tiny: made with seed 0, not 3; give another folder"):
+        call(distill, *otherwise, "--out", "build/pairs/tiny")
+    assert contents(Path("build/pairs/tiny")) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, ""),
+        ({"data": "00"}, "made for other images"),
+        ({"epochs": "2"}, "not 2"),
+        ({"fraction": "0.5"}, "made with fraction 1, not 0.5"),
+        ({"encoder": {"width": 4, "blocks": 1, "stem_stride": 1, "kind": "resnet"}}, "made with width "),
+        ({"loss": "labels alone"}, "made with other soft labels, or without any"),
+        ({"soft_labels": "another teacher"}, "made with other soft labels, or without any"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_pair_that_was_made_in_another_way_is_not_replaced(
+    change: dict[str, Any], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Path("build/pairs/digits")
+    shutil.copytree(SHIPPED / "digits", place)
+    made_of = made_of_pair(read_manifest(place)) | change
+    chosen = pair_place("digits", made_of, None)
+    assert (chosen == place) is not bool(why)
+    assert why in capsys.readouterr().err
+    assert pair_place("digits", made_of, None) == chosen
+    if why and "data" not in change:
+        assert pair_place("digits", made_of, place, keep=False) == place
+        with pytest.raises(ConfigError, match=f"--out build/pairs/digits: .*{why}.*; give another folder"):
+            pair_place("digits", made_of, place)
 
 
 @pytest.mark.parametrize(

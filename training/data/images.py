@@ -13,10 +13,11 @@ import numpy as np
 
 from common.console import tell
 from common.errors import DataError
-from common.images.datasets import held_out, load_for, load_splits
+from common.images.datasets import held_out, load_for, load_images, load_splits
 from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest
 from common.pair.shapes import Preprocess
+from training.recipes.of_pair import share_of
 from training.recipes.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,10 +36,32 @@ def tell_notes(notes: Iterable[str]) -> None:
 
 
 def load_told(manifest: Manifest, spec: str, split: str, skip_bad: bool = False) -> ImageSet:
-    """As `load_for`, and its notes are told."""
+    """As `load_for`, and its notes are told. DataError where the pair may have seen what is held out."""
     images = load_for(manifest, spec, split, skip_bad=skip_bad)
     tell_notes(images.notes)
+    if images.held_out:
+        _refuse_seen(manifest, spec, split, images.name)
     return images
+
+
+def _refuse_seen(manifest: Manifest, spec: str, split: str, name: str) -> None:
+    """Whether what is left to train on is what the pair was trained on: with one picture more or less, others are held
+    out. If not: DataError where the data are called as the pair's are, else a note, for they may be others."""
+    made_of, who = manifest.provenance.get("data"), f"pair {manifest.name}"
+    if made_of is None:
+        tell_notes([f"{who} does not say of which pictures it was made: it may have seen some of these"])
+        return
+    rest = load_images(spec, "train", manifest.preprocess, skip_bad=True, fraction=share_of(manifest))
+    if fingerprint(rest) == made_of:
+        return
+    other = f"the train split of '{spec}' is not the one that {who} was trained on"
+    if name != manifest.dataset:
+        tell_notes([f"{other}: if it is that with changes, the pair may have seen some of these pictures"])
+        return
+    raise DataError(
+        f"{other}, and there is no {split} split, so the pair may have seen what is held out of it: put pictures that "
+        "it has not seen into test/CLASS/, or train it again"
+    )
 
 
 def measured_split(dataset: str, split: str | None) -> str:
@@ -58,7 +81,8 @@ def fingerprint(images: ImageSet) -> str:
 
 
 def load_data(recipe: Recipe, dataset: str, skip_bad: bool = False) -> tuple[ImageSet, ImageSet, Preprocess]:
-    """Train and validation images at the recipe's size, and the preprocessing that train asks for.
+    """Train and validation images at the recipe's size, and the preprocessing that train asks for. DataError where
+    there is nothing to learn from.
 
     skip_bad: leave out pictures that cannot be read, and say so, instead of refusing the data set.
     """
@@ -69,6 +93,8 @@ def load_data(recipe: Recipe, dataset: str, skip_bad: bool = False) -> tuple[Ima
     tell_notes((*train.notes, *validation.notes))
     if len(train) < 2 * len(train.classes):
         raise DataError(f"'{dataset}' has {len(train)} images to train on; {2 * len(train.classes)} are the least")
+    if all(np.array_equal(one, train.images[0]) for one in train.images):
+        raise DataError(f"the {len(train)} images of '{dataset}' to train on are all alike: give others")
     measured, spread = train.mean_std()
     mean, std = (tuple(round(value, 4) for value in one) for one in (measured, [max(one, 0.01) for one in spread]))
     return train, validation, Preprocess(image.height, image.width, image.channels, mean, std)

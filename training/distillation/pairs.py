@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 
-from common.errors import ConfigError
+from common.errors import ConfigError, ModelError
 from common.images.imageset import ImageSet
 from common.pair.manifest import MANIFEST, Half, Manifest, write_pair
 from common.pair.origin import recall, remember
@@ -36,6 +36,7 @@ def write_encoder(
     meant: torch.nn.Linear | None = None,
 ) -> Manifest:  # fmt: skip
     """Fit what symbols say to the features of train, measure it on validation, write both halves and the manifest.
+    ModelError before anything is written where one of them would hold what is no number.
 
     meant: features -> the teacher's embedding; where there is one, what of the features counts is what it takes up.
     """
@@ -47,6 +48,8 @@ def write_encoder(
     words, accuracy = tables(speech.words, layout, decided, validation.labels, shares, seed)
     said = {SPEECH + part: np.ascontiguousarray(tensor) for part, tensor in tensors_of(speech).items()}
     weights = {part: one.detach().cpu().numpy().copy(order="C") for part, one in encoder.state_dict().items()}
+    if odd := [part for part, one in {**weights, **said}.items() if not np.isfinite(one).all()]:
+        raise ModelError(f"tensor '{odd[0]}' holds what is no number, so no pair is written: train it again")
     document: dict[str, Any] = {
         "name": name, "layout": layout, "order": order, "preprocess": preprocess, "dataset": train.name,
         "labels": train.classes, "tasks": TASKS, "encoder": shape, "features": speech.means.shape[1], "words": words,

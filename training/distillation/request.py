@@ -28,6 +28,8 @@ class Request:
     skip_bad: bool = False
     encoding: str | None = None
     """As it was asked for in so many words; None: a store that is there may have any."""
+    keep: bool = False
+    """What lies in `out` and was made of the same data, but with another seed, say, is not replaced."""
 
     def __post_init__(self) -> None:
         if self.out is not None and self.out.resolve().is_relative_to(SHIPPED.resolve()):

@@ -3,7 +3,7 @@
 Knows nothing about how any of it is made. What is re-used, and what is not and why, is told in a line.
 
     build/teachers/NAME, NAME-ID    a teacher and made.json: recipe, classes and data that it was made of
-    build/pairs/NAME, NAME-ID       a pair; its manifest says recipe, class names and, as a hash, data
+    build/pairs/NAME, NAME-ID       a pair; its manifest says recipe, class names, data (as a hash), and how it was made
 """
 
 import hashlib
@@ -92,14 +92,14 @@ def teacher_place(name: str, made_of: Mapping[str, Any]) -> tuple[Path, bool]:
     raise ConfigError(f"{other} holds a teacher that is not what its name says: remove it, or name one by --teacher")
 
 
-def pair_place(name: str, made_of: Mapping[str, Any], asked: Path | None) -> Path:
-    """Folder for the pair: `asked`, or build/pairs/NAME, or NAME-ID where that holds a pair made of something else.
+def pair_place(name: str, made_of: Mapping[str, Any], asked: Path | None, keep: bool = True) -> Path:
+    """Folder for the pair: `asked`, or build/pairs/NAME, or NAME-ID where that holds a pair that was made otherwise.
 
-    made_of: recipe, classes and data, as `pair_made_of` gives them. Raises ConfigError where `asked` is taken, or no
-    place can be written to.
+    made_of: of what and how it is made, as `pair_made_of` gives it. keep: in `asked`, too; else a pair of the same
+    recipe, classes and data is replaced. Raises ConfigError where `asked` is taken, or no place can be written to.
     """
     if asked is not None:
-        if why := _taken(asked, made_of):
+        if why := _taken(asked, made_of if keep else {key: made_of[key] for key in ("recipe", "classes", "data")}):
             raise ConfigError(f"--out {asked}: {why}; give another folder, or remove that one")
         return writable(asked, folder=True)
     first = BUILD / "pairs" / name
@@ -112,15 +112,22 @@ def pair_place(name: str, made_of: Mapping[str, Any], asked: Path | None) -> Pat
     return writable(other, folder=True)
 
 
-def pair_made_of(recipe: Recipe, train: ImageSet) -> dict[str, Any]:
-    """What a pair is for: another run with the same may replace it."""
-    return {"recipe": recipe.name, "classes": list(train.classes), "data": fingerprint(train)}
+def pair_made_of(recipe: Recipe, train: ImageSet, seed: int) -> dict[str, Any]:
+    """Of what a pair is made and how, but for its soft labels: another run with the same may replace it."""
+    return {
+        "recipe": recipe.name, "classes": list(train.classes), "data": fingerprint(train), "seed": str(seed),
+        "epochs": str(recipe.schedule.epochs), "fraction": f"{recipe.fraction:g}", "encoder": asdict(recipe.encoder),
+        "loss": f"{recipe.loss}",
+    }  # fmt: skip
 
 
 def made_of_pair(manifest: Manifest) -> dict[str, Any]:
-    """The same of a pair that is there; pairs of before the data were noted have None in their place."""
+    """The same of a pair that is there, and its `soft_labels`; None for what was not noted when it was made."""
     noted = manifest.provenance
-    return {"recipe": noted.get("recipe"), "classes": list(manifest.labels), "data": noted.get("data")}
+    return {
+        **{key: noted.get(key) for key in ("recipe", "data", "seed", "epochs", "loss", "soft_labels")},
+        "classes": list(manifest.labels), "fraction": noted.get("fraction", "1"), "encoder": asdict(manifest.encoder),
+    }  # fmt: skip
 
 
 def _taken(folder: Path, made_of: Mapping[str, Any]) -> str:
@@ -136,7 +143,7 @@ def _taken(folder: Path, made_of: Mapping[str, Any]) -> str:
         return "it holds a pair that cannot be read"
     if found["data"] is None:
         return "it holds a pair of before it was noted of which data they are made"
-    return "" if found == made_of else _difference(found, made_of)
+    return "" if made_of.items() <= found.items() else _difference(found, made_of)
 
 
 def _holds(folder: Path, made_of: Mapping[str, Any]) -> bool:
@@ -165,5 +172,7 @@ def _difference(found: Mapping[str, Any], made_of: Mapping[str, Any]) -> str:
             return _difference(theirs, mine)
         if isinstance(mine, list) and key == "classes":
             return "made for other classes"
+        if key in ("loss", "soft_labels"):
+            return "made with other soft labels, or without any"
         return "made for other images" if key == "data" else f"made with {key} {theirs}, not {mine}"
     return "made for something else"

@@ -39,15 +39,18 @@ def distill(recipe: Recipe, request: Request, console: Console) -> Manifest | No
     device = pick_device(request.device, recipe.threads)
     train, validation, preprocess = load_data(recipe, request.dataset, request.skip_bad)
     tell(f"data: {request.dataset}, {len(train)} to train on, {len(validation)} to validate")
-    made_of = pair_made_of(recipe, train)
-    out = pair_place(recipe.name, made_of, request.out)
+    made_of = pair_made_of(recipe, train, request.seed)
+    if request.out:
+        pair_place(recipe.name, made_of, request.out, request.keep)  # refused now, and not after hours
     torch.manual_seed(request.seed)
     objective = untrained(recipe, train, preprocess)
-    run = Run("student", request.run or BUILD / "runs" / out.name, {}, train, recipe.view,
+    run = Run("student", BUILD / "runs", {}, train, recipe.view,
               0 if request.online else recipe.views, recipe.schedule, request.seed, device, console)  # fmt: skip
     announce(recipe, objective, train, run, console, needs_teacher(recipe, request, train))
     soft = soft_labels(recipe, request, train, device, console)
-    run = replace(run, identity={"recipe": recipe.plain(), "soft": soft_key(soft), "data": made_of["data"]})
+    out = pair_place(recipe.name, {**made_of, "soft_labels": soft_name(soft)}, request.out, request.keep)
+    run = replace(run, folder=request.run or BUILD / "runs" / out.name,
+                  identity={"recipe": recipe.plain(), "soft": soft_key(soft), "data": made_of["data"]})  # fmt: skip
     fitted = fit(Distillation(objective, train, soft, device), run)
     objective.load_state_dict(fitted.weights)
     if process()[0]:

@@ -16,6 +16,7 @@ import click
 
 from common.console import say, tell
 from common.flags import Real
+from common.pair.manifest import find_pair
 from training.lab.processes import STOP_S, Command
 
 IMAGES = 2**32
@@ -44,6 +45,7 @@ def command(
     http: str | None,
 ) -> None:  # fmt: skip
     """Run transmitter, channel and receiver with a page that shows them, moves the channel and enrols classes."""
+    model = str(find_pair(model).path)  # which pair it is is said once
     hears, passes, *shown = (free_port() for _ in range(4))
     page = http or str(USUAL_PORT if is_free(USUAL_PORT) else free_port())
     watched = [word for port in shown for word in ("--watch", f"127.0.0.1:{port}")]

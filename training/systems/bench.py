@@ -19,7 +19,7 @@ from common.images.datasets import load_for
 from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest, find_pair, shipped_pairs
 from common.pair.origin import dataset_of
-from training.data.images import fingerprint, measured_split, tell_notes
+from training.data.images import fingerprint, load_told, measured_split
 from training.recipes.of_pair import share_of
 from training.systems.system import NotThere
 
@@ -60,8 +60,7 @@ class Bench:
         manifest = find_pair(pair)
         dataset = dataset or dataset_of(manifest)
         used = measured_split(dataset, split)
-        images = load_for(manifest, dataset, used, skip_bad=skip_bad)
-        tell_notes(images.notes)
+        images = load_told(manifest, dataset, used, skip_bad)
         return cls(suite, manifest, dataset, images.some(most), device, used, skip_bad)
 
     def of(self, manifest: Manifest) -> "Bench":

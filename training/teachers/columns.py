@@ -45,6 +45,8 @@ def names_of(id2label: Mapping[Any, Any], label2id: Mapping[Any, Any], who: str)
         once = len(named) == len(numbered) and {*named} == {*range(len(written))}
         return tuple(named[k] for k in range(len(written))) if once else written
     own = [(name, column) for name, column in numbered.items() if name in written]  # others are left from a base model
+    if len(numbered) != len(written) and {*numbered.values()} == {*range(len(numbered))}:
+        own = []  # all are: it numbers a head of another size
     if astray := [name for name, column in own if column not in range(len(written)) or written[column] != name]:
         raise ModelError(f"{who}: id2label and label2id do not agree about '{safe(astray[0], 60)}'; mend config.json")
     return written

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import ModelError
 from common.pair.speech import Speech
 from common.phy.layout import Layout
 from common.phy.refinement import Refinement
@@ -13,7 +14,8 @@ LAYERS = 6
 """Times that a coordinate may be refined."""
 ROWS, COORDINATES = 20_000, 32
 """Of which quantisers are fitted: so many images, and so many of the largest coordinates, all as one."""
-TURNS = 60
+TURNS, NOTHING = 60, 1e-6
+ALIKE = "the features of all images that are decided alike are the same: use more images that differ, or more passes"
 Doubles = NDArray[np.float64]
 
 
@@ -21,12 +23,17 @@ def fit_speech(decided: NDArray[np.int64], features: NDArray[np.float32], classe
                metric: NDArray[np.float64] | None = None) -> Speech:  # fmt: skip
     """decided: int64 [N], the transmitter's decisions; features: float32 [N, F].
 
-    metric: float64 [G, F], what of the features counts: the error of metric @ x; None: all of them alike.
+    metric: float64 [G, F], what of the features counts: the error of metric @ x; None: all of them alike. ModelError
+    where features are no numbers, or do not differ among images that are decided alike.
     """
+    if not np.isfinite(features).all():
+        raise ModelError("the encoder gives what is no number: its training ran away; set a lower lr in the recipe")
     mean = features.mean(0, dtype=np.float64)
     means = np.stack([features[decided == c].mean(0, dtype=np.float64) if (decided == c).any() else mean
                       for c in range(classes)])  # fmt: skip
     rest = features - means[decided]
+    if np.abs(rest).max() <= NOTHING * np.abs(features).max():
+        raise ModelError(ALIKE)
     variance, into, back = principal(rest, metric)
     u = (rest[:: max(1, len(rest) // ROWS)] @ into)[:, :COORDINATES].ravel()
     edges, centres, prior, spread = [], [], [], []
@@ -38,6 +45,8 @@ def fit_speech(decided: NDArray[np.int64], features: NDArray[np.float32], classe
         centres.append(centre)
         prior.append(np.bincount(level, minlength=len(centre)) / len(level))
         spread.append(float(left.std()))
+        if spread[-1] <= NOTHING:
+            raise ModelError(ALIKE)
         u = left / spread[-1]
     carried = water_filling(variance, 2 * layout.max_symbols, np.square(spread))
     refinement = Refinement(carried, *(np.asarray(one, np.float32) for one in (edges, centres, prior, spread)))
