@@ -118,8 +118,8 @@ def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
 
 
 def user_path(text: str) -> Path:
-    """A path as it was typed, `~` and `~USER` put in full. ConfigError where there is no such user."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ConfigError(f"{text}: there is no such user here") from None
+    """A path as it was typed, `~` and `~USER` put in full; in `./~x` there is none. ConfigError: no such user."""
+    full = os.path.expanduser(text)  # a Path would have lost the "./"
+    if full == text and text.startswith("~"):
+        raise ConfigError(f"{text}: there is no such user here; write ./{text} for a file of that name")
+    return Path(full)

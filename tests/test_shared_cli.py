@@ -305,14 +305,17 @@ def test_the_home_of_a_path_is_put_in_full_wherever_it_stands(
         (["--place=~/x"], "x"),
         (["--config=~/shows.toml"], "in file"),
         ([], "by name"),
+        (["--place=./~x"], "~x"),
         (["--place=~nobody-such/x"], ""),
     ):
         monkeypatch.setenv("SHOWS_PLACE", "~/by name") if place == "by name" else None
         with pytest.raises(SystemExit) as ended:
             cli.invoke(shows, "SHOWS", words)
         said = capsys.readouterr()
-        assert (ended.value.code or 0, said.out) == ((0, f"{tmp_path / place}\n") if place else (2, ""))
-    assert said.err == "error: ~nobody-such/x: there is no such user here\n"
+        where = place if place.startswith("~") else str(tmp_path / place)
+        assert (ended.value.code or 0, said.out) == ((0, f"{where}\n") if place else (2, ""))
+    told = "~nobody-such/x: there is no such user here; write ./~nobody-such/x for a file of that name"
+    assert said.err == f"error: {told}\n"
 
 
 def test_interruption_is_exit_code_130(run: Run) -> None:

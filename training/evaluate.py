@@ -144,9 +144,10 @@ def _suite(options: dict[str, Any]) -> int:
 
     suite = find_suite(options["suite"])
     pairs, only = ([part for part in (options[name] or "").split(",") if part] for name in ("pair", "only"))
-    out = options["out"] or place_of(suite, options["seed"], pairs, options["dataset"])
-    order = Order(out, options["seed"], only, pairs, options["dataset"], options["split"], options["device"],
-                  _images(options), options["codec"], options["skip_bad"])  # fmt: skip
+    images = options["dataset"], options["split"]
+    out = options["out"] or place_of(suite, options["seed"], pairs, *images, _images(options))
+    order = Order(out, options["seed"], only, pairs, *images, options["device"], _images(options), options["codec"],
+                  options["skip_bad"])  # fmt: skip
     if options["cards"]:
         training_of(find_pair(pairs[0] if pairs else suite.pair), options["hours"])
     if options["over_the_link"]:

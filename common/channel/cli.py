@@ -270,12 +270,13 @@ def _run(given: dict[str, Any]) -> None:
     (listen, upstream), port = addresses_of(given, framed, keys is not None), control_address(given)
     check_places(places_of(listen, upstream, port, framed))
     stop = StopFlag()
-    truth = TruthLog(given["truth"], given["overwrite"]) if given["truth"] else None
-    recorder = Recorder(given["record"], channel.spec, given["overwrite"]) if given["record"] else None
     context = make_context()
     wire: Proxy | RawWire | None = None
     control: ControlPort | None = None
+    truth = recorder = None
     try:
+        truth = TruthLog(given["truth"], given["overwrite"]) if given["truth"] else None
+        recorder = Recorder(given["record"], channel.spec, given["overwrite"]) if given["record"] else None
         if framed:
             wire = Proxy(context, channel, listen, upstream, transit, truth, recorder, back, feedback, keys)
         else:

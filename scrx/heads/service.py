@@ -88,7 +88,7 @@ def open_heads(pair: Agreement, folder: str | Path | None, unknown: float) -> He
     Raises ConfigError where the pair cannot have any, ModelError where its space or a file in the folder is damaged.
     """
     able, space = _enrolling(pair)
-    return Heads(Shelf(able, space, None if folder is None else user_path(str(folder)), unknown), able.order)
+    return Heads(Shelf(able, space, None if folder is None else _place(folder), unknown), able.order)
 
 
 def check_heads(pair: Agreement, folder: str | Path | None, unknown: float) -> str:
@@ -96,7 +96,12 @@ def check_heads(pair: Agreement, folder: str | Path | None, unknown: float) -> s
     able, space = _enrolling(pair)
     if folder is None:
         return "in memory alone"
-    return f"{Shelf(able, space, None, unknown).check(user_path(str(folder)))} in {safe(folder, 300)}"
+    return f"{Shelf(able, space, None, unknown).check(_place(folder))} in {safe(folder, 300)}"
+
+
+def _place(folder: str | Path) -> Path:
+    """A Path is as it is; of text `~` is put in full."""
+    return folder if isinstance(folder, Path) else user_path(folder)
 
 
 def _enrolling(pair: Agreement) -> tuple[Manifest, Space]:

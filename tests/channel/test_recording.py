@@ -1,6 +1,7 @@
 """What left the channel is recorded in SigMF, and plays back to a receiver sample by sample."""
 
 import json
+import os
 import signal
 import threading
 import tracemalloc
@@ -11,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
+from click.testing import CliRunner
 
+from common.channel.cli import command
 from common.channel.files import recording as record_module
-from common.channel.files.output import check_output
+from common.channel.files.output import Output, check_output
 from common.channel.files.recording import Recorder, check_recording, recording_paths
 from common.channel.files.replay import Player, Recording, play_raw
 from common.channel.files.truth import TruthLog
@@ -254,6 +257,20 @@ def test_a_name_that_is_taken_is_refused_and_nothing_is_lost(tmp_path: Path) -> 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_nothing_is_left_of_a_start_that_was_refused_or_of_no_frames_but_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "there.sigmf-data").touch()
+    os.mkfifo(tmp_path / "pipe.sigmf-data")
+    reader = os.open(tmp_path / "pipe.sigmf-data", os.O_RDONLY | os.O_NONBLOCK)
+    before = sorted(tmp_path.iterdir())
+    flags = ["--listen", "0", "--upstream", "127.0.0.1:1", "--control", "0", "--truth", str(tmp_path / "truth")]
+    refused = CliRunner().invoke(command, [*flags, "--record", str(tmp_path / "there")], obj={"log_format": "text"})
+    assert "there is such a file already" in str(refused.exception)
+    Recorder(tmp_path / "pipe", ChannelSpec()).close()
+    Recorder(tmp_path / "none", ChannelSpec()).close()
+    assert sorted(tmp_path.iterdir()) == before
+    os.close(reader)
+
+
 @pytest.mark.parametrize("survivor", [None, 2.0])
 def test_a_recording_that_is_cut_short_is_never_played_as_another(tmp_path: Path, survivor: float | None) -> None:
     """kill -9: whatever lies there then has no description, or the one that belongs to it."""
@@ -311,7 +328,7 @@ def test_what_is_written_is_its_owners_alone_and_no_link_is_followed(tmp_path: P
         TruthLog(treasure)
     assert treasure.read_text() == "mine"
     (tmp_path / "same").hardlink_to(treasure)
-    TruthLog(tmp_path / "same", overwrite=True).close()
+    Output(tmp_path / "same", "--truth", overwrite=True).close()
     assert treasure.read_text() == "mine"  # replaced, not written over
     short(tmp_path / "new").close()
     for path in (tmp_path / "same", tmp_path / "new.sigmf-data", tmp_path / "new.sigmf-meta"):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from common.errors import ConfigError, ModelError
@@ -59,15 +60,21 @@ def write_encoder(
 
 
 def write_halved(manifest: Manifest, folder: Path) -> Manifest:
-    """The same pair in half the bytes, under another model id: weights in half precision (10 bits of a number)."""
+    """The same pair in half the bytes, under another model id: weights in half precision (10 bits of a number), but for
+    tensors with numbers that are beyond it."""
     document = json.loads((manifest.path / MANIFEST).read_bytes())
     for name in ("schema", "sha256"):
         del document[name]
     halves = []
     for half in HALVES:
         weights = load_half(manifest, half)
-        halves.append(save({name: one.astype("f2") if one.dtype == "f4" else one for name, one in weights.items()}))
+        halves.append(save({name: _halved(one) for name, one in weights.items()}))
     return write_pair(folder, document, *halves)
+
+
+def _halved(tensor: NDArray[Any]) -> NDArray[Any]:
+    fits = tensor.dtype == np.float32 and np.abs(tensor).max(initial=0.0) <= np.finfo(np.float16).max
+    return tensor.astype(np.float16) if fits else tensor
 
 
 def measured_again(manifest: Manifest, layout: Layout, validation: ImageSet, folder: Path) -> Manifest:

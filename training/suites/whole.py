@@ -65,14 +65,19 @@ class Run:
     """As it is written to SUITE.json."""
 
 
-def place_of(suite: Suite, seed: int, pairs: Sequence[str] = (), dataset: str | None = None) -> Path:
-    """Where a run is written if nobody says: of another pair than the suite's own, or of other images than the pair's,
-    in a folder with its name, or theirs."""
+def place_of(
+    suite: Suite, seed: int, pairs: Sequence[str] = (), dataset: str | None = None, split: str | None = None,
+    most: int | None = None,
+) -> Path:  # fmt: skip
+    """Where a run is written if nobody says: of another pair than the suite's own, of other images than the pair's, or
+    of some of them, in a folder that says so."""
     parts, pair = [suite.name, str(seed)], find_pair(pairs[0] if pairs else suite.pair)
     if suite.pair not in shipped_pairs() or pair.id != find_pair(suite.pair).id:
         parts += [plain_name(pair.name), pair.id[:8]]
     if dataset is not None and (name := Path(dataset).name) != pair.dataset:
         parts.append(plain_name(name))
+    parts += [plain_name(split)] if split else []
+    parts += [f"{most}-images"] if most else []
     return Path("build/suites") / "-".join(parts)
 
 

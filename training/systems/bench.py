@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import DataError
 from common.images.datasets import load_for
 from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest, find_pair, shipped_pairs
@@ -98,9 +99,15 @@ class Bench:
         return hashlib.sha256((fingerprint(self.train()) + fingerprint(self.validation())).encode()).hexdigest()
 
     def require_seen(self, name: str, data: object) -> None:
-        """NotThere unless a system was fitted on the images of this bench. data: `seen` as its file has it; None, as in
-        files of earlier versions: only what ships with the suite is taken."""
-        if (data is not None or not self.is_own) and data != self.seen:
+        """NotThere unless a system was fitted on the images of this bench. data: `seen` as its file has it, or None, as
+        earlier versions wrote. What ships with a suite is taken where there are images to measure on and no others."""
+        if data is None and not self.is_own:
+            raise NotThere(f"fitted by a version that did not note on which images: {self.command(name)}")
+        try:
+            others = data is not None and data != self.seen
+        except DataError:
+            others = not self.is_own
+        if others:
             raise NotThere(f"fitted on other images than those of {self.test.name}: {self.command(name)}")
 
     def train(self) -> ImageSet:

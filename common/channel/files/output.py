@@ -70,6 +70,12 @@ class Output:
             if self._kept:
                 self._file.truncate()
 
+    def discard(self) -> None:
+        """Close the file and take it away; a device or a pipe is not ours."""
+        self._file.close()
+        if self._path.is_file():
+            self._path.unlink()
+
     def close(self) -> None:
         """Close the file. Raises SemlinkError where something is missing in it."""
         self._file.close()

@@ -73,10 +73,8 @@ class Recorder:
         try:
             self._notes = Output(self._part, _FLAG, overwrite, kept=len(self._end()))
         except BaseException:
-            self._data.close()
-            data.unlink(missing_ok=True)
+            self._data.discard()
             raise
-        self._data_path = data
         self._count = 0
         self._hellos: OrderedDict[bytes, bytes] = OrderedDict()
 
@@ -149,9 +147,8 @@ class Recorder:
             self._notes.finish(self._end())
             os.replace(self._part, self._meta_path)
         else:  # nothing to describe
-            self._notes.finish(b"")
-            self._data_path.unlink()
-            self._part.unlink()
+            self._notes.discard()
+            self._data.discard()
 
     def _end(self) -> bytes:
         """What stands behind the notes: of one size, whatever was recorded."""

@@ -41,5 +41,8 @@ class TruthLog:
         return self._lines.write(f"{json.dumps(entry)}\n".encode())
 
     def close(self) -> None:
-        """Close the file. Raises SemlinkError where a frame is missing in it."""
-        self._lines.close()
+        """Close the file; without a frame there is none. Raises SemlinkError where a frame is missing in it."""
+        if self._lines.pieces or self._lines.missed:
+            self._lines.close()
+        else:
+            self._lines.discard()

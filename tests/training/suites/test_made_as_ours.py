@@ -9,7 +9,7 @@ import pytest
 from common.pair.manifest import find_pair
 from training.baseline import fit
 from training.baselines.variants_of_ours import NAMES, make
-from training.distillation.pairs import write_halved
+from training.distillation.pairs import _halved, write_halved
 from training.lab.evaluation import Lab
 from training.suites.roster import NAMES as ALL
 from training.systems import bench as benches
@@ -48,6 +48,11 @@ def test_half_precision_is_half_the_bytes_and_decides_the_same(bench: Bench, tmp
     setting = setting_of(PLACE, 16, 0)
     decided = [Lab(find_pair(one.path), bench.images).decide(setting, 0) for one in (bench.manifest, halved)]
     assert np.mean(decided[0] == decided[1]) > 0.95
+
+
+def test_numbers_beyond_half_precision_are_kept_whole() -> None:
+    large, small = np.array([7e4, -1.0], np.float32), np.array([6e4, -1.0], np.float32)
+    assert [_halved(one).dtype for one in (large, small, np.arange(3))] == [np.float32, np.float16, np.int64]
 
 
 def test_what_is_made_as_ours_is_a_system_of_every_suite() -> None:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from common.errors import DataError
+from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest, find_pair
 from sctx.encoder import load_encoder
 from training.data.images import fingerprint
@@ -15,6 +16,7 @@ from training.suites.definitions import find_suite
 from training.suites.whole import place_of
 from training.systems import bench as benches
 from training.systems.bench import Bench
+from training.systems.system import NotThere
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +130,33 @@ def test_what_has_no_test_split_is_measured_on_what_is_held_out_and_that_is_told
     assert mine.tx_accuracy > 0.9
 
 
+def test_what_is_fitted_is_held_to_its_images_where_there_are_any(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Bench("quick", another(), "digits", bench.test)
+    for one in (bench, other):
+        one.require_seen("vfe", bench.seen)
+        with pytest.raises(NotThere, match="fitted on other images than those of digits"):
+            one.require_seen("vfe", "f" * 64)
+    bench.require_seen("jpeg-ldpc", None)
+    with pytest.raises(NotThere, match="fitted by a version that did not note on which images: python -m"):
+        other.require_seen("jpeg-ldpc", None)
+
+    def none_to_train_on(*_: object, **__: object) -> ImageSet:
+        raise DataError("'digits' has no train split")
+
+    monkeypatch.setattr(benches, "load_for", none_to_train_on)
+    Bench("quick", bench.manifest, "digits", bench.test).require_seen("vfe", bench.seen)
+    with pytest.raises(NotThere, match="fitted on other images"):
+        Bench("quick", another(), "digits", bench.test).require_seen("vfe", bench.seen)
+
+
 def test_a_suite_of_another_pair_is_written_beside_that_of_its_own() -> None:
     suite = find_suite("quick")
     assert place_of(suite, 1) == place_of(suite, 1, ["digits"]) == Path("build/suites/quick-1")
     assert place_of(suite, 1, ["cifar10"]).name == f"quick-1-cifar10-{find_pair('cifar10').id[:8]}"
     assert place_of(suite, 1, [], "digits") == place_of(suite, 1)
     assert place_of(suite, 1, [], "my/pets").name == "quick-1-pets"
+    assert place_of(suite, 1, [], None, "validation", 30).name == "quick-1-validation-30-images"  # a trial's own
     large = find_suite("cifar10")
     assert place_of(large, 0, [], "../data/cifar10") == place_of(large, 0) == Path("build/suites/cifar10-0")
