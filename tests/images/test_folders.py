@@ -410,7 +410,7 @@ def test_grey_of_12_bits_in_16_is_told(
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(samples * np.uint16(factor)).save(path)
     load_data(load_recipe("cifar10"), str(tmp_path))
-    assert bool(re.search(r"to train on reach 1\d of 255: where they are files", capsys.readouterr().err)) == told
+    assert bool(re.search(r"to train on reach \d+ of 255: where they are files", capsys.readouterr().err)) == told
 
 
 def test_mean_and_spread_are_those_of_the_pixels() -> None:
