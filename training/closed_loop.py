@@ -12,6 +12,7 @@ frame. Finished points are kept under --out and not run again; --direct gives th
     pilots   against pilots per frame; the tables are measured again for each
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from common.cli import begin, invoke, shared_options
 from common.console import say
 from common.files import OutFolder, write_json
 from common.flags import Real
+from common.images.datasets import exactly
 from common.pair.manifest import find_pair
 from common.pair.origin import dataset_of
 from training.experiments.loop_plan import EXPERIMENTS, LOOP, SNRS_DB, SYSTEMS, pilot_counts, plan
@@ -70,10 +72,11 @@ def main(context: click.Context, /, log_level: str, debug: bool, **options: Any)
     out = options["out"] or Path("build") / "closed_loop" / base.name
     dataset = options["dataset"] or dataset_of(base)
     options["split"] = measured_split(dataset, options["split"])
-    pairs = {count: prepared(base, count, dataset, out) for count in pilot_counts(options)}
+    validation = cache(lambda: load_told(base, dataset, "validation"))
+    pairs = {count: prepared(base, count, validation, out) for count in pilot_counts(options)}
     entries = plan(pairs, options)
     images = load_told(base, dataset, options["split"])
-    source = f"dataset:{dataset}:{options['split']}"
+    source = f"dataset:{exactly(dataset)}:{options['split']}"
     points = {entry.point for entry in entries}
     kept = points_of(images, out)
     outcomes = run(points, pairs, images, source, kept, options["direct"])

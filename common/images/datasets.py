@@ -42,24 +42,28 @@ class NoSplit(DataError):
     """A data set without the split that was asked for."""
 
 
+BUILT_IN = "sklearn/digits"
+"""The set that comes with scikit-learn, by a name that no folder has."""
+
+
 def open_split(spec: str, split: str) -> Split:
     """One split of a data set, nothing decoded.
 
-    spec: `digits`; or a folder that holds `SPLIT-*.parquet` or `SPLIT.parquet` (see `tables`) or files
-    `SPLIT/CLASS/*.jpg`, or in which one folder does; or a Hub id such as `uoft-cs/cifar10`. split: train, validation
-    or test; other words for them (`val`, `dev` ...) are understood, and where there is no validation split, a fixed
-    tenth of train is held out.
+    spec: `digits`, or `sklearn/digits`, which no folder here can be; or a folder that holds `SPLIT-*.parquet` or
+    `SPLIT.parquet` (see `tables`) or files `SPLIT/CLASS/*.jpg`, or in which one folder does; or a Hub id such as
+    `uoft-cs/cifar10`. split: train, validation or test; other words for them (`val`, `dev` ...) are understood, and
+    where there is no validation split, a fixed tenth of train is held out.
     Classes are those of all splits together, so that they mean the same in each.
     """
     if split not in SPLITS:
         raise ConfigError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
     folder = user_path(spec)
-    if spec == "digits":
-        if not (folder.is_dir() and _may_be_data(folder)):
+    if spec in ("digits", BUILT_IN):
+        if spec == BUILT_IN or not (folder.is_dir() and _may_be_data(folder)):
             return _digits(split)
         two = f"'{spec}' is a set that comes with scikit-learn, and a folder here: say ./{spec} for the folder"
         if was_said(spec, "dataset", "source", "own"):
-            raise ConfigError(f"{two}; for the set, leave the option out, or work in another folder")
+            raise ConfigError(f"{two}, {BUILT_IN} for the set")
         return replace(_digits(split), notes=(f"{two}; the set is taken",))
     if spec and folder.is_dir():
         found, notes = places_in(folder)
@@ -75,6 +79,11 @@ def open_split(spec: str, split: str) -> Split:
     raise ConfigError(f"unknown data set '{spec}': 'digits', a folder (it does not exist here) or a Hub id OWNER/NAME")
 
 
+def exactly(spec: str) -> str:
+    """A data set as another process is to be told of it: a default that became a word there has two meanings."""
+    return BUILT_IN if spec == "digits" else spec
+
+
 def _may_be_data(folder: Path) -> bool:
     try:
         return bool(places_in(folder)[0])
@@ -85,7 +94,7 @@ def _may_be_data(folder: Path) -> bool:
 def held_out(spec: str) -> str:
     """The name of the split that is shown and measured where none is asked for: test, or validation without one."""
     try:
-        if spec != "digits":
+        if spec not in ("digits", BUILT_IN):
             open_split(spec, "test")
     except NoSplit:
         return "validation"

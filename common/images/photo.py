@@ -28,7 +28,6 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp")
 FORMATS = "JPEG, PNG, BMP or WebP"
 MAX_PIXELS = 25_000_000
 MAX_BYTES = 64 << 20
-FEW_OF_16_BITS = 1 << 12
 FIRST_ON_ITS_SIDE = 5
 """Of the orientations of EXIF."""
 SPARE = 6
@@ -167,15 +166,10 @@ def _in_mode(image: "Picture", mode: str) -> "Picture":
 
 
 def _grey_of_16_bits(image: "Picture") -> "Picture":
-    """The upper byte; samples of the one value that a PNG may declare transparent become black. DataError where the
-    samples are of fewer bits: of 12 bits, as medical devices write them, 16 greys would be left, of 8 none."""
+    """The upper byte; samples of the one value that a PNG may declare transparent become black."""
     from PIL import Image
 
     samples = np.array(image).astype(np.uint16)
-    if 0 < (most := int(samples.max())) < FEW_OF_16_BITS:
-        raise DataError(
-            f"grey of 16 bits that reaches {most} of 65535: multiply all pictures alike, or write them as 8 bits"
-        )
     grey = (samples >> 8).astype(np.uint8)
     if isinstance(clear := image.info.get("transparency"), int):
         grey[samples == clear] = 0

@@ -93,9 +93,8 @@ def find_pair(name_or_dir: str | Path) -> Manifest:
     """
     text = str(name_or_dir)
     own, shipped = user_path(text), SHIPPED / text if text in shipped_pairs() else None
-    if not (own / MANIFEST).is_file():
-        with suppress(OSError):  # where nothing can be written, there is none
-            _settle(own)
+    with suppress(OSError):  # where nothing can be written, there is none
+        settle(own)
     if shipped is not None and (own / MANIFEST).is_file() and _differ(own / MANIFEST, shipped / MANIFEST):
         if isinstance(name_or_dir, Path):
             shipped = None
@@ -188,14 +187,14 @@ def write_pair(folder: Path, document: Mapping[str, Any], encoder: bytes, decode
         write_atomic(beside / name, raw)
     for old in [*folder.glob("*.onnx"), folder / MANIFEST]:  # graphs of other weights; from here on the new one counts
         old.unlink(missing_ok=True)
-    _settle(folder)
+    settle(folder)
     return manifest
 
 
-def _settle(folder: Path) -> None:
-    """What lies whole in NEW takes the place of the pair that went; a move that was cut short is brought to its end."""
+def settle(folder: Path) -> None:
+    """Where there is no pair any more, what lies whole in NEW takes its place; a move that was cut short ends so."""
     beside = folder / NEW
-    if not (beside / MANIFEST).is_file():  # which was written last, and goes last
+    if (folder / MANIFEST).is_file() or not (beside / MANIFEST).is_file():  # which was written last, and goes last
         return
     for name in (*FILES[1:], MANIFEST):  # another process may be doing the same
         with suppress(FileNotFoundError):

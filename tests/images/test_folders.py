@@ -1,6 +1,7 @@
 """Folders of pictures: splits by the names that people give them, classes, and what was left out, told."""
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -11,10 +12,11 @@ import click
 import numpy as np
 import pytest
 from click.core import ParameterSource
+from PIL import Image
 
 from common.errors import ConfigError, DataError
 from common.images import folders
-from common.images.datasets import load_for, load_images, load_splits, open_split
+from common.images.datasets import exactly, load_for, load_images, load_splits, open_split
 from common.pair.manifest import SHIPPED, find_pair
 from common.pair.shapes import Preprocess
 from sctx.capture.source import Source
@@ -396,6 +398,21 @@ def test_pictures_that_are_all_alike_are_nothing_to_train_on(tmp_path: Path) -> 
     load_data(load_recipe("cifar10"), str(tmp_path))
 
 
+@pytest.mark.parametrize(("factor", "told"), [(1, True), (16, False)])
+def test_grey_of_12_bits_in_16_is_told(
+    factor: int, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of which the upper byte leaves 16 greys; one dark picture among others is none of its kind."""
+    drawn = np.random.default_rng(0).integers(0, 4096, (20, 30, 40)).astype(np.uint16)
+    drawn[0] = 3
+    for k, samples in enumerate(drawn):
+        path = tmp_path / "train" / "ab"[k % 2] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(samples * np.uint16(factor)).save(path)
+    load_data(load_recipe("cifar10"), str(tmp_path))
+    assert bool(re.search(r"to train on reach \d+ of 255: where they are files", capsys.readouterr().err)) == told
+
+
 def test_mean_and_spread_are_those_of_the_pixels() -> None:
     images = load_images("digits", "train")
     pixels = images.images.reshape(-1, 1) / 255.0
@@ -546,9 +563,11 @@ def test_a_folder_called_like_a_set_that_is_built_in_is_not_passed_over(
         for option, value in (("dataset", "digits"), ("source", "dataset:digits:test")):
             context.params[option] = value
             context.set_parameter_source(option, ParameterSource.ENVIRONMENT)
-            with pytest.raises(ConfigError, match=r"say ./digits for the folder; for the set, leave the option out"):
+            with pytest.raises(ConfigError, match=r"say ./digits for the folder, sklearn/digits for the set"):
                 open_split("digits", "test")
             context.params[option] = f"./{value}"
+    assert len(open_split("sklearn/digits", "test")) == len(open_split(exactly("digits"), "test")) == 360
+    assert exactly("./digits") == "./digits"
 
 
 def test_a_pair_called_like_one_that_ships_is_not_passed_over(

@@ -1,6 +1,7 @@
 """The audit passes what is sound, of whatever kind, and fails by name what breaks one rule: codec, channel or link."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -142,6 +143,9 @@ def test_a_codec_that_raises_has_not_passed_and_the_audit_goes_on(monkeypatch: p
     found = list(audit(subject(broken.OnlyMany)))
     assert "IndexError: needs a batch" in {one.says for one in found if not one.passed}
     assert "power of each image" in {one.check for one in found if one.passed}
+    monkeypatch.setattr(broken.OnlyMany, "encode", lambda *_: sys.exit(0))
+    assert all("SystemExit: 0" in one.says for one in audit(subject(broken.OnlyMany)) if not one.passed)
+    assert not all(one.passed for one in audit(subject(broken.OnlyMany)))
 
 
 HERE = Path(__file__).with_name("broken_codecs.py")

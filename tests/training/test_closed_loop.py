@@ -163,21 +163,21 @@ def test_every_experiment_has_a_panel_of_accuracy_above_one_of_uses() -> None:
 
 @pytest.mark.usefixtures("few_draws")
 def test_other_pilots_get_tables_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = tiny_pair(tmp_path / "pair")
-    four = prepared(base, 2, "digits", tmp_path)
+    base, validation = tiny_pair(tmp_path / "pair"), lambda: load_told(base, "digits", "validation")
+    four = prepared(base, 2, validation, tmp_path)
     assert (four.layout.pilots, four.layout.increments) == (2, base.layout.increments)
     assert (four.accuracy, four.words) != (base.accuracy, base.words)
-    many = prepared(base, 8, "digits", tmp_path)
+    many = prepared(base, 8, validation, tmp_path)
     for few, more in ((four.words.right, many.words.right), (four.accuracy.acc, many.accuracy.acc)):
         assert np.mean(few) < np.mean(more)  # a worse estimate of the channel costs words
-    assert prepared(base, 2, "digits", tmp_path) == four
+    assert prepared(base, 2, validation, tmp_path) == four
     monkeypatch.setattr(loop_run, "measured_again", lambda *_: many)  # four is of this code
-    assert prepared(base, 2, "digits", tmp_path) == four
+    assert prepared(base, 2, validation, tmp_path) == four
     monkeypatch.setattr(loop_run, "code_sha256", lambda *_: "another")
-    assert prepared(base, 2, "digits", tmp_path) == many
+    assert prepared(base, 2, validation, tmp_path) == many
     for wrong in (99, 1, 0):
         with pytest.raises(ConfigError, match=f"--pilots {wrong}: "):
-            prepared(base, wrong, "digits", tmp_path)
+            prepared(base, wrong, validation, tmp_path)
 
 
 def test_finished_points_are_not_run_again_and_damaged_ones_are(

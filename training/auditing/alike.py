@@ -33,8 +33,7 @@ def forms(subject: Subject) -> Iterator[Finding]:
         good = found.shape == (len(images), before) and subject.codec.symbols == before and found.dtype.kind == "c"
         wrong.append(not (good and bool(np.isfinite(found).all())))
     yield at_most("form: symbols", sum(wrong), 0, "batches that are not complex [B, S] of the S that the codec says")
-    soft = subject.received
-    answers = np.asarray(subject.codec.decode(soft.symbols.copy(), soft.gamma.copy()))
+    answers = subject.answers_of(subject.codec, subject.received)
     good = answers.shape == (len(subject.images),) and answers.dtype.kind in "iu"
     yield at_most("form: answers", 0 if good else 1, 0, "batches that are not answered by integers [B]")
 
@@ -68,7 +67,6 @@ def batches(subject: Subject) -> Iterator[Finding]:
 
 def repeats(subject: Subject) -> Iterator[Finding]:
     """Twice the same gives the same bits, whatever random numbers others draw. No sampling, no dropout, no memory."""
-    soft = subject.received
     symbols, answers, unlike, unlike_answers = subject.symbols, subject.answers, 0.0, 0.0
     for seed in (1, 2, 3):
         _seed(seed)
@@ -76,7 +74,7 @@ def repeats(subject: Subject) -> Iterator[Finding]:
         unlike_answers = max(unlike_answers, float(np.mean(answers != subject.decode(subject.received))))
     yield at_most("symbols twice", unlike, 0, "share of images that are sent otherwise when they are sent again")
     yield at_most("answers twice", unlike_answers, 0, "share of images that are answered otherwise then")
-    fresh = np.asarray(subject.make().decode(soft.symbols.copy(), soft.gamma.copy()))
+    fresh = subject.answers_of(subject.make(), subject.received)
     yield _share(
         "answers without memory", fresh != subject.answers, "images that a codec answers otherwise which sent nothing"
     )
@@ -110,7 +108,7 @@ def alone_there(
     torch.set_num_threads(threads)
     _seed(12345)
     codec = make()
-    answers = np.asarray(codec.decode(symbols, gamma)).astype(np.int64)
+    answers = np.asarray(codec.decode_told(symbols, gamma, told_db)).astype(np.int64)
     return answers, np.asarray(codec.encode_told(images, told_db)).astype(np.complex64)
 
 

@@ -19,6 +19,6 @@ def audit(subject: Subject, more: tuple[Check, ...] = ()) -> Iterator[Finding]:
     for check in (*CHECKS, *more):
         try:
             yield from check(subject)
-        except Exception as error:  # the codec is somebody else's: whatever it raises is what was found
+        except (Exception, SystemExit) as error:  # the codec is somebody else's: whatever it raises is what was found
             name = getattr(check, "__name__", "check").strip("_").replace("_", " ")
             yield Finding(name, False, float("nan"), "no error", f"{type(error).__name__}: {safe(error)}")

@@ -6,6 +6,7 @@ Knows nothing about what is checked.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +69,12 @@ class Subject:
         return np.asarray(self.codec.encode_told(images.copy(), self.told_db)).astype(np.complex64)
 
     def decode(self, soft: SoftBatch, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.int64]:
-        """Its answers to a copy of some rows."""
-        return np.asarray(self.codec.decode(soft.symbols[rows].copy(), soft.gamma[rows].copy())).astype(np.int64)
+        """Its answers to a copy of some rows, of a transmitter that was told `told_db`."""
+        return self.answers_of(self.codec, soft, rows).astype(np.int64)
+
+    def answers_of(self, codec: Codec, soft: SoftBatch, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[Any]:
+        """The same of any codec, as it gives them."""
+        return np.asarray(codec.decode_told(soft.symbols[rows].copy(), soft.gamma[rows].copy(), self.told_db))
 
     def over(self, symbols: NDArray[np.complex64], snr_db: float, channel: str = "awgn", seed: int = 0) -> SoftBatch:
         """Symbols, complex64 [N, S], as its receiver has them at a place."""

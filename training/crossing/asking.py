@@ -4,12 +4,13 @@ Knows nothing about how anything is decided.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from common.console import say
 from common.files import write_json
+from common.images.datasets import exactly
 from common.shutdown import interrupt_on_end
 from training.crossing.comparing import Crossed, cross, show
 from training.crossing.of_suites import SuiteSubject
@@ -27,7 +28,7 @@ def ask_pair(
     json_file: where the points are to be written.
     """
     interrupt_on_end()  # so that no process is left, however this one ends
-    subject = PairSubject(pair, dataset, split, most)
+    subject = PairSubject(pair, exactly(dataset), split, most)
     crossed = cross(("pair", asdict(subject)), subject, questions_of(settings))
     if json_file:
         write_json(json_file, _document(crossed))
@@ -38,7 +39,8 @@ def ask_suite(suite: Suite, order: Order) -> int:
     """Every system of a suite at every place; as `ask_pair`. Writes OUT/SUITE-over-the-link.json."""
     interrupt_on_end()
     subject = SuiteSubject(suite.name, {**asdict(order), "out": str(order.out.resolve())})
-    crossed = cross(("suite", asdict(subject)), subject, subject.questions())
+    there = replace(subject, order={**subject.order, "dataset": exactly(subject.dataset)})
+    crossed = cross(("suite", asdict(there)), subject, subject.questions())
     path = order.out / f"{suite.name}-over-the-link.json"
     write_json(path, _document(crossed))
     code = show(crossed, ("system", "channel", "n"))

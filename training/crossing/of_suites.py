@@ -32,6 +32,11 @@ class SuiteSubject(Subject):
         """See `Subject`."""
         return self._bench.images
 
+    @property
+    def dataset(self) -> str:
+        """What the images are of, found here."""
+        return self._bench.dataset
+
     def ends(self, question: Question) -> Ends:
         """See `Subject`."""
         system, place = self._at(question)

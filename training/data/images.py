@@ -13,13 +13,17 @@ import numpy as np
 
 from common.console import tell
 from common.errors import DataError
-from common.images.datasets import held_out, load_for, load_images, load_splits
+from common.images.datasets import held_out, load_for, load_images, load_splits, open_split
 from common.images.imageset import ImageSet
 from common.pair.manifest import Manifest
 from common.pair.shapes import Preprocess
 from training.recipes.of_pair import share_of
 from training.recipes.recipe import Recipe
 
+MANY = 5000
+"""Pictures that take seconds to read."""
+DARK = 16
+"""No picture of 12 bits in 16 has a pixel as bright as that, of 255."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -51,6 +55,8 @@ def _refuse_seen(manifest: Manifest, spec: str, split: str, name: str) -> None:
     if made_of is None:
         tell_notes([f"{who} does not say of which pictures it was made: it may have seen some of these"])
         return
+    if (count := len(open_split(spec, "train"))) > MANY:
+        tell(f"looking whether {who} was trained on the {count} other pictures of {spec}")
     rest = load_images(spec, "train", manifest.preprocess, skip_bad=True, fraction=share_of(manifest))
     if fingerprint(rest) == made_of:
         return
@@ -95,6 +101,11 @@ def load_data(recipe: Recipe, dataset: str, skip_bad: bool = False) -> tuple[Ima
         raise DataError(f"'{dataset}' has {len(train)} images to train on; {2 * len(train.classes)} are the least")
     if all(np.array_equal(one, train.images[0]) for one in train.images):
         raise DataError(f"the {len(train)} images of '{dataset}' to train on are all alike: give others")
+    if (most := int(train.images.max())) < DARK:
+        dark = (
+            f"the images of '{dataset}' to train on reach {most} of 255: where they are files of 16 bits that hold 12"
+        )
+        tell_notes([f"{dark} or fewer, only the upper byte is read; multiply all of them alike, or write 8 bits"])
     measured, spread = train.mean_std()
     mean, std = (tuple(round(value, 4) for value in one) for one in (measured, [max(one, 0.01) for one in spread]))
     return train, validation, Preprocess(image.height, image.width, image.channels, mean, std)

@@ -20,7 +20,7 @@ from common.console import tell
 from common.errors import ConfigError, ModelError
 from common.files import writable
 from common.images.imageset import ImageSet
-from common.pair.manifest import MANIFEST, Manifest, canonical, read_manifest
+from common.pair.manifest import MANIFEST, Manifest, canonical, read_manifest, settle
 from training.data.images import fingerprint
 from training.distillation.request import BUILD, Request
 from training.loop.machine import wait
@@ -134,6 +134,7 @@ def _taken(folder: Path, made_of: Mapping[str, Any]) -> str:
     """Why a pair made of this must not be written there; "" where it may."""
     if not folder.is_dir():
         return ""
+    settle(folder)
     if not (folder / MANIFEST).is_file():
         strange = [one.name for one in folder.iterdir() if one.suffix not in (".safetensors", ".tmp")]
         return f"it is no pair, and holds {strange[0]}" if strange else ""

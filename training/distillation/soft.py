@@ -50,7 +50,7 @@ def soft_labels(
         return found.load(device)
     plan = plan_for(train, "train", found.id, recipe.view, recipe.encoding)
     kept = f"-e{recipe.embedding}" if recipe.embedding else ""
-    where, oracle = request.store or _place(recipe.name, f"{plan.id[:8]}{kept}"), None
+    where, oracle = request.store or _place(recipe.name, f"{plan.key[:8]}{kept}"), None
     if recipe.embedding:
         oracle = found.load(device)
         plan = replace(plan, embedding=projected(where, train, oracle, recipe.embedding))
@@ -80,7 +80,7 @@ def soft_name(soft: Store | Oracle | None) -> str:
     """Where the soft labels came from, for a manifest."""
     if soft is None:
         return "true labels"
-    return f"store {soft.plan.id}" if isinstance(soft, Store) else f"teacher {soft.id.sha256}"
+    return f"store {soft.plan.key}" if isinstance(soft, Store) else f"teacher {soft.id.sha256}"
 
 
 def soft_key(soft: Store | Oracle | None) -> str:

@@ -4,6 +4,7 @@ Knows nothing about statistics. A genie's points are run directly in either case
 """
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
@@ -18,7 +19,7 @@ from common.files import write_json
 from common.images.imageset import ImageSet
 from common.pair.manifest import MANIFEST, Manifest, find_pair
 from sctx.rate.policy import GOALLESS, GOALS, RatePolicy
-from training.data.images import fingerprint, load_told
+from training.data.images import fingerprint
 from training.distillation.pairs import measured_again
 from training.experiments.loop_plan import Point
 from training.lab.direct import Encodings, run_direct
@@ -40,13 +41,12 @@ class Outcome:
     header_bytes: float | None
 
 
-def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
+def prepared(base: Manifest, pilots: int, validation: Callable[[], ImageSet], out: Path) -> Manifest:
     """The same networks with `pilots` pilots per frame; the tables measured for them, on images of validation. What
     lies in `out` of the same pair, images and code is taken."""
     if pilots == base.layout.pilots:
         return base
-    validation = load_told(base, dataset, "validation")
-    kind = f"{pilots}-pilots-{fingerprint(validation)[:8]}-{code_sha256()[:8]}"
+    kind = f"{pilots}-pilots-{fingerprint(validation())[:8]}-{code_sha256()[:8]}"
     folder = out / "pairs" / f"{base.id[:12]}-{kind}"
     if (folder / MANIFEST).is_file():
         return find_pair(folder)
@@ -55,7 +55,7 @@ def prepared(base: Manifest, pilots: int, dataset: str, out: Path) -> Manifest:
         layout.require_pilots()
     except ConfigError as error:
         raise ConfigError(f"--pilots {pilots}: {error}") from None
-    return measured_again(base, layout, validation, folder)
+    return measured_again(base, layout, validation(), folder)
 
 
 def points_of(images: ImageSet, out: Path) -> Path:

@@ -16,10 +16,11 @@ from rich.console import Console
 
 from common.errors import ConfigError
 from common.files import write_atomic
+from common.images.datasets import load_for
 from common.pair.device import pick_device
 from common.pair.manifest import MANIFEST, Manifest, canonical, find_pair
 from sctx.encoder import load_encoder
-from training.data.images import fingerprint, load_data, load_told, measured_split
+from training.data.images import fingerprint, load_data, measured_split
 from training.distillation.measure import transmitter_cost
 from training.distillation.request import BUILD, Request
 from training.distillation.soft import is_taught, teacher_of
@@ -119,7 +120,7 @@ def _holds(path: Path, text: str) -> bool:
 
 def answered(manifest: Manifest, settings: list[Setting], options: dict[str, Any]) -> list[NDArray[np.float64]]:
     """Share of right decisions per setting, over its channels: float64 [N] each."""
-    images = load_told(manifest, options["dataset"], measured_split(options["dataset"], options["split"]))
+    images = load_for(manifest, options["dataset"], measured_split(options["dataset"], options["split"]))
     lab = Lab(manifest, images.images)
     return [np.mean([lab.decide(one, stream) == images.labels for stream in range(one.seeds)], 0) for one in settings]
 

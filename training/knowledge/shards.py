@@ -205,7 +205,7 @@ class Store:
         for what, have, want in (
             ("classes", plan.classes, len(images.classes)),
             ("class names", plan.names or images.classes, images.classes),
-            ("WordNet ids", plan.ids or images.ids, images.ids),
+            ("WordNet ids", plan.ids or images.ids, images.ids or (plan.ids if by_position else ())),
             ("samples", plan.samples, len(images)),
             ("data set fingerprint", plan.data_sha256, fingerprint(images)),
             ("view version", plan.view_version, views.VERSION),

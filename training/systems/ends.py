@@ -57,17 +57,17 @@ def codec_ends(
     """Of a codec for the images and classes of a pair. layout: one increment, the codec's symbols."""
     policy = RatePolicy("fixed", codec.symbols)
     agreement = Agreement(name, _id(name, codec, layout, pair), layout, pair.preprocess, pair.labels, (CLASSIFY,), None)
-    encode, decode = codec.encode_told, answering(codec, pair.labels)
+    encode, decode = codec.encode_told, answering(codec, pair.labels, told_db)
     return Ends(agreement, channel, steady(stream, policy), told_db, None, encode, decode)
 
 
-def answering(codec: Codec, labels: Sequence[str]) -> Answer:
-    """A codec's decoder as a receiver calls it."""
+def answering(codec: Codec, labels: Sequence[str], told_db: float) -> Answer:
+    """A codec's decoder as a receiver calls it, whose transmitter is told so much, whatever is reported."""
 
     def answer(
         symbols: NDArray[np.complex64], gamma: NDArray[np.float32], tasks: Sequence[Sequence[str]]
     ) -> list[dict[str, Any]]:
-        found = codec.decode(symbols, gamma)
+        found = codec.decode_told(symbols, gamma, told_db)
         return [{CLASSIFY: {"index": int(one), "name": labels[int(one)], "confidence": 1.0}} for one in found]
 
     return answer

@@ -91,7 +91,7 @@ class Foreign(Carried):
         with suppress(NotThere):
             codec = self.way(place).codec
             sent = codec.encode_told(self.bench.images[:2], place.snr_db).astype(np.complex64)
-            codec.decode(sent, np.full(sent.shape, QUIET_SNR, np.float32))
+            codec.decode_told(sent, np.full(sent.shape, QUIET_SNR, np.float32), place.snr_db)
 
     @property
     def macs(self) -> float | None:
@@ -131,8 +131,14 @@ class Checked(Codec):
 
     def decode(self, symbols: NDArray[np.complex64], snr: NDArray[np.float32]) -> NDArray[np.integer[Any]]:
         """See `Codec`."""
+        return self.decode_told(symbols, snr, np.nan)
+
+    def decode_told(
+        self, symbols: NDArray[np.complex64], snr: NDArray[np.float32], told_db: float
+    ) -> NDArray[np.integer[Any]]:
+        """See `Codec`."""
         with told(self._spec, ".decode", self._file):
-            found = self._codec.decode(symbols, snr)
+            found = self._codec.decode_told(symbols, snr, told_db)
         self._is_array("decode", found, "iu", "whole numbers", (len(symbols),))
         if len(found) and not 0 <= int(found.min()) <= int(found.max()) < self._classes:
             least, most = int(found.min()), int(found.max())

@@ -213,3 +213,34 @@ def test_weights_that_are_no_arrays_are_told(bench: Bench, tmp_path: Path) -> No
     entrance: Entrance = open_codec(written(tmp_path, declared))
     with pytest.raises(ConfigError, match=r"weights\['words'\] is a list, not an array of numbers"):
         entrance.system(bench).ends(HOME, 0, 0)
+
+
+TOLD = (
+    GOOD
+    + """
+    def encode_told(self, images, told_db):
+        return self.encode(images) * (1j if told_db > 3 else 1)
+
+    def decode_told(self, symbols, snr, told_db):
+        return self.decode(symbols * (-1j if told_db > 3 else 1), snr)
+"""
+)
+"""What both ends do by what the transmitter was told, turns over where one of them is not asked so."""
+
+
+def test_a_decoder_is_told_what_the_transmitter_was(bench: Bench, tmp_path: Path) -> None:
+    plain, turned = (tmp_path / name for name in ("plain", "turned"))
+    for folder in (plain, turned):
+        folder.mkdir()
+    codecs = [open_codec(written(plain)).system(bench), open_codec(written(turned, text=TOLD)).system(bench)]
+    for place in (Place("awgn", "perfect", 12, 0.0), Place("awgn", "perfect", 12, 20.0)):
+        decided = [one.measure(place, 0, 0).decided for one in codecs]
+        assert np.mean(decided[0] == decided[1]) > 0.95
+    ends = codecs[1].ends(Place("awgn", "estimated", 12, 20.0), 0, 0)
+    assert ends.encode is not None
+    assert ends.decode is not None
+    sent = ends.encode(bench.images, 20.0).astype(np.complex64)
+    found = ends.decode(sent, np.full(sent.shape, 100.0, np.float32), [()] * len(sent))
+    assert [one["classify"]["index"] for one in found] == codecs[0].measure(
+        Place("awgn", "perfect", 8, 60.0), 0, 0
+    ).decided.tolist()
