@@ -28,7 +28,8 @@ class Unusable(SemlinkError):
 def said(given: object, labels: Sequence[str], wide: int = 0) -> Outputs | Unusable:
     """{task: answer} in Python's own types, numbers of numpy among them or not; labels: names of the classes.
 
-    A class is the number of a label, and its name is that label, also where none is said. A confidence is 0 to 1, 1 where none is said.
+    A class is the number of a label, and its name is that label, also where none is said. A confidence is 0 to 1, 1
+    where none is said.
     wide: numbers of the embedding that heads want; 0: none do.
     """
     try:

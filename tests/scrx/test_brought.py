@@ -59,6 +59,10 @@ def test_what_rounding_adds_to_a_share_is_no_fault(sure: Any, kept: float) -> No
     assert said({"classify": {**FINE, "confidence": sure}}, LABELS) == {"classify": {**FINE, "confidence": kept}}
 
 
+def test_a_class_without_a_name_gets_its_own() -> None:
+    assert said({"classify": {"index": np.int64(3)}}, LABELS) == {"classify": {"index": 3, "name": "3"}}
+
+
 def test_other_tasks_and_fields_go_as_they_are() -> None:
     given = {"classify": {"index": 3, "name": "3"}, "depth": {"near": (np.int8(1), [None, True]), "of": "x"}}
     assert said(given, LABELS) == {**given, "depth": {"near": [1, [None, True]], "of": "x"}}
@@ -74,7 +78,6 @@ def test_other_tasks_and_fields_go_as_they_are() -> None:
         ({"name": "3"}, "index is None"),
         ({**FINE, "name": "seven"}, "name is 'seven' and must be '3', of 3"),
         ({**FINE, "name": 3}, "name is 3 and must be text"),
-        ({"index": 3}, "name is None"),
         ({**FINE, "confidence": float("nan")}, "confidence is nan"),
         ({**FINE, "confidence": 7.0}, "confidence is 7.0 and must be 0 or more and at most 1"),
         ({**FINE, "confidence": -0.1}, "confidence is -0.1"),
