@@ -20,7 +20,7 @@ from common.pair.agreement import Agreement
 from common.protocol.messages import Accept, Status
 from common.transport.waiting.alone import Alone
 from sctx.actions import Answered, Down, Failed, Frame, Lost, Terms, Up, Way
-from sctx.capture.feed import Feed
+from sctx.capture.feed import Feed, source_of
 from sctx.capture.source import Capture
 from sctx.chain import Encode, GivenChain
 from sctx.outcomes import Answer, Missed, class_of
@@ -104,6 +104,7 @@ class Sender:
         self.beyond = None if settings.distortion is None else 0
         """Images of whose features more is missed than `distortion` allows, as far as known; None: none was given."""
         self._seq, self._clock, self._alone = 0, clock, Alone(BUSY)
+        self._feed: Feed | None = None
         self._ask_below = round(100 * settings.ask_below)
         self._terms = terms_of(manifest, settings, session)
         self.chain = load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
@@ -119,7 +120,8 @@ class Sender:
         self.close()
 
     def close(self) -> None:
-        """Say goodbye to the receiver and free what the link holds."""
+        """Say goodbye to the receiver and free what the link holds, and the source of the last run."""
+        self._feed = None
         self.link.close()
 
     def connect(self, timeout_s: float | None = None, until: Callable[[], bool] = never) -> Accept | None:
@@ -172,22 +174,33 @@ class Sender:
     def run(self, captures: Iterable[Capture], until: Callable[[], bool] = never) -> Iterator[Answer | Missed]:
         """Send captures as credit allows and yield what becomes of each, in the order in which that is known.
 
-        After `until`, `finish` yields what becomes of those that are on their way.
+        Stopped by `until` or closed, it can go on: `finish` yields what becomes of those on their way, and a run of the
+        same iterator begins with what was read ahead of it, 2 captures at most (and with those on their way, where
+        nobody called `finish`). `send`, or a run of anything else, drops the outcomes that nobody asked for. Images are
+        copied when they are read, so that their buffers may be filled again. Raises what the source raises, after the
+        outcomes of what it gave, and ConfigError where it gives no captures.
         """
-        with self._alone.begun():
+        with self._alone.begun(), self._feed_of(captures, until) as feed:
+            while not feed.done or self.in_flight:
+                if until():
+                    return
+                capture = feed.take() if self._may_send else None
+                if capture is not None:
+                    self._submit(capture)
+                if outcome := self._next_outcome(0.1 if capture is None else 0.0):
+                    yield outcome
+                yield from (Missed(index, "skipped") for index in feed.skipped())
+            self._feed = None
+            if feed.error:
+                raise feed.error
+
+    def _feed_of(self, captures: Iterable[Capture], until: Callable[[], bool]) -> Feed:
+        """What the last run left of the same iterator; of another one a new feed, with nothing else on its way."""
+        source = source_of(captures)
+        if self._feed is None or self._feed.source is not source:
             self._clear(until)
-            with Feed(captures, self.settings.live, self.link.wake) as feed:
-                while not feed.done or self.in_flight:
-                    if until():
-                        return
-                    capture = feed.take() if self._may_send else None
-                    if capture is not None:
-                        self._submit(capture)
-                    if outcome := self._next_outcome(0.1 if capture is None else 0.0):
-                        yield outcome
-                    yield from (Missed(index, "skipped") for index in feed.skipped())
-                if feed.error:
-                    raise feed.error
+            self._feed = Feed(source, self.settings.live, self.link.wake)
+        return self._feed
 
     def _clear(self, until: Callable[[], bool] = never) -> None:
         """Connected, and nothing on its way: what a call that was broken off left there has no taker any more."""

@@ -1,6 +1,7 @@
 """Calls of one transmitter that meet: threads take turns, a run is alone, and every image has its own outcome."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from common.errors import ConfigError
 from sctx.actions import Frame, Terms
 from sctx.capture.source import Capture
-from sctx.outcomes import Answer
+from sctx.outcomes import Answer, Missed
 from sctx.pending import Hear
 from sctx.sender import Sender
 from sctx.settings import Settings
@@ -120,3 +121,60 @@ def test_who_sends_while_an_image_is_being_encoded_or_read_is_told() -> None:
         tx.chain.encode = again  # type: ignore[method-assign]
         with pytest.raises(ConfigError, match=REFUSED):
             tx.send(PICTURES[0])
+
+
+@pytest.mark.parametrize("finishes", [False, True])
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_run_that_is_stopped_and_goes_on_loses_no_image(tx: Sender, way: Held, finishes: bool, closes: bool) -> None:
+    way.let_go.set()
+    source, told = captures(), list[int]()
+
+    def some(most: int) -> Iterator[Answer | Missed]:
+        outcomes = tx.run(source, lambda: not closes and len(told) >= most)
+        return islice(outcomes, 4 if closes else None)
+
+    for part in range(1, 4):
+        for outcome in some(4 * part):
+            told.append(outcome.index)
+        assert 0 < len(told) < IMAGES
+        if finishes:
+            told += [outcome.index for outcome in tx.finish(60.0)]
+    told += [outcome.index for outcome in tx.run(source)]
+    assert sorted(told) == list(range(IMAGES))
+    assert [frame.image.capture.index for frame in way.frames] == list(range(IMAGES))
+    assert list(tx.run(source)) == []
+
+
+def test_a_run_of_another_source_has_nothing_of_the_last_one(tx: Sender, way: Held) -> None:
+    way.let_go.set()
+    again = list(captures(8))
+    for _ in range(2):  # the same list is another source each time
+        for _ in tx.run(again):
+            break
+    assert sorted(outcome.index for outcome in tx.run(again)) == list(range(8))
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_whatever_a_source_raises_is_raised_after_what_was_answered(
+    tx: Sender, way: Held, kind: type[BaseException]
+) -> None:
+    def broken() -> Iterator[Capture]:
+        yield from captures(2)
+        raise kind
+
+    way.let_go.set()
+    end_s = time.monotonic() + 10.0
+    outcomes = tx.run(broken(), lambda: time.monotonic() > end_s)
+    assert [next(outcomes).index, next(outcomes).index] == [0, 1]
+    with pytest.raises(kind):
+        next(outcomes)
+    assert tx.send(PICTURES[0]).seq == 2
+
+
+@pytest.mark.parametrize("given", [[PICTURES[0]], PICTURES, [None], 5, next(captures())])
+def test_a_run_says_what_it_takes(tx: Sender, way: Held, given: Any) -> None:
+    way.let_go.set()
+    with Loopback("digits") as loopback:
+        for one in (tx, loopback):
+            with pytest.raises(ConfigError, match=r"captures, each such as sctx\.Capture\("):
+                list(one.run(given))

@@ -35,6 +35,7 @@ from scrx.receiver import offered, received
 from scrx.sessions.table import INBOUND as TO_RECEIVER
 from scrx.sessions.table import Reply, SessionTable, Work
 from sctx.actions import Action, Answered, Failed, Frame, Lost, Send, Terms
+from sctx.capture.feed import kept, source_of
 from sctx.capture.source import Capture
 from sctx.outcomes import Answer, Missed
 from sctx.pending import Hear
@@ -82,10 +83,10 @@ class Loopback(Sender):
         """Send captures one after the other and yield what becomes of each."""
         with self._alone.begun():
             self._clear(until)
-            for capture in captures:
+            for capture in source_of(captures):
                 if until():
                     return
-                yield self._outcome_of(replace(capture, captured_ns=NOW_NS))
+                yield self._outcome_of(replace(kept(capture), captured_ns=NOW_NS))
 
     def answers(self) -> Iterator[ReceivedAnswer]:
         """What the receiver answered since this was asked last, every round of an image; then it ends."""
