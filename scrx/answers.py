@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal
 
 from common.check import real
 from common.protocol.messages import Result, Status
@@ -19,6 +19,8 @@ GATHER_S = 0.005
 (`deploy/LINK.md`)."""
 TOGETHER = 64
 """At most: whoever writes them looks at all else only after them, however slowly they are read."""
+OVER: Final = "over"
+"""In the queue, behind all that was put before: the end was read there, and goes for whoever reads next, too."""
 Given = tuple[Result, dict[str, Any]]
 """What was answered, and what each head says of it."""
 
@@ -56,16 +58,23 @@ class ReceivedAnswer:
 
 
 class Answers:
-    """What was answered, KEPT of it. Any thread puts; one reads."""
+    """What was answered, KEPT of it. Any thread puts, any reads: an answer goes to one of them, the end to all."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Given | Exception | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Given | Exception | Literal["over"] | None] = queue.SimpleQueue()
+        self._end: Exception | None = None
 
     def put(self, item: Given | Exception | None) -> None:
-        """One more; an error, which is raised where answers are read; None: there will be no more."""
-        if self._queue.qsize() >= KEPT:  # two threads may put: one or two more do no harm
+        """One more; an error that ends them, raised where answers are read; None: there will be no more, and no error.
+
+        Whoever reads after the end meets it again, the error until None was put.
+        """
+        if not isinstance(item, tuple):
+            self._end = item
+        elif self._queue.qsize() >= KEPT:  # two threads may put: one or two more do no harm
             with suppress(queue.Empty):
-                self._queue.get_nowait()
+                if not isinstance(oldest := self._queue.get_nowait(), tuple):
+                    self._queue.put(oldest)
         self._queue.put(item)
 
     def each(self, timeout_s: float | None) -> Iterator[ReceivedAnswer | None]:
@@ -95,11 +104,12 @@ class Answers:
             with suppress(queue.Empty):
                 while len(items) < most and isinstance(items[-1], tuple):
                     items.append(self._queue.get_nowait())
-            last = items[-1]
+            if not isinstance(last := items[-1], tuple):  # at once: who is given the answers before it may leave
+                self._queue.put(OVER)
             # made here, where somebody wants them: the decode thread has frames to decode
             if answers := [ReceivedAnswer.of(*item) for item in items if isinstance(item, tuple)]:
                 yield answers
-            if isinstance(last, Exception):
-                raise last
-            if last is None:
+            if isinstance(error := self._end if last is OVER else last, Exception):
+                raise error
+            if not isinstance(last, tuple):
                 return

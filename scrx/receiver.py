@@ -92,7 +92,7 @@ class Receiver:
         self.newest: Result | None = None
         """The answer that was made last."""
         self._counting = threading.Lock()
-        self.stuck = False
+        self.stuck = self._broken = False
         self.witness: Witness | None = None
         """What is told of each batch, where somebody wants to see it."""
         self._demodulator = Demodulator(self.manifest.layout)
@@ -113,15 +113,14 @@ class Receiver:
         settings = self.settings
         if settings.workers:
             pair = readable(self.manifest)  # what is wrong with it is told once, and not by each worker
-            self.pool = Pool(
-                [worker_command(pair)] * settings.workers, settings.worker_timeout_s, self._answers.put, stop
-            )
+            self.pool = Pool([worker_command(pair)] * settings.workers, settings.worker_timeout_s, self._break, stop)
         else:
-            self._decode = decode_by(decoder, self.manifest)
+            wide = 0 if self.heads is None else self.heads.shelf.space.wide
+            self._decode = decode_by(decoder, self.manifest, wide)
         self._attainable = attainable_by(decoder, self.manifest)
         if self.heads is not None and control is not None:
             self.desk = Desk(control, self.heads, self._sessions)
-        self.link = Link(address, self.table, self._batcher, self._answers.put, self.keys)
+        self.link = Link(address, self.table, self._batcher, self._break, self.keys)
 
     def _sessions(self) -> list[str]:
         """Those that are connected, as 32 hex digits. For any thread."""
@@ -160,8 +159,18 @@ class Receiver:
 
     @property
     def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._batcher.closed
+        """Whether it answers nothing more: `close` was called, or an error ended it, which `answers` raises."""
+        return self._batcher.closed or self._broken
+
+    @property
+    def unanswered(self) -> int:
+        """Batches in a row that the decoder, or the workers, left without any answer. The log says why."""
+        return self._decode.unanswered if self.pool is None else self.pool.unanswered
+
+    @property
+    def fault(self) -> str:
+        """What was wrong with a decoder in this process the last time that it failed; empty: nothing so far."""
+        return self._decode.fault if self.pool is None else ""
 
     @property
     def queue_depth(self) -> int:
@@ -176,10 +185,13 @@ class Receiver:
     def close(self) -> None:
         """Drain: BYE to every session, decode what is queued for at most 2 s, close.
 
-        `stuck` is True from then on if the decoder did not come back in that time.
+        `stuck` is True from then on if the decoder did not come back in that time. Raises ConfigError where the decoder
+        itself calls it: it would wait for itself.
         """
         if self._batcher.closed:
             return
+        if threading.current_thread() is self._thread:
+            raise ConfigError("a decoder cannot close its receiver, which waits for it: use another thread")
         until = time.monotonic() + DRAIN_S
         if self.desk is not None:
             self.desk.end()
@@ -199,15 +211,21 @@ class Receiver:
         try:
             while (batch := self._take()) is not None:
                 self._handle(batch)
-        except Exception as error:  # told to whoever reads the answers, and in the log, for nobody may
+        except BaseException as error:  # told to whoever reads the answers, and in the log, for nobody may
             logger.exception("decoding_ended")
-            self._answers.put(error if isinstance(error, SemlinkError) else SemlinkError(f"decoding failed: {error!r}"))
-            self._answers.put(None)
+            self._break(error if isinstance(error, SemlinkError) else SemlinkError(f"decoding failed: {error!r}"))
+        if self._broken:
+            self.link.drain()  # nobody is to wait for what cannot answer
+
+    def _break(self, error: SemlinkError) -> None:
+        """The end, by an error, of what it cannot do without. For any thread."""
+        self._broken = True
+        self._answers.put(error)
 
     def _take(self) -> list[Work] | None:
         if self.pool is not None:
             self.pool.wait_free()  # what waits here longer leaves in a fuller batch
-        while not self._batcher.over:
+        while not (self._batcher.over or self._broken):
             self.link.listen(self._batcher.pause_s)
             if batch := self._batcher.take(self.settings.max_batch, self.settings.batch_wait_ms / 1000):
                 return batch
@@ -238,22 +256,26 @@ class Receiver:
         works: Sequence[Work],
         estimates: Sequence[ChannelEstimate | None],
         started: int,
-        outputs: list[Outputs] | None,
+        outputs: Sequence[Outputs | None] | None,
         asked: Asked | None = None,
     ) -> None:
         """Send and show a batch's answers. With workers this runs in the pool's thread."""
         now = time.monotonic_ns()
         if outputs is None:
+            outputs = [None] * len(works)
+        if missing := outputs.count(None):
             until = math.inf if self._batcher.closed else now  # what we leave, the next receiver may answer
-            self._refuse([work for work in works if until > work.expires_ns], Status.EXPIRED, started)
-            self._refuse([work for work in works if until <= work.expires_ns], Status.FAILED, started)
-        else:
+            left = [work for work, output in zip(works, outputs, strict=True) if output is None]
+            self._refuse([work for work in left if until > work.expires_ns], Status.EXPIRED, started)
+            self._refuse([work for work in left if until <= work.expires_ns], Status.FAILED, started)
+        if missing < len(outputs):
             took, credits = now - started, self._credits()
             if asked is not None:
                 asked.take(outputs)
             results = [
                 answer(work, output, estimate, started - work.arrived_ns, took, credits, self._attainable)
                 for work, output, estimate in zip(works, outputs, estimates, strict=True)
+                if output is not None
             ]
             self.answered += len(results)
             self.newest = results[-1]
@@ -263,7 +285,7 @@ class Receiver:
                 self._answers.put(given)
             if self.witness is not None:
                 self.witness.answered(results, took, told)
-        self._batcher.finished(decoded=outputs is not None)
+        self._batcher.finished(decoded=missing < len(outputs))
 
     def _refuse(self, works: Sequence[Work], status: Status, started: int) -> None:
         """EXPIRED lets a finite source send the frame again, FAILED does not."""

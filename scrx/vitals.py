@@ -72,12 +72,12 @@ class Vitals:
         """Why no work should come, though another start of this process would mend nothing that its pool does not.
 
         A worker that was just started has shown nothing: where others ended over their batches, an answer has to come
-        first. One batch may have been the batch's fault or an accident, and nobody suffers where nobody is connected.
+        first, and so it is where the decoder is one of this process. One batch may have been the batch's fault or an
+        accident, and nobody suffers where nobody is connected.
         """
-        pool = self._rx.pool
-        if pool is None or (batches := pool.unanswered) < TRIES or not self._rx.table.peers:
+        if (batches := self._rx.unanswered) < TRIES or not self._rx.table.peers:
             return ""
-        return f"workers left the last {batches} batches unanswered"
+        return f"{'workers' if self._rx.pool else 'the decoder'} left the last {batches} batches unanswered"
 
     def _take(self) -> tuple[Mapping[str, Value], Mapping[str, Any]]:
         values = self._values()

@@ -1,7 +1,7 @@
-"""What a session is given and what it asks for: its terms, its frames, and one class per action. Knows no rules."""
+"""What a session is given and asks for: its terms, its frames, one class per action, and their way. Knows no rules."""
 
 from dataclasses import field
-from typing import Any
+from typing import Any, Protocol
 
 from common.errors import SemlinkError
 from common.protocol.messages import Accept, Message, Result
@@ -117,3 +117,16 @@ class Busy:
 
 
 Action = Send | Up | Down | Answered | Lost | Stalled | Busy | Failed
+
+
+class Way(Protocol):
+    """How frames reach a receiver and what comes back: `sctx.link.Link`, or anything that keeps its promises."""
+
+    in_flight: int
+
+    @property
+    def window(self) -> int: ...
+    def submit(self, frame: Frame) -> None: ...
+    def wait_event(self, timeout_s: float) -> Action | None: ...
+    def wake(self) -> None: ...
+    def close(self) -> None: ...

@@ -6,13 +6,14 @@ back through `wait_event`, whose caller listens at the socket meanwhile; nobody 
 
 import logging
 import math
+import os
 import time
 from collections import deque
 from dataclasses import asdict
 
 import zmq
 
-from common.errors import LinkDown, PeerRejected, ProtocolError, SemlinkError
+from common.errors import ConfigError, LinkDown, PeerRejected, ProtocolError, SemlinkError
 from common.live.board import Board
 from common.protocol.frames import decode, encode
 from common.protocol.messages import Data, Message
@@ -34,10 +35,11 @@ class Link:
     """One session over one DEALER socket. Methods are for the application thread.
 
     Connects at once, so that an impossible address is a ConfigError here. hear: see `sctx.session.Session`.
+    In a forked child nothing serves it: ConfigError, and closing it there closes nothing.
     """
 
     def __init__(self, peer: str, terms: Terms, keys: Keys | None = None, hear: Hear = unheard) -> None:
-        self.peer = peer
+        self.peer, self._process = peer, os.getpid()
         self.session = Session(terms, time.monotonic_ns(), hear)
         self.protocol_errors: dict[str, int] = {}
         self.in_flight = 0
@@ -64,6 +66,7 @@ class Link:
     @property
     def window(self) -> int:
         """Frames that may be without an answer at a time; 0 while the receiver is away."""
+        self._require_own_process()
         return self.session.window
 
     def submit(self, frame: Frame) -> None:
@@ -81,6 +84,7 @@ class Link:
 
     def wait_event(self, timeout_s: float) -> Action | None:
         """The next event, or None after `timeout_s` or earlier. A failure is told again each time."""
+        self._require_own_process()
         until_s = time.monotonic() + timeout_s
         left_s = timeout_s
         while not self._events and self._over is None:
@@ -97,6 +101,8 @@ class Link:
 
     def close(self) -> None:
         """Say goodbye and free the socket."""
+        if os.getpid() != self._process:
+            return
         self._turns.stop()
         with self._turns:
             if self._closed:
@@ -108,6 +114,10 @@ class Link:
             self._dialer.close(linger=200)
         self._waker.close()
         self._context.destroy(linger=0)
+
+    def _require_own_process(self) -> None:
+        if os.getpid() != self._process:  # its threads were not forked, and the connection is the parent's
+            raise ConfigError(f"this transmitter is process {self._process}'s; open another one in a forked child")
 
     def _turn(self, timeout_ms: int, awake: bool = False) -> bool:
         """Wait for something to do, at most `timeout_ms`, and do it; False where the link is over."""

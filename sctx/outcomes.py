@@ -144,3 +144,9 @@ class Summary:
 
     def _percentile(self, percent: float) -> float | None:
         return round(float(np.percentile(self.latency_ms, percent)), 3) if self.latency_ms else None
+
+
+def class_of(output: Any) -> int:
+    """The class that `classify` answered with; -1 where the output, which comes from outside, names none."""
+    index = output.get("index") if isinstance(output, dict) else None
+    return index if type(index) is int else -1

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,12 @@ from common.errors import SemlinkError
 from common.images.photo import fit_image
 from common.pair.agreement import Agreement
 from common.protocol.messages import Accept, Status
-from sctx.actions import Action, Answered, Down, Failed, Frame, Lost, Terms, Up
-from sctx.capture.feed import Feed
+from common.transport.waiting.alone import Alone
+from sctx.actions import Answered, Down, Failed, Frame, Lost, Terms, Up, Way
+from sctx.capture.feed import Feed, source_of
 from sctx.capture.source import Capture
 from sctx.chain import Encode, GivenChain
-from sctx.outcomes import Answer, Missed
+from sctx.outcomes import Answer, Missed, class_of
 from sctx.parts import load_chain, sharing_of, sureness_of, terms_of
 from sctx.pending import Hear
 from sctx.rate.belief import Report
@@ -32,24 +33,12 @@ from sctx.settings import CLASSIFY, Settings
 
 logger = logging.getLogger(__name__)
 MAX_STARTS = 8
+BUSY = "a run, or another call, of this transmitter is going on: read it to its end or close it, or open another one"
 
 
 def never() -> bool:
     """Nobody asks to stop."""
     return False
-
-
-class Way(Protocol):
-    """How frames reach a receiver and what comes back: `sctx.link.Link`, or anything that keeps its promises."""
-
-    in_flight: int
-
-    @property
-    def window(self) -> int: ...
-    def submit(self, frame: Frame) -> None: ...
-    def wait_event(self, timeout_s: float) -> Action | None: ...
-    def wake(self) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -87,7 +76,10 @@ class Activity:
 
 
 class Sender:
-    """Sends images by a pair, as settings say. Not for several threads at once.
+    """Sends images by a pair, as settings say.
+
+    For any thread: calls of `send` take turns. Until a `run` or a `finish` has ended, or was closed, all others raise
+    ConfigError, also from inside it.
 
     until: looked at each 0.1 s and after each outcome; True: what waits returns. What is on its way stays so.
 
@@ -111,7 +103,8 @@ class Sender:
         self.activity = Activity()
         self.beyond = None if settings.distortion is None else 0
         """Images of whose features more is missed than `distortion` allows, as far as known; None: none was given."""
-        self._seq, self._clock = 0, clock
+        self._seq, self._clock, self._alone = 0, clock, Alone(BUSY)
+        self._feed: Feed | None = None
         self._ask_below = round(100 * settings.ask_below)
         self._terms = terms_of(manifest, settings, session)
         self.chain = load_chain(manifest, settings) if encoder is None else GivenChain(manifest, encoder)
@@ -127,14 +120,17 @@ class Sender:
         self.close()
 
     def close(self) -> None:
-        """Say goodbye to the receiver and free what the link holds."""
+        """Say goodbye to the receiver and free what the link holds, and the source of the last run."""
+        self._feed = None
         self.link.close()
 
     def connect(self, timeout_s: float | None = None, until: Callable[[], bool] = never) -> Accept | None:
         """Wait until the receiver accepts; its terms, or None after `timeout_s`. Raises PeerRejected, LinkDown."""
         end_s = math.inf if timeout_s is None else time.monotonic() + real("timeout_s", timeout_s, 0.0)
         while self.accept is None and time.monotonic() < end_s and not until():
-            self._next_outcome(0.1)
+            with self._alone.turn(0.1) as ours:
+                if ours:
+                    self._next_outcome(0.1)
         return self.accept
 
     @property
@@ -155,19 +151,22 @@ class Sender:
     def finish(self, timeout_s: float, until: Callable[[], bool] = never) -> Iterator[Answer | Missed]:
         """What still comes of the images on their way, for at most `timeout_s`."""
         end_s = time.monotonic() + real("timeout_s", timeout_s, 0.0)
-        while self.in_flight and time.monotonic() < end_s and not until():
-            if outcome := self._next_outcome(0.05):
-                yield outcome
+        with self._alone.begun():
+            while self.in_flight and time.monotonic() < end_s and not until():
+                if outcome := self._next_outcome(0.05):
+                    yield outcome
 
     def send(self, image: NDArray[np.uint8]) -> Answer:
         """Send one image and wait for its answer. image: uint8 [H, W] or [H, W, 3], resized as the manifest says.
 
-        Raises DataError for anything else, PeerRejected, LinkDown, and SemlinkError if the receiver could not answer.
+        Raises DataError for anything else, PeerRejected, LinkDown, SemlinkError if the receiver could not answer, and
+        ConfigError while a run is going on. Other threads that send wait for their turn.
         """
-        self._clear()
-        while not self._may_send:
-            self._next_outcome(0.1)
-        outcome = self._outcome_of(Capture(self._seq, image, None, self._clock()))
+        with self._alone.turn():
+            self._clear()
+            while not self._may_send:
+                self._next_outcome(0.1)
+            outcome = self._outcome_of(Capture(self._seq, image, None, self._clock()))
         if isinstance(outcome, Missed):
             raise SemlinkError(f"no answer: the image {outcome.why} (see the receiver's log)")
         return outcome
@@ -175,10 +174,13 @@ class Sender:
     def run(self, captures: Iterable[Capture], until: Callable[[], bool] = never) -> Iterator[Answer | Missed]:
         """Send captures as credit allows and yield what becomes of each, in the order in which that is known.
 
-        After `until`, `finish` yields what becomes of those that are on their way.
+        Stopped by `until` or closed, it can go on: `finish` yields what becomes of those on their way, and a run of the
+        same iterator begins with what was read ahead of it, 2 captures at most (and with those on their way, where
+        nobody called `finish`). `send`, or a run of anything else, drops the outcomes that nobody asked for. Images are
+        copied when they are read, so that their buffers may be filled again. Raises what the source raises, after the
+        outcomes of what it gave, and ConfigError where it gives no captures.
         """
-        self._clear(until)
-        with Feed(captures, self.settings.live, self.link.wake) as feed:
+        with self._alone.begun(), self._feed_of(captures, until) as feed:
             while not feed.done or self.in_flight:
                 if until():
                     return
@@ -188,13 +190,21 @@ class Sender:
                 if outcome := self._next_outcome(0.1 if capture is None else 0.0):
                     yield outcome
                 yield from (Missed(index, "skipped") for index in feed.skipped())
+            self._feed = None
             if feed.error:
                 raise feed.error
 
+    def _feed_of(self, captures: Iterable[Capture], until: Callable[[], bool]) -> Feed:
+        """What the last run left of the same iterator; of another one a new feed, with nothing else on its way."""
+        source = source_of(captures)
+        if self._feed is None or self._feed.source is not source:
+            self._clear(until)
+            self._feed = Feed(source, self.settings.live, self.link.wake)
+        return self._feed
+
     def _clear(self, until: Callable[[], bool] = never) -> None:
         """Connected, and nothing on its way: what a call that was broken off left there has no taker any more."""
-        self.connect(until=until)
-        while self.in_flight and not until():
+        while (self.accept is None or self.in_flight) and not until():
             self._next_outcome(0.1)
 
     @property
@@ -210,9 +220,9 @@ class Sender:
         return self._controller.should_wait(self.manifest.layout.air_start(self._seq, 0), self._clock())
 
     def _outcome_of(self, capture: Capture) -> Answer | Missed:
-        """Send the only one that is on its way."""
+        """Send one, alone."""
         self._submit(capture)
-        while (outcome := self._next_outcome(0.1)) is None:
+        while (outcome := self._next_outcome(0.1)) is None or outcome.index != capture.index:
             pass
         return outcome
 
@@ -312,7 +322,7 @@ class Sender:
 
     def _answer(self, answered: Answered) -> Answer:
         result, image = answered.result, answered.frame.image
-        index, labels = _class_of(result.outputs.get(CLASSIFY)), self.manifest.labels
+        index, labels = class_of(result.outputs.get(CLASSIFY)), self.manifest.labels
         stages = {
             "encode": image.encode_us, "modulate": image.modulate_us, "network": answered.network_ns // 1000,
             "queue": result.queue_us, "decode": result.decode_us,
@@ -334,9 +344,3 @@ class Sender:
         )
         self.activity.asked_ns, self.activity.shown = 0, (image, answer)
         return answer
-
-
-def _class_of(output: Any) -> int:
-    """The class that `classify` answered with; -1 where the output, which comes from outside, names none."""
-    index = output.get("index") if isinstance(output, dict) else None
-    return index if type(index) is int else -1

@@ -29,7 +29,8 @@ class Transmitter(Sender):
     which says what holds without. encoder: another one than the pair's, or one without any pair, and then `model` is
     what both ends agreed on (`common.pair.agreement`); the receiver's is `decoder`.
 
-    Raises ConfigError, ModelError on opening; PeerRejected, LinkDown while sending. Not for several threads at once.
+    Raises ConfigError, ModelError on opening; PeerRejected, LinkDown while sending. For any thread (see `Sender`); in a
+    forked child ConfigError.
     """
 
     link: Link

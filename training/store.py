@@ -70,19 +70,16 @@ def build(store: Path, dataset: str, teacher: str, first: int, dtype: str, devic
 @main.command(help="What a store holds.")
 @click.argument("store", type=FOLDER)
 def info(store: Path) -> None:
-    from training.knowledge.shards import open_store
-
-    _show(open_store(store))
+    _show(_opened(store))
 
 
 @main.command(help="Write STORE/README.md: what it holds, what it loses, how to check it and to train from it.")
 @click.argument("store", type=FOLDER)
 def card(store: Path) -> None:
     from training.knowledge.describe import written
-    from training.knowledge.shards import open_store
 
     path = store / "README.md"
-    write_atomic(path, written(open_store(store)).encode())
+    write_atomic(path, written(_opened(store)).encode())
     say(f"{path}")
 
 
@@ -136,6 +133,16 @@ def merge(store: Path, parts: tuple[Path, ...]) -> None:
     if (store / knowledge.MANIFEST).is_file():
         opened.append(knowledge.open_store(store))
     _show(knowledge.merge(store, opened))
+
+
+def _opened(folder: Path) -> "Store":
+    """A store whose shards are there and as long as they should be, with a word of what was not looked at."""
+    from training.knowledge.shards import open_store
+
+    store = open_store(folder)
+    store.refuse_cut()
+    tell(f"sizes are right, contents were not read: python -m training.store verify {safe(folder, 300)}")
+    return store
 
 
 def _show(store: "Store") -> None:

@@ -317,13 +317,12 @@ def _raise_all(told: list[SemlinkError]) -> None:
 
 
 def _replay(given: dict[str, Any]) -> None:
-    import zmq
-
     from common.channel.files.replay import Player, Recording, play_raw
     from common.transport.endpoints import parse_peer
+    from common.transport.waiting.io_threads import make_context
 
     upstream = parse_peer(given["upstream"], "--upstream")
-    context = zmq.Context[zmq.Socket[bytes]]()
+    context = make_context()
     with ExitStack() as closing:
         closing.callback(context.term)
         recording = closing.enter_context(Recording(given["replay"]))

@@ -11,6 +11,7 @@ from common.control.port import unpack
 from common.errors import ConfigError, LinkDown, SemlinkError
 from common.transport.endpoints import reachable
 from common.transport.sockets import MAX_FRAME_BYTES, connect, make_socket
+from common.transport.waiting.io_threads import make_context
 
 Shape = Mapping[str, Callable[[Any], bool]]
 """What an answer holds: name -> whether a value is one."""
@@ -27,7 +28,7 @@ class Client:
         self, address: str, who: str, command: str, shapes: Mapping[str, Shape], flag: str = "--control"
     ) -> None:
         self._address, self._flag, self._who, self._command, self._shapes = address, flag, who, command, shapes
-        self._context = zmq.Context[zmq.Socket[bytes]]()
+        self._context = make_context()
         self._socket = make_socket(self._context, zmq.DEALER, "tx")
         try:
             connect(self._socket, reachable(address), flag)

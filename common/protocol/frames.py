@@ -82,10 +82,19 @@ def encode(message: Message) -> list[bytes]:
             fields = (*fields, Data.GROWN(message.words))
         _check_symbols(payload, message.n_symbols)
     elif isinstance(message, Result):
-        payload = msgpack.Packer(buf_size=MAX_HEADER_BYTES).pack(_check_outputs(message.outputs))
-        if len(payload) > MAX_OUTPUT_BYTES:
-            raise ProtocolError("payload_size", f"outputs of {len(payload)} bytes; at most {MAX_OUTPUT_BYTES}")
+        payload = pack_outputs(message.outputs)
     return [prefix, _pack_header(fields), payload]
+
+
+def pack_outputs(outputs: dict[str, Any]) -> bytes:
+    """The payload of a RESULT. Raises ProtocolError for what no RESULT can say."""
+    try:
+        payload: bytes = msgpack.Packer(buf_size=MAX_HEADER_BYTES).pack(_check_outputs(outputs))
+    except (OverflowError, UnicodeEncodeError) as error:  # more than 64 bits; half of a surrogate pair
+        raise ProtocolError("bad_outputs", str(error)) from None
+    if len(payload) > MAX_OUTPUT_BYTES:
+        raise ProtocolError("payload_size", f"outputs of {len(payload)} bytes; at most {MAX_OUTPUT_BYTES}")
+    return payload
 
 
 def _look_up(prefix: bytes) -> tuple[Kind, type[Message], Read]:

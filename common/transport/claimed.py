@@ -18,6 +18,7 @@ from common.errors import ConfigError
 from common.text import safe
 from common.transport.endpoints import parts_of
 from common.transport.sockets import bind, make_socket
+from common.transport.waiting.io_threads import make_context
 
 _IPC = "ipc://"
 _NO_FILE = ("@", "*")
@@ -107,7 +108,7 @@ def held(address: str, flag: str = "listen") -> Iterator[None]:
     elif not parts_of(address)[1]:
         yield
     else:
-        context = zmq.Context[zmq.Socket[bytes]]()
+        context = make_context()
         try:
             with make_socket(context, zmq.ROUTER, "rx") as probe:
                 bind(probe, address, flag)

@@ -21,6 +21,7 @@ from common.transport.claimed import check_free, held
 from common.transport.dialer import Dialer
 from common.transport.endpoints import host_of, is_here, parts_of, resolve
 from common.transport.keystore import Keys
+from common.transport.waiting.io_threads import check_files, make_context
 
 Step = tuple[str, Callable[[], str]]
 PATIENCE_S, QUICK_S = 3.0, 0.5
@@ -45,7 +46,9 @@ def examine(ways: Iterable[Iterable[Step]], typed: Callable[[str], str] = str) -
     """Take the steps of each way until one fails, say what was found, and return the exit code.
 
     A step's name begins with its flag. typed: what an error says, in words of the Python API -> in flags.
+    Raises ConfigError where nothing could work (`check_files`).
     """
+    check_files()
     taken = failed = 0
     for way in ways:
         for name, step in way:
@@ -144,7 +147,7 @@ def who_is_at(address: str, keys: Keys | None) -> str:
     if keys is not None:  # what listens on this host has this host's key, by whatever address
         keys = Keys(keys.folder)
         keys.trusted[host] = keys.own.public
-    context = zmq.Context[zmq.Socket[bytes]]()
+    context = make_context()
     dialer = Dialer(context, "tx", address, keys)
     try:
         return _asked(dialer)
@@ -205,7 +208,7 @@ def _port(address: str, what: str) -> str:
 
 def _handshake(address: str, keys: Keys | None, reach_s: float = PATIENCE_S) -> str:
     """reach_s: how long until somebody takes the connection."""
-    context = zmq.Context[zmq.Socket[bytes]]()
+    context = make_context()
     dialer = Dialer(context, "tx", address, keys)
     try:
         began_s = time.monotonic()

@@ -193,6 +193,8 @@ def command(listen: str, model: str, replicas: int, cluster: str, wait_s: float)
         for _ in rx.answers(timeout_s=0.2):
             if over.is_set():
                 rx.close()
+            elif rx.unanswered > 1:  # one may have been the batch's fault; Ray as a whole does not come back by itself
+                raise SemlinkError(f"no replica answers: {one_line(rx.fault)}; start this again when Ray is up")
     decoder.close()
 
 

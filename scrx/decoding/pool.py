@@ -23,6 +23,7 @@ import zmq
 
 from common.errors import ConfigError, SemlinkError
 from common.transport.sockets import bind
+from common.transport.waiting.io_threads import make_context
 from common.transport.waiting.watch import Waker
 from scrx.decoding.tasks import Outputs
 from scrx.decoding.worker import pack_batch, pool_socket
@@ -91,9 +92,9 @@ class Pool:
         self.unanswered = 0
         """Batches in a row that workers ended without answering, whichever worker it was."""
         self._exit_code = 0
+        self._context = make_context()
         # Only this user may dial in to a folder, where an abstract address is open to all; kill -9 leaves it behind.
         self._folder = tempfile.TemporaryDirectory(prefix="scrx-")
-        self._context = zmq.Context()
         self._socket = pool_socket(self._context, zmq.ROUTER)
         self._address = bind(self._socket, f"ipc://{self._folder.name}/pool", "workers")
         self._waker = Waker()

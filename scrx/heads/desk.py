@@ -25,12 +25,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import zmq
-
 from common.control.port import Port
 from common.errors import ConfigError, ModelError, SemlinkError
 from common.text import safe
 from common.transport.sockets import MAX_FRAME_BYTES
+from common.transport.waiting.io_threads import make_context
 from scrx.heads.enrolment import Wanted
 from scrx.heads.head import Head, check_class_name, check_group_name, check_head_name
 from scrx.heads.service import Heads
@@ -50,7 +49,7 @@ class Desk(Port):
         self._heads, self._sessions = heads, sessions
         self._ending = self._over = False
         self._thread: threading.Thread | None = None
-        self._own_context = zmq.Context[zmq.Socket[bytes]]()
+        self._own_context = make_context()
         try:
             super().__init__(self._own_context, address, "rx", MAX_FRAME_BYTES)
         except BaseException:

@@ -60,12 +60,17 @@ class Asked:
         self._heads, self._tasks, self._bits = heads, soft.tasks, bits
         self.soft = replace(soft, tasks=tuple(tuple(dict.fromkeys((*names, WANTED))) for names in soft.tasks))
 
-    def take(self, outputs: Sequence[Outputs]) -> None:
-        """What the decoder gave: embeddings stay in it only where the row's transmitter agreed on that task."""
+    def take(self, outputs: Sequence[Outputs | None]) -> None:
+        """What the decoder gave: embeddings stay in it only where the row's transmitter agreed on that task.
+
+        None: no answer. Such a row is none of those of `judge`.
+        """
+        self._bits = self._bits[[one is not None for one in outputs]]
         taken = [
             one[WANTED] if WANTED in names else one.pop(WANTED)
             for names, one in zip(self._tasks, outputs, strict=True)
-        ]  # fmt: skip
+            if one is not None
+        ]
         self._embedding = np.nan_to_num(np.array([one["vector"] for one in taken], np.float32))
 
     def judge(self, results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -5,29 +5,53 @@ A slow or paced source never keeps answers waiting, and the next image is read w
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import replace
 
+from common.errors import ConfigError
 from sctx.capture.source import Capture
+
+TAKEN = "such as sctx.Capture(0, image, None, time.monotonic_ns())"
+
+
+def source_of(captures: Iterable[Capture]) -> Iterator[Capture]:
+    """What gives them one by one, an iterator itself; ConfigError where nothing does."""
+    try:
+        return iter(captures)
+    except TypeError as error:
+        raise ConfigError(f"run takes many captures, each {TAKEN}, not one {type(captures).__name__}") from error
+
+
+def kept(capture: Capture) -> Capture:
+    """A capture with an image of its own: who gave it may fill the same buffer again. ConfigError for anything else."""
+    if not isinstance(capture, Capture):
+        raise ConfigError(f"run takes captures, each {TAKEN}, not {type(capture).__name__}")
+    return replace(capture, image=copy(capture.image))
 
 
 class Feed:
-    """Holds one capture. Not live: the source waits until it is taken. Live: a newer one takes its place.
+    """Not live: the source waits until its capture is taken. Live: a newer one takes its place.
 
-    wake: called when there is something new to see.
+    Reads `with` it only, and goes on where it stopped: what was read by then is taken next. source: read by one thread
+    at a time, and no further than one capture that waits for one to be taken. wake: called when there is something new.
     """
 
-    def __init__(self, captures: Iterable[Capture], live: bool, wake: Callable[[], None]) -> None:
-        self._captures, self._live, self._wake = captures, live, wake
+    def __init__(self, source: Iterator[Capture], live: bool, wake: Callable[[], None]) -> None:
+        self.source = source
+        self._live, self._wake = live, wake
         self._changed = threading.Condition()
-        self._slot: Capture | None = None
-        self._skipped: list[int] = []
-        self._ended = self._stop = False
-        self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._read, name="sctx-source", daemon=True)
+        self._ahead, self._skipped = deque[Capture](), deque[int]()
+        self._reads = self._ended = self._stop = False
+        self.error: BaseException | None = None
 
     def __enter__(self) -> "Feed":
-        self._thread.start()
+        with self._changed:
+            self._stop = False
+            if not self._reads and not self._ended:  # else a slow source kept the last thread until now
+                self._reads = True
+                threading.Thread(target=self._read, name="sctx-source", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,27 +63,26 @@ class Feed:
     def done(self) -> bool:
         """True when the source has ended, by itself or with `error`, and nothing is left to take."""
         with self._changed:
-            return self._ended and self._slot is None
+            return self._ended and not self._ahead
 
     def take(self) -> Capture | None:
         """The next capture (live: the newest), or None if there is none now. Not live: its age counts from here."""
         with self._changed:
-            capture, self._slot = self._slot, None
+            capture = self._ahead.popleft() if self._ahead else None
             self._changed.notify_all()
         return capture if capture is None or self._live else replace(capture, captured_ns=time.monotonic_ns())
 
-    def skipped(self) -> list[int]:
-        """Indices passed over since the last call."""
-        with self._changed:
-            skipped, self._skipped = self._skipped, []
-            return skipped
+    def skipped(self) -> Iterator[int]:
+        """Indices passed over, each once."""
+        while self._skipped:
+            yield self._skipped.popleft()
 
     def _read(self) -> None:
         try:
-            for capture in self._captures:
-                if not self._put(capture):
+            for capture in self.source:
+                if not self._put(kept(capture)):
                     return
-        except Exception as error:  # handed to the thread that asks
+        except BaseException as error:  # handed to the thread that asks, also one that would end this thread in silence
             self.error = error
         with self._changed:
             self._ended = True
@@ -67,11 +90,12 @@ class Feed:
 
     def _put(self, capture: Capture) -> bool:
         with self._changed:
-            while not self._live and self._slot is not None and not self._stop:
+            while not self._live and self._ahead and not self._stop:
                 self._changed.wait()
-            if self._slot is not None and self._live:
-                self._skipped.append(self._slot.index)
-            self._slot = capture
-            stopped = self._stop
+            if self._live:
+                self._skipped += (old.index for old in self._ahead)
+                self._ahead.clear()
+            self._ahead.append(capture)
+            self._reads = goes_on = not self._stop
         self._wake()
-        return not stopped
+        return goes_on

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,10 @@ def work(seq: int, expires_ns: int) -> Work:
     return Work(Data(bytes(16), seq, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b""), ("classify",), 0, expires_ns)
 
 
+def said_of(index: int) -> dict[str, Any]:
+    return {"classify": {"index": index, "name": str(index), "confidence": 0.5}}
+
+
 class Air:
     """A link on which a frame comes in each of the turns that are named, and a note of how long was listened."""
 
@@ -47,7 +52,7 @@ class Air:
 def listener(comes: Sequence[int], wait_ms: float = 0.0) -> tuple[scrx.Receiver, Air]:
     """A receiver without sockets or threads: its queue, and an air that it listens to."""
     rx = object.__new__(scrx.Receiver)
-    rx._batcher, rx.pool = Batcher(), None
+    rx._batcher, rx.pool, rx._broken = Batcher(), None, False
     rx.settings = scrx.Settings(max_batch=4, batch_wait_ms=wait_ms)
     air = Air(rx._batcher, comes)
     rx.link = air  # type: ignore[assignment]
@@ -189,6 +194,44 @@ def test_frames_without_an_answer_may_be_sent_again_only_where_time_ran_out(
     assert (receiver.answered, receiver.expired, receiver.failed) == (0, 1, 1)
 
 
+def test_one_answer_that_is_none_costs_the_others_of_its_batch_nothing(
+    receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Result] = []
+    monkeypatch.setattr(receiver.link, "post", told.extend)
+    now = time.monotonic_ns()
+    works = [work(seq, now + 10**12) for seq in range(3)]
+    receiver._finish(works, [None] * 3, now, [said_of(1), None, said_of(2)])
+    assert {one.seq: one.status for one in told} == {0: Status.OK, 1: Status.FAILED, 2: Status.OK}
+    assert (receiver.answered, receiver.failed) == (2, 1)
+
+
+def test_a_receiver_that_cannot_go_on_takes_nobody_else(
+    receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever ended it: here somebody wants all to end, and a thread that a signal never reaches is told of it."""
+
+    def ends(soft: SoftBatch) -> list[None]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(receiver, "_handle", ends)
+    receiver._batcher.put(work(1, 0))
+    for _ in range(2):
+        with pytest.raises(scrx.SemlinkError, match="decoding failed: KeyboardInterrupt"):
+            list(receiver.answers())
+    receiver._thread.join(5)
+    assert receiver.closed
+    assert receiver.table.draining
+    assert [one.message for one in caplog.records] == ["decoding_ended"]
+
+
+def test_a_decoder_that_closes_its_receiver_is_told_that_it_cannot(receiver: scrx.Receiver) -> None:
+    ours, receiver._thread = receiver._thread, threading.current_thread()
+    with pytest.raises(ConfigError, match="use another thread"):
+        receiver.close()
+    receiver._thread = ours
+
+
 def test_what_a_receiver_that_closes_could_not_answer_may_be_sent_to_the_next(
     receiver: scrx.Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,14 +285,18 @@ def test_a_decoder_in_the_place_of_the_pairs_own_is_given_the_batch_whole_and_a_
     symbols = np.ones((2, 4), np.complex64)
     soft = SoftBatch(symbols, np.ones((2, 4), np.float32), np.zeros((2, 4), np.int16), [("classify",)] * 2)
 
+    given: list[object] = []
+
     class Elsewhere:
         def answer(self, soft: SoftBatch) -> list[object]:
-            return [soft]
+            given.append(soft)
+            return []
 
     with scrx.Receiver("0", "digits", decoder=Elsewhere()) as rx:
-        assert rx._decode(soft) == [soft]
-    with scrx.Receiver("0", "digits", decoder=lambda *parts: [parts]) as rx:
-        assert rx._decode(soft) == [(soft.symbols, soft.gamma, soft.tasks)]
+        rx._decode(soft)
+    with scrx.Receiver("0", "digits", decoder=lambda *parts: given.append(parts)) as rx:  # type: ignore[arg-type]
+        rx._decode(soft)
+    assert given == [soft, (soft.symbols, soft.gamma, soft.tasks)]
     for wrong in (3, "decoder", type("Wrong", (), {"answer": 3})()):
         with pytest.raises(ConfigError, match=r"decoder is .* and must be something to call"):
             scrx.Receiver("0", "digits", decoder=wrong)  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ from common.protocol.messages import Result, Status
 from scrx.receiver import Receiver
 from scrx.vitals import Vitals
 
-FINE: dict[str, Any] = {"ready": 1, "unanswered": 0, "peers": 1, "waited_s": 0.0}
+FINE: dict[str, Any] = {"ready": 1, "workers": True, "unanswered": 0, "peers": 1, "waited_s": 0.0,
+                        "closed": False}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -22,14 +23,18 @@ FINE: dict[str, Any] = {"ready": 1, "unanswered": 0, "peers": 1, "waited_s": 0.0
         ({"unanswered": 1}, "", False),  # the batch's fault or an accident, and another worker has it
         ({"unanswered": 2}, "workers left the last 2 batches unanswered", False),
         ({"unanswered": 2, "peers": 0}, "", False),  # whose transmitters are gone, and nobody waits
+        ({"workers": False, "unanswered": 1}, "", False),
+        ({"workers": False, "unanswered": 2}, "the decoder left the last 2 batches unanswered", False),
+        ({"closed": True}, "it is going away", True),
     ],
 )
-def test_why_a_receiver_with_workers_is_not_ready(found: Mapping[str, Any], why: str, restart_helps: bool) -> None:
+def test_why_a_receiver_is_not_ready(found: Mapping[str, Any], why: str, restart_helps: bool) -> None:
     now = {**FINE, **found}
     rx = SimpleNamespace(
         manifest=SimpleNamespace(name="m", id="0"),
-        closed=False,
-        pool=SimpleNamespace(ready=now["ready"], unanswered=now["unanswered"]),
+        closed=now["closed"],
+        pool=SimpleNamespace(ready=now["ready"]) if now["workers"] else None,
+        unanswered=now["unanswered"],
         table=SimpleNamespace(peers=dict.fromkeys(range(now["peers"]))),
         progress_age_ms=now["waited_s"] * 1e3,
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sctx.sender import _class_of
+from sctx.outcomes import class_of
 
 
 @pytest.mark.parametrize(
@@ -14,4 +14,4 @@ from sctx.sender import _class_of
     ))],
 )  # fmt: skip
 def test_the_class_of_an_answer(output: Any, index: int) -> None:
-    assert _class_of(output) == index
+    assert class_of(output) == index

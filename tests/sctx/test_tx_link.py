@@ -108,3 +108,15 @@ def test_an_answer_wakes_its_owner_once(context: "zmq.Context[zmq.Socket[bytes]]
     receiver.close(0)  # not sooner: with IMMEDIATE, what was not read when the connection ended is lost
     link.close()
     assert len(woken) <= 55  # one per answer; waking it on every turn of the I/O thread made it 100
+
+
+def test_a_forked_child_is_told_and_leaves_the_link_to_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link("tcp://127.0.0.1:9", TERMS)
+    with monkeypatch.context() as child:
+        child.setattr("os.getpid", lambda: 1)
+        for asks in (lambda: link.window, lambda: link.wait_event(0.0)):
+            with pytest.raises(ConfigError, match="open another one in a forked child"):
+                asks()
+        link.close()
+    assert link.wait_event(0.0) is None, "it is open"
+    link.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from numpy.typing import NDArray
 from rich.console import Console
 from safetensors.torch import load, save
@@ -19,6 +20,7 @@ from training.knowledge.generate import agreement, generate, plan_for
 from training.knowledge.plan import Plan
 from training.knowledge.shards import MANIFEST, Store, finished, open_store
 from training.recipes.specs import ViewSpec
+from training.store import main
 from training.teachers.identity import TeacherId
 
 VIEW = ViewSpec(seed=1, shift=1)
@@ -137,6 +139,19 @@ def test_a_flipped_bit_is_refused(store: Store) -> None:
     store.logits(1)
     with pytest.raises(StoreError, match="SHA-256"):
         list(store.verify())
+
+
+@pytest.mark.parametrize("command", ["info", "card"])
+def test_what_a_store_is_said_to_hold_is_there(store: Store, command: str) -> None:
+    said = CliRunner().invoke(main, [command, str(store.folder)])
+    assert (said.exit_code, "verify" in said.stderr) == (0, True)
+    path = store.folder / store.shards[-1].file
+    path.write_bytes(path.read_bytes()[:100])
+    ran = CliRunner().invoke(main, [command, str(store.folder)])
+    assert isinstance(ran.exception, StoreError)
+    assert f"{path} is damaged (100 bytes, not " in str(ran.exception)
+    path.unlink()
+    assert "no file of this store" in str(CliRunner().invoke(main, [command, str(store.folder)]).exception)
 
 
 def test_a_missing_shard_is_refused(store: Store) -> None:

@@ -2,13 +2,16 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import zmq
 
+from common.control.client import Client
+from common.errors import ConfigError
+from common.transport.doctor import examine
 from common.transport.waiting.io_threads import IoThreads, make_context
 from common.transport.waiting.watch import LATE_S, Watch
 
@@ -158,3 +161,20 @@ def test_threads_of_a_context_that_is_not_ours_are_left_alone() -> None:
         assert policies(ours) == [os.SCHED_OTHER]
         socket.close()
         other.term()
+
+
+@pytest.mark.parametrize("files", [0, 63])
+@pytest.mark.parametrize("make", [make_context, lambda: examine([]), lambda: Client("tcp://127.0.0.1:9", "", "", {})])
+def test_a_process_that_may_open_hardly_any_file_is_told_and_not_ended(
+    make: Callable[[], object], files: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libzmq ends it, wherever it is, when it gets none."""
+    monkeypatch.setattr("resource.getrlimit", lambda which: (files, -1))
+    with pytest.raises(ConfigError, match=f"only {files} files may be open at a time, and 64 must be: raise `ulimit"):
+        make()
+
+
+@pytest.mark.parametrize("files", [64, 1024, -1])
+def test_as_many_files_as_any_system_allows_are_enough(files: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda which: (files, -1))
+    make_context().term()

@@ -75,7 +75,11 @@ class Half:
         return {"port": int(self._receiver.address.rpartition(":")[2])}
 
     def _failed(self, _: bool) -> dict[str, Any]:
-        for answer in self._receiver.answers(timeout_s=0.0) if self._receiver is not None else ():
+        if self._receiver is None:
+            return {}
+        if self._receiver.fault:
+            raise SemlinkError(f"decoding failed: {self._receiver.fault}")
+        for answer in self._receiver.answers(timeout_s=0.0):
             if answer is None:
                 break
         return {}

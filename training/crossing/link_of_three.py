@@ -107,7 +107,7 @@ class LinkOfThree:
         emulator, port = start_emulator(receiver.ask(receive=question)["port"], *flags_of(channel))
         with emulator:
             try:
-                return np.array(transmitter.ask(send=question, port=port)["answers"], np.int64)
+                found = np.array(transmitter.ask(send=question, port=port)["answers"], np.int64)
             except PeerRejected:
                 why = "what it draws or fits must come out the same each time, so seed it"
                 raise PeerRejected(
@@ -116,6 +116,9 @@ class LinkOfThree:
             except SemlinkError:
                 receiver.ask(failed=True)  # what went wrong there is nearer to the cause
                 raise
+            if (found < 0).any():
+                receiver.ask(failed=True)
+            return found
 
 
 def flags_of(channel: ChannelSpec) -> list[str]:

@@ -22,8 +22,8 @@ from training.recipes.recipe import Recipe
 
 MANY = 5000
 """Pictures that take seconds to read."""
-DARK = 16
-"""No picture of 12 bits in 16 has a pixel as bright as that, of 255."""
+DARK = 24
+"""No picture of 12 bits in 16 has a pixel as bright as that, of 255: 15, and what making it smaller adds at edges."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -14,6 +14,7 @@ flipped bit in silence.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -185,6 +186,11 @@ class Store:
             self._open(shard, images)
             yield shard
 
+    def refuse_cut(self) -> None:
+        """StoreError where a shard is not there or has another size than it should; quick, `verify` reads them."""
+        for shard in self.shards:
+            self._sized(shard)
+
     def payload_bytes(self) -> int:
         """Bytes per image and view, without headers."""
         return self.plan.payload(1)
@@ -234,20 +240,21 @@ class Store:
 
     def path(self, shard: Shard) -> Path:
         """A shard's file, of the size and the hash that the manifest names and inside the store's own folder."""
+        path = self._sized(shard)
+        with _reading(path), path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != shard.sha256:
+            raise StoreError(f"{path} is damaged (SHA-256 differs from the manifest's); remove it and make it again")
+        return path
+
+    def _sized(self, shard: Shard) -> Path:
         path = self.folder / shard.file
-        try:
+        with _reading(path):
             if not path.resolve().is_relative_to(self.folder.resolve()) or not path.is_file():
                 raise StoreError(f"cannot read {path}: no file of this store; make the store again")
             if (size := path.stat().st_size) != shard.bytes:
                 raise StoreError(f"{path} is damaged ({size} bytes, not {shard.bytes}, and another SHA-256); "
                                  "remove it and make it again")  # fmt: skip
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except (OSError, RuntimeError) as error:  # RuntimeError: links that lead to one another
-            reason = getattr(error, "strerror", None) or "its links lead nowhere"
-            raise StoreError(f"cannot read {path}: {reason}; make the store again") from error
-        if digest != shard.sha256:
-            raise StoreError(f"{path} is damaged (SHA-256 differs from the manifest's); remove it and make it again")
         return path
 
 
@@ -304,6 +311,15 @@ def merge(folder: Path, parts: Sequence[Store]) -> Store:
                 raise StoreError(f"{target} is there and differs from {part.folder / shard.file}; merge what one "
                                  "teacher said on one machine, or remove one of them")  # fmt: skip
     return seal(folder, plan, {view for part in parts for view in part.present})
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead to one another
+        reason = getattr(error, "strerror", None) or "its links lead nowhere"
+        raise StoreError(f"cannot read {path}: {reason}; make the store again") from error
 
 
 def _header(path: Path) -> _Header:

@@ -35,6 +35,7 @@ from scrx.receiver import offered, received
 from scrx.sessions.table import INBOUND as TO_RECEIVER
 from scrx.sessions.table import Reply, SessionTable, Work
 from sctx.actions import Action, Answered, Failed, Frame, Lost, Send, Terms
+from sctx.capture.feed import kept, source_of
 from sctx.capture.source import Capture
 from sctx.outcomes import Answer, Missed
 from sctx.pending import Hear
@@ -80,11 +81,12 @@ class Loopback(Sender):
 
     def run(self, captures: Iterable[Capture], until: Callable[[], bool] = never) -> Iterator[Answer | Missed]:
         """Send captures one after the other and yield what becomes of each."""
-        self._clear(until)
-        for capture in captures:
-            if until():
-                return
-            yield self._outcome_of(replace(capture, captured_ns=NOW_NS))
+        with self._alone.begun():
+            self._clear(until)
+            for capture in source_of(captures):
+                if until():
+                    return
+                yield self._outcome_of(replace(kept(capture), captured_ns=NOW_NS))
 
     def answers(self) -> Iterator[ReceivedAnswer]:
         """What the receiver answered since this was asked last, every round of an image; then it ends."""
@@ -115,7 +117,7 @@ class _Air:
 
 
 class _Path:
-    """A `sctx.sender.Way` whose other end is here: each frame is answered before `submit` returns."""
+    """A `sctx.actions.Way` whose other end is here: each frame is answered before `submit` returns."""
 
     def __init__(self, manifest: Manifest, settings: Settings, terms: Terms, hear: Hear, air: _Air) -> None:
         self.session = Session(terms, NOW_NS, hear)

@@ -9,20 +9,34 @@ not wait, has them as Linux does it.
 """
 
 import os
+import resource
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import zmq
 
+from common.errors import ConfigError
+
 _NUMBERS = count(1)
 _SHOWN = 15
 """Characters of a thread's name that Linux keeps."""
 _TASKS = Path("/proc/self/task")
+FEWEST_FILES = 64
+"""That a process must be able to hold open. Where libzmq gets none it ends the process: a receiver with two workers
+where 20 may be open."""
+
+
+def check_files() -> None:
+    """ConfigError where this process may hold so few files open that libzmq would end it."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= files < FEWEST_FILES:  # no limit is -1 on Linux
+        raise ConfigError(f"only {files} files may be open at a time, and {FEWEST_FILES} must be: raise `ulimit -n`")
 
 
 def make_context() -> "zmq.Context[zmq.Socket[bytes]]":
-    """A context whose threads can be told from those of others in this process."""
+    """A context whose threads can be told from those of others in this process. Raises ConfigError (`check_files`)."""
+    check_files()
     context = zmq.Context[zmq.Socket[bytes]]()
     context.set(zmq.THREAD_NAME_PREFIX, next(_NUMBERS))
     return context
