@@ -101,11 +101,15 @@ class Decoding:
         if not isinstance(given, list | tuple) or len(given) != rows:
             many = f" of {len(given)}" if isinstance(given, list | tuple) else ""
             raise Unusable(f"the decoder gave {type(given).__name__}{many} and must give a list of {rows} answers")
-        wide = [self._wide if Embedding.name in names else 0 for names in tasks]
-        found = [said(one, labels, wanted) for one, wanted in zip(given, wide, strict=True)]
+        heads = self._wide
+        found = [
+            said(one, labels, heads if heads and Embedding.name in names else 0)
+            for one, names in zip(given, tasks, strict=True)
+        ]
         if faults := [one for one in found if isinstance(one, Unusable)]:
             self._tell(faults[0], len(faults))
-        return [None if isinstance(one, Unusable) else one for one in found]
+            return [None if isinstance(one, Unusable) else one for one in found]
+        return found  # type: ignore[return-value]
 
     def _tell(self, error: BaseException, frames: int) -> None:
         """Once a second at most: a decoder that fails may do so at every frame, and `Receiver.failed` counts them."""
